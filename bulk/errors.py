@@ -1,0 +1,139 @@
+"""Every exception that `bulk` raises, and the exit code that each one asks for.
+
+BulkError
+├── SettingsError                 exit 2: a flag, variable or profile that cannot be used
+├── InputError                    exit 2: file, line, field
+├── LedgerError                   exit 3: the ledger cannot be read or written
+│   ├── LedgerHeldError           exit 4: another run holds it
+│   └── LedgerTargetError         exit 4: it belongs to another target
+└── PlatformError                 exit 3: action, request_id
+    ├── TransportError
+    │   ├── NotSentError          repeating is safe
+    │   └── OutcomeUnknownError   list first, then decide
+    └── ReplyError                status, code → its class in cloud/codes
+
+Expected outcomes (retry, give up, budget spent) are values, not exceptions: see `bulk.model`.
+A message is written for the person who must act on it and never holds a secret.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "BulkError",
+    "InputError",
+    "LedgerError",
+    "LedgerHeldError",
+    "LedgerTargetError",
+    "NotSentError",
+    "OutcomeUnknownError",
+    "PlatformError",
+    "ReplyError",
+    "SettingsError",
+    "TransportError",
+]
+
+
+class BulkError(Exception):
+    """The root of the tree: a caller that can't go on catches this."""
+
+    exit_code: ClassVar[int] = 3
+    """What `bulk` exits with when this error ends a command."""
+
+
+class SettingsError(BulkError):
+    """A flag, environment variable or profile is missing, wrong, or contradicts another."""
+
+    exit_code = 2
+
+
+class InputError(BulkError):
+    """The input as a whole cannot be read: nothing was sent, the ledger is as it was."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, *, file: str, line: int | None = None, field: str | None = None) -> None:
+        """Say what is wrong and where.
+
+        Args:
+            message: What is wrong and the flag that mends it, without the place.
+            file: The input's path as the user gave it, ``-`` for stdin.
+            line: Line of the file, starting at 1, where there is one to name.
+            field: The field or column concerned, if it is about one.
+        """
+        place = file if line is None else f"{file}, line {line}"
+        super().__init__(f"{place}: {message}")
+        self.file = file
+        self.line = line
+        self.field = field
+
+
+class LedgerError(BulkError):
+    """The ledger cannot be opened, read or written; what it recorded is still there."""
+
+
+class LedgerHeldError(LedgerError):
+    """Another run is at work on this ledger; the message names it."""
+
+    exit_code = 4
+
+
+class LedgerTargetError(LedgerError):
+    """The ledger belongs to another dialect, endpoint or instance than the one asked for."""
+
+    exit_code = 4
+
+
+class PlatformError(BulkError):
+    """A call to the platform failed in a way that its caller can't go on from."""
+
+    def __init__(self, message: str, *, action: str | None = None, request_id: str | None = None) -> None:
+        """Keep which call it was.
+
+        Args:
+            message: What happened, redacted.
+            action: The API action, such as ``CreateOTAModule``.
+            request_id: The platform's id of the request, if a reply carried one.
+        """
+        super().__init__(message)
+        self.action = action
+        self.request_id = request_id
+
+
+class TransportError(PlatformError):
+    """No usable answer arrived."""
+
+
+class NotSentError(TransportError):
+    """No request left this machine; repeating is safe."""
+
+
+class OutcomeUnknownError(TransportError):
+    """The request may have been carried out; ask the platform before sending it again."""
+
+
+class ReplyError(PlatformError):
+    """The platform answered, with a refusal or with something that can't be read."""
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int,
+        code: str,
+        action: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Keep the platform's own words.
+
+        Args:
+            message: The platform's message, redacted.
+            status: HTTP status of the reply.
+            code: The platform's error code, empty where the reply had none.
+            action: The API action.
+            request_id: The platform's id of the request.
+        """
+        super().__init__(message, action=action, request_id=request_id)
+        self.status = status
+        self.code = code

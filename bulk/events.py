@@ -1,0 +1,149 @@
+"""What a run announces, as values. The engine tells a listener; reports, logs and metrics are listeners.
+
+A listener is called on the event loop, between two requests: it returns at once and never raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bulk.model import Attempt, Settlement, Summary
+
+__all__ = [
+    "AttemptMade",
+    "ClockCorrected",
+    "Event",
+    "IngestProgressed",
+    "LaneClosed",
+    "LaneOpened",
+    "Listener",
+    "RateChanged",
+    "RetryScheduled",
+    "RowSettled",
+    "RunEnded",
+    "RunStarted",
+    "RunStopping",
+    "ignore",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The root: a listener that wants everything takes this."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestProgressed(Event):
+    """So many rows of the input have been read."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunStarted(Event):
+    """The input is in the ledger; requests begin."""
+
+    run_id: str
+    ledger: str
+    input: str
+    target: str
+    rows: int
+    """Rows of the input."""
+
+    outcomes: dict[str, int]
+    """How the rows stand before the first request: each outcome's name → rows."""
+
+    create_per_s: float
+    """Creates a second asked for; 0: unlimited."""
+
+    list_per_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class LaneOpened(Event):
+    """Work on a product has begun."""
+
+    product_key: str
+    rows: int
+    """Its open rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class LaneClosed(Event):
+    """Every row of the product that could be settled has been."""
+
+    product_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptMade(Event):
+    """A request ended, well or badly."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetryScheduled(Event):
+    """A failed attempt will be repeated."""
+
+    action: str
+    product_key: str
+    line: int | None
+    """Line of the row; ``None`` for a listing."""
+
+    attempt: int
+    """Number of the attempt that failed, starting at 1."""
+
+    delay_s: float
+    code: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RateChanged(Event):
+    """The pace of an action was lowered after a throttle, or climbed back."""
+
+    action: str
+    per_s: float
+    asked_per_s: float
+    throttled: bool
+    """True: lowered just now, by a throttled reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ClockCorrected(Event):
+    """This machine's clock was off; requests are stamped with the platform's from now on."""
+
+    offset_s: float
+    """Platform's time minus ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowSettled(Event):
+    """A row has its outcome; the ledger's writer has been handed it."""
+
+    settlement: Settlement
+
+
+@dataclass(frozen=True, slots=True)
+class RunStopping(Event):
+    """No request is sent from now on; those in flight end and are settled."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """The ledger is closed; this is how it stands."""
+
+    summary: Summary
+
+
+Listener = Callable[[Event], None]
+
+
+def ignore(event: Event) -> None:
+    """Be the listener of whoever does not want to know."""

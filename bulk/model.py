@@ -1,0 +1,277 @@
+"""The values that the rooms hand to each other: frozen, without I/O, importing no sibling but errors.
+
+The words are the design's: a *row* is a record of the input, a *module* the OTA module that it asks for,
+a *lane* all rows of one product, an *outcome* what became of a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "FINAL_OUTCOMES",
+    "MAX_CUSTOM_MODULES",
+    "PROVISIONED_OUTCOMES",
+    "RESERVED_MODULE_NAME",
+    "Accepted",
+    "Action",
+    "Attempt",
+    "Dialect",
+    "Failure",
+    "FailureKind",
+    "Lane",
+    "Listing",
+    "OtaModule",
+    "Outcome",
+    "Reason",
+    "Row",
+    "Settlement",
+    "Summary",
+    "Target",
+]
+
+MAX_CUSTOM_MODULES = 10
+"""Custom modules that one product may have (CreateOTAModule page, both platforms)."""
+
+RESERVED_MODULE_NAME = "default"
+"""The whole-device firmware: not a custom module, takes no slot, can't be created (OTA pages, both platforms)."""
+
+
+class Dialect(StrEnum):
+    """Which of the twin platforms a request is written for."""
+
+    TUYA = "tuya"  #: GET, the few common parameters of the seed document's sample
+    ALIBABA = "alibaba"  #: POST, Version=2018-01-20, Format=JSON, SignatureVersion=1.0, IotInstanceId where set
+
+
+class Action(StrEnum):
+    """The API actions that a run sends; each has a rate limit of its own."""
+
+    LIST = "ListOTAModuleByProduct"
+    CREATE = "CreateOTAModule"
+
+
+class Outcome(StrEnum):
+    """What became of a row. Stored in the ledger: never rename a value."""
+
+    PENDING = "pending"  #: valid, nothing sent
+    SENDING = "sending"  #: claimed; a request may have left: list before sending again
+    CREATED = "created"  #: made by this ledger's runs
+    EXISTS = "exists"  #: was there already, as the row wants it
+    DUPLICATE = "duplicate"  #: same key and content as an earlier line
+    DRIFTED = "drifted"  #: there already, but alias, description or letter case differ
+    OVER_BUDGET = "over_budget"  #: the product has no slot left
+    INVALID = "invalid"  #: fails validation, or contradicts an earlier line with the same key
+    FAILED = "failed"  #: the platform refused for good, or attempts ran out
+    UNKNOWN = "unknown"  #: sent, and neither reply nor listing could tell
+
+
+FINAL_OUTCOMES = frozenset({Outcome.CREATED, Outcome.EXISTS, Outcome.DUPLICATE})
+"""A row with one of these costs nothing when the command runs again."""
+
+PROVISIONED_OUTCOMES = FINAL_OUTCOMES
+"""Exit code 0 needs every row to be one of these."""
+
+
+class FailureKind(StrEnum):
+    """Classes of failure; `cloud.codes` gives each error code its class, `control.retry` what follows from it."""
+
+    NOT_SENT = "not_sent"  #: no request left this machine: repeat
+    THROTTLED = "throttled"  #: refused for the rate, not carried out: slow down, repeat, no attempt used up
+    CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat once
+    DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a create list first, for a list repeat
+    EXISTS = "exists"  #: refused, the name is taken (in any letter case): list, then decide
+    QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
+    PRODUCT = "product"  #: refused for every row of this product: settle the lane
+    REFUSED = "refused"  #: refused for good: this row fails
+    FATAL = "fatal"  #: refused for the whole account or run: stop, with the remedy
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a ledger belongs to."""
+
+    dialect: Dialect
+    endpoint: str
+    """URL of the endpoint without path, lower case; ``sandbox`` for the sandbox of `bulk run --sandbox`."""
+
+    instance_id: str | None = None
+    """Alibaba's IotInstanceId, if the account's instance has one."""
+
+    def __str__(self) -> str:
+        """Return the form in which messages and summaries name a target."""
+        instance = f", instance {self.instance_id}" if self.instance_id else ""
+        return f"{self.endpoint} ({self.dialect}{instance})"
+
+
+@dataclass(frozen=True, slots=True)
+class OtaModule:
+    """An OTA module, as a row asks for it or as a listing shows it."""
+
+    product_key: str
+    module_name: str
+    """1-64 of ``A-Za-z0-9._-``; the platform ignores its letter case when it compares."""
+
+    alias_name: str | None = None
+    """``None``: not given, and so not sent and not compared."""
+
+    desc: str | None = None
+    """Up to 100 characters. ``None``: not given, and so not sent and not compared."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """What makes two rows the same module: ProductKey and the casefolded ModuleName."""
+        return self.product_key, self.module_name.casefold()
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A valid row that is still open, with what the ledger knows of it."""
+
+    line: int
+    """Line of the input file, starting at 1; the header is a line too."""
+
+    module: OtaModule
+    outcome: Outcome = Outcome.PENDING
+    """As the ledger has it from earlier runs."""
+
+    attempts: int = 0
+    """Creates sent for it so far, throttled ones not counted."""
+
+    in_doubt: bool = False
+    """A create may have been carried out unseen: if a listing shows the module as this row wants it, this row made it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """All open rows of one product, in file order."""
+
+    product_key: str
+    rows: tuple[Row, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A create that the platform carried out and said so."""
+
+    request_id: str | None
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """All modules of a product, as ListOTAModuleByProduct showed them (there is no pagination)."""
+
+    modules: tuple[OtaModule, ...]
+    request_id: str | None
+    http_status: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """An attempt that did not succeed, classified; redacted, so it may be stored and shown."""
+
+    kind: FailureKind
+    code: str
+    """The platform's error code, or a word of ours in lower case (``timeout``, ``connection_lost``, …)."""
+
+    message: str
+    remedy: str | None = None
+    """What the operator can do about it, one sentence; always there for ``FATAL``."""
+
+    request_id: str | None = None
+    http_status: int | None = None
+    """``None`` where no reply arrived."""
+
+    retry_after_s: float | None = None
+    """What the platform asked for by ``x-acs-retry-after``, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settlement:
+    """What is recorded of a module: its claim (`sending`), or its outcome."""
+
+    line: int
+    module: OtaModule
+    outcome: Outcome
+    code: str | None = None
+    message: str | None = None
+    request_id: str | None = None
+    attempts: int = 0
+    recovered: bool = False
+    """`created`, and a listing proved it, after a lost reply or a crash."""
+
+    in_doubt: bool = False
+    at: float
+    """When, in seconds since the epoch, UTC."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request to the platform, for the auditor."""
+
+    at: float
+    """When it was sent, in seconds since the epoch, UTC."""
+
+    action: Action
+    product_key: str
+    module_name: str | None
+    """``None`` for a listing."""
+
+    http_status: int | None
+    code: str | None
+    """``None``: it succeeded."""
+
+    request_id: str | None
+    latency_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason why rows of a run are not provisioned."""
+
+    outcome: Outcome
+    code: str | None
+    rows: int
+    example_line: int
+    example_message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a run ended. Its fields are the keys of `bulk run --json`."""
+
+    run_id: str
+    ledger: str
+    input: str
+    target: str
+    rows: int
+    """Rows of the input."""
+
+    outcomes: Mapping[str, int]
+    """Every row of the input as it stands now: each outcome's name → rows, zeros included."""
+
+    absent: int
+    """Modules that earlier inputs asked for and this one does not."""
+
+    requests: Mapping[str, int]
+    """This run's requests as the platform saw them: ``list`` and ``create``."""
+
+    retries: int
+    throttled: int
+    recovered: int
+    elapsed_s: float
+    exit_code: int
+    stopped: str | None = None
+    """Why the run stopped early, with the remedy; ``None``: it went through."""
+
+    resume: str | None = None
+    """The command that goes on; ``None``: nothing is left to do."""
+
+    reasons: tuple[Reason, ...] = field(default=())
+    """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

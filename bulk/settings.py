@@ -1,0 +1,125 @@
+"""What a run is told: one frozen value, checked as a whole. Secrets are not in here: see `cloud.credentials`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulk.errors import SettingsError
+from bulk.model import Dialect
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["FailureCap", "ReadSettings", "Settings"]
+
+
+@dataclass(frozen=True, slots=True)
+class FailureCap:
+    """How many failed rows a run bears before it stops."""
+
+    rows: int | None = None
+    percent: float | None = None
+    """Of the rows tried so far; looked at from the hundredth row on."""
+
+    @classmethod
+    def parse(cls, text: str) -> FailureCap:
+        """Read ``N`` or ``N%``.
+
+        Raises:
+            SettingsError: It is neither.
+        """
+        try:
+            cap = cls(percent=float(text[:-1])) if text.endswith("%") else cls(rows=int(text))
+        except ValueError:
+            cap = cls(rows=-1)
+        if (cap.rows or 0) < 0 or not 0 <= (cap.percent or 0) <= 100:
+            raise SettingsError(f"--max-failures {text!r} is neither a number of rows (50) nor a share of them (2%)")
+        return cap
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadSettings:
+    """How the input is read."""
+
+    format: str | None = None
+    """``csv``, ``tsv`` or ``jsonl``; ``None``: as the file's name says. Needed for stdin."""
+
+    encoding: str | None = None
+    """A codec's name; ``None``: UTF-8 with or without mark, UTF-16 by its mark."""
+
+    delimiter: str | None = None
+    """One character; ``None``: comma, tab or semicolon, as the header says."""
+
+    columns: Mapping[str, str] = field(default_factory=dict)
+    """Field → column, for columns whose names don't say it: ``{"ProductKey": "pk"}``."""
+
+    lenient_alias: bool = False
+    """Let AliasName hold any printable character, not only the documented ones."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What a run is told. Defaults are the design's."""
+
+    endpoint: str | None = None
+    """URL of the platform, such as ``https://iot.cn-shanghai.aliyuncs.com/``."""
+
+    region: str | None = None
+    """An Alibaba region's id, instead of an endpoint."""
+
+    sandbox: bool = False
+    """Run against a platform in a box, started for this run, its state kept beside the ledger."""
+
+    sandbox_faults: str | None = None
+    """Faults that the sandbox injects; see `bulk sandbox --help`."""
+
+    sandbox_seed: int | None = None
+    dialect: Dialect | None = None
+    """``None``: chosen from the endpoint's host."""
+
+    instance_id: str | None = None
+    insecure_http: bool = False
+    ledger: str | None = None
+    """``None``: the input's path and ``.ledger.db`` (``.sandbox.db`` for the sandbox)."""
+
+    qps: float = 10.0
+    """Creates a second; 0: unlimited. The platform grants 10 per account."""
+
+    list_qps: float = 10.0
+    """Listings a second; 0: unlimited. The platform grants 10 per account."""
+
+    concurrency: int | None = None
+    """Lanes side by side; ``None``: as many as rate and latency ask for."""
+
+    max_attempts: int = 6
+    """Sends of one request, the first included, throttled ones not counted."""
+
+    timeout_s: float = 10.0
+    """Seconds for one request, from connecting to the last byte."""
+
+    max_failures: FailureCap | None = None
+    deadline_s: float | None = None
+    """Seconds after which no new request is sent."""
+
+    read: ReadSettings = field(default_factory=ReadSettings)
+
+    def __post_init__(self) -> None:
+        """Refuse what contradicts itself.
+
+        Raises:
+            SettingsError: A value is out of bounds, or two exclude each other.
+        """
+        places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
+        if len(places) > 1:
+            raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
+        _require(self.qps >= 0 and self.list_qps >= 0, "--qps and --list-qps take 0 (unlimited) or more")
+        _require(self.concurrency is None or self.concurrency >= 1, "--concurrency takes 1 or more")
+        _require(self.max_attempts >= 1, "--max-attempts takes 1 or more")
+        _require(self.timeout_s > 0, "--timeout takes more than 0 seconds")
+        _require(self.deadline_s is None or self.deadline_s > 0, "--deadline takes more than 0 seconds")
+
+
+def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first
+    if not condition:
+        raise SettingsError(message)
