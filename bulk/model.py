@@ -88,7 +88,9 @@ class FailureKind(StrEnum):
     EXISTS = "exists"  #: refused, the name is taken (in any letter case): list, then decide
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
+    DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
     REFUSED = "refused"  #: refused for good: this row fails
+    UNRECOGNISED = "unrecognised"  #: refused with a code that no table has: this row fails; a storm of it stops the run
     FATAL = "fatal"  #: refused for the whole account or run: stop, with the remedy
 
 

@@ -1,0 +1,134 @@
+"""Open a ledger's SQLite file, and turn what SQLite complains of into words for the operator."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.errors import LedgerError
+from bulk.ledger.sql import SCHEMA_VERSION, schema
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["open_for_reading", "open_for_writing", "translated"]
+
+_CACHE_KIB = 16_384
+_BUSY_TIMEOUT_S = 5.0
+
+
+def open_for_writing(path: Path) -> sqlite3.Connection:
+    """Open the ledger, laying it out if the file is new, and check that it is whole.
+
+    The connection may move between threads, but only one may use it at a time. WAL with ``synchronous=FULL``:
+    a commit that returned is on disk.
+
+    Raises:
+        LedgerError: The folder or file can't be written, is no ledger, is damaged, or is of another version.
+    """
+    with translated(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            _lay_out(connection, path)
+            _check_if_a_run_died(connection)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def open_for_reading(path: Path) -> sqlite3.Connection:
+    """Open an existing ledger to look at it, also while a run is at work.
+
+    Raises:
+        LedgerError: There is no such file, it can't be read, or it is no ledger.
+    """
+    if not path.is_file():
+        raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
+    with translated(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rw")
+        try:
+            connection.execute("PRAGMA query_only = ON")
+            _require_version(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+@contextmanager
+def translated(path: Path) -> Iterator[None]:
+    """Turn SQLite's errors into `LedgerError`, with what to do about them.
+
+    Raises:
+        LedgerError: SQLite raised; what had been committed before is still there.
+    """
+    try:
+        yield
+    except sqlite3.Error as exc:
+        raise LedgerError(f"{path}: {_explain(exc)}") from exc
+
+
+def _connect(uri: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(
+        uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
+    )
+    connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+    connection.execute("PRAGMA temp_store = FILE")
+    return connection
+
+
+def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if version == 0 and tables == 0:
+        connection.executescript(f"BEGIN IMMEDIATE; {schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
+    else:
+        _require_version(connection, path)
+
+
+def _require_version(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        raise LedgerError(f"{path}: this file is no ledger of bulk; name another with --ledger")
+    if version != SCHEMA_VERSION:
+        raise LedgerError(
+            f"{path}: the ledger is of version {version}, and this bulk reads version {SCHEMA_VERSION}: "
+            "use the bulk that wrote it, or start a new ledger with --ledger"
+        )
+
+
+def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
+    """Read every page once where the last run left no end: a crash of the machine can tear a file."""
+    died = connection.execute("SELECT 1 FROM runs WHERE ended_at IS NULL LIMIT 1").fetchone()
+    if not died:
+        return
+    (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"malformed: {verdict}")
+
+
+def _explain(exc: sqlite3.Error) -> str:
+    text = str(exc)
+    for sign, advice in _ADVICE.items():
+        if sign in text:
+            return f"{advice} (SQLite: {text})"
+    return f"the ledger can't be used (SQLite: {text})"
+
+
+_ADVICE = {
+    "full": "the disk is full: make room and run the same command again; nothing that was recorded is lost",
+    "readonly": "the ledger can't be written: check the rights of the file and its folder, or name another with --ledger",
+    "unable to open": "the ledger can't be opened: check that its folder exists and may be written, "
+    "or name another with --ledger",
+    "malformed": "the ledger is damaged: keep the file, save what can be read with `sqlite3 LEDGER .recover`, "
+    "and run with a new --ledger; the platform's listings will tell what exists",
+    "not a database": "this file is no ledger of bulk; name another with --ledger",
+    "locked": "another program is writing to the ledger: close it and run the same command again",
+    "disk I/O": "the disk failed while the ledger was read or written: check the disk, then run the same command again",
+}
+"""A word of SQLite's message → what the operator can do."""

@@ -1,0 +1,124 @@
+-- name: add_row
+INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record, outcome, message)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: mark_repeats
+-- The first line of a key stands for the module; later ones are duplicates, or contradict it.
+WITH repeated AS (
+    SELECT product_key, module_name, min(line) AS first_line
+    FROM rows
+    WHERE outcome IS NULL
+    GROUP BY product_key, module_name
+    HAVING count(*) > 1
+)
+UPDATE rows
+SET (outcome, message) = (
+    SELECT
+        iif(same, 'duplicate', 'invalid'),
+        iif(same, 'same as line ' || first.line,
+            'contradicts line ' || first.line || ', which asks for the same module with another '
+            || rtrim(
+                iif(rows.module_name COLLATE BINARY = first.module_name, '', 'letter case, ')
+                || iif(rows.alias_name IS first.alias_name, '', 'AliasName, ')
+                || iif(rows."desc" IS first."desc", '', 'Desc, '), ', ')
+            || ': keep one of the two lines')
+    FROM (
+        SELECT
+            f.*,
+            rows.module_name COLLATE BINARY = f.module_name
+            AND rows.alias_name IS f.alias_name
+            AND rows."desc" IS f."desc" AS same
+        FROM rows AS f WHERE f.line = repeated.first_line
+    ) AS first
+)
+FROM repeated
+WHERE rows.outcome IS NULL
+  AND rows.product_key = repeated.product_key
+  AND rows.module_name = repeated.module_name
+  AND rows.line > repeated.first_line;
+
+-- name: next_products
+-- Products in the order of their first line, from a line on.
+SELECT r.line, r.product_key
+FROM rows AS r
+WHERE r.line > :after_line
+  AND r.outcome IS NULL
+  AND NOT EXISTS (
+      SELECT 1 FROM rows AS earlier
+      WHERE earlier.outcome IS NULL AND earlier.product_key = r.product_key AND earlier.line < r.line
+  )
+ORDER BY r.line
+LIMIT :products;
+
+-- name: open_rows
+-- The open rows of some products, a product after the other, in file order.
+SELECT s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.outcome, s.attempts, s.in_doubt
+FROM json_each(:product_keys) AS wanted
+JOIN standing AS s ON s.product_key = wanted.value
+WHERE s.outcome_when_read IS NULL AND s.outcome NOT IN ('created', 'exists')
+ORDER BY wanted.key, s.line;
+
+-- name: record
+-- A claim or a settlement: the last word on a module.
+INSERT INTO modules (
+    product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
+    attempts, recovered, in_doubt, settled_at, run_id
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT (product_key, module_name) DO UPDATE SET
+    module_name = excluded.module_name,
+    alias_name = excluded.alias_name,
+    "desc" = excluded."desc",
+    outcome = excluded.outcome,
+    code = excluded.code,
+    message = excluded.message,
+    request_id = excluded.request_id,
+    attempts = excluded.attempts,
+    recovered = excluded.recovered,
+    in_doubt = excluded.in_doubt,
+    settled_at = excluded.settled_at,
+    run_id = excluded.run_id;
+
+-- name: add_attempt
+INSERT INTO attempts (run_id, at, action, product_key, module_name, http_status, code, request_id, latency_ms)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: count_outcomes
+SELECT outcome, count(*) FROM standing GROUP BY outcome;
+
+-- name: count_absent
+-- Modules that an earlier input asked for and this one does not.
+SELECT count(*)
+FROM modules AS m
+WHERE NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL AND r.product_key = m.product_key AND r.module_name = m.module_name
+);
+
+-- name: reasons
+-- Why rows are not provisioned, most frequent first.
+SELECT outcome, code, count(*) AS rows, min(line) AS example_line, message
+FROM standing
+WHERE outcome NOT IN ('created', 'exists', 'duplicate', 'pending', 'sending')
+GROUP BY outcome, code
+ORDER BY rows DESC, example_line;
+
+-- name: results
+SELECT line, record, outcome, code, message, request_id, attempts, recovered, settled_at
+FROM standing
+ORDER BY line;
+
+-- name: begin_run
+INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: end_run
+UPDATE runs SET ended_at = ?, exit_code = ?, stopped = ?, summary = ? WHERE run_id = ?;
+
+-- name: holder
+SELECT run_id, started_at, pid, host FROM runs WHERE ended_at IS NULL ORDER BY rowid DESC LIMIT 1;
+
+-- name: runs
+SELECT run_id, started_at, ended_at, pid, host, version, input, create_per_s, list_per_s, exit_code, stopped, summary
+FROM runs
+ORDER BY rowid;

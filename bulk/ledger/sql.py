@@ -1,0 +1,37 @@
+"""The ledger's SQL, which stands in `.sql` files: `schema.sql` whole, `queries.sql` by name."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+
+__all__ = ["SCHEMA_VERSION", "query", "schema"]
+
+SCHEMA_VERSION = 1
+"""Kept in SQLite's ``user_version``; a ledger of another version is refused."""
+
+
+@cache
+def schema() -> str:
+    """Return the script that lays out an empty ledger."""
+    return _read("schema.sql")
+
+
+def query(name: str) -> str:
+    """Return the statement that stands under ``-- name: <name>``.
+
+    Raises:
+        KeyError: There is none.
+    """
+    return _queries()[name]
+
+
+@cache
+def _queries() -> dict[str, str]:
+    _, *blocks = _read("queries.sql").split("-- name: ")
+    named = (block.split("\n", 1) for block in blocks)
+    return {name.strip(): text.strip().rstrip(";") for name, text in named}
+
+
+def _read(name: str) -> str:
+    return files("bulk.ledger").joinpath(name).read_text(encoding="utf-8")

@@ -1,0 +1,193 @@
+"""The one thread that writes to a ledger during a run: whatever came together in a moment is one commit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulk.errors import LedgerError
+from bulk.ledger.database import translated
+from bulk.ledger.sql import query
+from bulk.ledger.times import iso_utc
+
+if TYPE_CHECKING:
+    import sqlite3
+    from asyncio import AbstractEventLoop, Future
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from bulk.model import Attempt, Settlement
+
+__all__ = ["LedgerWriter"]
+
+_LINGER_S = 0.01
+"""How long a group gathers: measured, it costs a claim 10 ms and saves tens of thousands of commits."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """What will be committed together."""
+
+    settlements: list[Settlement] = field(default_factory=list)
+    attempts: list[Attempt] = field(default_factory=list)
+    waiters: list[Future[None]] = field(default_factory=list)
+
+
+class LedgerWriter:
+    """Group commit behind the event loop.
+
+    `settle` and `note` return at once; `claim` returns when the claim is on disk, and with it everything that was
+    handed over before. The order of hand-over is kept.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        path: Path,
+        *,
+        run_id: str,
+        loop: AbstractEventLoop,
+        on_failure: Callable[[LedgerError], None],
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            connection: Used by the thread alone until `close` returns.
+            path: The ledger, for messages.
+            run_id: Recorded with everything that is written.
+            loop: Where claims are awaited and ``on_failure`` is called.
+            on_failure: Told once, when a commit failed; nothing is written afterwards.
+        """
+        self._connection = connection
+        self._path = path
+        self._run_id = run_id
+        self._loop = loop
+        self._on_failure = on_failure
+        self._group = _Group()
+        self._handover = threading.Lock()
+        self._something = threading.Event()
+        self._closing = False
+        self._failure: LedgerError | None = None
+        self._thread = threading.Thread(target=self._work, name="bulk-ledger", daemon=True)
+        self._thread.start()
+
+    def settle(self, settlement: Settlement) -> None:
+        """Hand over an outcome; it is committed within some 10 ms."""
+        with self._handover:
+            self._group.settlements.append(settlement)
+        self._something.set()
+
+    def note(self, attempt: Attempt) -> None:
+        """Hand over one request, for the auditor; it is committed with the next group."""
+        with self._handover:
+            self._group.attempts.append(attempt)
+        self._something.set()
+
+    async def claim(self, settlements: Iterable[Settlement]) -> None:
+        """Return when these records are on disk.
+
+        Raises:
+            LedgerError: They are not, and no request may be sent for them.
+        """
+        if self._failure:
+            raise self._failure
+        waiter = self._loop.create_future()
+        with self._handover:
+            self._group.settlements.extend(settlements)
+            self._group.waiters.append(waiter)
+        self._something.set()
+        await waiter
+
+    def close(self) -> None:
+        """Commit what is left and end the thread. Blocking, and safe to call twice.
+
+        Raises:
+            LedgerError: A commit failed, now or earlier.
+        """
+        self._closing = True
+        self._something.set()
+        self._thread.join()
+        if self._failure:
+            raise self._failure
+
+    def _work(self) -> None:
+        while True:
+            self._something.wait()
+            if not self._closing:
+                time.sleep(_LINGER_S)
+            self._something.clear()
+            last = self._closing
+            with self._handover:
+                group, self._group = self._group, _Group()
+            self._commit(group)
+            if last:
+                return
+
+    def _commit(self, group: _Group) -> None:
+        if self._failure is None:
+            try:
+                with translated(self._path):
+                    self._write(group)
+            except LedgerError as exc:
+                self._failure = exc
+                self._on_loop(self._on_failure, exc)
+        if group.waiters:
+            self._on_loop(_answer, group.waiters, self._failure)
+
+    def _write(self, group: _Group) -> None:
+        self._connection.execute("BEGIN IMMEDIATE")
+        try:
+            self._connection.executemany(query("record"), (self._record(s) for s in group.settlements))
+            self._connection.executemany(query("add_attempt"), (self._attempt(a) for a in group.attempts))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            if self._connection.in_transaction:
+                self._connection.execute("ROLLBACK")
+            raise
+
+    def _record(self, settlement: Settlement) -> tuple[object, ...]:
+        module = settlement.module
+        return (
+            module.product_key,
+            module.module_name,
+            module.alias_name,
+            module.desc,
+            settlement.outcome,
+            settlement.code,
+            settlement.message,
+            settlement.request_id,
+            settlement.attempts,
+            settlement.recovered,
+            settlement.in_doubt,
+            iso_utc(settlement.at),
+            self._run_id,
+        )
+
+    def _attempt(self, attempt: Attempt) -> tuple[object, ...]:
+        return (
+            self._run_id,
+            iso_utc(attempt.at),
+            attempt.action,
+            attempt.product_key,
+            attempt.module_name,
+            attempt.http_status,
+            attempt.code,
+            attempt.request_id,
+            round(attempt.latency_s * 1000, 1),
+        )
+
+    def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _answer(waiters: list[Future[None]], failure: LedgerError | None) -> None:
+    for waiter in waiters:
+        if waiter.done():
+            continue
+        if failure:
+            waiter.set_exception(failure)
+        else:
+            waiter.set_result(None)
