@@ -146,7 +146,7 @@ class Row:
     """Creates sent for it so far, throttled ones not counted."""
 
     in_doubt: bool = False
-    """A create may have been carried out unseen: if a listing shows the module as this row wants it, this row made it."""
+    """A create may have been carried out unseen: a module that a listing shows as this row wants it is this row's."""
 
 
 @dataclass(frozen=True, slots=True)

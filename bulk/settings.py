@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.errors import SettingsError
-from bulk.model import Dialect
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from bulk.model import Dialect
 
 __all__ = ["FailureCap", "ReadSettings", "Settings"]
 
@@ -33,7 +34,7 @@ class FailureCap:
             cap = cls(percent=float(text[:-1])) if text.endswith("%") else cls(rows=int(text))
         except ValueError:
             cap = cls(rows=-1)
-        if (cap.rows or 0) < 0 or not 0 <= (cap.percent or 0) <= 100:
+        if (cap.rows or 0) < 0 or not 0 <= (cap.percent or 0) <= 100:  # noqa: PLR2004 - per cent
             raise SettingsError(f"--max-failures {text!r} is neither a number of rows (50) nor a share of them (2%)")
         return cap
 

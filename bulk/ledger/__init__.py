@@ -1,0 +1,1 @@
+"""The SQLite file that is both the queue and the record of a run."""

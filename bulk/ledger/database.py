@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
@@ -12,6 +11,7 @@ from bulk.ledger.sql import SCHEMA_VERSION, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 __all__ = ["open_for_reading", "open_for_writing", "translated"]
 
@@ -74,9 +74,7 @@ def translated(path: Path) -> Iterator[None]:
 
 
 def _connect(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
-    )
+    connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
     connection.execute("PRAGMA temp_store = FILE")
     return connection
@@ -122,7 +120,8 @@ def _explain(exc: sqlite3.Error) -> str:
 
 _ADVICE = {
     "full": "the disk is full: make room and run the same command again; nothing that was recorded is lost",
-    "readonly": "the ledger can't be written: check the rights of the file and its folder, or name another with --ledger",
+    "readonly": "the ledger can't be written: check the rights of the file and its folder, "
+    "or name another with --ledger",
     "unable to open": "the ledger can't be opened: check that its folder exists and may be written, "
     "or name another with --ledger",
     "malformed": "the ledger is damaged: keep the file, save what can be read with `sqlite3 LEDGER .recover`, "

@@ -1,6 +1,10 @@
 -- name: add_row
+-- Takes a row as the rows room reads it: its last value is the problem of an invalid row.
 INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record, outcome, message)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?1, ?2, ?3, ?4, ?5, ?6, iif(?7 IS NULL, NULL, 'invalid'), ?7);
+
+-- name: add_input
+INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
 
 -- name: mark_repeats
 -- The first line of a key stands for the module; later ones are duplicates, or contradict it.

@@ -131,10 +131,15 @@ class LedgerWriter:
                 with translated(self._path):
                     self._write(group)
             except LedgerError as exc:
-                self._failure = exc
-                self._on_loop(self._on_failure, exc)
+                self._fail(exc)
+            except Exception as exc:  # noqa: BLE001 - a thread that died silently would keep its waiters for ever
+                self._fail(LedgerError(f"{self._path}: a record could not be written: {exc!r}"))
         if group.waiters:
             self._on_loop(_answer, group.waiters, self._failure)
+
+    def _fail(self, failure: LedgerError) -> None:
+        self._failure = failure
+        self._on_loop(self._on_failure, failure)
 
     def _write(self, group: _Group) -> None:
         self._connection.execute("BEGIN IMMEDIATE")

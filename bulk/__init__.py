@@ -1,0 +1,1 @@
+"""Create OTA modules for thousands of IoT products: signed, paced, resumable."""

@@ -1,0 +1,105 @@
+"""Decide when a run must stop: nothing answers, one refusal meets everything, too many rows failed. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.model import FailureKind
+
+if TYPE_CHECKING:
+    from bulk.model import Failure
+    from bulk.settings import FailureCap
+
+__all__ = ["Breaker"]
+
+_SILENCE_S = 40.0
+_SILENT_ATTEMPTS = 5
+_THROTTLED_S = 600.0
+_STORM = 20
+_PERCENT_FROM_ROWS = 100
+
+_NO_ANSWER = frozenset({FailureKind.NOT_SENT, FailureKind.DOUBTFUL})
+_SYSTEMIC = frozenset({FailureKind.UNRECOGNISED, FailureKind.DENIED})
+
+
+class Breaker:
+    """Watches every attempt and every settled row; its methods return why the run must stop, or ``None``."""
+
+    def __init__(self, *, now: float, max_failures: FailureCap | None = None) -> None:
+        """Begin to watch.
+
+        Args:
+            now: A monotonic clock, in seconds, like every other ``now``.
+            max_failures: How many failed rows are borne.
+        """
+        self._max_failures = max_failures
+        self._answered_at = now
+        self._accepted_at = now
+        self._silent = 0
+        self._storm_code: str | None = None
+        self._storm = 0
+        self._tried = 0
+        self._failed = 0
+
+    def succeeded(self, *, now: float, create: bool) -> None:
+        """Take note of an accepted request; an accepted create also ends a storm of refusals."""
+        self._answered_at = self._accepted_at = now
+        self._silent = 0
+        if create:
+            self._storm = 0
+
+    def failed(self, failure: Failure, *, now: float) -> str | None:
+        """Take note of a failed request, and say whether the platform is out of reach or refuses everything."""
+        if failure.kind in _NO_ANSWER:
+            return self._no_answer(failure, now)
+        self._answered_at = now
+        self._silent = 0
+        if failure.kind is FailureKind.THROTTLED:
+            return self._throttled(now)
+        return self._refused(failure)
+
+    def settled(self, *, failed: bool) -> str | None:
+        """Take note of a row's outcome, and say whether there were more failures than ``max_failures`` bears."""
+        self._tried += 1
+        self._failed += failed
+        cap = self._max_failures
+        if not failed or cap is None:
+            return None
+        if cap.rows is not None and self._failed > cap.rows:
+            return f"{self._failed} rows failed, and --max-failures bears {cap.rows}: see their reasons"
+        if cap.percent is not None and self._tried >= _PERCENT_FROM_ROWS:
+            share = 100 * self._failed / self._tried
+            if share > cap.percent:
+                return f"{share:.1f}% of the rows failed, and --max-failures bears {cap.percent:g}%: see their reasons"
+        return None
+
+    def _no_answer(self, failure: Failure, now: float) -> str | None:
+        self._silent += 1
+        silence_s = now - self._answered_at
+        if silence_s < _SILENCE_S or self._silent < _SILENT_ATTEMPTS:
+            return None
+        return (
+            f"the platform is out of reach: {self._silent} requests in {silence_s:.0f} s without an answer, "
+            f"the last: {failure.code}, {failure.message}; check the endpoint and the network"
+        )
+
+    def _throttled(self, now: float) -> str | None:
+        waited_s = now - self._accepted_at
+        if waited_s < _THROTTLED_S:
+            return None
+        return (
+            f"throttled without a break for {waited_s / 60:.0f} minutes: somebody else uses up the account's rate; "
+            "find who it is, or run with a lower --qps and --list-qps"
+        )
+
+    def _refused(self, failure: Failure) -> str | None:
+        if failure.kind not in _SYSTEMIC:
+            return None
+        self._storm = self._storm + 1 if failure.code == self._storm_code else 1
+        self._storm_code = failure.code
+        if self._storm < _STORM:
+            return None
+        return (
+            f"{self._storm} requests in a row were refused with {failure.code} ({failure.message}): "
+            "that is not about single rows; look the code up, mend its cause, and run again"
+        )

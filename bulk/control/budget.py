@@ -1,0 +1,97 @@
+"""Decide, from a product's listing, what becomes of its rows: there already, admitted, or without a slot. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bulk.model import OtaModule, Row
+
+__all__ = ["Decision", "Verdict", "decide", "judge"]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a listing says of a row."""
+
+    row: Row
+    outcome: Outcome
+    message: str | None = None
+    recovered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a listing says of all rows of a product; every row stands in exactly one of the three."""
+
+    there: tuple[Verdict, ...]
+    """On the platform already: `exists`, `drifted`, or `created` and now proved."""
+
+    admitted: tuple[Row, ...]
+    """A slot is theirs, in file order; never more than the product has left."""
+
+    over_budget: tuple[Verdict, ...]
+    """No slot is left for them."""
+
+
+def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -> Decision:
+    """Give the slots that a product has left to its rows, in file order.
+
+    Args:
+        rows: Open rows of one product, in file order.
+        listed: The product's modules, fresh from the platform.
+        held: Slots kept back for rows that may still take one.
+    """
+    modules = {module.key: module for module in listed}
+    there = tuple(judge(row, modules[row.module.key]) for row in rows if row.module.key in modules)
+    wanting = [row for row in rows if row.module.key not in modules]
+    taken = [module.module_name for key, module in modules.items() if key[1] != RESERVED_MODULE_NAME]
+    left = max(0, MAX_CUSTOM_MODULES - len(taken) - held)
+    admitted, losing = tuple(wanting[:left]), wanting[left:]
+    message = _who_holds_the_slots(taken, admitted, held) if losing else ""
+    return Decision(there, admitted, tuple(Verdict(row, Outcome.OVER_BUDGET, message) for row in losing))
+
+
+def judge(row: Row, found: OtaModule) -> Verdict:
+    """Compare a row with the module that the platform has under its key.
+
+    A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a create
+    for it may have been carried out unseen.
+    """
+    differences = _differences(row.module, found)
+    if differences:
+        return Verdict(row, Outcome.DRIFTED, f"on the platform already, but {' and '.join(differences)}")
+    if row.in_doubt or row.outcome in _MAY_HAVE_BEEN_SENT:
+        return Verdict(row, Outcome.CREATED, recovered=True)
+    return Verdict(row, Outcome.EXISTS)
+
+
+_MAY_HAVE_BEEN_SENT = frozenset({Outcome.SENDING, Outcome.UNKNOWN})
+
+
+def _differences(wanted: OtaModule, found: OtaModule) -> list[str]:
+    compared = (
+        ("its name is spelled", wanted.module_name, found.module_name),
+        ("its AliasName is", wanted.alias_name, found.alias_name or ""),
+        ("its Desc is", wanted.desc, found.desc or ""),
+    )
+    return [f"{what} {there!r}, not {want!r}" for what, want, there in compared if want is not None and want != there]
+
+
+def _who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
+    holders = []
+    if taken:
+        holders.append(f"{len(taken)} by modules on the platform ({', '.join(sorted(taken))})")
+    if admitted:
+        holders.append(f"{len(admitted)} by earlier rows (lines {', '.join(str(row.line) for row in admitted)})")
+    if held:
+        holders.append(f"{held} by earlier rows that are still open")
+    return (
+        f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}; "
+        "delete a module that is no longer used, or take the row out"
+    )

@@ -1,0 +1,39 @@
+"""One run at a time: a lock file beside the ledger, which the system lets go when its holder dies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from bulk.errors import LedgerError, LedgerHeldError
+from bulk.ledger.status import read_holder
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["hold"]
+
+
+def hold(path: Path) -> FileLock:
+    """Take the ledger for this process; ``release()`` lets it go.
+
+    Raises:
+        LedgerHeldError: Another run has it; the message names that run.
+        LedgerError: The lock file can't be written.
+    """
+    # No singleton, no thread-local: a run is taken up on one thread and let go on another.
+    lock = FileLock(f"{path}.lock", thread_local=False, is_singleton=False)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise LedgerHeldError(
+            f"{path}: held by {read_holder(path) or 'another run'}; wait for it to end, or stop it first "
+            f"(`bulk status {path}` shows how far it is)"
+        ) from None
+    except OSError as exc:
+        raise LedgerError(
+            f"{path}: the ledger's lock file can't be written ({exc.strerror}): check that the folder exists and "
+            "may be written, or name another ledger with --ledger"
+        ) from exc
+    return lock

@@ -1,0 +1,149 @@
+"""Read how a ledger stands, also while a run is at work on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from filelock import FileLock, Timeout
+
+from bulk.errors import LedgerError
+from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.sql import query
+from bulk.model import Dialect, Outcome, Reason, Target
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Holder", "LedgerStatus", "RunRecord", "count_outcomes", "read_holder", "read_reasons", "read_status"]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The run that is at work on a ledger."""
+
+    run_id: str
+    started_at: str
+    pid: int
+    host: str
+
+    def __str__(self) -> str:
+        """Return the words that messages name it with."""
+        return f"run {self.run_id} (process {self.pid} on {self.host}, since {self.started_at})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRecord:
+    """One run of a ledger, as recorded."""
+
+    run_id: str
+    started_at: str
+    ended_at: str | None
+    """``None``: at work, or it died."""
+
+    pid: int
+    host: str
+    version: str
+    input: str
+    create_per_s: float
+    list_per_s: float
+    exit_code: int | None
+    stopped: str | None
+    summary: str | None
+    """JSON, as `bulk run --json` printed it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerStatus:
+    """How a ledger stands now."""
+
+    path: str
+    target: Target
+    input: str | None
+    """Name of the input that was read last; ``None``: none yet."""
+
+    rows: int
+    outcomes: Mapping[str, int]
+    absent: int
+    holder: Holder | None
+    """The run that is at work on it now."""
+
+    runs: tuple[RunRecord, ...]
+    reasons: tuple[Reason, ...]
+
+
+def read_status(path: Path) -> LedgerStatus:
+    """Read everything that `bulk status` shows.
+
+    Raises:
+        LedgerError: There is no such ledger, or it can't be read.
+    """
+    connection = open_for_reading(path)
+    try:
+        with translated(path):
+            connection.execute("BEGIN")  # one snapshot, whatever a live run commits meanwhile
+            read = connection.execute("SELECT name, rows FROM input").fetchone()
+            return LedgerStatus(
+                path=str(path),
+                target=read_target(connection),
+                input=read[0] if read else None,
+                rows=read[1] if read else 0,
+                outcomes=count_outcomes(connection),
+                absent=connection.execute(query("count_absent")).fetchone()[0],
+                holder=read_holder(path) if _is_held(path) else None,
+                runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
+                reasons=read_reasons(connection),
+            )
+    finally:
+        connection.close()
+
+
+def read_target(connection: sqlite3.Connection) -> Target:
+    """Return what the ledger belongs to."""
+    dialect, endpoint, instance_id = connection.execute("SELECT dialect, endpoint, instance_id FROM target").fetchone()
+    return Target(Dialect(dialect), endpoint, instance_id)
+
+
+def count_outcomes(connection: sqlite3.Connection) -> dict[str, int]:
+    """Return how many rows of the input have each outcome, zeros included."""
+    counts = dict.fromkeys((outcome.value for outcome in Outcome), 0)
+    counts.update(connection.execute(query("count_outcomes")).fetchall())
+    return counts
+
+
+def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:
+    """Return why rows are not provisioned, most frequent first."""
+    return tuple(
+        Reason(Outcome(outcome), code, rows, line, message)
+        for outcome, code, rows, line, message in connection.execute(query("reasons"))
+    )
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Return the last run without an end: who holds the lock, if anybody does."""
+    try:
+        connection = open_for_reading(path)
+    except LedgerError:
+        return None
+    try:
+        record = connection.execute(query("holder")).fetchone()
+        return Holder(*record) if record else None
+    finally:
+        connection.close()
+
+
+def _is_held(path: Path) -> bool:
+    lock = FileLock(f"{path}.lock", thread_local=False, is_singleton=False)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False
+
+
+def _run_record(record: tuple[object, ...]) -> RunRecord:
+    return RunRecord(**dict(zip(RunRecord.__slots__, record, strict=True)))  # type: ignore[arg-type]  # as the query names them

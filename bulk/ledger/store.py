@@ -1,0 +1,189 @@
+"""The ledger of a run: opened, held, bound to its target, read in, worked off, closed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.errors import LedgerTargetError
+from bulk.ledger.database import open_for_reading, open_for_writing, translated
+from bulk.ledger.intake import replaced_rows
+from bulk.ledger.lock import hold
+from bulk.ledger.sql import query
+from bulk.ledger.status import count_outcomes, read_reasons, read_target
+from bulk.ledger.times import iso_utc
+from bulk.model import Lane, OtaModule, Outcome, Row
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
+    from pathlib import Path
+
+    from filelock import FileLock
+
+    from bulk.ledger.intake import Intake
+    from bulk.model import Reason, Summary, Target
+
+__all__ = ["Ledger"]
+
+
+class Ledger:
+    """A ledger that this process holds. Every method blocks: call them off the event loop, one at a time.
+
+    While a run sends, `bulk.ledger.writer.LedgerWriter` has ``connection`` for itself; `lanes` reads beside it.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, *, lock: FileLock | None) -> None:
+        self.path = path
+        self.connection = connection
+        self._lock = lock
+        self._reading: sqlite3.Connection | None = None
+
+    @classmethod
+    def open(cls, path: Path, *, target: Target) -> Ledger:
+        """Open or make the ledger, hold it, and bind it to the target.
+
+        Raises:
+            LedgerHeldError: Another run is at work on it.
+            LedgerTargetError: It belongs to another target.
+            LedgerError: It can't be opened or written.
+        """
+        lock = hold(path)
+        try:
+            connection = open_for_writing(path)
+            try:
+                with translated(path):
+                    _bind(connection, path, target)
+            except BaseException:
+                connection.close()
+                raise
+        except BaseException:
+            lock.release()
+            raise
+        return cls(path, connection, lock=lock)
+
+    @classmethod
+    def scratch(cls, path: Path, folder: Path, *, target: Target) -> Ledger:
+        """Make a copy of the ledger, or an empty one if there is none, to plan with; the ledger is not touched.
+
+        Raises:
+            LedgerTargetError: The ledger belongs to another target.
+            LedgerError: It can't be read.
+        """
+        copy = folder / "plan.db"
+        if path.is_file():
+            with translated(path), closing(open_for_reading(path)) as source:
+                _require_target(source, path, target)
+                source.execute("VACUUM INTO ?", (str(copy),))
+        connection = open_for_writing(copy)
+        connection.execute("PRAGMA synchronous = OFF")
+        with translated(copy):
+            _bind(connection, copy, target)
+        return cls(copy, connection, lock=None)
+
+    def intake(self, *, name: str, shape: str, at: float) -> AbstractContextManager[Intake]:
+        """Replace the rows by those of an input: see `replaced_rows`."""
+        return replaced_rows(self.connection, self.path, name=name, shape=shape, at=at)
+
+    def begin_run(self, run_id: str, *, at: float, version: str, input: str, rates: tuple[float, float]) -> None:  # noqa: A002 - the contract's word
+        """Record that a run is at work, and who it is.
+
+        Args:
+            run_id: Its id.
+            at: Now, in seconds since the epoch.
+            version: Of this program.
+            input: The input's name.
+            rates: Creates and listings a second that were asked for.
+        """
+        with translated(self.path):
+            self.connection.execute(
+                query("begin_run"), (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, input, *rates)
+            )
+
+    def end_run(self, summary: Summary, *, at: float, as_json: bytes) -> None:
+        """Record how the run ended."""
+        with translated(self.path):
+            self.connection.execute(
+                query("end_run"), (iso_utc(at), summary.exit_code, summary.stopped, as_json.decode(), summary.run_id)
+            )
+
+    def rows(self) -> int:
+        """Return how many rows the input has."""
+        with translated(self.path):
+            record = self.connection.execute("SELECT rows FROM input").fetchone()
+        return int(record[0]) if record else 0
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many rows of the input have each outcome, zeros included."""
+        with translated(self.path):
+            return count_outcomes(self.connection)
+
+    def absent(self) -> int:
+        """Return how many modules of earlier inputs this one does not ask for."""
+        with translated(self.path):
+            return int(self.connection.execute(query("count_absent")).fetchone()[0])
+
+    def reasons(self) -> tuple[Reason, ...]:
+        """Return why rows are not provisioned, most frequent first."""
+        with translated(self.path):
+            return read_reasons(self.connection)
+
+    def lanes(self, *, products: int = 64) -> Iterator[list[Lane]]:
+        """Yield the lanes with open rows, in the order of their products' first lines, some products at a time.
+
+        Every step reads afresh on a connection of its own, so no snapshot is held while the run writes.
+        """
+        with translated(self.path):
+            self._reading = open_for_reading(self.path)
+            after_line = 0
+            while found := self._reading.execute(
+                query("next_products"), {"after_line": after_line, "products": products}
+            ).fetchall():
+                after_line = found[-1][0]
+                lanes = _lanes(self._reading, [product_key for _, product_key in found])
+                if lanes:
+                    yield lanes
+
+    def close(self) -> None:
+        """Let the ledger go."""
+        if self._reading is not None:
+            self._reading.close()
+        self.connection.close()
+        if self._lock is not None:
+            self._lock.release()
+
+
+def scratch_folder() -> tempfile.TemporaryDirectory[str]:
+    """Return a folder for a scratch ledger, removed when its block ends."""
+    return tempfile.TemporaryDirectory(prefix="bulk-plan-")
+
+
+def _lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:
+    rows: dict[str, list[Row]] = {}
+    wanted = {"product_keys": orjson.dumps(product_keys).decode()}
+    for key, line, name, alias, desc, outcome, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
+        module = OtaModule(key, name, alias, desc)
+        rows.setdefault(key, []).append(Row(line, module, Outcome(outcome), attempts, bool(in_doubt)))
+    return [Lane(product_key, tuple(of_product)) for product_key, of_product in rows.items()]
+
+
+def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
+    if connection.execute("SELECT 1 FROM target").fetchone():
+        _require_target(connection, path, target)
+    else:
+        connection.execute("INSERT INTO target VALUES (?, ?, ?)", (target.dialect, target.endpoint, target.instance_id))
+
+
+def _require_target(connection: sqlite3.Connection, path: Path, target: Target) -> None:
+    bound = read_target(connection)
+    if bound != target:
+        raise LedgerTargetError(
+            f"{path}: this ledger belongs to {bound}, and this run is for {target}: "
+            "name another ledger with --ledger, or the ledger's own target"
+        )
