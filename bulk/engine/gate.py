@@ -1,0 +1,134 @@
+"""Let requests out in their order, as their pace allows. Owns the queue and one timer; decides nothing about rates."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulk.control.pace import Pace
+
+__all__ = ["Gate"]
+
+TICK_S = 0.001
+"""Timers of event loops are a millisecond coarse: a shorter wait would be spent spinning."""
+
+
+class Gate:
+    """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
+
+    def __init__(self, pace: Pace, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Stand open.
+
+        Args:
+            pace: Says when the next request may leave.
+            clock: The clock that ``pace`` was started with. Not the loop's own: uvloop's stands still between two
+                turns, so that it would date a release before the stall that delayed it.
+        """
+        self._pace = pace
+        self._clock = clock
+        self._queue: deque[asyncio.Future[float | None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
+
+    @property
+    def waiting(self) -> int:
+        """How many wait to be let out now."""
+        return len(self._queue)
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests a second in force now; 0: unlimited."""
+        return self._pace.rate_per_s
+
+    async def acquire(self) -> bool:
+        """Wait until one request may leave.
+
+        Returns:
+            True: send exactly one, at once. False: the gate was closed, send nothing.
+        """
+        if self._closed:
+            return False
+        now = self._clock()
+        if not self._queue:
+            if not (wait_s := self._pace.wait_s(now)):
+                self._pace.release(now)
+                return True
+            self._arm(wait_s)
+        return await self._wait_in_line()
+
+    async def _wait_in_line(self) -> bool:
+        place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
+        self._queue.append(place)
+        try:
+            released_at = await place
+        except asyncio.CancelledError:
+            self._leave_line(place)
+            raise
+        if released_at is None:
+            return False
+        # The loop may have stalled between letting this one out and its going: what counts is when it goes.
+        if (now := self._clock()) - released_at > TICK_S:
+            self._pace.postpone(released_at, now)
+        return True
+
+    def _leave_line(self, place: asyncio.Future[float | None]) -> None:
+        """Give up a place in the queue; whoever was let out already and can't go hands that on."""
+        if place.cancelled():
+            with contextlib.suppress(ValueError):  # the timer has passed over it already
+                self._queue.remove(place)
+        elif (released_at := place.result()) is not None:
+            self._let_out_next(released_at)
+
+    def _let_out_next(self, released_at: float | None) -> bool:
+        while self._queue:
+            place = self._queue.popleft()
+            if not place.done():
+                place.set_result(released_at)
+                return True
+        return False
+
+    def _arm(self, wait_s: float) -> None:
+        if self._timer is None:
+            delay_s = max(TICK_S, math.ceil(wait_s / TICK_S) * TICK_S)
+            self._timer = asyncio.get_running_loop().call_later(delay_s, self._let_out_due)
+
+    def _let_out_due(self) -> None:
+        self._timer = None
+        now = self._clock()
+        while self._queue:
+            if wait_s := self._pace.wait_s(now):
+                self._arm(wait_s)
+                return
+            if self._let_out_next(now):
+                self._pace.release(now)
+
+    def close(self) -> None:
+        """Send everyone in the queue home, and everyone who comes later, at once."""
+        self._closed = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._let_out_next(None):
+            pass
+
+    def throttled(self, retry_after_s: float | None) -> bool:
+        """Tell the pace that a reply was throttled.
+
+        Args:
+            retry_after_s: The pause that the platform asked for, if it did.
+
+        Returns:
+            True: the rate was lowered just now.
+        """
+        return self._pace.throttled(self._clock(), retry_after_s=retry_after_s)
+
+    def succeeded(self) -> None:
+        """Tell the pace that a request was carried out."""
+        self._pace.succeeded(self._clock())
