@@ -104,6 +104,25 @@ class PlatformError(BulkError):
 class TransportError(PlatformError):
     """No usable answer arrived."""
 
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "connection_lost",
+        action: str | None = None,
+        request_id: str | None = None,
+    ) -> None:
+        """Keep why.
+
+        Args:
+            message: What happened, redacted.
+            code: A word of ours, as `cloud.codes` lists them.
+            action: The API action.
+            request_id: Always ``None``: no reply, no id.
+        """
+        super().__init__(message, action=action, request_id=request_id)
+        self.code = code
+
 
 class NotSentError(TransportError):
     """No request left this machine; repeating is safe."""

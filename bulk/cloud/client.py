@@ -1,0 +1,138 @@
+"""Call the platform: sign, send, read, classify. One call is one request; whether to repeat it is decided elsewhere."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from typing import TYPE_CHECKING, Protocol
+
+from bulk.cloud.dialects import create_parameters, http_method, list_parameters, with_common_parameters
+from bulk.cloud.failures import lost, refused, unreadable
+from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
+from bulk.cloud.signing import sign, timestamp
+from bulk.cloud.transport import SignedRequest
+from bulk.errors import TransportError
+from bulk.model import Accepted, Failure, FailureKind, Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulk.cloud.credentials import CredentialProvider, Credentials
+    from bulk.cloud.replies import Answer
+    from bulk.cloud.transport import Reply, Transport
+    from bulk.model import OtaModule, Target
+
+__all__ = ["Client", "Platform"]
+
+
+class Platform(Protocol):
+    """What the engine asks of the platform. A call is one request, never repeated inside."""
+
+    async def list_modules(self, product_key: str) -> Listing | Failure:
+        """Ask for all modules of a product."""
+        ...
+
+    async def create_module(self, module: OtaModule) -> Accepted | Failure:
+        """Ask for a module to be made."""
+        ...
+
+
+class Client:
+    """The platform, behind HTTP."""
+
+    def __init__(
+        self,
+        *,
+        target: Target,
+        endpoint: str,
+        credentials: CredentialProvider,
+        transport: Transport,
+        timeout_s: float = 10.0,
+        wall_clock: Callable[[], float] = time.time,
+        nonce: Callable[[], str] = lambda: os.urandom(16).hex(),
+        on_clock_corrected: Callable[[float], None] | None = None,
+    ) -> None:
+        """Only store what calls will need.
+
+        Args:
+            target: Its dialect and instance say how requests are written.
+            endpoint: Where they go: the target's endpoint, or the address that the sandbox was given.
+            credentials: Asked before every request.
+            transport: Sends each request exactly once.
+            timeout_s: For one request, from connecting to the last byte of the reply.
+            wall_clock: Seconds since the epoch.
+            nonce: Never returns the same text twice.
+            on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
+        """
+        self._target = target
+        self._endpoint = endpoint.rstrip("/")
+        self._method = http_method(target.dialect)
+        self._credentials = credentials
+        self._transport = transport
+        self._timeout_s = timeout_s
+        self._wall_clock = wall_clock
+        self._nonce = nonce
+        self._on_clock_corrected = on_clock_corrected
+        self._offset_s: float | None = None
+
+    async def list_modules(self, product_key: str) -> Listing | Failure:
+        """See `Platform.list_modules`."""
+        credentials = await self._credentials.current()
+        result = await self._call(list_parameters(product_key), credentials)
+        if isinstance(result, Failure):
+            return result
+        reply, answer = result
+        try:
+            return Listing(read_modules(answer.data, product_key), answer.request_id, reply.status)
+        except UnreadableDataError as exc:
+            return unreadable(reply, str(exc), credentials=credentials, request_id=answer.request_id)
+
+    async def create_module(self, module: OtaModule) -> Accepted | Failure:
+        """See `Platform.create_module`."""
+        result = await self._call(create_parameters(module), await self._credentials.current())
+        if isinstance(result, Failure):
+            return result
+        reply, answer = result
+        return Accepted(answer.request_id, reply.status)
+
+    async def _call(self, parameters: dict[str, str], credentials: Credentials) -> tuple[Reply, Answer] | Failure:
+        """Send one request; return what came back if it says that it succeeded."""
+        offset_s = self._offset_s
+        request = self._signed(parameters, credentials, at=self._wall_clock() + (offset_s or 0.0))
+        try:
+            reply = await self._transport.send(request, timeout_s=self._timeout_s)
+        except TransportError as exc:
+            return lost(exc, credentials)
+        answer = read_answer(reply.body)
+        if answer.success is True and reply.is_2xx:
+            return reply, answer
+        failure = refused(reply, answer, request, credentials=credentials)
+        if failure.kind is FailureKind.CLOCK and not self._follow_clock_of(reply, offset_s):
+            return replace(failure, kind=FailureKind.FATAL)
+        return failure
+
+    def _signed(self, parameters: dict[str, str], credentials: Credentials, *, at: float) -> SignedRequest:
+        with_common_parameters(
+            parameters, self._target, credentials=credentials, timestamp=timestamp(int(at)), nonce=self._nonce()
+        )
+        query = sign(parameters, self._method, secret=credentials.access_key_secret)
+        return SignedRequest(self._method, self._endpoint, query)
+
+    def _follow_clock_of(self, reply: Reply, offset_s: float | None) -> bool:
+        """Correct the clock, once; return whether the refused request is worth repeating.
+
+        Args:
+            reply: Refuses a request for its timestamp.
+            offset_s: The correction that the request was stamped with.
+        """
+        if self._offset_s is not None:
+            # Requests that were on their way when the clock was corrected are refused for the old time, too.
+            return offset_s is None
+        server_at = server_time_at(reply.headers)
+        if server_at is None:
+            return False
+        self._offset_s = server_at - self._wall_clock()
+        if self._on_clock_corrected is not None:
+            self._on_clock_corrected(self._offset_s)
+        return True

@@ -1,0 +1,203 @@
+"""Give each error code its class, and the remedy that the operator needs. Pure: one table and the rules around it.
+
+The codes and classes are those of the platform's documents (2020 to 2023; HTTP statuses of business errors are not
+documented, so the code decides). Assumptions are marked so. Codes are compared without letter case, as the documents
+themselves don't agree on it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bulk.model import FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["CLOCK_CODE", "SIGNATURE_CODE", "TABLE", "Verdict", "classify", "code_for_status", "look_up"]
+
+CLOCK_CODE = "InvalidTimeStamp.Expired"
+SIGNATURE_CODE = "SignatureDoesNotMatch"
+
+_EXISTS, _QUOTA, _PRODUCT = FailureKind.EXISTS, FailureKind.QUOTA, FailureKind.PRODUCT
+_REFUSED, _FATAL, _CLOCK = FailureKind.REFUSED, FailureKind.FATAL, FailureKind.CLOCK
+_DOUBTFUL, _THROTTLED, _NOT_SENT = FailureKind.DOUBTFUL, FailureKind.THROTTLED, FailureKind.NOT_SENT
+
+_CHECK_ENDPOINT = "Check that --endpoint or --region is the IoT Platform's API and that --dialect fits it."
+_CHECK_INSTANCE = "Check --instance-id against the ID on the instance's overview page, and that it lies in this region."
+_CHECK_KEY = "Check ALIBABA_CLOUD_ACCESS_KEY_ID: the key must exist, be enabled and belong to this platform."
+_CHECK_PERMISSION = (
+    "Grant the key's user iot:CreateOTAModule and iot:ListOTAModuleByProduct, or use the key of a user who has them."
+)
+_CHECK_CERTIFICATE = "Check the endpoint; behind a proxy that inspects TLS, let SSL_CERT_FILE name its certificate."
+_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY: the proxy did not let the request through."
+_CHECK_REDIRECT = "Check --endpoint: redirects are not followed, since they could lead the signed request away."
+_CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this account, region and instance."
+_CHECK_SIGNATURE = "Check ALIBABA_CLOUD_ACCESS_KEY_SECRET."
+_CHECK_TOKEN = "Renew the temporary credentials: ALIBABA_CLOUD_SECURITY_TOKEN is wrong or has expired."  # noqa: S105 - a sentence
+_CHECK_NETWORK = "Check the network and that the endpoint is up."
+_OUR_BUG = "This is a fault in bulk or in a proxy that changes requests: report it with the RequestId."
+_PAY = "Settle the account's bill; then run the same command again."
+_VERIFY_ACCOUNT = "Log in to the platform's console with this account and follow what it asks for."
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What an error code means for the run."""
+
+    kind: FailureKind
+    remedy: str | None = None
+    """What the operator can do; always there for ``FATAL``."""
+
+
+_ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
+    # OTA modules
+    ("iot.ota.CreateOTAModuleNameExist", _EXISTS, None),
+    ("iot.ota.CreateOTAModuleExceedLimit", _QUOTA, None),
+    ("iot.firmware.ModuleCountLimitExceeded", _QUOTA, None),
+    ("iot.ota.CreateOTAModuleParamError", _REFUSED, None),
+    ("iot.ota.UpdateOTAModuleParamError", _REFUSED, None),
+    ("iot.ota.DeleteOTAModuleParamError", _REFUSED, None),
+    ("iot.ota.ListOTAModuleParamError", _REFUSED, None),
+    ("iot.ota.CreateOTAModuleFailure", _DOUBTFUL, None),
+    ("iot.ota.UpdateOTAModuleFailure", _DOUBTFUL, None),
+    ("iot.ota.DeleteOTAModuleFailure", _DOUBTFUL, None),
+    ("iot.ota.ListOTAModuleFailure", _DOUBTFUL, None),
+    ("iot.ota.OTAModuleNotExist", _REFUSED, None),
+    ("iot.ota.DeleteOTAModulePackageExist", _REFUSED, None),
+    ("iot.ota.DeleteOtaDefaultModule", _REFUSED, None),
+    ("iot.firmware.ModuleNameReserved", _REFUSED, None),
+    ("iot.firmware.IncorrectFormattedModuleName", _REFUSED, None),
+    ("iot.firmware.InvalidProductKey", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.firmware.ListOTAModuleFailed", _DOUBTFUL, None),
+    ("iot.firmware.ListOTAModuleNameByProductFailed", _DOUBTFUL, None),
+    ("iot.firmware.SystemBusy", _DOUBTFUL, None),
+    # System, account and instance
+    ("iot.system.SystemException", _DOUBTFUL, None),
+    ("iot.system.InstanceNotFound", _FATAL, _CHECK_INSTANCE),
+    ("iot.Sre.IotInstanceNotFound", _FATAL, _CHECK_INSTANCE),
+    ("iot.system.UidNotFound", _FATAL, "Activate IoT Platform for this account, or use the right account's key."),
+    ("iot.system.BillIsOverDue", _FATAL, _PAY),
+    ("iot.system.IllegalRequest", _REFUSED, None),
+    ("iot.system.InstanceIdSame", _REFUSED, None),
+    ("iot.common.RamActionPermissionDeny", _FATAL, _CHECK_PERMISSION),
+    ("iot.common.InvalidTenant", _FATAL, _VERIFY_ACCOUNT),
+    ("iot.common.AuthActionPermissionDeny", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.common.APINotSupportedInInstance", _FATAL, _CHECK_INSTANCE),
+    ("iot.common.InvalidPageParams", _REFUSED, None),
+    ("iot.common.InvalidFormattedParameter", _REFUSED, None),
+    ("iot.check.ParameterIsNotLessThanMax", _REFUSED, None),
+    ("iot.common.QueryProductActionError", _DOUBTFUL, None),
+    ("iot.common.QueryProductCountActionError", _DOUBTFUL, None),
+    ("iot.messagebroker.RateLimit", _THROTTLED, None),
+    ("iot.messageborker.RateLimit", _THROTTLED, None),  # the documents misspell it
+    # Products
+    ("iot.prod.NotExistedProduct", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.Prod.NotProductOwner", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.prod.InvalidFormattedProductkey", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.prod.NullProductKey", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.prod.AlreadyExistedProductName", _EXISTS, None),
+    ("iot.prod.ProductCountExceedMax", _QUOTA, None),
+    ("iot.prod.QueryProductListActionError", _DOUBTFUL, None),
+    ("iot.prod.CreateProductFailed", _DOUBTFUL, None),
+    ("iot.prod.UpdateProductFailed", _DOUBTFUL, None),
+    # Gateway
+    ("Throttling", _THROTTLED, None),
+    ("Throttling.User", _THROTTLED, None),
+    ("Throttling.Api", _THROTTLED, None),
+    ("Rejected.Throttling", _THROTTLED, None),
+    ("ServiceUnavailable", _DOUBTFUL, None),
+    ("InternalError", _DOUBTFUL, None),
+    ("UnknownError", _DOUBTFUL, None),
+    ("SignatureNonceUsed", _DOUBTFUL, None),  # resent on the way: the first copy may have been carried out
+    (CLOCK_CODE, _CLOCK, "Set this machine's clock, for example by NTP."),
+    ("InvalidTimeStamp.Format", _FATAL, _OUR_BUG),
+    ("IllegalTimestamp", _FATAL, _OUR_BUG),
+    ("IncompleteSignature", _FATAL, _OUR_BUG),
+    ("InvalidSignatureMethod", _FATAL, _OUR_BUG),
+    (SIGNATURE_CODE, _FATAL, _CHECK_SIGNATURE),
+    ("InvalidAccessKeySecret", _FATAL, _CHECK_SIGNATURE),
+    ("InvalidAccessKeyId.NotFound", _FATAL, _CHECK_KEY),
+    ("InvalidAccessKeyId.Inactive", _FATAL, _CHECK_KEY),
+    ("Forbidden.RAM", _FATAL, _CHECK_PERMISSION),
+    ("Forbidden", _FATAL, _CHECK_PERMISSION),
+    ("ActionUnauthorized", _FATAL, _CHECK_PERMISSION),
+    ("Forbidden.RiskControl", _FATAL, _VERIFY_ACCOUNT),
+    ("Forbidden.UserVerification", _FATAL, _VERIFY_ACCOUNT),
+    ("InsufficientBalance", _FATAL, _PAY),
+    ("InvalidApi.NotFound", _FATAL, _CHECK_ENDPOINT),
+    ("InvalidProduct.NotFound", _FATAL, _CHECK_ENDPOINT),
+    ("InvalidAction", _FATAL, _CHECK_ENDPOINT),
+    ("NoSuchVersion", _FATAL, _CHECK_ENDPOINT),
+    ("UnsupportedHTTPMethod", _FATAL, "Give the other --dialect: they differ in the HTTP method."),
+    ("InvalidProtocol.NeedSsl", _FATAL, "Write the endpoint with https://."),
+    ("UnsupportedOperation", _REFUSED, None),
+    ("MissingParameter", _REFUSED, None),
+    ("InvalidParameter", _REFUSED, None),
+    # Words of ours, where no code arrived
+    ("connection_refused", _NOT_SENT, _CHECK_NETWORK),
+    ("connect_timeout", _NOT_SENT, _CHECK_NETWORK),
+    ("not_connected", _NOT_SENT, _CHECK_NETWORK),
+    ("dns", _NOT_SENT, "Check the endpoint's host name and this machine's name resolution."),
+    ("proxy", _NOT_SENT, _CHECK_PROXY),
+    ("tls_handshake", _NOT_SENT, "Check that the endpoint speaks https on this port."),
+    ("tls", _FATAL, _CHECK_CERTIFICATE),
+    ("redirect", _FATAL, _CHECK_REDIRECT),
+    ("no_code", _REFUSED, None),  # Success is false, and nothing says why
+    ("timeout", _DOUBTFUL, None),
+    ("connection_lost", _DOUBTFUL, None),
+    ("unreadable_reply", _DOUBTFUL, None),
+    ("reply_too_large", _DOUBTFUL, None),
+)
+
+TABLE: Mapping[str, Verdict] = MappingProxyType({code.lower(): Verdict(kind, remedy) for code, kind, remedy in _ROWS})
+"""Code in lower case → what it means."""
+
+_BY_PREFIX = (
+    ("throttling", Verdict(_THROTTLED)),
+    ("rejected.throttling", Verdict(_THROTTLED)),
+    # An assumption: the documents that could be read name no code of the Security Token Service.
+    ("invalidsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
+)
+
+_BY_STATUS: Mapping[int, Verdict] = MappingProxyType(
+    {
+        400: Verdict(_DOUBTFUL),  # of a request that passes everywhere else: more likely a garbled reply than a refusal
+        401: Verdict(_FATAL, _CHECK_KEY),
+        403: Verdict(_FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
+        407: Verdict(_FATAL, "Give the proxy's user name and password in HTTPS_PROXY."),
+        408: Verdict(_DOUBTFUL),
+        429: Verdict(_THROTTLED),
+    }
+)
+_FIRST_SERVER_ERROR = 500
+_TOO_MANY_REQUESTS = 429
+
+
+def look_up(code: str) -> Verdict | None:
+    """Return what a code means, ``None`` if it is none that we know."""
+    code = code.lower()
+    return TABLE.get(code) or next((verdict for prefix, verdict in _BY_PREFIX if code.startswith(prefix)), None)
+
+
+def classify(code: str, status: int | None) -> Verdict:
+    """Say what a failure means.
+
+    Args:
+        code: The platform's error code, a word of ours, or empty where a reply had none.
+        status: HTTP status of the reply; ``None`` where none arrived.
+    """
+    if known := look_up(code):
+        return known
+    if status is None or status >= _FIRST_SERVER_ERROR:
+        return Verdict(_DOUBTFUL)
+    if code:
+        return Verdict(_THROTTLED if status == _TOO_MANY_REQUESTS else _REFUSED)
+    return _BY_STATUS.get(status, Verdict(_FATAL, _CHECK_ENDPOINT))
+
+
+def code_for_status(status: int) -> str:
+    """Return the word of ours for a reply without a code: ``http_502``."""
+    return f"http_{status}"

@@ -1,0 +1,166 @@
+"""Say where requests go and how each of the twin platforms wants them written. Pure.
+
+A dialect is chosen by ``--dialect``, else from the endpoint: a host under ``aliyuncs.com`` is Alibaba; a host with
+``tuya`` in its name, or port 8686, on which Tuya's instances listen, is Tuya; any other, such as a stand-in of one's
+own, is Alibaba. The sandbox speaks both and is called as Tuya, unless an instance id says Alibaba.
+"""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, assert_never
+from urllib.parse import SplitResult, urlsplit
+
+from bulk.errors import SettingsError
+from bulk.model import Action, Dialect, OtaModule, Target
+
+if TYPE_CHECKING:
+    from bulk.cloud.credentials import Credentials
+    from bulk.settings import Settings
+
+__all__ = [
+    "create_parameters",
+    "http_method",
+    "is_loopback",
+    "list_parameters",
+    "resolve_target",
+    "with_common_parameters",
+]
+
+_TUYA_PORT = 8686
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_REGION = re.compile(r"[a-z]+(-[a-z0-9]+)+")
+
+
+def resolve_target(settings: Settings) -> Target:
+    """Decide which platform a run talks to.
+
+    Raises:
+        SettingsError: No platform is named, or its endpoint, region, dialect and instance don't go together.
+    """
+    if settings.sandbox:
+        dialect = settings.dialect or (Dialect.ALIBABA if settings.instance_id else Dialect.TUYA)
+        return _checked(Target(dialect, "sandbox", settings.instance_id))
+    if settings.region:
+        if settings.dialect is Dialect.TUYA:
+            raise SettingsError("--region names an Alibaba region: with --dialect tuya give --endpoint instead")
+        return Target(Dialect.ALIBABA, _endpoint_of_region(settings.region), settings.instance_id)
+    if not settings.endpoint:
+        raise SettingsError("no platform is named: give --endpoint URL (or BULK_ENDPOINT), --region ID, or --sandbox")
+    url = _split(settings.endpoint)
+    if url.scheme == "http" and not (settings.insecure_http or is_loopback(url.hostname or "")):
+        raise SettingsError(
+            f"endpoint {_origin(url)} is not encrypted: use https://, or --insecure-http if you know the network"
+        )
+    return _checked(Target(settings.dialect or _dialect_of(url), _origin(url), settings.instance_id))
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether a host's name or address stays on this machine."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def http_method(dialect: Dialect) -> str:
+    """Return the method of every action: GET as in Tuya's samples, POST as Alibaba's SDK sends creates."""
+    return "GET" if dialect is Dialect.TUYA else "POST"
+
+
+def list_parameters(product_key: str) -> dict[str, str]:
+    """Return the parameters of a listing, without the common ones."""
+    return {"Action": Action.LIST.value, "ProductKey": product_key}
+
+
+def create_parameters(module: OtaModule) -> dict[str, str]:
+    """Return the parameters of a create, without the common ones; what the row leaves out is not sent."""
+    parameters = {
+        "Action": Action.CREATE.value,
+        "ProductKey": module.product_key,
+        "ModuleName": module.module_name,
+    }
+    if module.alias_name is not None:
+        parameters["AliasName"] = module.alias_name
+    if module.desc is not None:
+        parameters["Desc"] = module.desc
+    return parameters
+
+
+def with_common_parameters(
+    parameters: dict[str, str], target: Target, *, credentials: Credentials, timestamp: str, nonce: str
+) -> dict[str, str]:
+    """Add to a request's own parameters what every request of the dialect carries, but for the signature.
+
+    Args:
+        parameters: Of the action; changed in place, since a copy for each request would be felt.
+        target: Its dialect and instance.
+        credentials: Whose key id, and token if it has one, is named.
+        timestamp: As `cloud.signing.timestamp` writes it.
+        nonce: Never used before.
+    """
+    parameters["AccessKeyId"] = credentials.access_key_id
+    parameters["SignatureMethod"] = "HMAC-SHA1"
+    parameters["SignatureNonce"] = nonce
+    parameters["Timestamp"] = timestamp
+    if credentials.security_token:
+        parameters["SecurityToken"] = credentials.security_token
+    match target.dialect:
+        case Dialect.TUYA:
+            pass  # its samples show no others, and whether it would bear them is not known
+        case Dialect.ALIBABA:
+            parameters["Format"] = "JSON"
+            parameters["SignatureVersion"] = "1.0"
+            parameters["Version"] = "2018-01-20"
+            if target.instance_id:
+                parameters["IotInstanceId"] = target.instance_id
+        case _:
+            assert_never(target.dialect)
+    return parameters
+
+
+def _endpoint_of_region(region: str) -> str:
+    if not _REGION.fullmatch(region):
+        raise SettingsError(f"--region {region!r} is not a region's id, such as cn-shanghai or ap-southeast-1")
+    return f"https://iot.{region}.aliyuncs.com"
+
+
+def _split(endpoint: str) -> SplitResult:
+    """Take an endpoint apart and refuse what a request to it could not be signed or kept secret with."""
+    try:
+        url = urlsplit(endpoint.strip())
+        host, _ = url.hostname, url.port
+    except ValueError as exc:
+        raise SettingsError("the endpoint is not a URL: its host or port can't be read") from exc
+    if "@" in url.netloc:
+        raise SettingsError("the endpoint holds a user name or password: give keys by environment variables instead")
+    if url.scheme not in _DEFAULT_PORTS or not host:
+        raise SettingsError(f"endpoint {endpoint!r} is not a URL: write it as https://HOST or https://HOST:PORT")
+    if url.path not in {"", "/"} or url.query or url.fragment:
+        raise SettingsError(f"endpoint {_origin(url)} is followed by a path, query or fragment: leave them out")
+    if not re.fullmatch(r"[a-z0-9._:-]+", host):
+        raise SettingsError(
+            f"endpoint {endpoint!r} has a host name that can't be right: it may hold a-z, 0-9, '-' and '.'"
+        )
+    return url
+
+
+def _origin(url: SplitResult) -> str:
+    host = url.hostname or ""
+    host = f"[{host}]" if ":" in host else host
+    port = "" if url.port in {None, _DEFAULT_PORTS[url.scheme]} else f":{url.port}"
+    return f"{url.scheme}://{host}{port}"
+
+
+def _dialect_of(url: SplitResult) -> Dialect:
+    host = url.hostname or ""
+    if host.endswith(".aliyuncs.com"):
+        return Dialect.ALIBABA
+    return Dialect.TUYA if url.port == _TUYA_PORT or "tuya" in host else Dialect.ALIBABA
+
+
+def _checked(target: Target) -> Target:
+    if target.instance_id and target.dialect is Dialect.TUYA:
+        raise SettingsError("--instance-id is Alibaba's IotInstanceId: leave it out, or give --dialect alibaba")
+    return target

@@ -1,0 +1,120 @@
+"""Describe what went wrong with a request: its class, its remedy, and words that hold no secret. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from bulk.cloud.codes import SIGNATURE_CODE, classify, code_for_status, look_up
+from bulk.cloud.redaction import echoed_string_to_sign, redact
+from bulk.cloud.replies import retry_after_s
+from bulk.errors import NotSentError
+from bulk.model import Failure, FailureKind
+
+if TYPE_CHECKING:
+    from bulk.cloud.credentials import Credentials
+    from bulk.cloud.replies import Answer
+    from bulk.cloud.transport import Reply, SignedRequest
+    from bulk.errors import TransportError
+
+__all__ = ["lost", "refused", "unreadable"]
+
+_SECRET_IS_WRONG = "The AccessKey secret is not the key id's: check ALIBABA_CLOUD_ACCESS_KEY_SECRET."  # noqa: S105 - a sentence
+_SIGNED_OTHERWISE = (
+    "The platform signed another text than bulk did: a proxy changes requests, --dialect does not fit the endpoint, "
+    "or bulk has a fault; report it with the RequestId."
+)
+_EXCERPT_BYTES = 1000
+_EXCERPT_CHARACTERS = 120
+
+
+def lost(error: TransportError, credentials: Credentials) -> Failure:
+    """Describe a request that got no usable answer."""
+    verdict = classify(error.code, None)
+    kind = FailureKind.NOT_SENT if isinstance(error, NotSentError) else FailureKind.DOUBTFUL
+    return Failure(
+        kind=FailureKind.FATAL if verdict.kind is FailureKind.FATAL else kind,
+        code=error.code,
+        message=redact(str(error), _secrets(credentials)),
+        remedy=verdict.remedy,
+    )
+
+
+def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials: Credentials) -> Failure:
+    """Describe a reply that is no success.
+
+    Args:
+        reply: As it arrived.
+        answer: What could be read of it.
+        request: What it replies to, to compare with the string to sign that the platform may echo.
+        credentials: Whose secrets are kept out of the words.
+    """
+    if reply.is_redirect:
+        return _redirected(reply)
+    if reply.is_2xx and answer.success is None and look_up(answer.code) is None:
+        return unreadable(reply, "it does not say whether it succeeded", credentials=credentials)
+    code = answer.code or ("no_code" if reply.is_2xx else "")
+    verdict = classify(code, reply.status)
+    is_about_signature = code.lower() == SIGNATURE_CODE.lower()
+    secrets = _secrets(credentials)
+    return Failure(
+        kind=verdict.kind,
+        code=redact(code, secrets) or code_for_status(reply.status),
+        message=redact(answer.message, secrets) or _in_place_of_message(reply, secrets),
+        remedy=_remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy,
+        request_id=answer.request_id,
+        http_status=reply.status,
+        retry_after_s=retry_after_s(reply.headers),
+    )
+
+
+def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_id: str | None = None) -> Failure:
+    """Describe a reply that may be a success, but can't be read as one.
+
+    Args:
+        reply: As it arrived, with a 2xx status.
+        reason: What is missing or wrong, as the end of "the reply can't be read:".
+        credentials: Whose secrets are kept out of the excerpt.
+        request_id: If that much could be read.
+    """
+    return Failure(
+        kind=FailureKind.DOUBTFUL,
+        code="unreadable_reply",
+        message=f"the reply can't be read: {reason}; {_in_place_of_message(reply, _secrets(credentials))}",
+        request_id=request_id,
+        http_status=reply.status,
+    )
+
+
+def _redirected(reply: Reply) -> Failure:
+    """Name where the reply points, without a query that may be our own, signed."""
+    try:
+        url = urlsplit(reply.headers.get("location", ""))
+        where = f"{url.scheme}://{url.hostname}" if url.hostname else "another path of the same host"
+    except ValueError:
+        where = "a place that is no URL"
+    return Failure(
+        kind=FailureKind.FATAL,
+        code="redirect",
+        message=f"the endpoint redirects to {where} (HTTP {reply.status})",
+        remedy=classify("redirect", reply.status).remedy,
+        http_status=reply.status,
+    )
+
+
+def _remedy_for_signature(message: str, request: SignedRequest) -> str | None:
+    echoed = echoed_string_to_sign(message)
+    if echoed is None:
+        return classify(SIGNATURE_CODE, None).remedy
+    return _SECRET_IS_WRONG if echoed == request.query.signed_text else _SIGNED_OTHERWISE
+
+
+def _in_place_of_message(reply: Reply, secrets: tuple[str | None, ...]) -> str:
+    """Show how an answer without a message begins: enough to recognise a proxy's page."""
+    body = reply.body[:_EXCERPT_BYTES].decode(errors="replace")
+    text = redact(" ".join(body.split()), secrets)
+    return f"HTTP {reply.status}, {text[:_EXCERPT_CHARACTERS]!r}" if text else f"HTTP {reply.status}, empty"
+
+
+def _secrets(credentials: Credentials) -> tuple[str | None, ...]:
+    return credentials.access_key_secret, credentials.security_token

@@ -1,0 +1,46 @@
+"""Take secrets out of text that may be shown or stored. Pure."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from bulk.cloud.signing import percent_encode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact"]
+
+MAX_MESSAGE_CHARACTERS = 500
+"""Longer messages are cut: a proxy's error page is no message."""
+
+_MASK = "[redacted]"
+_STRING_TO_SIGN = re.compile(r"\b(?:GET|POST)&(?:%2F|/)&\S*", re.IGNORECASE)
+_URL_QUERY = re.compile(r"(\bhttps?://[^\s?\"'<>]*)\?[^\s\"'<>]*", re.IGNORECASE)
+# The name may stand in a query, a JSON text or a doubly encoded query; the value ends where each of these would end it.
+_PARAMETER = re.compile(
+    r"\b(Signature|SecurityToken|AccessKeySecret)(\"?\s*[:=]\s*\"?|%3D)(?!\s)[^\s&\"'<>,}]+", re.IGNORECASE
+)
+
+
+def redact(text: str, secrets: Iterable[str | None] = ()) -> str:
+    """Return the text without secrets, signatures, signed queries and strings to sign, and not too long.
+
+    Args:
+        text: Anything from outside: a platform's message, an exception's words.
+        secrets: Values known to be secret, plain; ``None`` and empty ones are passed over.
+    """
+    text = _STRING_TO_SIGN.sub("[string to sign redacted]", text)
+    text = _URL_QUERY.sub(r"\1?" + _MASK, text)
+    text = _PARAMETER.sub(r"\1\2" + _MASK, text)
+    for secret in secrets:
+        if secret:
+            text = text.replace(secret, _MASK).replace(percent_encode(secret), _MASK)
+    return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+
+
+def echoed_string_to_sign(message: str) -> str | None:
+    """Return the string to sign that the platform echoes in a refusal, if there is one."""
+    found = _STRING_TO_SIGN.search(message)
+    return found.group() if found else None

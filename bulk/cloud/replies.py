@@ -1,0 +1,139 @@
+"""Read replies of either platform: keys in any letter case, `Data` in any of its shapes. Pure.
+
+The documents show lists, wrapped lists, single objects and null for `Data`, and three casings of the same keys.
+A reply without a readable `Success` proves nothing: whoever sent the request must ask again what became of it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bulk.model import OtaModule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retry_after_s", "server_time_at"]
+
+_MAX_XML_CHARACTERS = 65_536
+_XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
+_TRUTH: Mapping[object, bool] = {True: True, False: False, "true": True, "false": False}
+
+
+class UnreadableDataError(ValueError):
+    """A listing's `Data` is in none of the shapes that a listing may have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a reply says, whatever its spelling."""
+
+    success: bool | None
+    """``None``: the reply does not say."""
+
+    code: str = ""
+    message: str = ""
+    request_id: str | None = None
+    data: Any = None
+    """As it came; see `read_modules`."""
+
+
+_NOTHING = Answer(None)
+
+
+def read_answer(body: bytes) -> Answer:
+    """Read a body; one that can't be read says nothing, and never raises."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return _read_xml(body)
+    if not isinstance(document, dict):
+        return _NOTHING
+    return _read_fields({name.lower(): value for name, value in document.items()})
+
+
+def read_modules(data: Any, product_key: str) -> tuple[OtaModule, ...]:  # noqa: ANN401 - whatever JSON holds
+    """Read a listing's `Data`: a list, a wrapped list, one object, null.
+
+    Args:
+        data: As `read_answer` gave it.
+        product_key: Of the product that was asked for: samples mask theirs.
+
+    Raises:
+        UnreadableDataError: It is something else, so nothing is known of the product.
+    """
+    if data is None:
+        return ()
+    if isinstance(data, dict):
+        named = {name.lower(): value for name, value in data.items()}
+        if "modulename" in named:
+            return (_read_module(named, product_key),)
+        if len(named) > 1:
+            raise UnreadableDataError("Data is an object that is neither a module nor a wrapped list")
+        return read_modules(next(iter(named.values()), None), product_key)
+    if isinstance(data, list):
+        return tuple([_read_module(item, product_key) for item in data])
+    raise UnreadableDataError("Data is neither a list nor an object")
+
+
+def server_time_at(headers: Mapping[str, str]) -> float | None:
+    """Return the platform's time from the ``Date`` header, in seconds since the epoch, if it can be read."""
+    try:
+        return parsedate_to_datetime(headers["date"]).timestamp()
+    except (KeyError, ValueError):
+        return None
+
+
+def retry_after_s(headers: Mapping[str, str]) -> float | None:
+    """Return how long the platform or a proxy asks to wait, in seconds.
+
+    ``x-acs-retry-after`` counts milliseconds; ``Retry-After`` seconds, its form with a date is passed over.
+    """
+    for name, per_s in (("x-acs-retry-after", 1000), ("retry-after", 1)):
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.isdigit() and int(text) > 0:
+            return int(text) / per_s
+    return None
+
+
+def _read_fields(fields: Mapping[str, Any]) -> Answer:
+    success = fields.get("success")
+    if isinstance(success, str):
+        success = success.lower()
+    return Answer(
+        _TRUTH.get(success) if isinstance(success, bool | str) else None,
+        _text(fields.get("code")),
+        _text(fields.get("errormessage")) or _text(fields.get("message")),
+        _text(fields.get("requestid")) or None,
+        fields.get("data"),
+    )
+
+
+def _read_xml(body: bytes) -> Answer:
+    """Pick an error out of XML, which the gateway sends before it has read that JSON is wanted."""
+    found = _XML_FIELD.findall(body[:_MAX_XML_CHARACTERS].decode(errors="replace"))
+    # Success is left out: only an error may be believed without having read the whole document.
+    return _read_fields({name.lower(): html.unescape(value.strip()) for name, value in reversed(found)})
+
+
+def _read_module(item: object, product_key: str) -> OtaModule:
+    if not isinstance(item, dict):
+        raise UnreadableDataError("Data lists something that is not an object")
+    named = {str(name).lower(): value for name, value in item.items()}
+    name, alias, desc = named.get("modulename"), named.get("aliasname"), named.get("desc")
+    if not isinstance(name, str) or not name:
+        raise UnreadableDataError("Data lists a module without ModuleName")
+    return OtaModule(product_key, name, _text(alias) or None, _text(desc) or None)
+
+
+def _text(value: object) -> str:
+    """Return a text as it is, a number as text (codes may be numbers), anything else as empty."""
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

@@ -1,0 +1,233 @@
+"""Carry signed requests over HTTP: the only client of aiohttp, and the only place that knows its errors."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from aiohttp import http_exceptions
+from yarl import URL
+
+from bulk.cloud.dialects import is_loopback
+from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from types import TracebackType
+
+    from bulk.cloud.signing import SignedQuery
+
+__all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport", "translate"]
+
+MAX_REPLY_BYTES = 1024 * 1024
+"""No reply of the platform comes near: a listing of eleven modules is some 5 KiB."""
+
+_CONNECT_TIMEOUT_S = 5.0
+"""The official SDK's. A bound of its own, so that a dead endpoint is told from a lost reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class SignedRequest:
+    """One request, to be sent once: its nonce makes a second sending a refused one."""
+
+    method: str
+    endpoint: str
+    """URL without path, such as ``https://iot.cn-shanghai.aliyuncs.com``."""
+
+    query: SignedQuery
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer, whatever its status."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Looked up by names in lower case; read only where something went wrong."""
+
+    @property
+    def is_2xx(self) -> bool:
+        """Whether HTTP calls it a success; the body may think otherwise."""
+        return 200 <= self.status < 300  # noqa: PLR2004 - the numbers are the name
+
+    @property
+    def is_redirect(self) -> bool:
+        """Whether it points somewhere else."""
+        return 300 <= self.status < 400  # noqa: PLR2004 - as above
+
+
+class Transport(Protocol):
+    """What carries a request to the platform and brings the answer back."""
+
+    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+        """Send the request exactly once and return the answer, whatever its status.
+
+        Args:
+            request: Goes out byte for byte as it was signed.
+            timeout_s: From connecting to the last byte of the answer.
+
+        Raises:
+            NotSentError: No request left this machine; repeating is safe.
+            OutcomeUnknownError: The request may have been carried out.
+        """
+        ...
+
+
+class HttpTransport:
+    """HTTP with kept connections, as an async context manager. TLS is verified, redirects are not followed."""
+
+    def __init__(self, *, limit: int = 64) -> None:
+        """Open nothing yet.
+
+        Args:
+            limit: Most connections side by side; at least as many as there are lanes, or requests wait in line
+                while their timeout runs.
+        """
+        self._limit = limit
+        self._route: _Route | None = None
+        self._timeout = aiohttp.ClientTimeout()
+
+    async def __aenter__(self) -> Self:
+        """Open the session; connections follow as they are needed."""
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=self._limit),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "bulk"},
+        )
+        # aiohttp repeats a GET by itself when a kept connection turns out to be closed. It would repeat a create unseen
+        # by the pace and the ledger, with a nonce that may be used up. Only this private attribute, which aiohttp's own
+        # test client sets too, turns it off; a test proves that it still does.
+        self._session._retry_connection = False  # noqa: SLF001 - there is no public way
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+        """See `Transport.send`."""
+        route = self._route_to(request.endpoint)
+        try:
+            async with self._session.request(
+                request.method,
+                route.url(request.query.text),
+                allow_redirects=False,
+                proxy=route.proxy,
+                timeout=self._timeout_of(timeout_s),
+            ) as response:
+                body = await _read_bounded(response.content)
+                if body is not None:
+                    return Reply(response.status, body, response.headers)
+                response.close()
+                error: TransportError = OutcomeUnknownError(
+                    f"the reply is longer than {MAX_REPLY_BYTES} bytes", code="reply_too_large"
+                )
+        except _FOREIGN_ERRORS as exc:
+            error = translate(exc, request.endpoint)
+        # Raised out here, so that aiohttp's error, which may carry the signed URL, is not even the context of ours.
+        raise error
+
+    def _route_to(self, endpoint: str) -> _Route:
+        if self._route is None or self._route.endpoint != endpoint:
+            self._route = _Route.find(endpoint)
+        return self._route
+
+    def _timeout_of(self, timeout_s: float) -> aiohttp.ClientTimeout:
+        if self._timeout.total != timeout_s:
+            connect_s = min(_CONNECT_TIMEOUT_S, timeout_s / 2)
+            self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
+        return self._timeout
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """An endpoint taken apart once, since all requests go to the same."""
+
+    endpoint: str
+    scheme: str
+    host: str
+    port: int | None
+    proxy: str | None
+
+    @classmethod
+    def find(cls, endpoint: str) -> _Route:
+        """Take the proxy from the environment here, once: aiohttp's ``trust_env`` asks a thread for each request."""
+        url = urlsplit(endpoint)
+        host = url.hostname or ""
+        direct = is_loopback(host) or bool(proxy_bypass(host))
+        return cls(endpoint, url.scheme, host, url.port, None if direct else getproxies().get(url.scheme))
+
+    def url(self, query: str) -> URL:
+        """Build the URL byte for byte; parsing it from one text would cost twice as much."""
+        return URL.build(scheme=self.scheme, host=self.host, port=self.port, path="/", query_string=query, encoded=True)
+
+
+async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:
+    """Read to the end, or give up with ``None`` where the end is too far off."""
+    body = await content.readany()
+    if not content.at_eof():
+        parts, size = [body], len(body)
+        while part := await content.readany():
+            parts.append(part)
+            size += len(part)
+            if size > MAX_REPLY_BYTES:
+                return None
+        body = b"".join(parts)
+    return body if len(body) <= MAX_REPLY_BYTES else None
+
+
+_FOREIGN_ERRORS = (aiohttp.ClientError, http_exceptions.HttpProcessingError, TimeoutError, OSError, ssl.SSLError)
+
+_NOT_SENT: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
+    # The order matters: a certificate error is a connector error too.
+    (
+        (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch),
+        "tls",
+        "the certificate of {} is not to be trusted",
+    ),
+    ((aiohttp.ClientSSLError,), "tls_handshake", "no encrypted connection to {} could be made"),
+    ((aiohttp.ClientConnectorDNSError,), "dns", "the host name of {} is not known"),
+    ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "proxy", "the proxy gives no way to {}"),
+    ((aiohttp.ConnectionTimeoutError,), "connect_timeout", "no connection to {} in time"),
+    ((aiohttp.ClientConnectorError,), "connection_refused", "no connection to {}"),
+    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "not_connected", "no request can be addressed to {}"),
+)
+_OUTCOME_UNKNOWN: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
+    ((TimeoutError,), "timeout", "no answer from {} in time"),
+    (
+        (aiohttp.ClientResponseError, http_exceptions.HttpProcessingError),
+        "unreadable_reply",
+        "the answer of {} is not HTTP",
+    ),
+    ((aiohttp.ClientPayloadError,), "connection_lost", "the answer of {} broke off"),
+    ((BaseException,), "connection_lost", "the connection to {} was lost before its answer"),
+)
+
+
+def translate(error: BaseException, endpoint: str) -> TransportError:
+    """Turn an error of aiohttp into ours: whether the request may have been carried out, in words without the URL.
+
+    Args:
+        error: What aiohttp raised. Its own words are left out: they may hold the signed URL.
+        endpoint: To name in the message.
+    """
+    for kinds, code, message in _NOT_SENT:
+        if isinstance(error, kinds):
+            return NotSentError(_told(error, message.format(endpoint)), code=code)
+    for kinds, code, message in _OUTCOME_UNKNOWN:
+        if isinstance(error, kinds):
+            return OutcomeUnknownError(message.format(endpoint), code=code)
+    raise AssertionError("the last kind takes every error")
+
+
+def _told(error: BaseException, message: str) -> str:
+    """Add the operating system's reason where there is one; it knows nothing of URLs."""
+    reason = getattr(error, "strerror", None)
+    return f"{message}: {reason}" if isinstance(reason, str) and reason else message
