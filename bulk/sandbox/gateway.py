@@ -1,0 +1,199 @@
+"""What the platform checks before it looks at what is asked for: who, when, once, how often. Clocks are given."""
+
+from __future__ import annotations
+
+import hmac
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+from bulk.model import Dialect
+from bulk.sandbox.signature import (
+    canonical_request,
+    v2_signature,
+    v2_string_to_sign,
+    v3_signature,
+    v3_string_to_sign,
+)
+
+if TYPE_CHECKING:
+    from bulk.sandbox.call import Call
+    from bulk.sandbox.config import SandboxConfig
+
+__all__ = ["TIMESTAMP_WINDOW_S", "Gateway", "Refusal", "Throttle", "throttled"]
+
+TIMESTAMP_WINDOW_S: Final = 15 * 60
+"""How far a timestamp may be off, to either side (error documents; the V2 page says 31 minutes)."""
+
+_API_VERSION: Final = "2018-01-20"
+_QUERY_QPS: Final = 50.0
+"""What the platform grants QueryProduct and QueryProductList."""
+
+_REQUIRED: Final = {
+    Dialect.TUYA: ("Action", "AccessKeyId", "SignatureMethod", "Timestamp", "SignatureNonce", "Signature"),
+    Dialect.ALIBABA: (
+        "Action",
+        "Version",
+        "AccessKeyId",
+        "SignatureMethod",
+        "SignatureVersion",
+        "Timestamp",
+        "SignatureNonce",
+        "Signature",
+    ),
+}
+_REQUIRED_V3: Final = ("x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce")
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A gateway error."""
+
+    status: int
+    code: str
+    message: str
+
+
+def throttled() -> Refusal:
+    """Return the answer to whoever asks too often."""
+    return Refusal(400, "Throttling.User", "Request was denied due to user flow control.")
+
+
+class Throttle:
+    """Lets so many requests through in any one second: strict, sliding, refused ones not counted."""
+
+    def __init__(self, per_s: float) -> None:
+        """Set the limit.
+
+        Args:
+            per_s: Requests a second; below 1: one in 1/per_s seconds; 0: unlimited.
+        """
+        self._capacity = max(1, int(per_s))
+        self._window_s = self._capacity / per_s if per_s else 0.0
+        self._granted_at: deque[float] = deque(maxlen=self._capacity)
+
+    def admits(self, now: float) -> bool:
+        """Say whether a request may pass at this time, and count it if so."""
+        if not self._window_s:
+            return True
+        if len(self._granted_at) == self._capacity and now - self._granted_at[0] < self._window_s:
+            return False
+        self._granted_at.append(now)
+        return True
+
+
+class Gateway:
+    """The platform's front door: remembers nonces and who was let through when."""
+
+    def __init__(self, config: SandboxConfig) -> None:
+        self._config = config
+        self._nonces: dict[str, float] = {}
+        self._throttles: dict[str, Throttle] = {}
+
+    def check(self, call: Call, *, now: float, tick_s: float) -> Refusal | None:
+        """Refuse what the platform refuses, in its order; return ``None`` for what may pass.
+
+        Args:
+            call: The request.
+            now: The platform's time, in seconds since the epoch.
+            tick_s: A clock that never jumps, for the rates.
+        """
+        refusal = _check_completeness(call) or self._check_key(call) or _check_timestamp(call.timestamp, now)
+        refusal = refusal or self._check_signature(call) or self._check_nonce(call, now)
+        if refusal is None and not self._throttle(call.action).admits(tick_s):
+            return throttled()
+        return refusal
+
+    def _check_key(self, call: Call) -> Refusal | None:
+        if call.access_key_id == self._config.access_key_id:
+            return None
+        return Refusal(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+
+    def _check_signature(self, call: Call) -> Refusal | None:
+        expected, string_to_sign = self._expected_signature(call)
+        given = call.authorization.signature if call.authorization else call.params.get("Signature", "")
+        if hmac.compare_digest(expected.encode(), given.encode()):
+            return None
+        # The real platform echoes the string to sign too, with the AccessKeyId and every parameter.
+        message = f"Specified signature is not matched with our calculation. server string to sign is:{string_to_sign}"
+        return Refusal(400, "SignatureDoesNotMatch", message)
+
+    def _expected_signature(self, call: Call) -> tuple[str, str]:
+        secret = self._config.access_key_secret
+        if call.authorization is None:
+            string_to_sign = v2_string_to_sign(call.method, call.params)
+            return v2_signature(secret, string_to_sign), string_to_sign
+        canonical = canonical_request(
+            call.method,
+            call.path,
+            query=call.query,
+            headers=call.headers,
+            signed_headers=call.authorization.signed_headers,
+            body=call.body,
+        )
+        string_to_sign = v3_string_to_sign(canonical)
+        return v3_signature(secret, string_to_sign), string_to_sign
+
+    def _check_nonce(self, call: Call, now: float) -> Refusal | None:
+        self._forget_nonces(now)
+        if call.nonce in self._nonces:
+            return Refusal(400, "SignatureNonceUsed", "Specified signature nonce was used already.")
+        self._nonces[call.nonce] = now
+        return None
+
+    def _forget_nonces(self, now: float) -> None:
+        # Older ones can't come back: their timestamps, signed with them, have left the window.
+        for nonce in list(self._nonces) if len(self._nonces) % 1000 == 0 else ():
+            if now - self._nonces[nonce] <= 2 * TIMESTAMP_WINDOW_S:
+                break
+            del self._nonces[nonce]
+
+    def _throttle(self, action: str) -> Throttle:
+        if action not in self._throttles:
+            self._throttles[action] = Throttle(self._granted_per_s(action))
+        return self._throttles[action]
+
+    def _granted_per_s(self, action: str) -> float:
+        if action == "ListOTAModuleByProduct":
+            return self._config.list_qps
+        if action in ("QueryProduct", "QueryProductList"):
+            return _QUERY_QPS
+        return self._config.qps
+
+
+def _check_completeness(call: Call) -> Refusal | None:
+    if call.method not in ("GET", "POST") or (call.dialect is Dialect.TUYA and call.method != "GET"):
+        # Whether Tuya takes POST is not documented; all of its samples are GET.
+        return Refusal(403, "UnsupportedHTTPMethod", "This http method is not supported.")
+    refusal = _check_v3_headers(call) if call.is_v3 else _check_v2_params(call)
+    if refusal or call.dialect is Dialect.TUYA or call.version == _API_VERSION:
+        return refusal
+    return Refusal(400, "NoSuchVersion", f"Specified version {call.version} does not exist.")
+
+
+def _check_v2_params(call: Call) -> Refusal | None:
+    for name in _REQUIRED[call.dialect]:
+        if not call.params.get(name):
+            return Refusal(400, f"Missing{name}", f"{name} is mandatory for this action.")
+    if call.params["SignatureMethod"] != "HMAC-SHA1":
+        return Refusal(400, "InvalidSignatureMethod", "Specified signature method is not valid.")
+    return None
+
+
+def _check_v3_headers(call: Call) -> Refusal | None:
+    signed = call.authorization.signed_headers if call.authorization else ()
+    for name in _REQUIRED_V3:
+        if not call.headers.get(name) or name not in signed:
+            return Refusal(400, "IncompleteSignature", f"The header {name} is missing or not signed.")
+    return None
+
+
+def _check_timestamp(timestamp: str, now: float) -> Refusal | None:
+    try:
+        sent_at = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        return Refusal(400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted.")
+    if abs(now - sent_at) > TIMESTAMP_WINDOW_S:
+        return Refusal(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")
+    return None

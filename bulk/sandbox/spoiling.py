@@ -1,0 +1,67 @@
+"""What a fault makes of an answer, as long as it is still an answer. Pure: connections are broken in `delivery`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+from bulk.sandbox.actions import Refused
+from bulk.sandbox.faults import Effect
+from bulk.sandbox.gateway import Refusal, throttled
+from bulk.sandbox.replies import Reply
+
+if TYPE_CHECKING:
+    from bulk.sandbox.actions import Result
+    from bulk.sandbox.faults import Fault
+
+__all__ = ["pretended_result", "spoil"]
+
+_PRETENDED: Final = {
+    Effect.THROTTLE: throttled(),
+    Effect.HTTP500: Refusal(500, "InternalError", "The request processing has failed due to some unknown error."),
+    Effect.HTTP503: Refusal(503, "ServiceUnavailable", "The request has failed due to a temporary failure."),
+    Effect.NONCE_USED: Refusal(400, "SignatureNonceUsed", "Specified signature nonce was used already."),
+}
+_PROXY_PAGES: Final = {
+    Effect.HTTP502: (502, b"502 Bad Gateway"),
+    Effect.HTTP504: (504, b"504 Gateway Time-out"),
+    Effect.HTML: (200, b"Please sign in to the network"),
+}
+_STATUSES: Final = {"ServiceUnavailable": 503, "InternalError": 500, "InvalidAccessKeyId.NotFound": 404}
+
+
+def pretended_result(fault: Fault) -> Result | None:
+    """Return the error that a fault makes the platform answer with; ``None``: it answers as it would have."""
+    if fault.effect is not Effect.CODE:
+        return _PRETENDED.get(fault.effect)
+    if fault.code.lower().startswith("iot."):
+        return Refused(fault.code, "The sandbox was asked to answer so.")
+    status = 403 if fault.code.startswith("Forbidden") else _STATUSES.get(fault.code, 400)
+    return Refusal(status, fault.code, "The sandbox was asked to answer so.")
+
+
+def spoil(reply: Reply, fault: Fault, *, endpoint: str) -> Reply:
+    """Return what a fault makes of a reply, where it is only another reply.
+
+    Args:
+        reply: What would have been said.
+        fault: What befell the request.
+        endpoint: Where a redirect leads, but for the path: back to the sandbox, which counts whoever follows.
+    """
+    if fault.effect in _PROXY_PAGES:
+        return _proxy_page(*_PROXY_PAGES[fault.effect])
+    match fault.effect:
+        case Effect.EMPTY:
+            return replace(reply, body=b"")
+        case Effect.BADJSON:
+            return replace(reply, body=reply.body[:-1] + b',"Success":tru')
+        case Effect.REDIRECT:
+            # 307 keeps method and body: a client that follows it hands its signature to whoever is there.
+            return Reply(status=307, headers={"Location": f"{endpoint}elsewhere"})
+        case _:
+            return reply
+
+
+def _proxy_page(status: int, title: bytes) -> Reply:
+    page = b"<html><head><title>%b</title></head><body><h1>%b</h1></body></html>" % (title, title)
+    return Reply(status=status, content_type="text/html", body=page)
