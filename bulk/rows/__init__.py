@@ -1,0 +1,20 @@
+"""Rows: from a file of any layout to checked rows, and from a stored record back to the file's own format.
+
+Nothing here knows the network or the ledger. Start with `open_input`.
+"""
+
+from __future__ import annotations
+
+from bulk.rows.reading import RowReader, open_input
+from bulk.rows.shape import InputShape, ReadRow, cells, encode_header, encode_record, fields
+
+__all__ = [
+    "InputShape",
+    "ReadRow",
+    "RowReader",
+    "cells",
+    "encode_header",
+    "encode_record",
+    "fields",
+    "open_input",
+]

@@ -1,0 +1,216 @@
+"""Read rows from CSV and TSV: the header, then record after record, none of them able to spoil another.
+
+Records follow RFC 4180 strictly. Where one does not (text behind a closing quote, a quote that is never closed,
+a field without end) its first line is an invalid row and reading goes on with the next line: a lost quote costs
+one row, not the rest of the file.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.errors import InputError, SettingsError
+from bulk.rows.columns import ColumnNames, Field
+from bulk.rows.lines import MAX_RECORD_CHARS
+from bulk.rows.shape import InputShape
+from bulk.rows.validate import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulk.rows.lines import Block, LineSource
+    from bulk.rows.shape import ReadRow
+    from bulk.settings import ReadSettings
+
+__all__ = ["DelimitedReader"]
+
+DELIMITERS = (",", "\t", ";")
+SPELLED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
+ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
+"""The line by which Excel is told the delimiter; it comes before the header."""
+
+BLANK = ' \t,;"\r\n'
+"""What a line without content is made of."""
+
+NO_DELIMITERS = '"\r\n\0'
+UNCLOSED = "unexpected end of data"
+"""What the csv module says of a quote that is never closed."""
+
+
+class DelimitedReader:
+    """The rows of a CSV or TSV file."""
+
+    def __init__(self, source: LineSource, settings: ReadSettings, *, format: str) -> None:  # noqa: A002 - its name
+        """Read the header.
+
+        Raises:
+            SettingsError: Delimiter or ``--map`` can't be used.
+            InputError: The file is empty or its header lacks a column.
+        """
+        self._source = source
+        self._names = ColumnNames.parse(settings.columns)
+        self._rules = Rules(lenient_alias=settings.lenient_alias)
+        self._delimiter = _said_delimiter(settings, format)
+        self._header_line, self._first = 1, 1
+        self._lines: list[str] = []
+        self._blocks = source.blocks()
+        header = self._read_header()
+        positions = self._names.resolve(header, file=source.name, line=self._header_line)
+        self._positions = tuple(positions.get(field, -1) for field in Field)
+        self._width = len(header)
+        self._named_width = len(_without_blank_end(header))
+        columns = {str(field): header[position] for field, position in positions.items()}
+        self.shape = InputShape(format, source.encoding, self._delimiter, tuple(header), columns)
+
+    def blocks(self) -> Iterator[list[ReadRow]]:
+        """Yield the rows in lists of any length, once.
+
+        Raises:
+            InputError: The file can't be read to its end.
+        """
+        first, lines = self._first, self._lines
+        for block in self._blocks:
+            rows, used = self._read(first, lines, final=block.cut)
+            yield rows
+            if block.cut:
+                yield [self._malformed(block.first, block.lines[0], f"is longer than {MAX_RECORD_CHARS:,} characters")]
+                first, lines = block.first + 1, []
+            else:
+                first, lines = first + used, lines[used:] + block.lines
+        yield self._read(first, lines, final=True)[0]
+
+    def _read(self, first: int, lines: list[str], *, final: bool) -> tuple[list[ReadRow], int]:
+        """Return the rows of these lines and how many lines they are; a record still open is left for later."""
+        rows: list[ReadRow] = []
+        used = 0
+        while used < len(lines):
+            done, reached, problem = self._scan(first + used, lines[used:], rows)
+            used += done
+            if problem is None:
+                break
+            open_lines = lines[used:]
+            if not final and reached == len(open_lines) and sum(map(len, open_lines)) <= MAX_RECORD_CHARS:
+                break
+            rows.append(self._malformed(first + used, lines[used], _reason(problem, self._delimiter)))
+            used += 1
+        return rows, used
+
+    def _scan(self, first: int, lines: list[str], rows: list[ReadRow]) -> tuple[int, int, str | None]:
+        """Append rows up to the first malformed record.
+
+        Returns:
+            The number of lines before that record, the number of its lines that were looked at, and what is wrong.
+        """
+        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
+        accept, dumps, append = self._rules.accept, orjson.dumps, rows.append
+        at_key, at_name, at_alias, at_desc = self._positions
+        # A NUL spoils its row wherever it stands; one look at all lines spares looking at each cell.
+        width = self._width if not any("\0" in line for line in lines) else -1
+        done = 0
+        try:
+            for cells in reader:
+                line, done = first + done, reader.line_num
+                if len(cells) == width:
+                    key, name = cells[at_key], cells[at_name]
+                    alias = cells[at_alias] if at_alias >= 0 else None
+                    desc = cells[at_desc] if at_desc >= 0 else None
+                    if accept(key, name, alias, desc):
+                        append((line, key, name, alias or None, desc or None, dumps(cells).decode(), None))
+                        continue
+                if any(cell and not cell.isspace() for cell in cells):
+                    append(self._judge(line, cells, lines=first + done - line))
+        except csv.Error as exc:
+            return done, reader.line_num - done, str(exc)
+        return done, 0, None
+
+    def _judge(self, line: int, cells: list[str], *, lines: int) -> ReadRow:
+        """Look closely at a record that is not plainly valid."""
+        record = orjson.dumps(cells).decode()
+        problem = self._misfit(cells)
+        if problem:
+            spread = f", read from {lines} lines: is a quote missing?" if lines > 1 else ""
+            return line, None, None, None, None, record, problem + spread
+        key, name, alias, desc = (cells[position] if position >= 0 else "" for position in self._positions)
+        return self._rules.row(line, (key, name, alias, desc), record)
+
+    def _misfit(self, cells: list[str]) -> str | None:
+        if any("\0" in cell for cell in cells):
+            return "the row holds a NUL character (U+0000): the file is damaged or not in this encoding"
+        if len(cells) < self._named_width:
+            return f"the row has {len(cells)} cells, too few for the {self._named_width} columns of the header"
+        if len(cells) > self._width and any(cell.strip() for cell in cells[self._named_width :]):
+            return f"the row has {len(cells)} cells, too many for the {self._named_width} columns of the header"
+        return None
+
+    def _malformed(self, line: int, text: str, reason: str) -> ReadRow:
+        record = orjson.dumps(text.rstrip("\r\n")).decode()
+        return line, None, None, None, None, record, f"the line {reason}"
+
+    def _read_header(self) -> list[str]:
+        """Return the header's names; what follows the header in its block is kept for `blocks`."""
+        for block in self._blocks:
+            for index, line in enumerate(block.lines):
+                announced = ANNOUNCED_DELIMITER.fullmatch(line.rstrip("\r\n"))
+                if announced:
+                    self._delimiter = self._delimiter or announced[1]
+                elif line.strip(BLANK + self._delimiter):
+                    return self._take_header(block, index)
+        raise InputError("it is empty: not even a header is in it", file=self._source.name)
+
+    def _take_header(self, block: Block, index: int) -> list[str]:
+        line = block.first + index
+        if block.cut:
+            raise InputError(
+                f"the header has more than {MAX_RECORD_CHARS:,} characters", file=self._source.name, line=line
+            )
+        self._delimiter = self._delimiter or _likeliest_delimiter(block.lines[index], self._names)
+        reader = csv.reader(block.lines[index:], delimiter=self._delimiter, strict=True)
+        try:
+            header = next(reader)
+        except csv.Error as exc:
+            problem = f"the header {_reason(str(exc), self._delimiter)}"
+            raise InputError(problem, file=self._source.name, line=line) from exc
+        self._header_line = line
+        self._first, self._lines = line + reader.line_num, block.lines[index + reader.line_num :]
+        return header
+
+
+def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name
+    """Return the delimiter as asked for; empty: as the header says."""
+    if settings.delimiter is None:
+        return "\t" if format == "tsv" else ""
+    delimiter = SPELLED_DELIMITERS.get(settings.delimiter.lower(), settings.delimiter)
+    if len(delimiter) != 1 or delimiter in NO_DELIMITERS:
+        raise SettingsError(f"--delimiter {settings.delimiter!r} is not one character; a tab is written as 'tab'")
+    return delimiter
+
+
+def _likeliest_delimiter(line: str, names: ColumnNames) -> str:
+    """Return the delimiter by which the header has most of our fields, then most columns."""
+
+    def merit(delimiter: str) -> tuple[int, int]:
+        header = next(csv.reader([line], delimiter=delimiter))
+        return len(names.candidates(header)), len(header)
+
+    return max(DELIMITERS, key=merit)
+
+
+def _reason(problem: str, delimiter: str) -> str:
+    """Say for the operator what the csv module found."""
+    if problem == UNCLOSED:
+        return "opens a quote that is never closed"
+    if problem.startswith("field larger"):
+        return f"holds a cell of more than {csv.field_size_limit():,} characters, or opens a quote that is never closed"
+    if "expected after" in problem:
+        return f"has text between a closing quote and the next {delimiter!r}; inside a quoted cell write quotes twice"
+    return f"is malformed ({problem})"
+
+
+def _without_blank_end(header: list[str]) -> list[str]:
+    blank = sum(1 for _ in itertools.takewhile(lambda name: not name.strip(), reversed(header)))
+    return header[: len(header) - blank]

@@ -1,0 +1,191 @@
+"""Read rows from JSONL: one JSON object a line; whatever is wrong with a line is the trouble of its row only."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bulk.errors import InputError
+from bulk.rows.columns import ColumnNames, Field
+from bulk.rows.lines import MAX_RECORD_CHARS
+from bulk.rows.shape import InputShape
+from bulk.rows.validate import Rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bulk.rows.lines import Block, LineSource
+    from bulk.rows.shape import ReadRow
+    from bulk.settings import ReadSettings
+
+__all__ = ["JsonLinesReader"]
+
+MAX_KNOWN_KEY_SETS = 1_000
+"""Objects with different keys are told apart by a table; it is emptied when it grows past this."""
+
+KINDS = {
+    str: "text",
+    bool: "true or false",
+    float: "a number with a fraction, or too large",
+    list: "a list",
+    dict: "an object",
+}
+
+OPTIONAL_TEXT = frozenset({str, type(None)})
+
+FIELD_TYPES = frozenset({str, int, type(None)})
+"""What a field may be in JSON: a whole number stands for its digits, null for nothing."""
+
+Keys = tuple[str | None, str | None, str | None, str | None]
+"""The key of each field in an object, in the order of `Field`; ``None`` where it has none."""
+
+
+class JsonLinesReader:
+    """The rows of a JSONL file."""
+
+    def __init__(self, source: LineSource, settings: ReadSettings) -> None:
+        """Read as far as the first lines.
+
+        Raises:
+            SettingsError: ``--map`` can't be used.
+            InputError: The file is empty, or no object of its beginning has a key for a required field.
+        """
+        self._source = source
+        self._names = ColumnNames.parse(settings.columns)
+        self._rules = Rules(lenient_alias=settings.lenient_alias)
+        self._known_keys: dict[tuple[str, ...], Keys | str] = {}
+        self._blocks = source.blocks()
+        self._head = self._read_head()
+        keys = self._keys_of_head()
+        self._names.require(keys, file=source.name, line=self._head[-1].first)
+        columns = {str(field): keys[found[0]] for field, found in self._names.candidates(keys).items()}
+        self.shape = InputShape("jsonl", source.encoding, None, (), columns)
+
+    def blocks(self) -> Iterator[list[ReadRow]]:
+        """Yield the rows in lists of any length, once.
+
+        Raises:
+            InputError: The file can't be read to its end.
+        """
+        while self._head:
+            yield self._read(self._head.pop(0))
+        for block in self._blocks:
+            yield self._read(block)
+
+    def _read(self, block: Block) -> list[ReadRow]:
+        if block.cut:
+            problem = f"the line is longer than {MAX_RECORD_CHARS:,} characters"
+            return [_invalid(block.first, block.lines[0], problem)]
+        rows: list[ReadRow] = []
+        append, loads, accept, known_keys = rows.append, orjson.loads, self._rules.accept, self._known_keys
+        for line, text in enumerate(block.lines, block.first):
+            try:
+                found = loads(text)
+            except orjson.JSONDecodeError as exc:
+                if not text.isspace():
+                    append(_invalid(line, text, f"the line is not JSON: {exc.msg} at character {exc.colno}"))
+                continue
+            # Each key has a colon of its own: as many colons as keys, and no key was given twice.
+            if type(found) is dict and text.count(":") == len(found):
+                keys = known_keys.get(tuple(found))
+                if type(keys) is tuple:
+                    get: Callable[[str | None], Any] = found.get
+                    key, name, alias, desc = map(get, keys)
+                    if _are_text(key, name, alias, desc) and accept(key, name, alias, desc):
+                        append((line, key, name, alias or None, desc or None, text.strip(), None))
+                        continue
+            append(self._judge(line, text, found))
+        return rows
+
+    def _judge(self, line: int, text: str, found: Any) -> ReadRow:  # noqa: ANN401 - whatever JSON holds
+        """Look closely at a line that is not plainly valid."""
+        if not isinstance(found, dict):
+            return _invalid(line, text, f"the line is {_kind(found)}, not an object")
+        keys = self._keys(found)
+        if isinstance(keys, str):
+            return _invalid(line, text, keys)
+        problem = _repeated_key(text) or _wrong_kinds(found, keys)
+        if problem:
+            return _invalid(line, text, problem)
+        key, name, alias, desc = ("" if found.get(column) is None else str(found[column]) for column in keys)
+        return self._rules.row(line, (key, name, alias, desc), text.strip())
+
+    def _keys(self, found: dict[str, Any]) -> Keys | str:
+        """Return which key of an object holds which field, or what is wrong with its keys."""
+        own = tuple(found)
+        if own not in self._known_keys:
+            if len(self._known_keys) >= MAX_KNOWN_KEY_SETS:
+                self._known_keys.clear()
+            self._known_keys[own] = self._look_up(own)
+        return self._known_keys[own]
+
+    def _look_up(self, own: tuple[str, ...]) -> Keys | str:
+        found = self._names.candidates(own)
+        for field, positions in found.items():
+            problem = self._names.ambiguity(field, positions, own)
+            if problem:
+                return problem
+        key, name, alias, desc = (own[found[field][0]] if field in found else None for field in Field)
+        return key, name, alias, desc
+
+    def _read_head(self) -> list[Block]:
+        """Return the blocks up to the first that says something."""
+        head = []
+        for block in self._blocks:
+            if block.cut:
+                head.append(block)
+            elif any(not line.isspace() for line in block.lines):
+                return [*head, block]
+        if head:
+            return head
+        raise InputError("it is empty: no row is in it", file=self._source.name)
+
+    def _keys_of_head(self) -> list[str]:
+        """Return all keys of the objects at the beginning, in the order in which they come up."""
+        keys: dict[str, None] = {}
+        for line in self._head[-1].lines:
+            try:
+                found = orjson.loads(line)
+            except orjson.JSONDecodeError:
+                continue
+            keys.update(dict.fromkeys(found if isinstance(found, dict) else ()))
+        if not keys:
+            message = "no line at its beginning is a JSON object; write one object a line, or name the --format"
+            raise InputError(message, file=self._source.name, line=self._head[-1].first)
+        return list(keys)
+
+
+def _invalid(line: int, text: str, problem: str) -> ReadRow:
+    return line, None, None, None, None, text.strip(), problem
+
+
+def _are_text(key: object, name: object, alias: object, desc: object) -> bool:
+    return type(key) is type(name) is str and type(alias) in OPTIONAL_TEXT and type(desc) in OPTIONAL_TEXT
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "null"
+    return KINDS.get(type(value), "a number")
+
+
+def _wrong_kinds(found: dict[str, Any], keys: Keys) -> str | None:
+    problems = [
+        f"{field} is {_kind(found[key])}; write it as text, in quotes"
+        for field, key in zip(Field, keys, strict=True)
+        if key is not None and type(found[key]) not in FIELD_TYPES
+    ]
+    return "; ".join(problems) or None
+
+
+def _repeated_key(text: str) -> str | None:
+    try:
+        # Objects as lists of pairs, numbers as they are written: nothing is lost, and no number is too long.
+        pairs = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
+    except RecursionError:
+        return "the line is nested too deeply"
+    times = Counter(key for key, _ in pairs)
+    return next((f"the key {key!r} is given {count} times" for key, count in times.items() if count > 1), None)

@@ -1,0 +1,89 @@
+"""Open an input as rows: choose the format, open the bytes, hand the rows out in batches."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bulk.errors import InputError, SettingsError
+from bulk.rows.delimited import DelimitedReader
+from bulk.rows.jsonlines import JsonLinesReader
+from bulk.rows.lines import LineSource
+from bulk.rows.source import STDIN, open_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulk.rows.shape import InputShape, ReadRow
+    from bulk.rows.source import ByteStream
+    from bulk.settings import ReadSettings
+
+__all__ = ["RowReader", "open_input"]
+
+FORMAT_BY_SUFFIX = {".csv": "csv", ".tsv": "tsv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+FORMAT_BY_NAME = {suffix.removeprefix("."): known for suffix, known in FORMAT_BY_SUFFIX.items()}
+
+
+class RowReader:
+    """The rows of an open input, to be read once."""
+
+    def __init__(self, name: str, reader: DelimitedReader | JsonLinesReader) -> None:
+        self.name = name
+        """The input as the user named it."""
+
+        self.shape: InputShape = reader.shape
+        """How its records are laid out."""
+
+        self._reader = reader
+
+    def batches(self, size: int = 1000) -> Iterator[list[ReadRow]]:
+        """Yield all rows in file order, in lists of ``size``, the last one shorter; none is empty.
+
+        Raises:
+            InputError: The file can't be read or decoded to its end; no such row is a row.
+        """
+        waiting: list[ReadRow] = []
+        for rows in self._reader.blocks():
+            waiting += rows
+            whole = len(waiting) - len(waiting) % size
+            for start in range(0, whole, size):
+                yield waiting[start : start + size]
+            del waiting[:whole]
+        if waiting:
+            yield waiting
+
+
+@contextmanager
+def open_input(path: str, settings: ReadSettings, *, stdin: ByteStream | None = None) -> Iterator[RowReader]:
+    """Open an input and read its header.
+
+    Args:
+        path: A file's path, or ``-`` for stdin.
+        settings: How it is read.
+        stdin: What stands for stdin; the process's own if not given.
+
+    Raises:
+        InputError: The input as a whole can't be read.
+        SettingsError: Format, encoding, delimiter or ``--map`` can't be used.
+    """
+    chosen = _format(path, settings.format)
+    with open_bytes(path, stdin=stdin) as stream:
+        source = LineSource(stream, name=path, encoding=settings.encoding)
+        if chosen == "jsonl":
+            yield RowReader(path, JsonLinesReader(source, settings))
+        else:
+            yield RowReader(path, DelimitedReader(source, settings, format=chosen))
+
+
+def _format(path: str, said: str | None) -> str:
+    if said is not None:
+        if said.lower() not in FORMAT_BY_NAME:
+            raise SettingsError(f"--format {said}: choose csv, tsv or jsonl")
+        return FORMAT_BY_NAME[said.lower()]
+    if path == STDIN:
+        raise InputError("stdin has no name to tell its format; add --format csv, tsv or jsonl", file=path)
+    name = path.lower().removesuffix(".gz")
+    for suffix, known in FORMAT_BY_SUFFIX.items():
+        if name.endswith(suffix):
+            return known
+    raise InputError("its name does not tell its format; add --format csv, tsv or jsonl", file=path)

@@ -1,0 +1,121 @@
+"""How an input's records are laid out, and the way back from a stored record to the input's own format.
+
+A record is kept as one string, so that the ledger can hold it beside the row and an export can write it again:
+a JSON array of the cells (CSV, TSV), or the line's own text (JSONL). A line of a CSV file that could not be taken
+apart is kept as a JSON string instead of an array. What is longer than a record may be is kept cut.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["InputShape", "cells", "encode_header", "encode_record", "fields"]
+
+RAW_FIELD = "_raw"
+"""The name under which `fields` shows a record that could not be taken apart."""
+
+SURPLUS_FIELD = "_surplus"
+"""The name under which `fields` shows the cells that stand beyond the header."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputShape:
+    """How the records of a file are laid out: enough to write them again as they were."""
+
+    format: str
+    """``csv``, ``tsv`` or ``jsonl``."""
+
+    encoding: str
+    """The codec to write with; ``utf-8-sig`` and ``utf-16`` where the file had a mark."""
+
+    delimiter: str | None
+    """``None`` for JSONL."""
+
+    header: tuple[str, ...]
+    """The columns' names as the file has them; empty for JSONL."""
+
+    columns: Mapping[str, str]
+    """Field → column: ``{"ProductKey": "product_key", …}``; fields without a column are left out."""
+
+    def to_json(self) -> str:
+        """Return the form in which a ledger keeps it."""
+        return orjson.dumps(asdict(self)).decode()
+
+    @classmethod
+    def from_json(cls, text: str) -> InputShape:
+        """Read what `to_json` wrote."""
+        values = orjson.loads(text)
+        return cls(**{**values, "header": tuple(values["header"])})
+
+
+def cells(shape: InputShape, record: str) -> list[str]:
+    """Return the cells of a CSV or TSV record, exactly one for each column of the header.
+
+    Missing cells are empty and surplus ones left out, so that columns written after them stay where they belong;
+    a line that could not be taken apart stands in the first cell.
+    """
+    found = _cells_as_they_were(record)
+    return found[: len(shape.header)] + [""] * (len(shape.header) - len(found))
+
+
+def fields(shape: InputShape, record: str) -> dict[str, object]:
+    """Return a record's own columns by name, in the file's order.
+
+    Columns without a name are called ``column_3``, and a name's second column ``name_2``. What could not be taken
+    apart is under ``_raw``, cells beyond the header are under ``_surplus``.
+    """
+    try:
+        found = orjson.loads(record)
+    except orjson.JSONDecodeError:
+        return {RAW_FIELD: record}
+    if shape.format == "jsonl":
+        return found if isinstance(found, dict) else {RAW_FIELD: record}
+    if isinstance(found, str):
+        return {RAW_FIELD: found}
+    named: dict[str, object] = dict(zip(_distinct(shape.header), cells(shape, record), strict=True))
+    surplus = found[len(shape.header) :]
+    return {**named, SURPLUS_FIELD: surplus} if any(surplus) else named
+
+
+def encode_header(shape: InputShape) -> str:
+    """Return the header as a line of the input's own format; empty for JSONL."""
+    return _delimited(shape, shape.header) if shape.header else ""
+
+
+def encode_record(shape: InputShape, record: str) -> str:
+    """Return a record as a line of the input's own format, with all its cells, malformed lines as they were."""
+    if shape.format == "jsonl":
+        return record + "\n"
+    found = orjson.loads(record)
+    return found + "\n" if isinstance(found, str) else _delimited(shape, found)
+
+
+def _cells_as_they_were(record: str) -> list[str]:
+    found = orjson.loads(record)
+    return [found] if isinstance(found, str) else list(found)
+
+
+def _delimited(shape: InputShape, row: Iterable[str]) -> str:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=shape.delimiter or ",", lineterminator="\n").writerow(row)
+    return text.getvalue()
+
+
+def _distinct(header: Iterable[str]) -> list[str]:
+    names: dict[str, None] = {}
+    for position, column in enumerate(header, 1):
+        name = column.strip() or f"column_{position}"
+        times = 1
+        while name in names:
+            times += 1
+            name = f"{column.strip()}_{times}"
+        names[name] = None
+    return list(names)
