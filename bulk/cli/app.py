@@ -1,0 +1,112 @@
+"""The command `bulk` itself: run one command, and turn whatever ends it into one message and an exit code."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass, fields
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+import click
+
+from bulk.cli.help import LazyGroup
+from bulk.cli.invocation import Invocation
+from bulk.cli.output import print_json
+from bulk.errors import BulkError
+from bulk.model import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["COMMANDS", "app", "main"]
+
+COMMANDS = MappingProxyType(
+    {
+        "run": "Create the modules that a file asks for, or go on with it.",
+        "plan": "Tell what run would do; ask the platform, change nothing.",
+        "status": "Show how a ledger stands, also while a run is at work.",
+        "results": "Write what became of each row, or the rows to try again.",
+        "sandbox": "Serve a platform in a box, to rehearse against.",
+    }
+)
+"""Command → its line in the overview."""
+
+_EXIT_BUG = 3
+_EXIT_INTERRUPTED = 130
+_BUG = "this is a bug in bulk; what the ledger recorded is safe"
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_by_name=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Try it without an account:  bulk run samples/modules.csv --sandbox",
+)
+@click.version_option(package_name="bulk", message="%(prog)s %(version)s")
+def app() -> None:
+    """Create OTA modules for thousands of IoT products from one CSV or JSONL file.
+
+    Requests are signed, stay inside the account's rate limit and never ask for more than the ten modules that a product
+    may have. Every row's result stands in a ledger, so that running again goes on where a run stopped.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class _Ending:
+    """What a command that could not go on leaves behind."""
+
+    exit_code: int
+    message: str
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit code.
+
+    Args:
+        arguments: Without the program's name; ``None``: those of this process.
+    """
+    invocation = Invocation.here(arguments)
+    try:
+        exit_code = app.main(list(invocation.arguments), prog_name="bulk", standalone_mode=False, obj=invocation)
+    except click.ClickException as exc:
+        exc.show()
+        ending = _Ending(exc.exit_code, exc.format_message())
+    except BulkError as exc:
+        ending = _Ending(exc.exit_code, str(exc))
+        _complain(ending.message)
+    except (click.Abort, KeyboardInterrupt):
+        ending = _Ending(_EXIT_INTERRUPTED, "interrupted by Ctrl-C")
+        _complain(ending.message)
+    except Exception as exc:  # noqa: BLE001 - the last place that can say it in words
+        ending = _bug(exc, invocation)
+    else:
+        return exit_code or 0
+    if invocation.wants_json:
+        print_json(_failure(ending, invocation))
+    return ending.exit_code
+
+
+def _bug(exc: Exception, invocation: Invocation) -> _Ending:
+    # Both may hold what a library put into its message; locals are never shown.
+    from bulk.logs import Redactor  # noqa: PLC0415 - loads structlog, which only a run and a bug need
+
+    redactor = Redactor(invocation.secrets)
+    notes = "; ".join([_BUG, *getattr(exc, "__notes__", ())])
+    ending = _Ending(_EXIT_BUG, redactor.text(f"{type(exc).__name__}: {exc} ({notes})"))
+    _complain(ending.message)
+    if invocation.is_verbose:
+        click.echo(redactor.text("".join(traceback.format_exception(exc))), err=True, nl=False)
+    return ending
+
+
+def _complain(message: str) -> None:
+    click.echo(f"Error: {message}", err=True)
+
+
+def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:
+    """Return the object that a scheduler reads where a command ended before it had anything to say."""
+    known = {"exit_code": ending.exit_code, "stopped": ending.message}
+    if invocation.command != "run":
+        return known
+    nothing = {field.name: None for field in fields(Summary) if field.name != "reasons"}
+    return nothing | {"outcomes": {}, "requests": {}} | known

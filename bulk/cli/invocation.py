@@ -1,0 +1,73 @@
+"""How this process was called: for the command that goes on, and for failures before the options are known."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["Invocation"]
+
+_SECRET_VARIABLES = ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """A command line as it was typed."""
+
+    program: tuple[str, ...]
+    """What starts the program again, such as ``("bulk",)``."""
+
+    arguments: tuple[str, ...]
+    secrets: tuple[str, ...] = field(default=(), repr=False)
+    """Values of the environment that must not be shown."""
+
+    @classmethod
+    def here(cls, arguments: Sequence[str] | None = None, environ: Mapping[str, str] = os.environ) -> Invocation:
+        """Return how this process was called.
+
+        Args:
+            arguments: Stand in for those of this process.
+            environ: ``os.environ``, or what stands in for it.
+        """
+        secrets = tuple(environ[name] for name in _SECRET_VARIABLES if environ.get(name))
+        return cls(_program(sys.argv[0]), tuple(sys.argv[1:] if arguments is None else arguments), secrets)
+
+    @property
+    def again(self) -> str:
+        """The command line that calls it in the same way, quoted for a shell."""
+        return shlex.join([*self.program, *self.arguments])
+
+    @property
+    def command(self) -> str | None:
+        """The command's name, if one was given."""
+        return next((argument for argument in self.arguments if not argument.startswith("-")), None)
+
+    @property
+    def wants_json(self) -> bool:
+        """Whether stdout was promised one JSON object, whatever happens."""
+        return "--json" in self.arguments
+
+    @property
+    def is_verbose(self) -> bool:
+        """Whether whoever called wants to see more than a message."""
+        return bool({"-v", "-vv", "--verbose"} & set(self.arguments))
+
+
+def _program(started: str) -> tuple[str, ...]:
+    """Return the shortest words that start the same program from the same folder."""
+    if Path(started).name == "__main__.py":
+        return _known("python", sys.executable), "-m", "bulk"
+    return (_known("bulk", started),)
+
+
+def _known(name: str, path: str) -> str:
+    found = shutil.which(name)
+    return name if found and Path(found).absolute() == Path(path).absolute() else path

@@ -1,0 +1,207 @@
+"""The options that commands share, declared once, and the settings that they amount to."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from functools import partial, reduce
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+from click.core import ParameterSource
+
+from bulk.cli.help import GroupedOption
+from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap
+from bulk.model import Dialect
+from bulk.settings import ReadSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["ENVIRONMENT_HELP", "input_argument", "json_option", "log_options", "settings_of", "settings_options"]
+
+_Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
+
+ENVIRONMENT_HELP = """
+    Keys come from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, with a temporary key,
+    ALIBABA_CLOUD_SECURITY_TOKEN. A flag that is not given is taken from the environment if it is there: BULK_ENDPOINT,
+    BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY, BULK_MAX_ATTEMPTS,
+    BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE.
+    """
+"""What stands below the options of a command that has ``settings_options``; a test compares it with them."""
+
+_DEFAULTS = Settings()
+_PLACES = ("endpoint", "region", "sandbox")
+
+
+def _grouped(heading: str) -> Callable[..., Callable[[_Decorated], _Decorated]]:
+    return partial(click.option, cls=GroupedOption, heading=heading)
+
+
+_where = _grouped("Where the modules go")
+_rehearsal = _grouped("What goes wrong in the sandbox")
+_fast = _grouped("How fast")
+_stubborn = _grouped("How stubborn")
+_reading = _grouped("How the input is read")
+_output = _grouped("What is shown")
+
+_SETTINGS = (
+    _where("--endpoint", metavar="URL", envvar="BULK_ENDPOINT", help="The platform's address."),
+    _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region instead."),
+    _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside."),
+    _where(
+        "--dialect",
+        type=click.Choice([dialect.value for dialect in Dialect]),
+        callback=lambda _ctx, _parameter, name: name and Dialect(name),
+        envvar="BULK_DIALECT",
+        help="How requests are written.  [default: as the endpoint's host says]",
+    ),
+    _where("--instance-id", metavar="ID", envvar="BULK_INSTANCE_ID", help="Alibaba's IotInstanceId, if there is one."),
+    _where("--insecure-http", is_flag=True, help="Allow http:// to a host other than this one."),
+    _where("--ledger", metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"),
+    _rehearsal(
+        "--faults", "sandbox_faults", metavar="SPEC", help="What goes wrong on purpose; see bulk sandbox --help."
+    ),
+    _rehearsal("--seed", "sandbox_seed", type=int, metavar="N", help="The same number plays the same faults again."),
+    _fast(
+        "--qps",
+        type=float,
+        metavar="N",
+        default=_DEFAULTS.qps,
+        envvar="BULK_QPS",
+        help=f"Creates a second; 0: unlimited.  [default: {_DEFAULTS.qps:g}]",
+    ),
+    _fast(
+        "--list-qps",
+        type=float,
+        metavar="N",
+        default=_DEFAULTS.list_qps,
+        envvar="BULK_LIST_QPS",
+        help=f"Listings a second; 0: unlimited.  [default: {_DEFAULTS.list_qps:g}]",
+    ),
+    _fast(
+        "--concurrency",
+        type=int,
+        metavar="N",
+        envvar="BULK_CONCURRENCY",
+        help="Products side by side.  [default: as rate and latency ask for]",
+    ),
+    _stubborn(
+        "--max-attempts",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.max_attempts,
+        envvar="BULK_MAX_ATTEMPTS",
+        help=f"Sends of one request, the first included.  [default: {_DEFAULTS.max_attempts:g}]",
+    ),
+    _stubborn(
+        "--timeout",
+        "timeout_s",
+        type=float,
+        metavar="SECONDS",
+        default=_DEFAULTS.timeout_s,
+        envvar="BULK_TIMEOUT",
+        help=f"How long one request may take.  [default: {_DEFAULTS.timeout_s:g}]",
+    ),
+    _stubborn(
+        "--max-failures",
+        type=read_failure_cap,
+        metavar="N|N%",
+        envvar="BULK_MAX_FAILURES",
+        help="Stop after so many failed rows, or such a share of them.",
+    ),
+    _stubborn(
+        "--deadline",
+        "deadline_s",
+        type=read_duration,
+        metavar="DURATION",
+        envvar="BULK_DEADLINE",
+        help="Send nothing new after 90s, 30m, 1h30m.",
+    ),
+    _reading(
+        "--format",
+        type=click.Choice(["csv", "tsv", "jsonl"]),
+        help="What the input is; needed with stdin.  [default: as its name says]",
+    ),
+    _reading(
+        "--map",
+        "columns",
+        multiple=True,
+        metavar="FIELD=COLUMN",
+        callback=read_columns,
+        help="Take a field from a column of another name; may be repeated.",
+    ),
+    _reading("--encoding", metavar="NAME", help="Such as gb18030.  [default: UTF-8, or UTF-16 by its mark]"),
+    _reading(
+        "--delimiter",
+        type=read_delimiter,
+        metavar="C",
+        help="Between cells; tab for a tab.  [default: as the header says]",
+    ),
+    _reading("--lenient-alias", is_flag=True, help="Send an AliasName with characters that are not documented."),
+)
+
+_LOGS = (
+    _output("-v", "--verbose", "verbosity", count=True, help="Log what happens; -vv logs each row and request too."),
+    _output(
+        "--log-format",
+        type=click.Choice(["console", "json"]),
+        default="console",
+        envvar="BULK_LOG_FORMAT",
+        help="Words, or one JSON object a line.  [default: console]",
+    ),
+    _output(
+        "--log-file",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        envvar="BULK_LOG_FILE",
+        help="Append the log to a file.  [default: stderr]",
+    ),
+)
+
+
+def input_argument(command: _Decorated) -> _Decorated:
+    """Let a command take the input's path."""
+    return click.argument("source", metavar="INPUT")(command)
+
+
+def settings_options(command: _Decorated) -> _Decorated:
+    """Let a command take every option that ``settings_of`` reads."""
+    return _all(_SETTINGS, command)
+
+
+def log_options(command: _Decorated) -> _Decorated:
+    """Let a command take the options of its log."""
+    return _all(_LOGS, command)
+
+
+def json_option(command: _Decorated) -> _Decorated:
+    """Let a command print JSON for a program."""
+    return _output("--json", "as_json", is_flag=True, help="Print one JSON object on stdout; the rest goes to stderr.")(
+        command
+    )
+
+
+def settings_of(ctx: click.Context) -> Settings:
+    """Return the settings that a command line and its environment amount to.
+
+    Raises:
+        SettingsError: A value is out of bounds, or two exclude each other.
+    """
+    values = ctx.params | _places(ctx)
+    return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
+
+
+def _places(ctx: click.Context) -> dict[str, Any]:
+    """Return where to go: a flag beats the environment even where they are different flags."""
+    flagged = {name for name in _PLACES if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
+    return {name: ctx.params[name] if name in flagged or not flagged else None for name in _PLACES}
+
+
+def _picked(settings: type[Settings | ReadSettings], values: dict[str, Any]) -> dict[str, Any]:
+    return {field.name: values[field.name] for field in fields(settings) if field.name in values}
+
+
+def _all(options: tuple[Callable[[Any], Any], ...], command: _Decorated) -> _Decorated:
+    # click puts the option that is applied last on top.
+    decorated: _Decorated = reduce(lambda decorated, option: option(decorated), reversed(options), command)
+    return decorated

@@ -1,0 +1,64 @@
+"""Write to stdout and stderr as a command should: quiet when the reader left, colours only for a terminal."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bulk.report.summary import Tone, plain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from bulk.report.summary import Paint
+
+__all__ = ["closed_pipe_is_fine", "paint_for_stdout", "print_json", "print_lines", "screen_width"]
+
+_WIDEST = 100
+"""Lines longer than this are hard to read, however wide the terminal."""
+
+
+@contextmanager
+def closed_pipe_is_fine() -> Iterator[None]:
+    """Let the reader of stdout leave early, as `head` does: the rest of the output is dropped."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Python flushes stdout once more when it exits, and would complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Print lines on stdout."""
+    with closed_pipe_is_fine():
+        for line in lines:
+            click.echo(line)
+
+
+def print_json(value: Any) -> None:  # noqa: ANN401 - whatever orjson writes
+    """Print one JSON object, and nothing else, on stdout."""
+    import orjson  # noqa: PLC0415 - loaded on demand: start-up time
+
+    with closed_pipe_is_fine():
+        click.echo(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+
+
+def screen_width() -> int:
+    """Return how many columns a screen of text may take."""
+    return min(shutil.get_terminal_size().columns, _WIDEST)
+
+
+def paint_for_stdout() -> Paint:
+    """Return colours if stdout is a terminal that shows them, and nobody asked for none."""
+    dumb = os.environ.get("TERM") == "dumb" or os.environ.get("NO_COLOR")
+    return plain if dumb or not sys.stdout.isatty() else _color
+
+
+def _color(text: str, tone: Tone) -> str:
+    return click.style(text, bold=True) if tone is Tone.HEADING else click.style(text, fg=tone.value)

@@ -1,0 +1,110 @@
+"""`bulk results`: write what became of each row, or the rows that are to be tried again."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import click
+
+from bulk.cli.help import GroupedCommand, GroupedOption
+from bulk.cli.output import closed_pipe_is_fine
+from bulk.cli.values import read_outcomes
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulk.model import Outcome
+
+__all__ = ["results"]
+
+_WHICH = "Which rows, in which form"
+_TO = "Where they go"
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("ledger", metavar="LEDGER", type=click.Path(path_type=Path))
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["csv", "jsonl"]),
+    default="csv",
+    show_default=True,
+    cls=GroupedOption,
+    heading=_WHICH,
+    help="One record a row, in the input's order.",
+)
+@click.option(
+    "--outcome",
+    "outcomes",
+    type=read_outcomes,
+    metavar="A,B",
+    cls=GroupedOption,
+    heading=_WHICH,
+    help="Only rows with these outcomes, such as failed,invalid.",
+)
+@click.option(
+    "--excel-safe",
+    is_flag=True,
+    cls=GroupedOption,
+    heading=_WHICH,
+    help="Also make the input's own cells harmless that a spreadsheet would run as formulas.",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    cls=GroupedOption,
+    heading=_TO,
+    help="Write to a file.  [default: stdout]",
+)
+@click.option(
+    "--retry-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    cls=GroupedOption,
+    heading=_TO,
+    help="Write the rows not provisioned, in the input's own format, to mend and run again.",
+)
+def results(
+    ledger: Path,
+    *,
+    form: str,
+    outcomes: frozenset[Outcome] | None,
+    excel_safe: bool,
+    output: Path | None,
+    retry_file: Path | None,
+) -> int:
+    """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
+    from bulk.ledger.export import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
+
+    if retry_file is not None:
+        with _writing(retry_file):
+            write_retry_file(ledger, retry_file)
+        if output is None:
+            return 0
+    with _opened(output) as out:
+        write_results(ledger, out, format=form, outcomes=outcomes, excel_safe=excel_safe)
+    return 0
+
+
+@contextmanager
+def _opened(path: Path | None) -> Iterator[BinaryIO]:
+    if path is None:
+        with closed_pipe_is_fine():
+            yield sys.stdout.buffer
+        return
+    with _writing(path), path.open("wb") as out:
+        yield out
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as exc:
+        raise SettingsError(f"{path}: it can't be written ({exc.strerror or exc}); name another file") from exc

@@ -1,0 +1,80 @@
+"""Let people and logs follow a run: progress on stderr, log events where they were asked for."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.errors import BulkError, SettingsError
+from bulk.logs import LogListener, Redactor, configure
+from bulk.report.progress import progress, wants_live
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import click
+    from structlog.typing import FilteringBoundLogger
+
+    from bulk.cli.invocation import Invocation
+    from bulk.events import Event, Listener
+
+__all__ = ["watched"]
+
+_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+
+
+@contextmanager
+def watched(ctx: click.Context, source: str) -> Iterator[Listener]:
+    """Show and log what the listener that it yields is told, as the command's flags say.
+
+    Args:
+        ctx: Of a command with ``log_options``.
+        source: What the input is called.
+
+    Raises:
+        SettingsError: The log file can't be written.
+    """
+    log = _log(ctx)
+    logged = LogListener(log)
+    with progress(source, stream=sys.stderr, live=wants_live(sys.stderr)) as shown, _crash_logged(log, ctx):
+
+        def listen(event: Event) -> None:
+            shown(event)
+            logged(event)
+
+        yield listen
+
+
+def _log(ctx: click.Context) -> FilteringBoundLogger:
+    path = ctx.params["log_file"]
+    # A file is there to be read afterwards: it says more than a screen does.
+    step = ctx.params["verbosity"] + (path is not None)
+    invocation: Invocation = ctx.obj
+    try:
+        return configure(
+            level=_LEVELS[min(step, len(_LEVELS) - 1)],
+            as_json=ctx.params["log_format"] == "json",
+            path=Path(path) if path else None,
+            colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
+            redactor=Redactor(invocation.secrets),
+        )
+    except OSError as exc:
+        raise SettingsError(f"--log-file {path}: it can't be written ({exc.strerror}); name another file") from exc
+
+
+@contextmanager
+def _crash_logged(log: FilteringBoundLogger, ctx: click.Context) -> Iterator[None]:
+    try:
+        yield
+    except BulkError:
+        raise
+    except Exception as exc:
+        path = ctx.params["log_file"]
+        if path:
+            log.exception("run.crashed")
+            exc.add_note(f"its traceback is in {path}")
+        raise

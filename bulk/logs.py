@@ -1,0 +1,298 @@
+"""Logs: set up structlog, turn a run's events into log events, and keep secrets out of every line.
+
+The standard library's log records pass through the same net, so a library that logs a signed URL does no harm.
+What the rooms hand on is redacted already; the net here is the last one.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bulk import events
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, MutableMapping
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger, Processor
+
+__all__ = ["LogListener", "Redactor", "configure"]
+
+_MASK = "***"
+_SEPARATOR = r"""["']?\s*(?:=|:|%3D|%253D)\s*["']?"""
+_SECRET_NAMES = r"access_?key_?secret|signature|security_?token|sts_?token"  # noqa: S105 - names, not values
+_SECRET_KEY = re.compile(rf"(?i)^(?:\w*_)?(?:{_SECRET_NAMES})$")
+_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
+    # The platform echoes its string to sign when signatures differ: all parameters, encoded.
+    (re.compile(r"\b(GET|POST)&%2F&[^\s\"']+"), rf"\1&%2F&{_MASK}"),
+    (re.compile(r"(?i)(https?://[^\s?\"']+)\?[^\s\"']*signature=[^\s\"']*"), rf"\1?{_MASK}"),
+    (re.compile(rf"(?i)((?:{_SECRET_NAMES}){_SEPARATOR})(?:(?!%26|%2526)[^\s&\"',;}})])+"), rf"\1{_MASK}"),
+)
+
+_FLOOD_SPAN_S = 5.0
+"""One kind of warning is logged at most once in this time, with the count of what it stands for."""
+
+
+class Redactor:
+    """A processor that masks secrets wherever they stand in an event."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Know the patterns, and the secrets of this run by their value.
+
+        Args:
+            secrets: Values that must not appear, whatever stands around them.
+        """
+        # An empty value would match everywhere, and a very short one in innocent text.
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)  # noqa: PLR2004 - said above
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Mask the event's values, and whatever is called like a secret."""
+        for key, value in event.items():
+            event[key] = _MASK if _SECRET_KEY.match(key) else self._clean(value)
+        return event
+
+    def text(self, text: str) -> str:
+        """Return the text with its secrets masked."""
+        for secret in self._secrets:
+            text = text.replace(secret, _MASK)
+        for pattern, replacement in _PATTERNS:
+            text = pattern.sub(replacement, text)
+        return text
+
+    def _clean(self, value: object) -> object:
+        match value:
+            case bool() | int() | float() | None:
+                return value
+            case str():
+                return self.text(value)
+            case dict():
+                return {key: _MASK if _SECRET_KEY.match(str(key)) else self._clean(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self._clean(item) for item in value]
+            case _:
+                return self.text(str(value))
+
+
+class _LateStderr:
+    """Writes to what ``sys.stderr`` is at that moment: a live bar puts itself in its place to stay below the log."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+def configure(
+    *,
+    level: int,
+    as_json: bool = False,
+    path: Path | None = None,
+    colors: bool = False,
+    redactor: Redactor | None = None,
+) -> FilteringBoundLogger:
+    """Set logging up for this process and return the logger to hand to ``LogListener``.
+
+    Args:
+        level: The least level that is written, as ``logging`` numbers it.
+        as_json: One JSON object a line rather than words.
+        path: Append to this file instead of writing to stderr.
+        colors: Colour the words; only for a terminal.
+        redactor: The net; ``None``: one that knows patterns only.
+
+    Raises:
+        OSError: The file can't be opened for writing.
+    """
+    handler: logging.Handler = (
+        logging.FileHandler(path, encoding="utf-8") if path else logging.StreamHandler(_LateStderr())
+    )
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler.setFormatter(_formatter(shared, as_json=as_json, colors=colors, net=redactor or Redactor()))
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    log: FilteringBoundLogger = structlog.get_logger("bulk")
+    return log
+
+
+def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Redactor) -> logging.Formatter:
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        # A pretty traceback would show the frames' variables, and so the keys.
+        else structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            net,
+            renderer,
+        ],
+    )
+
+
+@dataclass(slots=True)
+class _Flood:
+    """Lets one line of a kind through a span, and counts what it held back."""
+
+    clock: Callable[[], float]
+    _next_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    _held: dict[tuple[str, str], int] = field(default_factory=dict)
+
+    def admit(self, kind: tuple[str, str]) -> int:
+        """Return how many events a line written now stands for; 0: hold this one back."""
+        now = self.clock()
+        count = self._held.pop(kind, 0) + 1
+        if now < self._next_at.get(kind, now):
+            self._held[kind] = count
+            return 0
+        self._next_at[kind] = now + _FLOOD_SPAN_S
+        return count
+
+    def drain(self) -> dict[tuple[str, str], int]:
+        """Return what was held back since the last lines, and forget it."""
+        held, self._held = self._held, {}
+        return held
+
+
+class LogListener:
+    """A listener that logs: each outcome at debug, warnings for what slows a run down, never a flood of them."""
+
+    def __init__(self, log: FilteringBoundLogger, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Log to the given logger.
+
+        Args:
+            log: As ``configure()`` returned it.
+            clock: Monotonic seconds.
+        """
+        self._log = log
+        # Asked once: at full speed most events are for debug only, and their fields are not worth collecting.
+        self._verbose = log.is_enabled_for(logging.DEBUG)
+        self._flood = _Flood(clock)
+
+    def __call__(self, event: events.Event) -> None:  # noqa: C901 - one flat case an event is the plainest dispatch
+        """Log one event."""
+        match event:
+            case events.RowSettled() | events.AttemptMade():
+                if self._verbose:
+                    self._settled_or_attempted(event)
+            case events.RetryScheduled():
+                self._retry_scheduled(event)
+            case events.RateChanged():
+                self._rate_changed(event)
+            case events.LaneOpened(product_key, rows):
+                self._log.debug("lane.opened", product_key=product_key, rows=rows)
+            case events.LaneClosed(product_key):
+                self._log.debug("lane.closed", product_key=product_key)
+            case events.ClockCorrected(offset_s):
+                self._log.warning("clock.corrected", offset_s=round(offset_s, 3))
+            case events.IngestProgressed(rows):
+                self._log.debug("rows.read", rows=rows)
+            case events.RunStarted():
+                self._run_started(event)
+            case events.RunStopping(reason):
+                self._log.warning("run.stopping", reason=reason)
+            case events.RunEnded():
+                self._run_ended(event)
+
+    def _settled_or_attempted(self, event: events.RowSettled | events.AttemptMade) -> None:
+        if isinstance(event, events.RowSettled):
+            self._log.debug("row.settled", **_settled(event))
+        else:
+            self._log.debug("request.ended", **_attempt(event))
+
+    def _run_started(self, event: events.RunStarted) -> None:
+        self._log = self._log.bind(run_id=event.run_id)
+        self._log.info(
+            "run.started",
+            input=event.input,
+            ledger=event.ledger,
+            target=event.target,
+            rows=event.rows,
+            create_per_s=event.create_per_s,
+            list_per_s=event.list_per_s,
+        )
+
+    def _retry_scheduled(self, event: events.RetryScheduled) -> None:
+        name = "listing.retry_scheduled" if event.line is None else "row.retry_scheduled"
+        count = self._flood.admit((name, event.code))
+        if count:
+            self._log.warning(
+                name,
+                code=event.code,
+                count=count,
+                product_key=event.product_key,
+                line=event.line,
+                attempt=event.attempt,
+                delay_s=round(event.delay_s, 3),
+                message=event.message,
+            )
+
+    def _rate_changed(self, event: events.RateChanged) -> None:
+        name = "rate.lowered" if event.throttled else "rate.raised"
+        count = self._flood.admit((name, event.action))
+        if count:
+            write = self._log.warning if event.throttled else self._log.info
+            write(name, action=event.action, per_s=round(event.per_s, 3), asked_per_s=event.asked_per_s, count=count)
+
+    def _run_ended(self, event: events.RunEnded) -> None:
+        for kind, count in self._flood.drain().items():
+            self._log.warning("warnings.held_back", of=kind[0], subject=kind[1], count=count)
+        summary = event.summary
+        self._log.info(
+            "run.ended",
+            exit_code=summary.exit_code,
+            stopped=summary.stopped,
+            outcomes={name: rows for name, rows in summary.outcomes.items() if rows},
+            requests=dict(summary.requests),
+            retries=summary.retries,
+            throttled=summary.throttled,
+            recovered=summary.recovered,
+            elapsed_s=round(summary.elapsed_s, 3),
+        )
+
+
+def _settled(event: events.RowSettled) -> dict[str, object]:
+    settlement = event.settlement
+    return {
+        "line": settlement.line,
+        "product_key": settlement.module.product_key,
+        "module_name": settlement.module.module_name,
+        "outcome": str(settlement.outcome),
+        "code": settlement.code,
+        "request_id": settlement.request_id,
+        "attempts": settlement.attempts,
+    }
+
+
+def _attempt(event: events.AttemptMade) -> dict[str, object]:
+    attempt = event.attempt
+    return {
+        "action": str(attempt.action),
+        "product_key": attempt.product_key,
+        "module_name": attempt.module_name,
+        "http_status": attempt.http_status,
+        "code": attempt.code,
+        "request_id": attempt.request_id,
+        "latency_s": round(attempt.latency_s, 4),
+    }

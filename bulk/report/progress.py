@@ -1,0 +1,187 @@
+"""Show a run while it goes on, on stderr: a live bar on a terminal, a plain line now and then elsewhere.
+
+A thread of its own draws, so the run pays for counting only, and a run that waits for the platform is seen to wait.
+What is drawn never stops a run: a stderr that was closed is written to no more.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, TextIO
+
+from bulk.events import RunStarted, RunStopping
+from bulk.report.tally import Standing, Tally
+from bulk.report.wording import (
+    MEANINGS,
+    OPEN_OUTCOMES,
+    outcome_words,
+    spell_count,
+    spell_duration,
+    spell_rate,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from rich.console import RenderableType
+
+    from bulk.events import Event, Listener
+
+__all__ = ["plain_line", "progress", "start_line", "wants_live"]
+
+_LINE_EVERY_S = 10.0
+_REDRAWS_PER_S = 5
+_ROOMY_COLUMNS = 60
+"""Narrower than this, the bar itself gives way to the figures."""
+
+
+def wants_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
+    """Say whether a live bar can be drawn on the stream."""
+    return stream.isatty() and environ.get("TERM") != "dumb" and not environ.get("CI")
+
+
+@contextmanager
+def progress(source: str, *, stream: TextIO, live: bool) -> Iterator[Listener]:
+    """Show what the listener that it yields is told, until the block ends.
+
+    Args:
+        source: What the input is called.
+        stream: Where to draw; a terminal if ``live``.
+        live: Redraw in place rather than print lines.
+    """
+    tally = Tally(time.monotonic)
+    with _bar(source, tally, stream) if live else _lines(tally, stream) as listener:
+        yield listener
+
+
+@contextmanager
+def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
+    # rich takes a tenth of a second to import: a run without a terminal does not pay for it.
+    from rich.console import Console  # noqa: PLC0415 - see above
+    from rich.live import Live  # noqa: PLC0415 - see above
+
+    console = Console(file=stream)
+
+    def draw() -> RenderableType:
+        return bar(source, tally.look(), console.width)
+
+    # stdout stays as it is: with --json it belongs to the summary alone.
+    with Live(
+        get_renderable=draw,
+        console=console,
+        refresh_per_second=_REDRAWS_PER_S,
+        transient=True,
+        redirect_stdout=False,
+    ):
+        yield tally
+
+
+def bar(source: str, standing: Standing, width: int) -> RenderableType:
+    """Return the live display of a run that stands so.
+
+    Args:
+        source: What the input is called.
+        standing: What to show.
+        width: Columns of the terminal.
+    """
+    from rich.console import Group  # noqa: PLC0415 - as in _bar()
+    from rich.progress_bar import ProgressBar  # noqa: PLC0415 - as in _bar()
+    from rich.table import Table  # noqa: PLC0415 - as in _bar()
+    from rich.text import Text  # noqa: PLC0415 - as in _bar()
+
+    if standing.started is None:
+        return Text(f"Reading {source}: {spell_count(standing.rows, 'row')}", no_wrap=True, overflow="ellipsis")
+    figures = Table.grid(padding=(0, 1), expand=True)
+    cells: list[RenderableType] = [Text(_share(standing), no_wrap=True), Text(_left(standing), no_wrap=True)]
+    if width >= _ROOMY_COLUMNS:
+        figures.add_column(ratio=1)
+        cells.insert(0, ProgressBar(total=max(standing.rows, 1), completed=standing.settled))
+    figures.add_column()
+    figures.add_column(justify="right")
+    figures.add_row(*cells)
+    title = Text(f"{source} → {standing.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
+    pace = Text(" · ".join((_rates(standing), _doing(standing))), no_wrap=True, overflow="ellipsis")
+    return Group(title, figures, Text(_counts(standing, " · ") or "nothing settled yet"), pace)
+
+
+@contextmanager
+def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
+    over = threading.Event()
+
+    def tell(line: str) -> None:
+        try:
+            stream.write(f"{line}\n")
+            stream.flush()
+        except (OSError, ValueError):
+            # Nobody reads any more (`2>&1 | head`): the run goes on unseen.
+            over.set()
+
+    def listen(event: Event) -> None:
+        tally(event)
+        if isinstance(event, RunStarted) and not over.is_set():
+            tell(start_line(event))
+        elif isinstance(event, RunStopping) and not over.is_set():
+            tell(f"Stopping: {event.reason}; requests in flight end first.")
+
+    def tick() -> None:
+        while not over.wait(_LINE_EVERY_S):
+            tell(plain_line(tally.look()))
+
+    ticker = threading.Thread(target=tick, name="bulk-progress", daemon=True)
+    ticker.start()
+    try:
+        yield listen
+    finally:
+        over.set()
+        ticker.join()
+
+
+def start_line(event: RunStarted) -> str:
+    """Return the line that a run begins with where there is no live bar."""
+    still_open = sum(event.outcomes.get(outcome, 0) for outcome in OPEN_OUTCOMES)
+    return (
+        f"Run {event.run_id}: {spell_count(event.rows, 'row')}, {still_open:,} open, to {event.target};"
+        f" creates {_limit(event.create_per_s)}, listings {_limit(event.list_per_s)}; ledger {event.ledger}"
+    )
+
+
+def plain_line(standing: Standing) -> str:
+    """Return one line that says how a run stands."""
+    if standing.started is None:
+        return f"Reading the input: {spell_count(standing.rows, 'row')}"
+    figures = (_share(standing), _counts(standing, ", "), _rates(standing), _left(standing), _doing(standing))
+    return f"[{spell_duration(standing.elapsed_s)}] {'; '.join(figure for figure in figures if figure)}"
+
+
+def _share(standing: Standing) -> str:
+    percent = 100 * standing.settled // standing.rows if standing.rows else 100
+    return f"{standing.settled:,} of {standing.rows:,} ({percent}%)"
+
+
+def _counts(standing: Standing, separator: str) -> str:
+    shown = (outcome for outcome in MEANINGS if outcome not in OPEN_OUTCOMES)
+    return separator.join(
+        f"{outcome_words(outcome)} {standing.counts[outcome]:,}" for outcome in shown if standing.counts.get(outcome)
+    )
+
+
+def _rates(standing: Standing) -> str:
+    granted = f" of {spell_rate(standing.granted_per_s)}" if standing.granted_per_s else ""
+    return f"creates {standing.create_per_s:,.1f}{granted}"
+
+
+def _left(standing: Standing) -> str:
+    return "" if standing.left_s is None else f"{spell_duration(round(standing.left_s))} left"
+
+
+def _doing(standing: Standing) -> str:
+    if standing.stopping:
+        return f"stopping: {standing.stopping}"
+    return f"{spell_count(standing.lanes, 'product')} at once, waiting for {standing.waiting_for}"
+
+
+def _limit(per_s: float) -> str:
+    return f"at most {spell_rate(per_s)}" if per_s else "unlimited"

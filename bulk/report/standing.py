@@ -1,0 +1,64 @@
+"""Say on one screen how a ledger stands, between runs or during one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.report.summary import Tone, outcome_lines, plain, reason_lines
+from bulk.report.wording import cut, spell_count
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulk.ledger.status import LedgerStatus, RunRecord
+    from bulk.report.summary import Paint
+
+__all__ = ["status_lines"]
+
+_SHOWN_RUNS = 4
+_REASONS_ROOM = 9
+"""Lines for reasons, so that the whole fits a screen of 24 lines."""
+
+
+def status_lines(status: LedgerStatus, *, width: int = 80, paint: Paint = plain) -> list[str]:
+    """Return the screen that shows a ledger.
+
+    Args:
+        status: What was read from it.
+        width: Columns of the terminal.
+        paint: How to colour.
+    """
+    lines = [
+        paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
+        cut(f"To {status.target}", width),
+        _work(status),
+        "",
+        *outcome_lines(status.outcomes, width=width, paint=paint),
+    ]
+    if status.absent:
+        lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
+    if status.reasons:
+        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM)
+        lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
+    if status.runs:
+        lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]
+    return lines
+
+
+def _work(status: LedgerStatus) -> str:
+    return f"At work: {status.holder}" if status.holder else "No run is at work on it."
+
+
+def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
+    shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
+    for run in shown[:_SHOWN_RUNS]:
+        is_at_work = status.holder is not None and run.run_id == status.holder.run_id
+        yield cut(f"  {run.run_id}  {run.started_at}  {_ending(run, is_at_work=is_at_work)}", width)
+    if len(shown) > _SHOWN_RUNS:
+        yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"
+
+
+def _ending(run: RunRecord, *, is_at_work: bool) -> str:
+    if run.exit_code is not None:
+        return f"exit {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
+    return "at work" if is_at_work else "ended without a word: killed, or the power failed"

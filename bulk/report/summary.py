@@ -1,0 +1,173 @@
+"""Say on one screen how a run ended: what became of the rows, why some are not provisioned, and how to go on."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import textwrap
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import PurePath
+from typing import TYPE_CHECKING
+
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bulk.model import Reason, Summary
+
+__all__ = ["Paint", "Tone", "outcome_lines", "plain", "reason_lines", "retry_command", "summary_lines"]
+
+_SCREEN_LINES = 23
+"""A terminal of 24 lines, less the prompt."""
+
+_FEWEST_REASONS = 1
+
+
+class Tone(StrEnum):
+    """What a coloured word says before it is read."""
+
+    GOOD = "green"
+    WARNING = "yellow"
+    BAD = "red"
+    HEADING = "bold"
+
+
+Paint = Callable[[str, Tone], str]
+"""Gives a text its tone, by whatever the terminal understands."""
+
+
+def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it leaves out
+    """Be the paint of a screen without colours."""
+    return text
+
+
+def summary_lines(summary: Summary, *, width: int = 80, paint: Paint = plain) -> list[str]:
+    """Return the screen that ends a run.
+
+    Args:
+        summary: How the run ended.
+        width: Columns of the terminal; commands are never broken, so that they can be copied.
+        paint: How to colour.
+    """
+    head = [*_title(summary, width, paint), "", *outcome_lines(summary.outcomes, width=width, paint=paint)]
+    foot = ["", *_effort(summary, width), *_ways_on(summary, paint)]
+    room = _SCREEN_LINES - len(head) - len(foot) - 2
+    reasons = reason_lines(summary.reasons, width=width, room=room)
+    if reasons:
+        head += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
+    return head + foot
+
+
+def outcome_lines(
+    outcomes: Mapping[str, int],
+    *,
+    width: int,
+    paint: Paint = plain,
+    meanings: Mapping[Outcome, str] = MEANINGS,
+) -> list[str]:
+    """Return one line an outcome that has rows: its count, its name, what it means.
+
+    Args:
+        outcomes: Outcome → rows.
+        width: Columns of the terminal.
+        paint: How to colour.
+        meanings: Words that differ from the usual ones; those of other outcomes stay.
+    """
+    shown = [outcome for outcome in MEANINGS if outcomes.get(outcome)]
+    if not shown:
+        return ["  no rows"]
+    digits = max(len(f"{outcomes[outcome]:,}") for outcome in shown)
+    lines = []
+    for outcome in shown:
+        count = f"{outcomes[outcome]:>{digits},}"
+        meaning = cut(meanings.get(outcome, MEANINGS[outcome]), width - digits - 18)
+        lines.append(f"  {count}  {paint(f'{outcome_words(outcome):<11}', _tone(outcome))}  {meaning}".rstrip())
+    return lines
+
+
+def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[str]:
+    """Return the most frequent reasons, each with an example, in no more lines than there is room for.
+
+    Args:
+        reasons: Most frequent first.
+        width: Columns of the terminal.
+        room: Lines that may be used; the first reason is shown whatever it is.
+    """
+    lines: list[str] = []
+    for number, reason in enumerate(reasons):
+        block = _reason(reason, width)
+        over_full = len(lines) + len(block) + (number + 1 < len(reasons)) > room
+        if over_full and number >= _FEWEST_REASONS:
+            lines.append(f"  and {spell_count(len(reasons) - number, 'more reason')}: see `bulk status`")
+            break
+        lines += block
+    return lines
+
+
+def retry_command(ledger: str, source: str) -> str:
+    """Return the command that writes the rows not provisioned into a file of their own.
+
+    Args:
+        ledger: The ledger's path.
+        source: The input's path; ``-`` for stdin.
+    """
+    path = PurePath(source if source != "-" else re.sub(r"\.(ledger|sandbox)\.db$", "", ledger))
+    name = path.name.removesuffix(".gz")
+    stem, dot, suffix = name.rpartition(".")
+    retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
+    return shlex.join(["bulk", "results", ledger, "--retry-file", str(retry)])
+
+
+def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
+    done = sum(summary.outcomes.get(outcome, 0) for outcome in PROVISIONED_OUTCOMES)
+    share = f"{done:,} of {spell_count(summary.rows, 'row')} provisioned, {spell_duration(summary.elapsed_s)}"
+    if summary.stopped:
+        why = textwrap.wrap(f"Stopped: {summary.stopped}", width, break_on_hyphens=False, break_long_words=False)
+        return [*(paint(line, Tone.BAD) for line in why), share]
+    return [paint(f"Finished: {share}", Tone.GOOD if summary.exit_code == 0 else Tone.WARNING)]
+
+
+def _effort(summary: Summary, width: int) -> Iterator[str]:
+    creates, lists = summary.requests.get("create", 0), summary.requests.get("list", 0)
+    rate = f" ({creates / summary.elapsed_s:.1f} creates/s)" if creates and summary.elapsed_s else ""
+    extras = {"retries": summary.retries, "throttled": summary.throttled, "recovered": summary.recovered}
+    figures = [spell_count(lists, "list"), f"{spell_count(creates, 'create')}{rate}"]
+    figures += [f"{number:,} {name}" for name, number in extras.items() if number]
+    yield cut(f"Requests: {', '.join(figures)}", width)
+    if summary.absent:
+        yield cut(f"Absent: {spell_count(summary.absent, 'module')} of earlier inputs not in this one", width)
+    yield f"Ledger: {summary.ledger}"
+
+
+def _ways_on(summary: Summary, paint: Paint) -> Iterator[str]:
+    if summary.resume:
+        yield f"{paint('Go on with:', Tone.HEADING)} {summary.resume}"
+    settled_otherwise = set(Outcome) - PROVISIONED_OUTCOMES - OPEN_OUTCOMES
+    if any(summary.outcomes.get(outcome) for outcome in settled_otherwise):
+        command = retry_command(summary.ledger, summary.input)
+        yield f"{paint('Rows not provisioned:', Tone.HEADING)} {command}"
+
+
+def _reason(reason: Reason, width: int) -> list[str]:
+    code = f", {reason.code}" if reason.code else ""
+    head = f"  {spell_count(reason.rows, 'row')} {outcome_words(reason.outcome)}{code}"
+    example = f"line {reason.example_line}: {reason.example_message or 'no message'}"
+    wrapped = textwrap.wrap(
+        example,
+        width,
+        initial_indent="    ",
+        subsequent_indent="      ",
+        max_lines=2,
+        placeholder=" …",
+        break_on_hyphens=False,
+    )
+    return [cut(head, width), *wrapped]
+
+
+def _tone(outcome: Outcome) -> Tone:
+    if outcome in PROVISIONED_OUTCOMES:
+        return Tone.GOOD
+    return Tone.BAD if outcome in {Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN} else Tone.WARNING

@@ -1,0 +1,199 @@
+"""Count what a run announces, and tell at any moment how it stands. Pure: no I/O; the clock is given.
+
+Counting is all that an event costs. Rates, time left and the reason for waiting are worked out when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.events import (
+    AttemptMade,
+    IngestProgressed,
+    LaneClosed,
+    LaneOpened,
+    RateChanged,
+    RetryScheduled,
+    RowSettled,
+    RunStarted,
+    RunStopping,
+)
+from bulk.model import Action, Outcome
+from bulk.report.wording import OPEN_OUTCOMES, spell_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulk.events import Event
+
+__all__ = ["Standing", "Tally"]
+
+_RATE_SPAN_S = 10.0
+"""How far back "now" reaches: long enough for ten requests at the slowest granted rate."""
+
+_FEWEST_POINTS = 2
+"""A speed needs two."""
+
+_RETRY_SPAN_S = 5.0
+"""How long a retry is named as what the run waits for."""
+
+_AT_THE_LIMIT = 0.9
+"""Share of the granted rate from which on the limit is what holds the run back."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a run stands at one moment."""
+
+    started: RunStarted | None
+    """``None`` while the input is still being read."""
+
+    rows: int
+    """Rows of the input, or those read so far."""
+
+    settled: int
+    counts: Mapping[str, int]
+    """Each outcome's name → rows; outcomes without rows may be missing."""
+
+    elapsed_s: float
+    """Since the first request could leave; 0 while the input is read."""
+
+    create_per_s: float
+    """Creates a second over the last seconds."""
+
+    granted_per_s: float
+    """Creates a second that the pace allows now; 0: unlimited."""
+
+    left_s: float | None
+    """Time left at the present speed; ``None``: not known yet."""
+
+    lanes: int
+    """Products being worked on."""
+
+    waiting_for: str
+    """What holds the run back, in a few words."""
+
+    stopping: str | None
+    """Why the run is stopping; ``None``: it isn't."""
+
+
+class _Speed:
+    """How fast a growing count grows, over a sliding span."""
+
+    def __init__(self, span_s: float) -> None:
+        self._span_s = span_s
+        self._points: deque[tuple[float, int]] = deque()
+
+    def look(self, now: float, count: int) -> float:
+        """Note the count and return its growth a second since the oldest note inside the span."""
+        self._points.append((now, count))
+        # The last note before the span stays: without it a quiet span would have nothing to compare with.
+        while len(self._points) > _FEWEST_POINTS and self._points[1][0] <= now - self._span_s:
+            self._points.popleft()
+        then, before = self._points[0]
+        return (count - before) / (now - then) if now > then else 0.0
+
+
+class Tally:
+    """A listener that counts."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        """Start at zero.
+
+        Args:
+            clock: Monotonic seconds, such as ``time.monotonic``.
+        """
+        self._clock = clock
+        self._read = 0
+        self._started: RunStarted | None = None
+        self._started_at = 0.0
+        # Every outcome is there from the start: the thread that looks must not meet a growing dictionary.
+        self._counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))
+        self._creates = 0
+        self._granted_per_s = 0.0
+        self._lanes = 0
+        self._retry: tuple[float, str] | None = None
+        self._stopping: str | None = None
+        self._create_speed = _Speed(_RATE_SPAN_S)
+        self._settle_speed = _Speed(_RATE_SPAN_S * 3)
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        match event:
+            case RowSettled(settlement):
+                self._settle(settlement.outcome)
+            case AttemptMade(attempt):
+                self._creates += attempt.action is Action.CREATE
+            case LaneOpened():
+                self._lanes += 1
+            case LaneClosed():
+                self._lanes -= 1
+            case RetryScheduled(code=code):
+                self._retry = (self._clock(), code)
+            case RateChanged(action=Action.CREATE, per_s=per_s):
+                self._granted_per_s = per_s
+            case IngestProgressed(rows):
+                self._read = rows
+            case RunStarted():
+                self._start(event)
+            case RunStopping(reason):
+                self._stopping = reason
+
+    def look(self) -> Standing:
+        """Return how the run stands now."""
+        now = self._clock()
+        rows = self._started.rows if self._started else self._read
+        left = sum(self._counts[outcome] for outcome in OPEN_OUTCOMES)
+        settled = rows - left if self._started else 0
+        create_per_s = self._create_speed.look(now, self._creates)
+        return Standing(
+            started=self._started,
+            rows=rows,
+            settled=settled,
+            counts=+self._counts,
+            elapsed_s=now - self._started_at if self._started else 0.0,
+            create_per_s=create_per_s,
+            granted_per_s=self._granted_per_s,
+            left_s=self._left_s(left, self._settle_speed.look(now, settled)),
+            lanes=self._lanes,
+            waiting_for=self._waiting_for(now, create_per_s),
+            stopping=self._stopping,
+        )
+
+    def _start(self, event: RunStarted) -> None:
+        self._started = event
+        self._started_at = self._clock()
+        self._counts = Counter(dict.fromkeys(Outcome, 0) | event.outcomes)
+        self._granted_per_s = event.create_per_s
+        # Rows that were settled before this run began are no speed of its own.
+        self._settle_speed = _Speed(_RATE_SPAN_S * 3)
+        self.look()
+
+    def _settle(self, outcome: str) -> None:
+        if outcome in OPEN_OUTCOMES:
+            return
+        self._counts[outcome] += 1
+        for open_outcome in OPEN_OUTCOMES:
+            if self._counts[open_outcome] > 0:
+                self._counts[open_outcome] -= 1
+                return
+
+    def _left_s(self, left: int, per_s: float) -> float | None:
+        if left == 0:
+            return 0.0
+        if per_s > 0:
+            return left / per_s
+        return left / self._granted_per_s if self._started and self._granted_per_s else None
+
+    def _waiting_for(self, now: float, create_per_s: float) -> str:
+        if self._started is None:
+            return "the input to be read"
+        if self._granted_per_s and self._granted_per_s < self._started.create_per_s:
+            return f"the platform's throttle, now {spell_rate(self._granted_per_s)}"
+        if self._retry and now - self._retry[0] <= _RETRY_SPAN_S:
+            return f"a retry after {self._retry[1]}"
+        if self._granted_per_s and create_per_s >= self._granted_per_s * _AT_THE_LIMIT:
+            return "the rate limit"
+        return "the platform's replies" if self._lanes > 0 else "the ledger"

@@ -1,0 +1,72 @@
+"""How numbers, times and outcomes read to a person: the same words on every screen."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bulk.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["MEANINGS", "OPEN_OUTCOMES", "cut", "outcome_words", "spell_count", "spell_duration", "spell_rate"]
+
+_UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+_TENTHS_BELOW = 10
+
+OPEN_OUTCOMES = frozenset({Outcome.PENDING, Outcome.SENDING})
+"""Rows that a run still has to settle."""
+
+MEANINGS: Mapping[Outcome, str] = MappingProxyType(
+    {
+        Outcome.CREATED: "made by the runs of this ledger",
+        Outcome.EXISTS: "was there already, as the row wants it",
+        Outcome.DUPLICATE: "same module and content as an earlier line",
+        Outcome.DRIFTED: "there already, but alias, description or case differ",
+        Outcome.OVER_BUDGET: "its product has no slot left of its ten",
+        Outcome.INVALID: "the row breaks a rule; mend it in the file",
+        Outcome.FAILED: "the platform refused it, or attempts ran out",
+        Outcome.UNKNOWN: "sent, but nothing told what became of it",
+        Outcome.SENDING: "claimed, not settled; the next run asks first",
+        Outcome.PENDING: "not sent yet",
+    }
+)
+"""One line for each outcome, in the order in which every screen shows them."""
+
+
+def cut(text: str, width: int) -> str:
+    """Return the text on one line, shortened to the columns that there are."""
+    line = " ".join(text.splitlines())
+    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
+
+
+def outcome_words(outcome: str) -> str:
+    """Return an outcome's name as it reads inside a sentence."""
+    return outcome.replace("_", " ")
+
+
+def spell_count(number: int, noun: str) -> str:
+    """Return ``1 row`` or ``12,345 rows``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def spell_duration(seconds: float) -> str:
+    """Return a duration with the two units that matter, such as ``1 h 23 min``."""
+    if seconds < _TENTHS_BELOW:
+        return f"{seconds:.1f} s"
+    # Rounded before it is split: 119.7 s must not read "1 min 60 s".
+    whole_s = round(seconds)
+    for (unit, unit_s), (smaller, smaller_s) in pairwise(_UNITS):
+        if whole_s >= unit_s:
+            rest = whole_s % unit_s // smaller_s
+            return f"{whole_s // unit_s} {unit}" + (f" {rest} {smaller}" if rest else "")
+    return f"{whole_s} s"
+
+
+def spell_rate(per_s: float) -> str:
+    """Return a rate with as many digits as it deserves; 0 stands for no limit."""
+    if per_s == 0:
+        return "unlimited"
+    return f"{per_s:,.0f}/s" if per_s >= _TENTHS_BELOW * 10 or per_s == int(per_s) else f"{per_s:.1f}/s"
