@@ -6,11 +6,10 @@ Nothing here knows the network or the ledger. Start with `open_input`.
 from __future__ import annotations
 
 from bulk.rows.reading import RowReader, open_input
-from bulk.rows.shape import InputShape, ReadRow, cells, encode_header, encode_record, fields
+from bulk.rows.shape import InputShape, cells, encode_header, encode_record, fields
 
 __all__ = [
     "InputShape",
-    "ReadRow",
     "RowReader",
     "cells",
     "encode_header",

@@ -17,8 +17,8 @@ from bulk.rows.validate import Rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bulk.model import ReadRow
     from bulk.rows.lines import Block, LineSource
-    from bulk.rows.shape import ReadRow
     from bulk.settings import ReadSettings
 
 __all__ = ["JsonLinesReader"]

@@ -14,7 +14,8 @@ from bulk.rows.source import STDIN, open_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.rows.shape import InputShape, ReadRow
+    from bulk.model import ReadRow
+    from bulk.rows.shape import InputShape
     from bulk.rows.source import ByteStream
     from bulk.settings import ReadSettings
 

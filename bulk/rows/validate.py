@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bulk.model import RESERVED_MODULE_NAME
 
 if TYPE_CHECKING:
-    from bulk.rows.shape import ReadRow
+    from bulk.model import ReadRow
 
 __all__ = ["Rules"]
 
