@@ -28,6 +28,7 @@ __all__ = [
     "Listing",
     "OtaModule",
     "Outcome",
+    "ReadRow",
     "Reason",
     "Row",
     "Settlement",
@@ -131,6 +132,14 @@ class OtaModule:
         return self.product_key, self.module_name.casefold()
 
 
+ReadRow = tuple[int, str | None, str | None, str | None, str | None, str, str | None]
+"""A row as it was read: ``(line, product_key, module_name, alias_name, desc, record, problem)``; a tuple, for speed.
+
+``line`` is the line of the file on which the record starts, starting at 1; ``record`` the row as it was. Of a valid row
+``problem`` is ``None``; of an invalid one the four fields are ``None``, and ``problem`` says field and reason.
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """A valid row that is still open, with what the ledger knows of it."""
@@ -139,9 +148,6 @@ class Row:
     """Line of the input file, starting at 1; the header is a line too."""
 
     module: OtaModule
-    outcome: Outcome = Outcome.PENDING
-    """As the ledger has it from earlier runs."""
-
     attempts: int = 0
     """Creates sent for it so far, throttled ones not counted."""
 

@@ -66,12 +66,9 @@ def judge(row: Row, found: OtaModule) -> Verdict:
     differences = _differences(row.module, found)
     if differences:
         return Verdict(row, Outcome.DRIFTED, f"on the platform already, but {' and '.join(differences)}")
-    if row.in_doubt or row.outcome in _MAY_HAVE_BEEN_SENT:
+    if row.in_doubt:
         return Verdict(row, Outcome.CREATED, recovered=True)
     return Verdict(row, Outcome.EXISTS)
-
-
-_MAY_HAVE_BEEN_SENT = frozenset({Outcome.SENDING, Outcome.UNKNOWN})
 
 
 def _differences(wanted: OtaModule, found: OtaModule) -> list[str]:

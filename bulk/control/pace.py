@@ -23,8 +23,8 @@ __all__ = ["Pace"]
 JITTER_S = 0.020
 """Spread of the latencies, 5 to 25 ms, that must not overfill the platform's window. An assumption, to be measured."""
 
-SLACK_S = 0.020
-"""How much may leave at once to make up for timers, which are a millisecond coarse: 20 ms of the rate."""
+SLACK_S = 0.005
+"""How far behind is no stall yet, but timers, which are a millisecond or two coarse."""
 
 CATCH_UP_S = 0.300
 """Longest stall that is made good. What lags more was not asked for: the run was idle."""
@@ -35,11 +35,17 @@ CATCH_UP_SPEED = 4.0
 REACTION_S = 1.0
 """How long throttled replies may still be about requests of the rate before: one window of the platform."""
 
-PAUSE_S = 0.25
+PAUSE_S = 0.05
 """Pause after a throttled reply that names none."""
 
+STRAY_S = 10.0
+"""A throttled reply with none in so long a time before it is a stray: most likely, nobody shares the limit."""
+
+CLIMB_AFTER_STRAY_S = 0.3
+"""Seconds in which successes win back what a stray took."""
+
 CLIMB_S = 3.0
-"""Seconds in which successes win back what one throttled reply took."""
+"""Seconds in which successes win back what any other throttled reply took."""
 
 CLIMB_FROM_NOTHING_S = 60.0
 """Seconds in which successes win back all that any number of throttled replies took."""
@@ -68,6 +74,7 @@ class Pace:
 
         self._paused_until = now
         self._deaf_until = now
+        self._lowered_at = -math.inf
         self._climb_per_s2 = 0.0
         if per_s:
             self._plan_window(per_s)
@@ -107,14 +114,15 @@ class Pace:
         self._due += self._step_s - paid_s
 
     def postpone(self, released_at: float, now: float) -> None:
-        """Correct what was released at ``released_at``, but left only now because the event loop stalled in between."""
+        """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy."""
         if not self.per_s:
             return
         for place in range(len(self._released) - 1, -1, -1):
-            if self._released[place] < released_at:
-                break
             if self._released[place] == released_at:
                 self._released[place] = now
+                return
+            if self._released[place] < released_at:
+                return
 
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
         """Pause, and halve the rate unless this reply belongs to a burst that was answered already.
@@ -131,7 +139,9 @@ class Pace:
             return False
         self._deaf_until = max(now + REACTION_S, self._paused_until)
         lowered = max(self.rate_per_s / 2, min(self.per_s, LOWEST_PER_S))
-        self._climb_per_s2 = max((self.rate_per_s - lowered) / CLIMB_S, self.per_s / CLIMB_FROM_NOTHING_S)
+        climb_s = CLIMB_AFTER_STRAY_S if now - self._lowered_at > STRAY_S else CLIMB_S
+        self._climb_per_s2 = max((self.rate_per_s - lowered) / climb_s, self.per_s / CLIMB_FROM_NOTHING_S)
+        self._lowered_at = now
         self._set_rate(lowered)
         return True
 
@@ -159,4 +169,4 @@ def _margin_s(per_s: float) -> float:
     of them stand at each edge, and their number there varies by the root of that. Twice the root is what simulation
     asks for to have fewer than one throttled in a thousand; 2% less than the whole spread keeps 98% of a low rate.
     """
-    return min(0.98 * JITTER_S, 2 * math.sqrt(JITTER_S / per_s))
+    return min(JITTER_S, 2.3 * math.sqrt(JITTER_S / per_s))

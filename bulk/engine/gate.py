@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate"]
 
-TICK_S = 0.001
-"""Timers of event loops are a millisecond coarse: a shorter wait would be spent spinning."""
+SHORTEST_WAIT_S = 0.002
+"""A timer is set no closer: waking for each request of a high rate would cost more than sending it."""
+
+LATE_S = 0.002
+"""A request that goes later than this after it was let out is noted as released when it goes."""
 
 
 class Gate:
@@ -41,6 +44,11 @@ class Gate:
     def waiting(self) -> int:
         """How many wait to be let out now."""
         return len(self._queue)
+
+    @property
+    def per_s(self) -> float:
+        """Requests a second that were asked for; 0: unlimited."""
+        return self._pace.per_s
 
     @property
     def rate_per_s(self) -> float:
@@ -74,7 +82,7 @@ class Gate:
         if released_at is None:
             return False
         # The loop may have stalled between letting this one out and its going: what counts is when it goes.
-        if (now := self._clock()) - released_at > TICK_S:
+        if (now := self._clock()) - released_at > LATE_S:
             self._pace.postpone(released_at, now)
         return True
 
@@ -96,7 +104,8 @@ class Gate:
 
     def _arm(self, wait_s: float) -> None:
         if self._timer is None:
-            delay_s = max(TICK_S, math.ceil(wait_s / TICK_S) * TICK_S)
+            # In whole milliseconds, rounded up: uvloop would round to the nearest, and wake too early half of the time.
+            delay_s = max(SHORTEST_WAIT_S, math.ceil(wait_s * 1000) / 1000)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._let_out_due)
 
     def _let_out_due(self) -> None:

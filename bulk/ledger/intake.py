@@ -14,13 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-__all__ = ["Intake", "ReadRow", "replaced_rows"]
+    from bulk.model import ReadRow
 
-ReadRow = tuple[int, str | None, str | None, str | None, str | None, str, str | None]
-"""A row as it was read: line, ProductKey, ModuleName, AliasName, Desc, record, problem.
-
-The problem says why the row is invalid; the four fields are ``None`` then.
-"""
+__all__ = ["Intake", "replaced_rows"]
 
 
 class Intake:

@@ -55,8 +55,11 @@ ORDER BY r.line
 LIMIT :products;
 
 -- name: open_rows
--- The open rows of some products, a product after the other, in file order.
-SELECT s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.outcome, s.attempts, s.in_doubt
+-- The open rows of some products, a product after the other, in file order. A claim without an outcome is a run that
+-- died: its request may have left.
+SELECT
+    s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
+    s.in_doubt OR s.outcome IN ('sending', 'unknown')
 FROM json_each(:product_keys) AS wanted
 JOIN standing AS s ON s.product_key = wanted.value
 WHERE s.outcome_when_read IS NULL AND s.outcome NOT IN ('created', 'exists')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import tempfile
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ from bulk.ledger.lock import hold
 from bulk.ledger.sql import query
 from bulk.ledger.status import count_outcomes, read_reasons, read_target
 from bulk.ledger.times import iso_utc
-from bulk.model import Lane, OtaModule, Outcome, Row
+from bulk.model import Lane, OtaModule, Row
 
 if TYPE_CHECKING:
     import sqlite3
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from bulk.ledger.intake import Intake
-    from bulk.model import Reason, Summary, Target
+    from bulk.model import Reason, Target
 
 __all__ = ["Ledger"]
 
@@ -91,33 +90,33 @@ class Ledger:
         """Replace the rows by those of an input: see `replaced_rows`."""
         return replaced_rows(self.connection, self.path, name=name, shape=shape, at=at)
 
-    def begin_run(self, run_id: str, *, at: float, version: str, input: str, rates: tuple[float, float]) -> None:  # noqa: A002 - the contract's word
+    def begin_run(self, run_id: str, *, at: float, version: str, source: str, rates: tuple[float, float]) -> None:
         """Record that a run is at work, and who it is.
 
         Args:
             run_id: Its id.
             at: Now, in seconds since the epoch.
             version: Of this program.
-            input: The input's name.
+            source: The input's name.
             rates: Creates and listings a second that were asked for.
         """
         with translated(self.path):
             self.connection.execute(
-                query("begin_run"), (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, input, *rates)
+                query("begin_run"), (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, source, *rates)
             )
 
-    def end_run(self, summary: Summary, *, at: float, as_json: bytes) -> None:
-        """Record how the run ended."""
-        with translated(self.path):
-            self.connection.execute(
-                query("end_run"), (iso_utc(at), summary.exit_code, summary.stopped, as_json.decode(), summary.run_id)
-            )
+    def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
+        """Record how the run ended.
 
-    def rows(self) -> int:
-        """Return how many rows the input has."""
+        Args:
+            run_id: Its id.
+            at: Now, in seconds since the epoch.
+            exit_code: What the program exits with.
+            stopped: Why it stopped early.
+            summary: Its summary as JSON, if it got that far.
+        """
         with translated(self.path):
-            record = self.connection.execute("SELECT rows FROM input").fetchone()
-        return int(record[0]) if record else 0
+            self.connection.execute(query("end_run"), (iso_utc(at), exit_code, stopped, summary, run_id))
 
     def outcomes(self) -> dict[str, int]:
         """Return how many rows of the input have each outcome, zeros included."""
@@ -159,17 +158,12 @@ class Ledger:
             self._lock.release()
 
 
-def scratch_folder() -> tempfile.TemporaryDirectory[str]:
-    """Return a folder for a scratch ledger, removed when its block ends."""
-    return tempfile.TemporaryDirectory(prefix="bulk-plan-")
-
-
 def _lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:
     rows: dict[str, list[Row]] = {}
     wanted = {"product_keys": orjson.dumps(product_keys).decode()}
-    for key, line, name, alias, desc, outcome, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
+    for key, line, name, alias, desc, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
         module = OtaModule(key, name, alias, desc)
-        rows.setdefault(key, []).append(Row(line, module, Outcome(outcome), attempts, bool(in_doubt)))
+        rows.setdefault(key, []).append(Row(line, module, attempts, bool(in_doubt)))
     return [Lane(product_key, tuple(of_product)) for product_key, of_product in rows.items()]
 
 

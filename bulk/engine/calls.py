@@ -1,0 +1,147 @@
+"""Make one request at a time: wait for its pace, send it, take note of what came back, repeat a listing that failed."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, TypeVar
+
+from bulk.control.retry import Next
+from bulk.events import RateChanged
+from bulk.model import Accepted, Action, Failure, FailureKind, Listing
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from bulk.cloud.client import Platform
+    from bulk.control.breaker import Breaker
+    from bulk.control.retry import RetryPolicy, Step, Uniform
+    from bulk.engine.gate import Gate
+    from bulk.engine.recorder import Recorder
+    from bulk.engine.stop import StopSignal
+    from bulk.events import Listener
+    from bulk.model import OtaModule
+
+__all__ = ["Calls"]
+
+_LATENCY_WEIGHT = 0.1
+
+_Success = TypeVar("_Success", Listing, Accepted)
+
+
+class Calls:
+    """The lanes' way to the platform. ``None`` as an answer means that the run is stopping: nothing was sent."""
+
+    def __init__(
+        self,
+        platform: Platform,
+        *,
+        gates: Mapping[Action, Gate],
+        policy: RetryPolicy,
+        breaker: Breaker,
+        recorder: Recorder,
+        stop: StopSignal,
+        uniform: Uniform,
+        listener: Listener,
+    ) -> None:
+        """Only store what requests need.
+
+        Args:
+            platform: Sends each request once.
+            gates: The pace of each action.
+            policy: What follows a failure.
+            breaker: Told of every answer; may stop the run.
+            recorder: Told of every request.
+            stop: Obeyed, and requested where no row can succeed.
+            uniform: Source of jitter.
+            listener: Told when a rate changes.
+        """
+        self._platform = platform
+        self._gates = gates
+        self._policy = policy
+        self._breaker = breaker
+        self._recorder = recorder
+        self._stop = stop
+        self._uniform = uniform
+        self._listener = listener
+        self.on_progress: Callable[[], None] = lambda: None
+        """Called whenever a request left its queue."""
+
+        self.latency_s = 0.05
+        """Moving average of what a request takes, from leaving its queue to its answer."""
+
+    async def list_modules(self, product_key: str) -> Listing | Failure | None:
+        """List a product's modules, repeating while that may help."""
+        attempt = 1
+        while True:
+            answer = await self._send(
+                Action.LIST, lambda: self._platform.list_modules(product_key), product_key=product_key
+            )
+            if not isinstance(answer, Failure):
+                return answer
+            step = self.step_after(answer, attempt, action=Action.LIST)
+            if step.next is not Next.REPEAT:
+                return answer
+            self._recorder.retrying(
+                Action.LIST, answer, product_key=product_key, line=None, attempt=attempt, delay_s=step.delay_s
+            )
+            attempt += step.counts
+            if await self._stop.sleep(step.delay_s):
+                return None
+
+    async def create(self, module: OtaModule) -> Accepted | Failure | None:
+        """Send one create, once."""
+        return await self._send(
+            Action.CREATE,
+            lambda: self._platform.create_module(module),
+            product_key=module.product_key,
+            module_name=module.module_name,
+        )
+
+    def step_after(self, failure: Failure, attempt: int, *, action: Action) -> Step:
+        """Decide what follows a failure; where no row can succeed now, also stop the run."""
+        step = self._policy.decide(failure, attempt, action=action, uniform=self._uniform)
+        if step.next is Next.STOP_RUN:
+            remedy = f" {failure.remedy}" if failure.remedy else ""
+            self._stop.request(f"{failure.code}: {failure.message}{remedy}", exit_code=3)
+        return step
+
+    async def _send(
+        self,
+        action: Action,
+        request: Callable[[], Awaitable[_Success | Failure]],
+        *,
+        product_key: str,
+        module_name: str | None = None,
+    ) -> _Success | Failure | None:
+        gate = self._gates[action]
+        if not await gate.acquire():
+            return None
+        self.on_progress()
+        started = time.monotonic()
+        answer = await request()
+        now = time.monotonic()
+        latency_s = now - started
+        self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
+        self._recorder.attempted(action, answer, product_key=product_key, module_name=module_name, latency_s=latency_s)
+        if isinstance(answer, Failure):
+            self._failed(answer, gate, action, now)
+        else:
+            self._succeeded(gate, action, now)
+        return answer
+
+    def _succeeded(self, gate: Gate, action: Action, now: float) -> None:
+        before = gate.rate_per_s
+        gate.succeeded()
+        self._breaker.succeeded(now=now, create=action is Action.CREATE)
+        if gate.rate_per_s != before:
+            self._announce_rate(gate, action, throttled=False)
+
+    def _failed(self, failure: Failure, gate: Gate, action: Action, now: float) -> None:
+        if failure.kind is FailureKind.THROTTLED and gate.throttled(failure.retry_after_s):
+            self._announce_rate(gate, action, throttled=True)
+        reason = self._breaker.failed(failure, now=now)
+        if reason:
+            self._stop.request(reason, exit_code=3)
+
+    def _announce_rate(self, gate: Gate, action: Action, *, throttled: bool) -> None:
+        self._listener(RateChanged(action=action, per_s=gate.rate_per_s, asked_per_s=gate.per_s, throttled=throttled))

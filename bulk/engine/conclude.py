@@ -1,0 +1,76 @@
+"""Say how a run ended: what stands in the ledger, what this run did, what to do next."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulk.engine.recorder import Counters
+    from bulk.engine.stop import StopSignal
+    from bulk.ledger.store import Ledger
+    from bulk.model import Target
+
+__all__ = ["conclude", "summary_json"]
+
+_OPEN = (Outcome.PENDING, Outcome.SENDING)
+
+
+def conclude(
+    ledger: Ledger,
+    *,
+    run_id: str,
+    source: str,
+    target: Target,
+    counters: Counters,
+    elapsed_s: float,
+    stop: StopSignal,
+    resume: str | None,
+) -> Summary:
+    """Count every row of the input as it stands now, and add what this run did."""
+    outcomes = ledger.outcomes()
+    exit_code = _exit_code(outcomes, stop)
+    return Summary(
+        run_id=run_id,
+        ledger=str(ledger.path),
+        input=source,
+        target=str(target),
+        rows=sum(outcomes.values()),
+        outcomes=outcomes,
+        absent=ledger.absent(),
+        requests={"list": counters.requests[Action.LIST], "create": counters.requests[Action.CREATE]},
+        retries=counters.retries,
+        throttled=counters.throttled,
+        recovered=counters.recovered,
+        elapsed_s=round(elapsed_s, 3),
+        exit_code=exit_code,
+        stopped=stop.reason if exit_code == stop.exit_code else None,
+        resume=resume if exit_code else None,
+        reasons=ledger.reasons(),
+    )
+
+
+def summary_json(summary: Summary) -> bytes:
+    """Return the contract's JSON object: every field but the reasons."""
+    keys = asdict(summary)
+    del keys["reasons"]
+    return orjson.dumps(keys)
+
+
+def _exit_code(outcomes: Mapping[str, int], stop: StopSignal) -> int:
+    unprovisioned = sum(rows for outcome, rows in outcomes.items() if outcome not in PROVISIONED_OUTCOMES)
+    if not unprovisioned:
+        # A stop that came when everything was done, or before anything was read.
+        return 0 if outcomes_known(outcomes) or stop.exit_code is None else stop.exit_code
+    return stop.exit_code or 1
+
+
+def outcomes_known(outcomes: Mapping[str, int]) -> bool:
+    """Whether there are rows at all."""
+    return any(outcomes.values())

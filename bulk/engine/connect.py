@@ -1,0 +1,103 @@
+"""Reach the platform that a run is for: over the network, or in a box beside it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.cloud.client import Client
+from bulk.cloud.credentials import Credentials, StaticCredentials, from_environment
+from bulk.cloud.transport import HttpTransport
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bulk.cloud.client import Platform
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.model import Target
+    from bulk.settings import Settings
+
+__all__ = ["connected", "credentials_for", "ledger_path"]
+
+
+def ledger_path(source: str, settings: Settings) -> Path:
+    """Return where the ledger of this input stands.
+
+    Raises:
+        SettingsError: The input is stdin, and no ledger was named.
+    """
+    if settings.ledger:
+        return Path(settings.ledger)
+    if source == "-":
+        raise SettingsError("the input is stdin, which has no path to put a ledger beside: name one with --ledger")
+    return Path(f"{source}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
+
+
+def credentials_for(settings: Settings) -> CredentialProvider:
+    """Return the keys that a run signs with.
+
+    Raises:
+        SettingsError: There are none.
+    """
+    if settings.sandbox:
+        from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET  # noqa: PLC0415 - see below
+
+        return StaticCredentials(Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET))
+    return StaticCredentials(from_environment(os.environ))
+
+
+@asynccontextmanager
+async def connected(
+    settings: Settings,
+    target: Target,
+    *,
+    credentials: CredentialProvider,
+    ledger: Path,
+    connections: int,
+    on_clock_corrected: Callable[[float], None],
+) -> AsyncIterator[Platform]:
+    """Open the way to the platform; nothing is sent yet.
+
+    Args:
+        settings: Where the platform is, or that it is the sandbox.
+        target: What requests are written for.
+        credentials: Asked before every request.
+        ledger: The sandbox's state stands beside it.
+        connections: Most connections side by side.
+        on_clock_corrected: Told the platform's time minus ours, in seconds.
+    """
+    async with _address(settings, target, ledger) as endpoint, HttpTransport(limit=connections) as transport:
+        yield Client(
+            target=target,
+            endpoint=endpoint,
+            credentials=credentials,
+            transport=transport,
+            timeout_s=settings.timeout_s,
+            on_clock_corrected=on_clock_corrected,
+        )
+
+
+@asynccontextmanager
+async def _address(settings: Settings, target: Target, ledger: Path) -> AsyncIterator[str]:
+    """Give the platform's URL; for the sandbox, start it first. It grants what the run asks for."""
+    if not settings.sandbox:
+        yield target.endpoint
+        return
+    # Only a rehearsal needs the server: a run for the platform does not load it.
+    from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig  # noqa: PLC0415 - see above
+
+    config = SandboxConfig(
+        state=Path(f"{ledger}.cloud.jsonl"),
+        qps=settings.qps,
+        list_qps=settings.list_qps,
+        dialect=target.dialect,
+        instance_id=target.instance_id,
+        faults=FaultPlan.parse(settings.sandbox_faults or ""),
+        seed=settings.sandbox_seed or 0,
+        lenient_alias=settings.read.lenient_alias,
+    )
+    async with Sandbox(config) as sandbox:
+        yield sandbox.endpoint

@@ -1,0 +1,192 @@
+"""One admitted row's way to its outcome: send, read the reply, ask the platform where the reply leaves doubt."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from bulk.control.budget import judge
+from bulk.control.retry import Next
+from bulk.model import Accepted, Action, Failure, FailureKind, Listing, Outcome
+
+if TYPE_CHECKING:
+    from bulk.control.retry import Step
+    from bulk.engine.calls import Calls
+    from bulk.engine.recorder import Recorder
+    from bulk.engine.stop import StopSignal
+    from bulk.model import Row
+
+__all__ = ["Creation", "Ending", "Means", "Rest", "reopen"]
+
+
+@dataclass(frozen=True, slots=True)
+class Means:
+    """What lanes work with; one for a run."""
+
+    calls: Calls
+    recorder: Recorder
+    stop: StopSignal
+    max_attempts: int
+    """Sends of one request, the first included, throttled ones not counted."""
+
+
+class Rest(StrEnum):
+    """What a row's end means for the rows behind it in its lane."""
+
+    GO_ON = "go_on"  #: nothing: send the next
+    STOPPED = "stopped"  #: the run is stopping: they stay open
+    REFUSED = "refused"  #: the product itself is refused: they fail alike
+    FULL = "full"  #: the platform says that the product has no slot left
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a row's way ended; the row itself is settled."""
+
+    rest: Rest = Rest.GO_ON
+    failure: Failure | None = None
+    """Why, unless the rest goes on."""
+
+    outcome: Outcome = Outcome.PENDING
+    in_doubt: bool = False
+    """A create may have been carried out unseen."""
+
+
+class Creation:
+    """A row that was claimed and has a slot.
+
+    The create is repeated without a listing only where the platform surely did nothing: not sent, throttled, refused
+    for the clock. After any other failure that is worth another attempt, the platform is asked first.
+    """
+
+    def __init__(self, row: Row, means: Means) -> None:
+        self._row = row
+        self._means = means
+        self._attempt = 1
+        self.listing: Listing | None = None
+        """The last listing that was needed on the way, if any was."""
+
+    async def run(self) -> Ending:
+        """Send until the row has an outcome, settle it, and say how it ended."""
+        while True:
+            answer = await self._means.calls.create(self._row.module)
+            if answer is None:
+                return self._stopped()
+            if isinstance(answer, Accepted):
+                self._row = replace(self._row, attempts=self._row.attempts + 1)
+                return self._settle(Outcome.CREATED, request_id=answer.request_id)
+            ending = await self._after(answer)
+            if ending is not None:
+                return ending
+
+    async def _after(self, failure: Failure) -> Ending | None:
+        """Do what follows a failure; ``None``: send again."""
+        step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
+        if step.counts:
+            self._row = replace(self._row, attempts=self._row.attempts + 1)
+        match step.next:
+            case Next.STOP_RUN:
+                return self._stopped()
+            case Next.FAIL_ROW:
+                return self._fail(failure)
+            case Next.FAIL_LANE:
+                return replace(self._fail(failure), rest=Rest.REFUSED, failure=failure)
+            case Next.ASK:
+                return await self._ask(failure, step)
+        return await self._repeat(failure, step)
+
+    async def _repeat(self, failure: Failure, step: Step) -> Ending | None:
+        self._announce_retry(failure, step)
+        if await self._means.stop.sleep(step.delay_s):
+            return self._stopped()
+        return None
+
+    async def _ask(self, failure: Failure, step: Step) -> Ending | None:
+        """List, and decide by what is there; ``None``: it is not there and may be sent again."""
+        if failure.kind is FailureKind.DOUBTFUL:
+            self._row = replace(self._row, in_doubt=True)
+        if await self._means.stop.sleep(step.delay_s):
+            return self._stopped()
+        listing = await self._means.calls.list_modules(self._row.module.product_key)
+        if listing is None:
+            return self._stopped()
+        if isinstance(listing, Failure):
+            return self._unanswered(failure, listing)
+        self.listing = listing
+        for found in listing.modules:
+            if found.key == self._row.module.key:
+                verdict = judge(self._row, found)
+                return self._settle(
+                    verdict.outcome,
+                    message=verdict.message,
+                    recovered=verdict.recovered,
+                    code=None if verdict.recovered else failure.code,
+                    request_id=failure.request_id,
+                )
+        return self._not_there(failure, step)
+
+    def _not_there(self, failure: Failure, step: Step) -> Ending | None:
+        if failure.kind is FailureKind.QUOTA:
+            return replace(self._settle_as(Outcome.OVER_BUDGET, failure), rest=Rest.FULL, failure=failure)
+        if self._attempt >= self._means.max_attempts:
+            return self._fail(failure)
+        self._announce_retry(failure, step)
+        return None
+
+    def _unanswered(self, failure: Failure, listing: Failure) -> Ending:
+        """Settle a row that the platform could not be asked about."""
+        if self._means.stop.requested:
+            return self._stopped()
+        if failure.kind is FailureKind.QUOTA:
+            return replace(self._settle_as(Outcome.OVER_BUDGET, failure), rest=Rest.FULL, failure=failure)
+        return self._settle(
+            Outcome.UNKNOWN,
+            code=failure.code,
+            message=f"{failure.message}; and the listing that would tell failed: {listing.code}, {listing.message}",
+            request_id=failure.request_id,
+        )
+
+    def _announce_retry(self, failure: Failure, step: Step) -> None:
+        self._means.recorder.retrying(
+            Action.CREATE,
+            failure,
+            product_key=self._row.module.product_key,
+            line=self._row.line,
+            attempt=self._attempt,
+            delay_s=step.delay_s,
+        )
+        self._attempt += step.counts
+
+    def _fail(self, failure: Failure) -> Ending:
+        return self._settle_as(Outcome.FAILED, failure)
+
+    def _stopped(self) -> Ending:
+        reopen(self._row, self._means.recorder)
+        return Ending(Rest.STOPPED)
+
+    def _settle_as(self, outcome: Outcome, failure: Failure) -> Ending:
+        return self._settle(outcome, code=failure.code, message=failure.message, request_id=failure.request_id)
+
+    def _settle(
+        self,
+        outcome: Outcome,
+        *,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+        recovered: bool = False,
+    ) -> Ending:
+        self._means.recorder.settle(
+            self._row, outcome, code=code, message=message, request_id=request_id, recovered=recovered
+        )
+        return Ending(outcome=outcome, in_doubt=self._row.in_doubt)
+
+
+def reopen(row: Row, recorder: Recorder) -> None:
+    """Give back the claim of a row that will not be sent in this run; one in doubt stays so."""
+    if row.in_doubt:
+        message = "a create may have been carried out, and the run stopped before a listing could tell; run again"
+        recorder.settle(row, Outcome.UNKNOWN, code="stopped", message=message)
+    else:
+        recorder.settle(row, Outcome.PENDING)

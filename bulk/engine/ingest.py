@@ -1,0 +1,53 @@
+"""Bring the input into the ledger: stream it once, in a worker thread, without the network."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from bulk.events import IngestProgressed
+from bulk.rows import open_input
+
+if TYPE_CHECKING:
+    from bulk.engine.stop import StopSignal
+    from bulk.events import Listener
+    from bulk.ledger.store import Ledger
+    from bulk.settings import ReadSettings
+
+__all__ = ["IngestStoppedError", "ingest"]
+
+_BATCH_ROWS = 1_000
+_ANNOUNCED_EVERY_ROWS = 50_000
+
+
+class IngestStoppedError(Exception):
+    """The run was stopped while it read; the ledger is as it was. Never leaves the engine."""
+
+
+async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: StopSignal, listener: Listener) -> None:
+    """Replace the ledger's rows by those of the input, or leave it as it was.
+
+    Raises:
+        InputError: The input can't be read.
+        LedgerError: The ledger can't be written.
+        IngestStoppedError: A stop was requested meanwhile.
+    """
+    loop = asyncio.get_running_loop()
+
+    def announce(rows: int) -> None:
+        if rows % _ANNOUNCED_EVERY_ROWS == 0:
+            loop.call_soon_threadsafe(listener, IngestProgressed(rows))
+
+    def work() -> None:
+        with (
+            open_input(source, settings) as reader,
+            ledger.intake(name=source, shape=reader.shape.to_json(), at=time.time()) as intake,
+        ):
+            for batch in reader.batches(_BATCH_ROWS):
+                intake.add(batch)
+                announce(intake.rows)
+                if stop.requested:
+                    raise IngestStoppedError
+
+    await asyncio.to_thread(work)

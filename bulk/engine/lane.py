@@ -1,0 +1,103 @@
+"""One product's life in a run: list, decide, claim, create in order, settle.
+
+A lane sends one request at a time, so the outcome before is known when the next leaves: that makes the budget of ten
+exact without a lock. The listing that it begins with also tells what became of rows that an earlier run had claimed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.control.budget import decide
+from bulk.engine.creation import Creation, Ending, Rest, reopen
+from bulk.model import Failure, Listing, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bulk.control.budget import Verdict
+    from bulk.engine.creation import Means
+    from bulk.model import Lane, OtaModule, Row
+
+__all__ = ["work_off"]
+
+
+async def work_off(lane: Lane, means: Means) -> None:
+    """Give every row of a lane its outcome, or leave it open because the run is stopping.
+
+    Raises:
+        LedgerError: A claim could not be made durable; nothing was sent for it.
+    """
+    listing = await means.calls.list_modules(lane.product_key)
+    if isinstance(listing, Listing):
+        await _LaneWork(means, listing.modules).run(lane.rows)
+        return
+    for row in lane.rows:
+        _settle_unlisted(row, listing, means)
+
+
+class _LaneWork:
+    """What is known of a product while its rows are created."""
+
+    def __init__(self, means: Means, listed: Iterable[OtaModule]) -> None:
+        self._means = means
+        self._known = {module.key: module for module in listed}
+        self._held = 0
+        """Slots of rows that failed and that the next run will try again."""
+
+    async def run(self, rows: Sequence[Row]) -> None:
+        """Admit rows while there are slots: one that was refused for good leaves its slot to a later row."""
+        while rows:
+            decision = decide(rows, self._known.values(), held=self._held)
+            for verdict in decision.there:
+                self._settle(verdict)
+            rows = [verdict.row for verdict in decision.over_budget]
+            if not decision.admitted:
+                for verdict in decision.over_budget:
+                    self._settle(verdict)
+                return
+            await self._means.recorder.claim(decision.admitted)
+            if not await self._create(decision.admitted, behind=rows):
+                return
+
+    async def _create(self, admitted: Sequence[Row], *, behind: Sequence[Row]) -> bool:
+        """Create in file order; when a row's end is that of all, settle those behind it and return False."""
+        for position, row in enumerate(admitted):
+            creation = Creation(row, self._means)
+            ending = await creation.run()
+            if ending.rest is not Rest.GO_ON:
+                for unsent in (*admitted[position + 1 :], *behind):
+                    self._settle_unsent(unsent, ending)
+                return False
+            self._take_note(row, ending, creation.listing)
+        return True
+
+    def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
+        if listing is not None:
+            self._known = {module.key: module for module in listing.modules}
+        if ending.outcome is Outcome.CREATED:
+            self._known[row.module.key] = row.module
+        self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)
+
+    def _settle(self, verdict: Verdict) -> None:
+        self._means.recorder.settle(verdict.row, verdict.outcome, message=verdict.message, recovered=verdict.recovered)
+
+    def _settle_unsent(self, row: Row, ending: Ending) -> None:
+        failure = ending.failure
+        if failure is None:
+            reopen(row, self._means.recorder)
+            return
+        outcome = Outcome.OVER_BUDGET if ending.rest is Rest.FULL else Outcome.FAILED
+        self._means.recorder.settle(
+            row, outcome, code=failure.code, message=f"not sent, as an earlier row met: {failure.message}"
+        )
+
+
+def _settle_unlisted(row: Row, failure: Failure | None, means: Means) -> None:
+    """Settle a row whose product could not be listed: nothing was sent for it in this run."""
+    if failure is None or means.stop.requested:
+        reopen(row, means.recorder)
+        return
+    outcome = Outcome.UNKNOWN if row.in_doubt else Outcome.FAILED
+    message = f"not sent: its product could not be listed: {failure.message}"
+    means.recorder.settle(row, outcome, code=failure.code, message=message, request_id=failure.request_id)

@@ -1,0 +1,175 @@
+"""Write down what happens: to the ledger, to the counters of this run, and to whoever listens."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from bulk.events import AttemptMade, RetryScheduled, RowSettled
+from bulk.model import Action, Attempt, Failure, FailureKind, Outcome, Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from bulk.control.breaker import Breaker
+    from bulk.engine.stop import StopSignal
+    from bulk.events import Listener
+    from bulk.model import Accepted, Listing, Row
+
+__all__ = ["Counters", "Recorder", "Writer"]
+
+
+class Writer(Protocol):
+    """What a run needs of the ledger while it sends; `bulk.ledger.writer.LedgerWriter` is one."""
+
+    def settle(self, settlement: Settlement) -> None:
+        """Hand over an outcome; it is committed soon."""
+        ...
+
+    def note(self, attempt: Attempt) -> None:
+        """Hand over one request, for the auditor."""
+        ...
+
+    async def claim(self, settlements: Iterable[Settlement]) -> None:
+        """Return when these records are on disk; raise `LedgerError` when they can't be."""
+        ...
+
+
+@dataclass(slots=True)
+class Counters:
+    """What this run did so far."""
+
+    requests: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
+    """Requests that left this machine, by action."""
+
+    retries: int = 0
+    throttled: int = 0
+    recovered: int = 0
+
+
+class Recorder:
+    """The run's only way to the ledger and to its listener."""
+
+    def __init__(
+        self,
+        writer: Writer,
+        *,
+        counters: Counters,
+        breaker: Breaker,
+        stop: StopSignal,
+        listener: Listener,
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Only store where things are written.
+
+        Args:
+            writer: The ledger's.
+            counters: Counted up.
+            breaker: Told of every outcome.
+            stop: Requested when the breaker says that too many rows failed.
+            listener: Told of every attempt, retry and outcome.
+            wall_clock: Seconds since the epoch.
+        """
+        self._counters = counters
+        self._breaker = breaker
+        self._stop = stop
+        self._writer = writer
+        self._listener = listener
+        self._wall_clock = wall_clock
+
+    async def claim(self, rows: Iterable[Row]) -> None:
+        """Note durably that creates for these rows may leave from now on.
+
+        Raises:
+            LedgerError: It is not on disk; nothing may be sent.
+        """
+        at = self._wall_clock()
+        await self._writer.claim(
+            [
+                Settlement(
+                    line=row.line,
+                    module=row.module,
+                    outcome=Outcome.SENDING,
+                    attempts=row.attempts,
+                    in_doubt=row.in_doubt,
+                    at=at,
+                )
+                for row in rows
+            ]
+        )
+
+    def settle(
+        self,
+        row: Row,
+        outcome: Outcome,
+        *,
+        code: str | None = None,
+        message: str | None = None,
+        request_id: str | None = None,
+        recovered: bool = False,
+    ) -> None:
+        """Record what became of a row."""
+        settlement = Settlement(
+            line=row.line,
+            module=row.module,
+            outcome=outcome,
+            code=code,
+            message=message,
+            request_id=request_id,
+            attempts=row.attempts,
+            recovered=recovered,
+            in_doubt=row.in_doubt and outcome is not Outcome.CREATED,
+            at=self._wall_clock(),
+        )
+        self._counters.recovered += recovered
+        self._writer.settle(settlement)
+        self._listener(RowSettled(settlement))
+        reason = self._breaker.settled(failed=outcome is Outcome.FAILED)
+        if reason:
+            self._stop.request(reason, exit_code=3)
+
+    def attempted(
+        self,
+        action: Action,
+        answer: Listing | Accepted | Failure,
+        *,
+        product_key: str,
+        module_name: str | None,
+        latency_s: float,
+    ) -> None:
+        """Record one request and its answer."""
+        failure = answer if isinstance(answer, Failure) else None
+        attempt = Attempt(
+            at=self._wall_clock() - latency_s,
+            action=action,
+            product_key=product_key,
+            module_name=module_name,
+            http_status=answer.http_status,
+            code=failure.code if failure else None,
+            request_id=answer.request_id,
+            latency_s=latency_s,
+        )
+        if failure is None or failure.kind is not FailureKind.NOT_SENT:
+            self._counters.requests[action] += 1
+        if failure and failure.kind is FailureKind.THROTTLED:
+            self._counters.throttled += 1
+        self._writer.note(attempt)
+        self._listener(AttemptMade(attempt))
+
+    def retrying(
+        self, action: Action, failure: Failure, *, product_key: str, line: int | None, attempt: int, delay_s: float
+    ) -> None:
+        """Count and announce that a failed request will be sent again."""
+        self._counters.retries += 1
+        self._listener(
+            RetryScheduled(
+                action=action,
+                product_key=product_key,
+                line=line,
+                attempt=attempt,
+                delay_s=delay_s,
+                code=failure.code,
+                message=failure.message,
+            )
+        )

@@ -1,0 +1,170 @@
+"""Run a job from its input to its summary."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from contextlib import suppress
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+from bulk.cloud.dialects import resolve_target
+from bulk.engine.conclude import conclude, summary_json
+from bulk.engine.connect import credentials_for, ledger_path
+from bulk.engine.ingest import IngestStoppedError, ingest
+from bulk.engine.recorder import Counters
+from bulk.engine.sending import send
+from bulk.engine.stop import StopSignal
+from bulk.errors import LedgerError
+from bulk.events import RunEnded, RunStarted, RunStopping, ignore
+from bulk.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.events import Listener
+    from bulk.model import Summary, Target
+    from bulk.settings import Settings
+
+__all__ = ["run"]
+
+
+async def run(
+    source: str,
+    settings: Settings,
+    *,
+    credentials: CredentialProvider | None = None,
+    listener: Listener = ignore,
+    stop: StopSignal | None = None,
+    resume: str | None = None,
+) -> Summary:
+    """Create the modules that the input asks for, and return how its rows stand.
+
+    Args:
+        source: Path of the input; ``-`` for stdin.
+        settings: Where, how fast, how stubborn.
+        credentials: Keys to sign with; default: from the environment.
+        listener: Told what happens.
+        stop: Ends the run early when it is requested.
+        resume: The command that goes on, for the summary.
+
+    Raises:
+        SettingsError: Settings or credentials can't be used; nothing was read.
+        InputError: The input can't be read; nothing was sent, the ledger is as it was.
+        LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
+    """
+    target = resolve_target(settings)
+    path = ledger_path(source, settings)
+    keys = credentials or credentials_for(settings)
+    ledger = await asyncio.to_thread(Ledger.open, path, target=target)
+    try:
+        job = _Job(source, settings, target, ledger, listener=listener, stop=stop or StopSignal())
+        return await job.run(keys, resume)
+    finally:
+        await asyncio.shield(asyncio.to_thread(ledger.close))
+
+
+class _Job:
+    """One run, while its ledger is open."""
+
+    def __init__(
+        self, source: str, settings: Settings, target: Target, ledger: Ledger, *, listener: Listener, stop: StopSignal
+    ) -> None:
+        self._source = source
+        self._settings = settings
+        self._target = target
+        self._ledger = ledger
+        self._listener = listener
+        self._stop = stop
+        self._run_id = secrets.token_hex(4)
+        self._counters = Counters()
+
+    async def run(self, credentials: CredentialProvider, resume: str | None) -> Summary:
+        started = time.monotonic()
+        await self._begin()
+        try:
+            with suppress(IngestStoppedError):
+                await self._read_and_send(credentials)
+            summary = await asyncio.to_thread(
+                conclude,
+                self._ledger,
+                run_id=self._run_id,
+                source=self._source,
+                target=self._target,
+                counters=self._counters,
+                elapsed_s=time.monotonic() - started,
+                stop=self._stop,
+                resume=resume,
+            )
+        except BaseException as exc:
+            await self._end(exit_code=getattr(exc, "exit_code", 3), stopped=str(exc) or type(exc).__name__)
+            raise
+        await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=summary_json(summary).decode())
+        self._listener(RunEnded(summary))
+        return summary
+
+    async def _read_and_send(self, credentials: CredentialProvider) -> None:
+        await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
+        await self._announce_start()
+        self._stop.follow(lambda: self._listener(RunStopping(self._stop.reason or "")))
+        deadline = self._arm_deadline()
+        try:
+            await send(
+                self._ledger,
+                self._settings,
+                self._target,
+                run_id=self._run_id,
+                credentials=credentials,
+                counters=self._counters,
+                stop=self._stop,
+                listener=self._listener,
+            )
+        finally:
+            if deadline:
+                deadline.cancel()
+
+    def _arm_deadline(self) -> asyncio.TimerHandle | None:
+        deadline_s = self._settings.deadline_s
+        if deadline_s is None:
+            return None
+        reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
+        return asyncio.get_running_loop().call_later(deadline_s, lambda: self._stop.request(reason, exit_code=3))
+
+    async def _begin(self) -> None:
+        await asyncio.to_thread(
+            self._ledger.begin_run,
+            self._run_id,
+            at=time.time(),
+            version=version("bulk"),
+            source=self._source,
+            rates=(self._settings.qps, self._settings.list_qps),
+        )
+
+    async def _announce_start(self) -> None:
+        outcomes = await asyncio.to_thread(self._ledger.outcomes)
+        self._listener(
+            RunStarted(
+                run_id=self._run_id,
+                ledger=str(self._ledger.path),
+                input=self._source,
+                target=str(self._target),
+                rows=sum(outcomes.values()),
+                outcomes=outcomes,
+                create_per_s=self._settings.qps,
+                list_per_s=self._settings.list_qps,
+            )
+        )
+
+    async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
+        """Record the end; a ledger that can't be written must not hide how the run ended."""
+        with suppress(LedgerError):
+            await asyncio.shield(
+                asyncio.to_thread(
+                    self._ledger.end_run,
+                    self._run_id,
+                    at=time.time(),
+                    exit_code=exit_code,
+                    stopped=stopped,
+                    summary=summary,
+                )
+            )
