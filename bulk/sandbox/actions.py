@@ -66,7 +66,7 @@ class _Desk:
     @property
     def stamp(self) -> str:
         """The time as listings show it."""
-        return datetime.fromtimestamp(self.now, UTC).strftime("%Y-%m-%dT%H:%MZ")
+        return datetime.fromtimestamp(self.now, UTC).replace(tzinfo=None).isoformat(timespec="minutes") + "Z"
 
 
 def perform(call: Call, *, world: World, now: float, config: SandboxConfig) -> Result:

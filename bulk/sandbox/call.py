@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
-from urllib.parse import parse_qsl
+from urllib.parse import unquote_plus
 
 from bulk.model import Dialect
 from bulk.sandbox.signature import V3_ALGORITHM, Authorization, parse_authorization
@@ -90,9 +90,9 @@ def read_call(method: str, target: str, *, headers: Mapping[str, str], body: byt
         dialect: The only dialect that is spoken; ``None``: as the request looks.
     """
     path, _, query_text = target.partition("?")
-    query = dict(parse_qsl(query_text, keep_blank_values=True))
+    query = _parse_params(query_text)
     is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
-    form = dict(parse_qsl(body.decode("utf-8", "replace"), keep_blank_values=True)) if is_form and body else {}
+    form = _parse_params(body.decode("utf-8", "replace")) if is_form and body else {}
     authorization = headers.get("authorization", "")
     is_v3 = authorization.startswith(V3_ALGORITHM)
     params = query | form if form else query
@@ -108,6 +108,15 @@ def read_call(method: str, target: str, *, headers: Mapping[str, str], body: byt
         authorization=parse_authorization(authorization) if is_v3 else None,
         params=params,
     )
+
+
+def _parse_params(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.split("&") if pair)
+    return {_decode(name): _decode(value) for name, _, value in pairs}
+
+
+def _decode(text: str) -> str:
+    return unquote_plus(text) if "%" in text or "+" in text else text
 
 
 def _guess_dialect(method: str, params: Mapping[str, str], *, is_v3: bool) -> Dialect:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections import deque
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from bulk.model import Dialect
@@ -30,6 +31,7 @@ _API_VERSION: Final = "2018-01-20"
 _QUERY_QPS: Final = 50.0
 """What the platform grants QueryProduct and QueryProductList."""
 
+_TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _REQUIRED: Final = {
     Dialect.TUYA: ("Action", "AccessKeyId", "SignatureMethod", "Timestamp", "SignatureNonce", "Signature"),
     Dialect.ALIBABA: (
@@ -191,8 +193,10 @@ def _check_v3_headers(call: Call) -> Refusal | None:
 
 def _check_timestamp(timestamp: str, now: float) -> Refusal | None:
     try:
-        sent_at = datetime.strptime(timestamp, "%Y-%m-%dT%H:%M:%SZ").replace(tzinfo=UTC).timestamp()
+        sent_at = datetime.fromisoformat(timestamp).timestamp() if _TIMESTAMP.fullmatch(timestamp) else None
     except ValueError:
+        sent_at = None
+    if sent_at is None:
         return Refusal(400, "InvalidTimeStamp.Format", "Specified time stamp or date value is not well formatted.")
     if abs(now - sent_at) > TIMESTAMP_WINDOW_S:
         return Refusal(400, "InvalidTimeStamp.Expired", "Specified time stamp or date value is expired.")

@@ -31,6 +31,7 @@ __all__ = [
 V3_ALGORITHM = "ACS3-HMAC-SHA256"
 """What the Authorization header of a V3 request opens with."""
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _AUTHORIZATION = re.compile(
     rf"{V3_ALGORITHM} Credential=(?P<key>[^,]*), ?SignedHeaders=(?P<headers>[^,]*), ?Signature=(?P<signature>[^,]*)"
 )
@@ -68,7 +69,9 @@ def v2_string_to_sign(method: str, params: Mapping[str, str]) -> str:
         params: Every parameter of query and form together; ``Signature`` itself is left out.
     """
     signed = {name: value for name, value in params.items() if name != "Signature"}
-    return f"{method}&%2F&{_encode(canonical_query(signed))}"
+    # These three are all that is left to encode in text that is encoded already.
+    encoded = canonical_query(signed).replace("%", "%25").replace("=", "%3D").replace("&", "%26")
+    return f"{method}&%2F&{encoded}"
 
 
 def v2_signature(secret: str, string_to_sign: str) -> str:
@@ -113,4 +116,4 @@ def v3_signature(secret: str, string_to_sign: str) -> str:
 
 def _encode(text: str) -> str:
     # Letters, digits and "_.-~" are never quoted, which is RFC 3986 exactly once "/" is no longer safe.
-    return quote(text, safe="")
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")

@@ -121,10 +121,13 @@ class World:
         self._modules.setdefault(product_key, {}).pop(module_name.casefold(), None)
 
     def _replay(self, record: dict[str, Any], number: int) -> None:
-        match record:
-            case {"op": "put", **fields}:
-                self._insert([StoredModule(**fields)])
-            case {"op": "delete", "product_key": str(product_key), "module_name": str(module_name)}:
-                self._remove(product_key, module_name)
-            case _:
-                raise SettingsError(f"the sandbox's state, record {number}: an unknown operation {record.get('op')!r}")
+        try:
+            match record:
+                case {"op": "put", **fields}:
+                    self._insert([StoredModule(**fields)])
+                case {"op": "delete", "product_key": str(product_key), "module_name": str(module_name)}:
+                    self._remove(product_key, module_name)
+                case _:
+                    raise SettingsError(f"the sandbox's state, line {number}: unknown operation {record.get('op')!r}")
+        except TypeError as exc:
+            raise SettingsError(f"the sandbox's state, line {number}: not a module: {exc}") from exc
