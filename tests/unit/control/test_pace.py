@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import pytest
+
+from bulk.control.pace import Pace
+
+
+def released_until(pace: Pace, end: float, *, since: float = 0.0, tick_s: float = 0.001) -> list[float]:
+    """Release whenever the pace allows, asking every `tick_s`."""
+    released = []
+    for tick in range(int(since / tick_s), int(end / tick_s)):
+        now = tick * tick_s
+        while not pace.wait_s(now):
+            pace.release(now)
+            released.append(now)
+    return released
+
+
+def test_first_request_waits_one_step() -> None:
+    pace = Pace(10.0, now=5.0)
+
+    assert pace.wait_s(5.0) == pytest.approx(0.102)
+
+
+def test_first_request_of_a_slow_rate_waits_no_longer_than_a_window() -> None:
+    pace = Pace(0.01, now=0.0)
+
+    assert pace.wait_s(0.0) == 1.0
+
+
+def test_requests_leave_evenly_from_the_start() -> None:
+    released = released_until(Pace(10.0, now=0.0), 1.0)
+
+    assert released == pytest.approx([0.102 * (count + 1) for count in range(9)], abs=0.002)
+
+
+def test_idling_earns_no_burst() -> None:
+    pace = Pace(100.0, now=0.0)
+    released_until(pace, 1.0)
+
+    released = released_until(pace, 61.0, since=60.0)
+
+    assert len([at for at in released if at < 60.1]) <= 11
+
+
+@pytest.mark.parametrize(("per_s", "most"), [(0.5, 50), (1.0, 100), (2.5, 250), (7.3, 730)])
+def test_rates_that_are_small_or_no_whole_number_are_met(per_s: float, most: int) -> None:
+    released = released_until(Pace(per_s, now=0.0), 100.0, tick_s=0.002)
+
+    assert 0.96 * most <= len(released) <= most
+
+
+def test_unlimited_never_waits() -> None:
+    pace = Pace(0.0, now=0.0)
+    pace.release(0.0)
+    pace.postpone(0.0, 0.1)
+    pace.succeeded(0.1)
+
+    assert pace.wait_s(0.1) == 0.0
+    assert pace.rate_per_s == 0.0
+
+
+def test_unlimited_pauses_when_throttled_all_the_same() -> None:
+    pace = Pace(0.0, now=0.0)
+
+    lowered = pace.throttled(1.0, retry_after_s=2.0)
+
+    assert not lowered
+    assert pace.wait_s(1.5) == 1.5
+    assert pace.wait_s(3.0) == 0.0
+
+
+def test_throttled_reply_halves_the_rate_and_pauses() -> None:
+    pace = Pace(100.0, now=0.0)
+
+    lowered = pace.throttled(1.0, retry_after_s=None)
+
+    assert lowered
+    assert pace.rate_per_s == 50.0
+    assert pace.wait_s(1.0) == pytest.approx(0.05)
+
+
+def test_pause_that_the_platform_asks_for_is_kept() -> None:
+    pace = Pace(100.0, now=0.0)
+
+    pace.throttled(1.0, retry_after_s=4.0)
+
+    assert pace.wait_s(1.0) == pytest.approx(4.0)
+
+
+def test_shorter_pause_does_not_cut_a_longer_one() -> None:
+    pace = Pace(100.0, now=0.0)
+    pace.throttled(1.0, retry_after_s=4.0)
+
+    pace.throttled(1.1, retry_after_s=None)
+
+    assert pace.wait_s(1.1) == pytest.approx(3.9)
+
+
+def test_burst_of_throttled_replies_halves_once() -> None:
+    pace = Pace(100.0, now=0.0)
+
+    answers = [pace.throttled(1.0 + count / 1_000, retry_after_s=None) for count in range(40)]
+
+    assert answers == [True] + [False] * 39
+    assert pace.rate_per_s == 50.0
+
+
+def test_throttled_after_the_reaction_halves_again() -> None:
+    pace = Pace(100.0, now=0.0)
+    pace.throttled(1.0, retry_after_s=None)
+
+    lowered = pace.throttled(2.0, retry_after_s=None)
+
+    assert lowered
+    assert pace.rate_per_s == 25.0
+
+
+def test_storm_leaves_one_request_in_ten_seconds() -> None:
+    pace = Pace(100.0, now=0.0)
+
+    for second in range(60):
+        pace.throttled(float(second), retry_after_s=None)
+
+    assert pace.rate_per_s == 0.1
+
+
+def test_rate_below_the_lowest_is_not_raised_by_a_throttle() -> None:
+    pace = Pace(0.05, now=0.0)
+
+    pace.throttled(0.0, retry_after_s=None)
+
+    assert pace.rate_per_s == 0.05
+
+
+def test_successes_climb_back_by_equal_steps_to_what_was_asked() -> None:
+    pace = Pace(100.0, now=0.0)
+    pace.throttled(0.0, retry_after_s=None)
+    pace.throttled(5.0, retry_after_s=None)
+    rates = []
+    for count in range(1_000):
+        pace.succeeded(6.0 + count / 50)
+        rates.append(pace.rate_per_s)
+
+    assert rates == sorted(rates)
+    assert rates[-1] == 100.0
+    assert rates[0] == pytest.approx(25.0 + 25.0 / 3 / 25.0)
+
+
+def test_success_from_before_the_pause_does_not_climb() -> None:
+    pace = Pace(100.0, now=0.0)
+    pace.throttled(1.0, retry_after_s=1.0)
+
+    pace.succeeded(1.5)
+
+    assert pace.rate_per_s == 50.0
+
+
+def test_lists_and_creates_keep_paces_of_their_own() -> None:
+    lists, creates = Pace(10.0, now=0.0), Pace(10.0, now=0.0)
+
+    creates.throttled(1.0, retry_after_s=None)
+
+    assert (lists.rate_per_s, creates.rate_per_s) == (10.0, 5.0)
+
+
+def test_postponed_release_holds_its_place_until_it_left() -> None:
+    pace = Pace(2.0, now=0.0)
+    pace.release(1.0)
+    pace.release(1.6)
+
+    pace.postpone(1.0, 1.9)
+
+    assert pace.wait_s(2.6) == pytest.approx(0.318)
+
+
+def test_postponing_what_has_left_the_window_changes_nothing() -> None:
+    pace = Pace(1.0, now=0.0)
+    pace.release(1.0)
+    pace.release(3.0)
+
+    pace.postpone(1.0, 1.5)
+
+    assert pace.wait_s(4.5) == 0.0
+
+
+def test_postponing_what_no_release_matches_changes_nothing() -> None:
+    pace = Pace(5.0, now=0.0)
+    pace.release(3.0)
+    before_s = pace.wait_s(3.0)
+
+    pace.postpone(2.0, 4.0)
+    pace.postpone(3.5, 4.0)
+
+    assert pace.wait_s(3.0) == before_s
