@@ -10,6 +10,7 @@ import html
 import re
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -23,7 +24,7 @@ __all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retr
 
 _MAX_XML_CHARACTERS = 65_536
 _XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
-_TRUTH: Mapping[object, bool] = {True: True, False: False, "true": True, "false": False}
+_WORDS_FOR_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 
 
 class UnreadableDataError(ValueError):
@@ -37,14 +38,22 @@ class Answer:
     success: bool | None
     """``None``: the reply does not say."""
 
-    code: str = ""
-    message: str = ""
-    request_id: str | None = None
-    data: Any = None
-    """As it came; see `read_modules`."""
+    code: str
+    """Empty where there is none, as on success."""
 
+    request_id: str | None
+    fields: Mapping[str, Any]
+    """All of it, names in lower case."""
 
-_NOTHING = Answer(None)
+    @property
+    def message(self) -> str:
+        """What went wrong: `ErrorMessage` of the platform, `Message` of the gateway before it."""
+        return _text(self.fields.get("errormessage")) or _text(self.fields.get("message"))
+
+    @property
+    def data(self) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """As it came; see `read_modules`."""
+        return self.fields.get("data")
 
 
 def read_answer(body: bytes) -> Answer:
@@ -54,7 +63,7 @@ def read_answer(body: bytes) -> Answer:
     except orjson.JSONDecodeError:
         return _read_xml(body)
     if not isinstance(document, dict):
-        return _NOTHING
+        return _read_fields({})
     return _read_fields({name.lower(): value for name, value in document.items()})
 
 
@@ -105,14 +114,10 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 def _read_fields(fields: Mapping[str, Any]) -> Answer:
     success = fields.get("success")
     if isinstance(success, str):
-        success = success.lower()
-    return Answer(
-        _TRUTH.get(success) if isinstance(success, bool | str) else None,
-        _text(fields.get("code")),
-        _text(fields.get("errormessage")) or _text(fields.get("message")),
-        _text(fields.get("requestid")) or None,
-        fields.get("data"),
-    )
+        success = _WORDS_FOR_TRUTH.get(success.strip().lower())
+    elif not isinstance(success, bool):
+        success = None
+    return Answer(success, _text(fields.get("code")), _text(fields.get("requestid")) or None, fields)
 
 
 def _read_xml(body: bytes) -> Answer:

@@ -97,7 +97,6 @@ class HttpTransport:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self._limit),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "bulk"},
         )
         # aiohttp repeats a GET by itself when a kept connection turns out to be closed. It would repeat a create unseen
         # by the pace and the ledger, with a nonce that may be used up. Only this private attribute, which aiohttp's own
