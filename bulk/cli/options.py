@@ -30,7 +30,7 @@ ENVIRONMENT_HELP = """
 """What stands below the options of a command that has ``settings_options``; a test compares it with them."""
 
 _DEFAULTS = Settings()
-_PLACES = ("endpoint", "region", "sandbox")
+_PLACES = frozenset({"endpoint", "region", "sandbox"})
 
 
 def _grouped(heading: str) -> Callable[..., Callable[[_Decorated], _Decorated]]:
@@ -187,14 +187,15 @@ def settings_of(ctx: click.Context) -> Settings:
     Raises:
         SettingsError: A value is out of bounds, or two exclude each other.
     """
-    values = ctx.params | _places(ctx)
+    overruled = _overruled(ctx)
+    values = {name: value for name, value in ctx.params.items() if name not in overruled}
     return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
 
 
-def _places(ctx: click.Context) -> dict[str, Any]:
-    """Return where to go: a flag beats the environment even where they are different flags."""
+def _overruled(ctx: click.Context) -> frozenset[str]:
+    """Return the places that only the environment names: one that a flag names beats them."""
     flagged = {name for name in _PLACES if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    return {name: ctx.params[name] if name in flagged or not flagged else None for name in _PLACES}
+    return _PLACES - flagged if flagged else frozenset()
 
 
 def _picked(settings: type[Settings | ReadSettings], values: dict[str, Any]) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def results(
     retry_file: Path | None,
 ) -> int:
     """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
-    from bulk.ledger.export import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
+    from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
         with _writing(retry_file):

@@ -94,17 +94,15 @@ def bar(source: str, standing: Standing, width: int) -> RenderableType:
 
     if standing.started is None:
         return Text(f"Reading {source}: {spell_count(standing.rows, 'row')}", no_wrap=True, overflow="ellipsis")
-    figures = Table.grid(padding=(0, 1), expand=True)
-    cells: list[RenderableType] = [Text(_share(standing), no_wrap=True), Text(_left(standing), no_wrap=True)]
-    if width >= _ROOMY_COLUMNS:
-        figures.add_column(ratio=1)
-        cells.insert(0, ProgressBar(total=max(standing.rows, 1), completed=standing.settled))
-    figures.add_column()
-    figures.add_column(justify="right")
-    figures.add_row(*cells)
     title = Text(f"{source} → {standing.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
-    pace = Text(" · ".join((_rates(standing), _doing(standing))), no_wrap=True, overflow="ellipsis")
-    return Group(title, figures, Text(_counts(standing, " · ") or "nothing settled yet"), pace)
+    words = [_counts(standing, " · ") or "nothing settled yet", f"{_rates(standing)} · {_doing(standing)}"]
+    share, left = _share(standing), _left(standing)
+    if width < _ROOMY_COLUMNS:
+        return Group(title, *map(Text, [f"{share} · {left}", *words]))
+    figures = Table.grid(padding=(0, 1), expand=True)
+    figures.add_column(ratio=1)
+    figures.add_row(ProgressBar(total=max(standing.rows, 1), completed=standing.settled), share, left)
+    return Group(title, figures, *map(Text, words))
 
 
 @contextmanager

@@ -24,6 +24,10 @@ _SCREEN_LINES = 23
 """A terminal of 24 lines, less the prompt."""
 
 _FEWEST_REASONS = 1
+_TIGHT_LINES = 6
+"""With less room than this for all reasons, an example gets one line instead of two."""
+
+_HARD_SPACE = "\u00a0"
 
 
 class Tone(StrEnum):
@@ -53,7 +57,7 @@ def summary_lines(summary: Summary, *, width: int = 80, paint: Paint = plain) ->
         paint: How to colour.
     """
     head = [*_title(summary, width, paint), "", *outcome_lines(summary.outcomes, width=width, paint=paint)]
-    foot = ["", *_effort(summary, width), *_ways_on(summary, paint)]
+    foot = ["", *_effort(summary, width), *_ways_on(summary, width, paint)]
     room = _SCREEN_LINES - len(head) - len(foot) - 2
     reasons = reason_lines(summary.reasons, width=width, room=room)
     if reasons:
@@ -98,7 +102,7 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[st
     """
     lines: list[str] = []
     for number, reason in enumerate(reasons):
-        block = _reason(reason, width)
+        block = _reason(reason, width, example_lines=2 if room >= _TIGHT_LINES else 1)
         over_full = len(lines) + len(block) + (number + 1 < len(reasons)) > room
         if over_full and number >= _FEWEST_REASONS:
             lines.append(f"  and {spell_count(len(reasons) - number, 'more reason')}: see `bulk status`")
@@ -125,33 +129,46 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
     done = sum(summary.outcomes.get(outcome, 0) for outcome in PROVISIONED_OUTCOMES)
     share = f"{done:,} of {spell_count(summary.rows, 'row')} provisioned, {spell_duration(summary.elapsed_s)}"
     if summary.stopped:
-        why = textwrap.wrap(f"Stopped: {summary.stopped}", width, break_on_hyphens=False, break_long_words=False)
-        return [*(paint(line, Tone.BAD) for line in why), share]
-    return [paint(f"Finished: {share}", Tone.GOOD if summary.exit_code == 0 else Tone.WARNING)]
+        why = _wrapped(f"Stopped: {summary.stopped}", width)
+        return [*(paint(line, Tone.BAD) for line in why), *_wrapped(share, width)]
+    tone = Tone.GOOD if summary.exit_code == 0 else Tone.WARNING
+    return [paint(line, tone) for line in _wrapped(f"Finished: {share}", width)]
 
 
 def _effort(summary: Summary, width: int) -> Iterator[str]:
     creates, lists = summary.requests.get("create", 0), summary.requests.get("list", 0)
-    rate = f" ({creates / summary.elapsed_s:.1f} creates/s)" if creates and summary.elapsed_s else ""
+    rate = f" ({creates / summary.elapsed_s:.1f}/s)" if creates and summary.elapsed_s else ""
     extras = {"retries": summary.retries, "throttled": summary.throttled, "recovered": summary.recovered}
     figures = [spell_count(lists, "list"), f"{spell_count(creates, 'create')}{rate}"]
     figures += [f"{number:,} {name}" for name, number in extras.items() if number]
-    yield cut(f"Requests: {', '.join(figures)}", width)
+    # A figure stays on one line with its noun.
+    kept = ", ".join(figure.replace(" ", _HARD_SPACE) for figure in figures)
+    yield from (line.replace(_HARD_SPACE, " ") for line in _wrapped(f"Requests: {kept}", width))
     if summary.absent:
-        yield cut(f"Absent: {spell_count(summary.absent, 'module')} of earlier inputs not in this one", width)
+        absent = f"Absent: {spell_count(summary.absent, 'module')} of earlier inputs not in this one"
+        yield from _wrapped(absent, width)
     yield f"Ledger: {summary.ledger}"
 
 
-def _ways_on(summary: Summary, paint: Paint) -> Iterator[str]:
+def _ways_on(summary: Summary, width: int, paint: Paint) -> Iterator[str]:
     if summary.resume:
-        yield f"{paint('Go on with:', Tone.HEADING)} {summary.resume}"
+        yield from _command("Go on with:", summary.resume, width, paint)
     settled_otherwise = set(Outcome) - PROVISIONED_OUTCOMES - OPEN_OUTCOMES
     if any(summary.outcomes.get(outcome) for outcome in settled_otherwise):
-        command = retry_command(summary.ledger, summary.input)
-        yield f"{paint('Rows not provisioned:', Tone.HEADING)} {command}"
+        yield from _command("Rows not provisioned:", retry_command(summary.ledger, summary.input), width, paint)
 
 
-def _reason(reason: Reason, width: int) -> list[str]:
+def _command(label: str, command: str, width: int, paint: Paint) -> Iterator[str]:
+    """Show a command on one line, so that it can be copied whole."""
+    heading = paint(label, Tone.HEADING)
+    if len(label) + 1 + len(command) <= width:
+        yield f"{heading} {command}"
+    else:
+        yield heading
+        yield f"  {command}"
+
+
+def _reason(reason: Reason, width: int, *, example_lines: int) -> list[str]:
     code = f", {reason.code}" if reason.code else ""
     head = f"  {spell_count(reason.rows, 'row')} {outcome_words(reason.outcome)}{code}"
     example = f"line {reason.example_line}: {reason.example_message or 'no message'}"
@@ -160,11 +177,16 @@ def _reason(reason: Reason, width: int) -> list[str]:
         width,
         initial_indent="    ",
         subsequent_indent="      ",
-        max_lines=2,
+        max_lines=example_lines,
         placeholder=" …",
         break_on_hyphens=False,
     )
     return [cut(head, width), *wrapped]
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    # Long words are paths and codes: broken ones can't be copied.
+    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
 def _tone(outcome: Outcome) -> Tone:

@@ -1,0 +1,154 @@
+"""Write what became of each row: a record a row, in the input's order; and the rows to be tried again."""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from contextlib import closing
+from typing import TYPE_CHECKING, BinaryIO
+
+import orjson
+
+from bulk.errors import LedgerError
+from bulk.ledger.reading import open_for_reading, read_input, read_results
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.rows import InputShape, cells, encode_header, encode_record, fields
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from bulk.ledger.reading import Result
+
+__all__ = ["write_results", "write_retry_file"]
+
+_OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_CHUNK_ROWS = 1_000
+
+
+def write_results(
+    ledger: Path,
+    out: BinaryIO,
+    *,
+    format: str,  # noqa: A002 - the contract's word
+    outcomes: Collection[Outcome] | None = None,
+    excel_safe: bool = False,
+) -> None:
+    """Write ``line``, the input's own columns as they were, then ``outcome, code, message, …``; UTF-8.
+
+    Args:
+        ledger: Also one that a run is at work on.
+        out: Where to.
+        format: ``csv`` or ``jsonl``.
+        outcomes: Only rows with these; ``None``: all.
+        excel_safe: Also make the input's own cells harmless that a spreadsheet would run as formulas; the columns
+            that are written here always are.
+
+    Raises:
+        LedgerError: There is no such ledger, it can't be read, or no input was read into it yet.
+    """
+    with closing(open_for_reading(ledger)) as connection:
+        shape = _shape(connection, ledger)
+        results = read_results(connection, ledger, outcomes=outcomes)
+        if format == "jsonl":
+            out.writelines(orjson.dumps(_as_object(shape, result), option=orjson.OPT_APPEND_NEWLINE) for result in results)
+        else:
+            names = _columns(connection, ledger, shape)
+            _write_csv(out, _table(shape, names, results, excel_safe=excel_safe))
+
+
+def write_retry_file(ledger: Path, path: Path) -> int:
+    """Write the rows that are not provisioned in the input's own format, and return how many they are.
+
+    Raises:
+        LedgerError: There is no such ledger, it can't be read, or no input was read into it yet.
+        OSError: The file can't be written.
+    """
+    unprovisioned = frozenset(Outcome) - PROVISIONED_OUTCOMES
+    with closing(open_for_reading(ledger)) as connection:
+        shape = _shape(connection, ledger)
+        rows = 0
+        with path.open("wb") as out:
+            # Incremental: a codec with a mark writes it once, at the start of the file.
+            encoder = codecs.getincrementalencoder(shape.encoding)(errors="replace")
+            out.write(encoder.encode(encode_header(shape)))
+            for result in read_results(connection, ledger, outcomes=unprovisioned):
+                out.write(encoder.encode(encode_record(shape, result.record)))
+                rows += 1
+    return rows
+
+
+def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
+    text = read_input(connection, ledger)
+    if text is None:
+        raise LedgerError(f"{ledger}: no input was read into this ledger yet: `bulk run INPUT --ledger {ledger}`")
+    return InputShape.from_json(text)
+
+
+def _as_object(shape: InputShape, result: Result) -> dict[str, object]:
+    own = {
+        (f"input.{name}" if name in _OURS or name == "line" else name): value
+        for name, value in fields(shape, result.record).items()
+    }
+    return {"line": result.line, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
+
+
+def _our_values(result: Result) -> tuple[object, ...]:
+    return (
+        result.outcome,
+        result.code,
+        result.message,
+        result.request_id,
+        result.attempts,
+        result.recovered,
+        result.settled_at,
+    )
+
+
+def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> list[str]:
+    """Return the input's own columns; of a JSONL file, every name that any of its objects has."""
+    if shape.format != "jsonl":
+        return list(shape.header)
+    names: dict[str, None] = {}
+    for result in read_results(connection, ledger):
+        names.update(dict.fromkeys(fields(shape, result.record)))
+    return list(names)
+
+
+def _table(
+    shape: InputShape, names: list[str], results: Iterator[Result], *, excel_safe: bool
+) -> Iterator[list[object]]:
+    yield ["line", *names, *_OURS]
+    for result in results:
+        own = _own_cells(shape, names, result.record)
+        if excel_safe:
+            own = [_harmless(cell) for cell in own]
+        yield [result.line, *own, *map(_harmless, _our_values(result))]
+
+
+def _own_cells(shape: InputShape, names: list[str], record: str) -> list[object]:
+    if shape.format != "jsonl":
+        return list(cells(shape, record))
+    values = fields(shape, record)
+    return [_as_cell(values.get(name)) for name in names]
+
+
+def _as_cell(value: object) -> object:
+    return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _harmless(cell: object) -> object:
+    """Keep a spreadsheet from running a cell as a formula: an apostrophe in front makes it text."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
+
+def _write_csv(out: BinaryIO, table: Iterator[list[object]]) -> None:
+    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
+    try:
+        csv.writer(text, lineterminator="\n").writerows(table)
+    finally:
+        text.flush()
+        text.detach()

@@ -1,0 +1,122 @@
+from __future__ import annotations
+
+import re
+from dataclasses import fields
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+
+from bulk.cli.options import ENVIRONMENT_HELP, input_argument, settings_of, settings_options
+from bulk.cli.plan import plan
+from bulk.cli.run import run
+from bulk.errors import SettingsError
+from bulk.model import Dialect
+from bulk.settings import FailureCap, ReadSettings, Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@click.command
+@input_argument
+@settings_options
+@click.pass_context
+def command(ctx: click.Context, **_flags: object) -> Settings:
+    return settings_of(ctx)
+
+
+def settings(*arguments: str) -> Settings:
+    made = command.main(["in.csv", *arguments], standalone_mode=False)
+    assert isinstance(made, Settings)
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    for name in re.findall(r"BULK_\w+", ENVIRONMENT_HELP):
+        monkeypatch.delenv(name, raising=False)
+    return
+
+
+def test_no_flag_means_the_defaults() -> None:
+    assert settings() == Settings()
+
+
+def test_every_flag_reaches_its_setting() -> None:
+    made = settings(
+        *("--endpoint", "https://h/", "--dialect", "tuya", "--instance-id", "i", "--insecure-http", "--ledger", "l.db"),
+        *("--faults", "throttle=5%", "--seed", "7", "--qps", "100", "--list-qps", "0", "--concurrency", "3"),
+        *("--max-attempts", "2", "--timeout", "1.5", "--max-failures", "2%", "--deadline", "1h30m"),
+        *("--format", "tsv", "--map", "ProductKey=pk", "--map", "Desc=note", "--encoding", "gb18030"),
+        *("--delimiter", "tab", "--lenient-alias"),
+    )
+
+    assert made == Settings(
+        endpoint="https://h/",
+        dialect=Dialect.TUYA,
+        instance_id="i",
+        insecure_http=True,
+        ledger="l.db",
+        sandbox_faults="throttle=5%",
+        sandbox_seed=7,
+        qps=100.0,
+        list_qps=0.0,
+        concurrency=3,
+        max_attempts=2,
+        timeout_s=1.5,
+        max_failures=FailureCap(percent=2.0),
+        deadline_s=5400.0,
+        read=ReadSettings(
+            format="tsv",
+            encoding="gb18030",
+            delimiter="\t",
+            columns={"ProductKey": "pk", "Desc": "note"},
+            lenient_alias=True,
+        ),
+    )
+    assert made.dialect is Dialect.TUYA
+
+
+def test_no_setting_is_without_its_flag() -> None:
+    flags = {parameter.name for parameter in command.params}
+
+    assert {field.name for field in [*fields(Settings), *fields(ReadSettings)]} - {"read"} <= flags
+
+
+def test_environment_stands_in_for_flags(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_ENDPOINT", "https://h/")
+    monkeypatch.setenv("BULK_QPS", "50")
+
+    assert settings() == Settings(endpoint="https://h/", qps=50.0)
+
+
+@pytest.mark.parametrize(
+    ("flags", "made"), [(["--sandbox"], Settings(sandbox=True)), (["--region", "r"], Settings(region="r"))]
+)
+def test_place_by_flag_beats_another_place_by_environment(
+    flags: list[str], made: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_ENDPOINT", "https://h/")
+
+    assert settings(*flags) == made
+
+
+def test_two_places_by_flag_exclude_each_other() -> None:
+    with pytest.raises(SettingsError, match="exclude each other"):
+        settings("--sandbox", "--endpoint", "https://h/")
+
+
+def test_two_places_by_environment_exclude_each_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_ENDPOINT", "https://h/")
+    monkeypatch.setenv("BULK_REGION", "r")
+
+    with pytest.raises(SettingsError, match="exclude each other"):
+        settings()
+
+
+@pytest.mark.parametrize("documented", [run, plan])
+def test_help_names_every_environment_variable(documented: click.Command) -> None:
+    variables = {parameter.envvar for parameter in documented.params if parameter.envvar}
+
+    assert set(re.findall(r"BULK_\w+", documented.epilog or "")) == variables

@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bulk.events import RunStarted
+from bulk.model import Outcome, Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Clock:
+    """Monotonic seconds that a test moves."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def make_summary() -> Callable[..., Summary]:
+    def make(*, outcomes: dict[str, int] | None = None, **fields: Any) -> Summary:
+        counts = dict.fromkeys(Outcome, 0) | (outcomes or {})
+        usual: dict[str, Any] = {
+            "run_id": "r1",
+            "ledger": "modules.csv.ledger.db",
+            "input": "modules.csv",
+            "target": "https://h (tuya)",
+            "rows": sum(counts.values()),
+            "absent": 0,
+            "requests": {"list": 2, "create": 10},
+            "retries": 0,
+            "throttled": 0,
+            "recovered": 0,
+            "elapsed_s": 5.0,
+            "exit_code": 0,
+        }
+        return Summary(outcomes=counts, **(usual | fields))
+
+    return make
+
+
+@pytest.fixture
+def make_started() -> Callable[..., RunStarted]:
+    def make(**fields: Any) -> RunStarted:
+        usual: dict[str, Any] = {
+            "run_id": "r1",
+            "ledger": "modules.csv.ledger.db",
+            "input": "modules.csv",
+            "target": "https://h (tuya)",
+            "rows": 1000,
+            "outcomes": {"pending": 900, "created": 100},
+            "create_per_s": 10.0,
+            "list_per_s": 10.0,
+        }
+        return RunStarted(**(usual | fields))
+
+    return make

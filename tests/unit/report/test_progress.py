@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import io
+import sys
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from rich.console import Console
+
+from bulk.events import IngestProgressed, RunStopping
+from bulk.report.progress import bar, plain_line, progress, start_line, wants_live
+from bulk.report.tally import Standing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Closed(io.StringIO):
+    def write(self, _text: str) -> int:
+        raise BrokenPipeError
+
+
+@pytest.fixture
+def standing(make_started: Callable[..., Any]) -> Standing:
+    return Standing(
+        started=make_started(rows=50_000),
+        rows=50_000,
+        settled=12_345,
+        counts={"created": 12_000, "over_budget": 340, "failed": 5, "pending": 37_655},
+        elapsed_s=1240.0,
+        create_per_s=9.94,
+        granted_per_s=10.0,
+        left_s=3765.0,
+        lanes=14,
+        waiting_for="the rate limit",
+        stopping=None,
+    )
+
+
+def drawn(standing: Standing, width: int) -> list[str]:
+    console = Console(file=io.StringIO(), width=width, force_terminal=False)
+    console.print(bar("modules.csv", standing, width))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("stream", "environ", "live"),
+    [
+        (Terminal(), {"TERM": "xterm"}, True),
+        (Terminal(), {}, True),
+        (Terminal(), {"TERM": "dumb"}, False),
+        (Terminal(), {"TERM": "xterm", "CI": "true"}, False),
+        (io.StringIO(), {"TERM": "xterm"}, False),
+    ],
+)
+def test_live_bar_is_for_terminals_that_can_draw_it(stream: io.StringIO, environ: dict[str, str], live: bool) -> None:
+    assert wants_live(stream, environ) is live
+
+
+def test_bar_shows_everything_in_80_columns(standing: Standing) -> None:
+    lines = drawn(standing, 80)
+
+    assert lines[0].rstrip() == "modules.csv → https://h (tuya)"
+    assert "12,345 of 50,000 (24%)" in lines[1]
+    assert "1 h 2 min left" in lines[1]
+    assert lines[2].rstrip() == "created 12,000 · over budget 340 · failed 5"
+    assert lines[3].rstrip() == "creates 9.9 of 10/s · 14 products at once, waiting for the rate limit"
+
+
+@pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
+def test_bar_stays_inside_the_terminal_with_its_figures(standing: Standing, width: int) -> None:
+    lines = drawn(standing, width)
+
+    assert max(map(len, lines)) <= width
+    assert "12,345 of 50,000" in "\n".join(lines)
+
+
+def test_bar_counts_rows_while_the_input_is_read(standing: Standing) -> None:
+    assert drawn(replace(standing, started=None, rows=700), 80) == ["Reading modules.csv: 700 rows"]
+
+
+def test_bar_says_why_it_stops(standing: Standing) -> None:
+    lines = drawn(replace(standing, stopping="interrupted by Ctrl-C"), 80)
+
+    assert lines[-1].rstrip() == "creates 9.9 of 10/s · stopping: interrupted by Ctrl-C"
+
+
+def test_plain_line_says_all_of_it_once(standing: Standing) -> None:
+    assert plain_line(standing) == (
+        "[20 min 40 s] 12,345 of 50,000 (24%); created 12,000, over budget 340, failed 5; creates 9.9 of 10/s;"
+        " 1 h 2 min left; 14 products at once, waiting for the rate limit"
+    )
+
+
+def test_plain_line_leaves_out_what_is_not_known(standing: Standing) -> None:
+    early = replace(standing, counts={}, settled=0, left_s=None, granted_per_s=0.0, create_per_s=0.0, lanes=1)
+
+    assert plain_line(early) == (
+        "[20 min 40 s] 0 of 50,000 (0%); creates 0.0; 1 product at once, waiting for the rate limit"
+    )
+
+
+def test_start_line_says_what_goes_where_and_how_fast(make_started: Callable[..., Any]) -> None:
+    assert start_line(make_started(list_per_s=0.0)) == (
+        "Run r1: 1,000 rows, 900 open, to https://h (tuya); creates at most 10/s, listings unlimited;"
+        " ledger modules.csv.ledger.db"
+    )
+
+
+def test_plain_progress_tells_start_and_stop_at_once(make_started: Callable[..., Any]) -> None:
+    stream = io.StringIO()
+
+    with progress("modules.csv", stream=stream, live=False) as listener:
+        listener(IngestProgressed(10))
+        listener(make_started())
+        listener(RunStopping("interrupted by Ctrl-C"))
+
+    assert stream.getvalue().splitlines() == [
+        start_line(make_started()),
+        "Stopping: interrupted by Ctrl-C; requests in flight end first.",
+    ]
+
+
+def test_plain_progress_survives_a_closed_stream(make_started: Callable[..., Any]) -> None:
+    with progress("modules.csv", stream=Closed(), live=False) as listener:
+        listener(make_started())
+        listener(RunStopping("interrupted by Ctrl-C"))
+
+
+def test_live_progress_leaves_stdout_and_the_terminal_as_they_were(make_started: Callable[..., Any]) -> None:
+    stream = Terminal()
+    stdout = sys.stdout
+
+    with progress("modules.csv", stream=stream, live=True) as listener:
+        assert sys.stdout is stdout
+        listener(make_started())
+
+    drawn_text = stream.getvalue()
+    assert drawn_text.index("\x1b[?25l") < drawn_text.rindex("\x1b[?25h"), "the cursor is shown again"

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bulk.model import Outcome, Reason
+from bulk.report.summary import Tone, outcome_lines, reason_lines, retry_command, summary_lines
+from bulk.report.wording import MEANINGS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+LONG = "the product has no slot left; its ten are taken by " + ", ".join(f"module-{n:02}" for n in range(10))
+
+
+def reasons(count: int) -> tuple[Reason, ...]:
+    return tuple(Reason(Outcome.FAILED, f"iot.Code{n}", 100 - n, n + 2, LONG) for n in range(count))
+
+
+def test_run_with_everything_provisioned_says_so_and_offers_nothing(make_summary: Callable[..., Any]) -> None:
+    lines = summary_lines(make_summary(outcomes={"created": 8, "exists": 2}))
+
+    assert lines[0] == "Finished: 10 of 10 rows provisioned, 5.0 s"
+    assert not [line for line in lines if line.startswith(("Go on", "Rows not", "Why"))]
+
+
+def test_outcomes_without_rows_are_left_out(make_summary: Callable[..., Any]) -> None:
+    summary = make_summary(outcomes={"created": 12_345, "over_budget": 7})
+
+    assert outcome_lines(summary.outcomes, width=80) == [
+        "  12,345  created      made by the runs of this ledger",
+        "       7  over budget  its product has no slot left of its ten",
+    ]
+
+
+def test_empty_input_has_no_outcomes(make_summary: Callable[..., Any]) -> None:
+    assert outcome_lines(make_summary().outcomes, width=80) == ["  no rows"]
+
+
+def test_stopped_run_says_why_first_and_how_to_go_on(make_summary: Callable[..., Any]) -> None:
+    summary = make_summary(
+        outcomes={"created": 1, "pending": 9},
+        stopped="interrupted by Ctrl-C",
+        resume="bulk run 'my file.csv' --qps 5",
+        exit_code=130,
+    )
+
+    lines = summary_lines(summary)
+
+    assert lines[0] == "Stopped: interrupted by Ctrl-C"
+    assert "Go on with: bulk run 'my file.csv' --qps 5" in lines
+    # Open rows are not failures: going on is what they need, not a file of their own.
+    assert not [line for line in lines if line.startswith("Rows not provisioned")]
+
+
+def test_rows_not_provisioned_come_with_the_command_that_exports_them(make_summary: Callable[..., Any]) -> None:
+    lines = summary_lines(make_summary(outcomes={"created": 1, "failed": 1}, exit_code=1))
+
+    command = "bulk results modules.csv.ledger.db --retry-file modules.retry.csv"
+    assert lines[-2:] == ["Rows not provisioned:", f"  {command}"]
+
+
+def test_effort_names_only_what_there_was(make_summary: Callable[..., Any]) -> None:
+    quiet = summary_lines(make_summary(outcomes={"created": 10}))
+    busy = summary_lines(make_summary(outcomes={"created": 10}, retries=3, throttled=1200, recovered=1, absent=2))
+
+    assert "Requests: 2 lists, 10 creates (2.0/s)" in quiet
+    assert "Requests: 2 lists, 10 creates (2.0/s), 3 retries, 1,200 throttled, 1 recovered" in busy
+    assert "Absent: 2 modules of earlier inputs not in this one" in busy
+
+
+def test_worst_summary_fits_one_screen(make_summary: Callable[..., Any]) -> None:
+    summary = make_summary(
+        outcomes=dict.fromkeys(list(MEANINGS)[:6], 1_000_000) | {"pending": 1},
+        stopped="the platform refused the key: InvalidAccessKeyId.NotFound; check ALIBABA_CLOUD_ACCESS_KEY_ID",
+        resume="bulk run modules.csv",
+        reasons=reasons(30),
+        retries=1,
+        throttled=1,
+        recovered=1,
+        absent=1,
+        exit_code=3,
+    )
+
+    lines = summary_lines(summary, width=80)
+
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize("width", [40, 60, 80, 100])
+def test_nothing_but_commands_and_paths_is_wider_than_the_terminal(
+    make_summary: Callable[..., Any], width: int
+) -> None:
+    lines = summary_lines(make_summary(outcomes={"failed": 10}, reasons=reasons(3), retries=1), width=width)
+
+    assert [line for line in lines if len(line) > width and "bulk results" not in line] == []
+
+
+def test_reasons_that_do_not_fit_are_counted() -> None:
+    lines = reason_lines(reasons(10), width=80, room=8)
+
+    assert len(lines) <= 8
+    assert lines[-1] == "  and 8 more reasons: see `bulk status`"
+
+
+def test_first_reason_is_shown_however_little_room_there_is() -> None:
+    lines = reason_lines(reasons(2), width=80, room=0)
+
+    assert lines[0] == "  100 rows failed, iot.Code0"
+    assert lines[-1] == "  and 1 more reason: see `bulk status`"
+
+
+def test_reason_without_code_or_message_is_readable() -> None:
+    lines = reason_lines((Reason(Outcome.UNKNOWN, None, 1, 7, None),), width=80, room=9)
+
+    assert lines == ["  1 row unknown", "    line 7: no message"]
+
+
+@pytest.mark.parametrize(
+    ("source", "retry_file"),
+    [
+        ("in/modules.csv", "in/modules.retry.csv"),
+        ("modules.csv.gz", "modules.retry.csv"),
+        ("my modules.jsonl", "'my modules.retry.jsonl'"),
+        ("modules", "modules.retry"),
+    ],
+)
+def test_retry_file_stands_beside_the_input(source: str, retry_file: str) -> None:
+    assert retry_command("l.db", source) == f"bulk results l.db --retry-file {retry_file}"
+
+
+def test_retry_file_of_stdin_is_called_after_the_ledger() -> None:
+    assert retry_command("night.csv.ledger.db", "-").endswith("--retry-file night.retry.csv")
+
+
+def test_colours_change_no_word(make_summary: Callable[..., Any]) -> None:
+    summary = make_summary(outcomes={"created": 1, "failed": 2, "drifted": 1}, reasons=reasons(1), resume="bulk run f")
+    tones: set[Tone] = set()
+
+    def paint(text: str, tone: Tone) -> str:
+        tones.add(tone)
+        return f"<{text}>"
+
+    painted = [line.replace("<", "").replace(">", "") for line in summary_lines(summary, paint=paint)]
+
+    assert painted == summary_lines(summary)
+    assert tones == set(Tone)

@@ -1,0 +1,179 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bulk.events import (
+    AttemptMade,
+    IngestProgressed,
+    LaneClosed,
+    LaneOpened,
+    RateChanged,
+    RetryScheduled,
+    RowSettled,
+    RunStopping,
+)
+from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement
+from bulk.report.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture
+def tally(clock: Any) -> Tally:
+    return Tally(clock)
+
+
+def settled(outcome: Outcome) -> RowSettled:
+    return RowSettled(Settlement(line=2, module=OtaModule("pk", "m"), outcome=outcome, at=0.0))
+
+
+def attempted(action: Action) -> AttemptMade:
+    return AttemptMade(
+        Attempt(
+            at=0.0,
+            action=action,
+            product_key="pk",
+            module_name=None,
+            http_status=200,
+            code=None,
+            request_id=None,
+            latency_s=0.05,
+        )
+    )
+
+
+def retry(code: str = "timeout") -> RetryScheduled:
+    return RetryScheduled(action="a", product_key="pk", line=2, attempt=1, delay_s=1.0, code=code, message="m")
+
+
+def lowered(per_s: float, action: Action = Action.CREATE) -> RateChanged:
+    return RateChanged(action=action, per_s=per_s, asked_per_s=10.0, throttled=True)
+
+
+def test_input_that_is_read_has_no_pace_yet(tally: Tally) -> None:
+    tally(IngestProgressed(500))
+
+    standing = tally.look()
+    assert (standing.started, standing.rows, standing.settled, standing.left_s) == (None, 500, 0, 0.0)
+    assert standing.waiting_for == "the input to be read"
+
+
+def test_settled_row_moves_from_open_to_its_outcome(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+
+    tally(settled(Outcome.CREATED))
+    tally(settled(Outcome.FAILED))
+
+    standing = tally.look()
+    assert standing.settled == 102
+    assert standing.counts == {"created": 101, "failed": 1, "pending": 898}
+
+
+def test_claim_is_no_outcome(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+
+    tally(settled(Outcome.SENDING))
+
+    assert tally.look().settled == 100
+
+
+def test_rows_claimed_by_an_earlier_run_are_open(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started(rows=2, outcomes={"sending": 2}))
+
+    tally(settled(Outcome.CREATED))
+
+    assert tally.look().counts == {"created": 1, "sending": 1}
+
+
+def test_create_rate_is_that_of_the_last_seconds(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+    for _ in range(30):
+        clock.now += 1
+        for _ in range(8):
+            tally(attempted(Action.CREATE))
+        tally(attempted(Action.LIST))
+        tally.look()
+    for _ in range(10):
+        clock.now += 1
+        tally(attempted(Action.CREATE))
+        tally.look()
+
+    assert tally.look().create_per_s == pytest.approx(1.0)
+
+
+def test_time_left_follows_the_speed_of_this_run(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+    clock.now += 10
+    for _ in range(50):
+        tally(settled(Outcome.EXISTS))
+
+    assert tally.look().left_s == pytest.approx(850 / 5)
+
+
+def test_time_left_is_guessed_from_the_granted_rate_at_first(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+
+    assert tally.look().left_s == pytest.approx(90.0)
+
+
+def test_time_left_is_unknown_at_first_without_a_limit(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started(create_per_s=0.0))
+
+    assert tally.look().left_s is None
+
+
+def test_lanes_are_those_that_were_not_closed(tally: Tally) -> None:
+    for event in (LaneOpened("a", 1), LaneOpened("b", 1), LaneClosed("a")):
+        tally(event)
+
+    assert tally.look().lanes == 1
+
+
+def test_throttle_is_named_until_the_rate_is_back(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+    tally(lowered(5.0))
+
+    assert tally.look().waiting_for == "the platform's throttle, now 5/s"
+
+    tally(lowered(10.0))
+
+    assert "throttle" not in tally.look().waiting_for
+
+
+def test_throttled_listings_leave_the_create_rate(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+
+    tally(lowered(5.0, Action.LIST))
+
+    assert tally.look().granted_per_s == 10.0
+
+
+def test_retry_is_named_for_a_while(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+    tally(LaneOpened("pk", 1))
+    tally(retry("timeout"))
+
+    assert tally.look().waiting_for == "a retry after timeout"
+
+    clock.now += 6
+
+    assert tally.look().waiting_for == "the platform's replies"
+
+
+def test_full_rate_waits_for_the_rate_limit(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+    tally.look()
+    clock.now += 10
+    for _ in range(99):
+        tally(attempted(Action.CREATE))
+
+    assert tally.look().waiting_for == "the rate limit"
+
+
+def test_stop_is_remembered_with_its_reason(tally: Tally) -> None:
+    tally(RunStopping("interrupted by Ctrl-C"))
+
+    assert tally.look().stopping == "interrupted by Ctrl-C"

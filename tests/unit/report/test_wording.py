@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import pytest
+
+from bulk.model import Outcome
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_rate
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0, "0.0 s"),
+        (2.34, "2.3 s"),
+        (59.4, "59 s"),
+        (59.7, "1 min"),
+        (119.7, "2 min"),
+        (83 * 60, "1 h 23 min"),
+        (3600, "1 h"),
+        (90_000, "1 d 1 h"),
+    ],
+)
+def test_duration_names_the_two_units_that_matter(seconds: float, words: str) -> None:
+    assert spell_duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("per_s", "words"), [(0, "unlimited"), (10, "10/s"), (7.25, "7.2/s"), (2.0, "2/s"), (1234.5, "1,234/s")]
+)
+def test_rate_has_the_digits_that_it_deserves(per_s: float, words: str) -> None:
+    assert spell_rate(per_s) == words
+
+
+def test_one_is_singular() -> None:
+    assert [spell_count(number, "row") for number in (0, 1, 12_345)] == ["0 rows", "1 row", "12,345 rows"]
+
+
+def test_cut_text_is_one_line_within_the_width() -> None:
+    assert cut("two\nlines", 80) == "two lines"
+    assert cut("0123456789", 5) == "0123…"
+
+
+def test_every_outcome_has_a_meaning_that_fits_beside_its_count() -> None:
+    assert set(MEANINGS) == set(Outcome)
+    assert max(map(len, MEANINGS.values())) <= 80 - len("  1,000,000  over budget  ")
+
+
+def test_outcome_reads_without_underscores() -> None:
+    assert outcome_words(Outcome.OVER_BUDGET) == "over budget"

@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from bulk.errors import SettingsError
+from bulk.settings import FailureCap, Settings
+
+
+@pytest.mark.parametrize(
+    ("text", "cap"),
+    [
+        ("0", FailureCap(rows=0)),
+        ("50", FailureCap(rows=50)),
+        ("0%", FailureCap(percent=0.0)),
+        ("2.5%", FailureCap(percent=2.5)),
+        ("100%", FailureCap(percent=100.0)),
+    ],
+)
+def test_failure_cap_reads_rows_and_shares(text: str, cap: FailureCap) -> None:
+    assert FailureCap.parse(text) == cap
+
+
+@pytest.mark.parametrize("text", ["", "%", "-1", "-1%", "101%", "1.5", "many", "5 rows", "nan%"])
+def test_failure_cap_refuses_what_is_neither(text: str) -> None:
+    with pytest.raises(SettingsError, match="--max-failures"):
+        FailureCap.parse(text)
+
+
+def test_two_places_exclude_each_other() -> None:
+    with pytest.raises(SettingsError, match="--endpoint and --sandbox exclude each other"):
+        Settings(endpoint="https://h/", sandbox=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"qps": -1.0}, "--qps"),
+        ({"qps": float("nan")}, "--qps"),
+        ({"list_qps": -0.1}, "--list-qps"),
+        ({"concurrency": 0}, "--concurrency"),
+        ({"max_attempts": 0}, "--max-attempts"),
+        ({"timeout_s": 0.0}, "--timeout"),
+        ({"deadline_s": 0.0}, "--deadline"),
+    ],
+)
+def test_value_out_of_bounds_is_refused_by_its_flag(settings: dict[str, float], flag: str) -> None:
+    with pytest.raises(SettingsError, match=flag):
+        Settings(**settings)  # type: ignore[arg-type]  # one value at a time, each of its own type
+
+
+def test_settings_error_asks_for_exit_code_2() -> None:
+    assert SettingsError.exit_code == 2
+
+
+def test_bounds_themselves_are_allowed() -> None:
+    settings = Settings(qps=0, list_qps=0, concurrency=1, max_attempts=1, timeout_s=0.001, deadline_s=0.001)
+
+    assert settings.concurrency == 1
