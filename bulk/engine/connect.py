@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bulk.model import Target
     from bulk.settings import Settings
 
-__all__ = ["connected", "credentials_for", "ledger_path"]
+__all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state"]
 
 
 def ledger_path(source: str, settings: Settings) -> Path:
@@ -34,6 +34,11 @@ def ledger_path(source: str, settings: Settings) -> Path:
     if source == "-":
         raise SettingsError("the input is stdin, which has no path to put a ledger beside: name one with --ledger")
     return Path(f"{source}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
+
+
+def sandbox_state(ledger: Path) -> Path:
+    """Return where the sandbox of this ledger keeps its world."""
+    return Path(f"{ledger}.cloud.jsonl")
 
 
 def credentials_for(settings: Settings) -> CredentialProvider:
@@ -55,7 +60,7 @@ async def connected(
     target: Target,
     *,
     credentials: CredentialProvider,
-    ledger: Path,
+    state: Path | None,
     connections: int,
     on_clock_corrected: Callable[[float], None],
 ) -> AsyncIterator[Platform]:
@@ -65,11 +70,11 @@ async def connected(
         settings: Where the platform is, or that it is the sandbox.
         target: What requests are written for.
         credentials: Asked before every request.
-        ledger: The sandbox's state stands beside it.
+        state: Where the sandbox keeps its world; ``None``: it forgets it.
         connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
-    async with _address(settings, target, ledger) as endpoint, HttpTransport(limit=connections) as transport:
+    async with _address(settings, target, state) as endpoint, HttpTransport(limit=connections) as transport:
         yield Client(
             target=target,
             endpoint=endpoint,
@@ -81,7 +86,7 @@ async def connected(
 
 
 @asynccontextmanager
-async def _address(settings: Settings, target: Target, ledger: Path) -> AsyncIterator[str]:
+async def _address(settings: Settings, target: Target, state: Path | None) -> AsyncIterator[str]:
     """Give the platform's URL; for the sandbox, start it first. It grants what the run asks for."""
     if not settings.sandbox:
         yield target.endpoint
@@ -90,7 +95,7 @@ async def _address(settings: Settings, target: Target, ledger: Path) -> AsyncIte
     from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig  # noqa: PLC0415 - see above
 
     config = SandboxConfig(
-        state=Path(f"{ledger}.cloud.jsonl"),
+        state=state,
         qps=settings.qps,
         list_qps=settings.list_qps,
         dialect=target.dialect,

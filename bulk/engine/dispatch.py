@@ -10,14 +10,14 @@ import asyncio
 from math import ceil
 from typing import TYPE_CHECKING
 
-from bulk.engine.lane import work_off
 from bulk.events import LaneClosed, LaneOpened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 
-    from bulk.engine.creation import Means
+    from bulk.engine.calls import Calls
     from bulk.engine.gate import Gate
+    from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.model import Lane
     from bulk.settings import Settings
@@ -44,55 +44,60 @@ class Dispatcher:
     """Keeps just enough lanes open."""
 
     def __init__(
-        self, gates: Iterable[Gate], *, concurrency: int, stop_requested: Callable[[], bool], listener: Listener
+        self, gates: Iterable[Gate], calls: Calls, *, concurrency: int, stop: StopSignal, listener: Listener
     ) -> None:
         """Begin without lanes.
 
         Args:
             gates: Where lanes wait for their requests' turn.
+            calls: Tells how long requests take, and when one leaves its queue.
             concurrency: Lanes side by side at most.
-            stop_requested: Says whether no lane must be opened any more.
+            stop: No lane is opened once it is requested.
             listener: Told when a lane is opened or closed.
         """
         self._gates = tuple(gates)
+        self._calls = calls
         self._concurrency = concurrency
-        self._stop_requested = stop_requested
+        self._stop = stop
         self._listener = listener
         self._active = 0
         self._something_moved = asyncio.Event()
+        calls.on_progress = self._nudge
+        stop.follow(self._nudge)
 
-    def nudge(self) -> None:
-        """Look again whether a lane is needed: a request has left its queue, or the run is stopping."""
+    def _nudge(self) -> None:
+        """Look again whether a lane is needed."""
         self._something_moved.set()
 
-    async def run(self, lanes: AsyncIterator[Lane], means: Means) -> None:
-        """Work all lanes off; open no more once the run is stopping.
+    async def run(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
+        """Do ``work`` for all lanes, in their order; open no more once the run is stopping.
 
         Raises:
-            ExceptionGroup: A lane raised; the others were cancelled.
+            ExceptionGroup: The work for a lane raised; the others were cancelled.
         """
         async with asyncio.TaskGroup() as group:
             async for lane in lanes:
-                while not self._needs_lane(means.calls.latency_s) and not self._stop_requested():
+                while not self._stop.requested and not self._needs_lane():
                     self._something_moved.clear()
                     await self._something_moved.wait()
-                if self._stop_requested():
+                if self._stop.requested:
                     return
                 self._active += 1
-                group.create_task(self._live(lane, means))
+                group.create_task(self._live(lane, work))
 
-    async def _live(self, lane: Lane, means: Means) -> None:
+    async def _live(self, lane: Lane, work: Callable[[Lane], Awaitable[None]]) -> None:
         self._listener(LaneOpened(lane.product_key, len(lane.rows)))
         try:
-            await work_off(lane, means)
+            await work(lane)
         finally:
             self._active -= 1
-            self.nudge()
+            self._nudge()
         self._listener(LaneClosed(lane.product_key))
 
-    def _needs_lane(self, latency_s: float) -> bool:
+    def _needs_lane(self) -> bool:
         if self._active >= self._concurrency:
             return False
+        latency_s = self._calls.latency_s
         return all(gate.waiting < _enough_waiting(gate, latency_s) for gate in self._gates)
 
 

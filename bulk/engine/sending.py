@@ -12,21 +12,23 @@ from bulk.control.breaker import Breaker
 from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
 from bulk.engine.calls import Calls
-from bulk.engine.connect import connected
+from bulk.engine.connect import connected, sandbox_state
 from bulk.engine.creation import Means
 from bulk.engine.dispatch import Dispatcher, most_lanes
 from bulk.engine.gate import Gate
+from bulk.engine.lane import work_off
 from bulk.engine.recorder import Recorder
 from bulk.events import ClockCorrected
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Action
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
+    from pathlib import Path
 
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.engine.recorder import Counters
+    from bulk.engine.recorder import Counters, Writer
     from bulk.engine.stop import StopSignal
     from bulk.errors import LedgerError
     from bulk.events import Listener
@@ -34,7 +36,7 @@ if TYPE_CHECKING:
     from bulk.model import Lane, Target
     from bulk.settings import Settings
 
-__all__ = ["send"]
+__all__ = ["send", "visit"]
 
 _GRACE_S = 4.0
 """How long requests in flight may take to end once a stop is requested; what is open then, the next run finds out."""
@@ -56,21 +58,69 @@ async def send(
     A ledger that can't be written any more stops the run like a platform that can't be reached does: what was
     recorded stays, and the claims on disk tell the next run what to ask about.
     """
-
-    async with (
-        connected(
+    async with _writing(ledger, run_id=run_id, stop=stop) as writer:
+        await visit(
+            ledger,
             settings,
             target,
+            state=sandbox_state(ledger.path),
+            writer=writer,
+            counters=counters,
             credentials=credentials,
-            ledger=ledger.path,
-            connections=most_lanes(settings),
-            on_clock_corrected=lambda offset_s: listener(ClockCorrected(offset_s)),
-        ) as platform,
-        _writing(ledger, run_id=run_id, stop=stop) as writer,
-    ):
-        breaker = Breaker(now=time.monotonic(), max_failures=settings.max_failures)
-        recorder = Recorder(writer, counters=counters, breaker=breaker, stop=stop, listener=listener)
-        await _work_off(ledger, settings, platform, recorder=recorder, breaker=breaker, stop=stop, listener=listener)
+            stop=stop,
+            listener=listener,
+            work=work_off,
+        )
+
+
+async def visit(
+    ledger: Ledger,
+    settings: Settings,
+    target: Target,
+    *,
+    state: Path | None,
+    writer: Writer,
+    counters: Counters,
+    credentials: CredentialProvider,
+    stop: StopSignal,
+    listener: Listener,
+    work: Callable[[Lane, Means], Awaitable[None]],
+) -> None:
+    """Do ``work`` for every lane with open rows, as many side by side as the rates ask for.
+
+    Args:
+        ledger: Where the lanes are read.
+        settings: How fast, how stubborn.
+        target: Where requests go.
+        state: Where the sandbox keeps its world; ``None``: it forgets it.
+        writer: Where outcomes and attempts are recorded.
+        counters: Counted up.
+        credentials: Asked before every request.
+        stop: Obeyed, and requested where no row can succeed.
+        listener: Told what happens.
+        work: What is done for a lane.
+    """
+    breaker = Breaker(now=time.monotonic(), max_failures=settings.max_failures)
+    recorder = Recorder(writer, counters=counters, breaker=breaker, stop=stop, listener=listener)
+    async with connected(
+        settings,
+        target,
+        credentials=credentials,
+        state=state,
+        connections=most_lanes(settings),
+        on_clock_corrected=lambda offset_s: listener(ClockCorrected(offset_s)),
+    ) as platform:
+        calls, gates = _paced_calls(
+            platform, settings, recorder=recorder, breaker=breaker, stop=stop, listener=listener
+        )
+        means = Means(calls, recorder, stop, settings.max_attempts)
+        dispatcher = Dispatcher(gates, calls, concurrency=most_lanes(settings), stop=stop, listener=listener)
+        try:
+            async with asyncio.timeout(None) as limit:
+                stop.follow(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S))
+                await dispatcher.run(_open_lanes(ledger), lambda lane: work(lane, means))
+        except TimeoutError:
+            pass  # what was in flight keeps its claim: the next run lists before it sends again
 
 
 @asynccontextmanager
@@ -86,31 +136,6 @@ async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIte
     finally:
         # Shielded: also a run that is cancelled commits what it knows.
         await asyncio.shield(asyncio.to_thread(writer.close))
-
-
-async def _work_off(
-    ledger: Ledger,
-    settings: Settings,
-    platform: Platform,
-    *,
-    recorder: Recorder,
-    breaker: Breaker,
-    stop: StopSignal,
-    listener: Listener,
-) -> None:
-    calls, gates = _paced_calls(platform, settings, recorder=recorder, breaker=breaker, stop=stop, listener=listener)
-    dispatcher = Dispatcher(
-        gates, concurrency=most_lanes(settings), stop_requested=lambda: stop.requested, listener=listener
-    )
-    calls.on_progress = dispatcher.nudge
-    means = Means(calls, recorder, stop, settings.max_attempts)
-    try:
-        async with asyncio.timeout(None) as limit:
-            stop.follow(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S))
-            stop.follow(dispatcher.nudge)
-            await dispatcher.run(_open_lanes(ledger), means)
-    except TimeoutError:
-        pass  # what was in flight keeps its claim: the next run lists before it sends again
 
 
 def _paced_calls(

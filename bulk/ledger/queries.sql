@@ -111,9 +111,26 @@ GROUP BY outcome, code
 ORDER BY rows DESC, example_line;
 
 -- name: results
-SELECT line, record, outcome, code, message, request_id, attempts, recovered, settled_at
+-- The rows in the input's order; :outcomes is a JSON array, or NULL for all.
+SELECT line, record, product_key, module_name, outcome, code, message, request_id, attempts, recovered, settled_at
 FROM standing
-ORDER BY line;
+WHERE :outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes))
+ORDER BY line
+LIMIT :limit;
+
+-- name: crowded_products
+-- Products that ask for more modules than one may have.
+SELECT product_key, count(*)
+FROM rows
+WHERE outcome IS NULL
+GROUP BY product_key
+HAVING count(*) > :most
+ORDER BY min(line);
+
+-- name: count_open_products
+SELECT count(DISTINCT product_key)
+FROM standing
+WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists');
 
 -- name: begin_run
 INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
@@ -13,13 +14,13 @@ from bulk.errors import LedgerTargetError
 from bulk.ledger.database import open_for_reading, open_for_writing, translated
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lock import hold
+from bulk.ledger.reading import read_results
 from bulk.ledger.sql import query
 from bulk.ledger.status import count_outcomes, read_reasons, read_target
 from bulk.ledger.times import iso_utc
-from bulk.model import Lane, OtaModule, Row
+from bulk.model import MAX_CUSTOM_MODULES, Lane, OtaModule, Row
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from filelock import FileLock
 
     from bulk.ledger.intake import Intake
-    from bulk.model import Reason, Target
+    from bulk.ledger.reading import Result
+    from bulk.model import Outcome, Reason, Target
 
 __all__ = ["Ledger"]
 
@@ -77,9 +79,13 @@ class Ledger:
         """
         copy = folder / "plan.db"
         if path.is_file():
-            with translated(path), closing(open_for_reading(path)) as source:
+            with (
+                translated(path),
+                closing(open_for_reading(path)) as source,
+                closing(sqlite3.connect(copy)) as copied,
+            ):
                 _require_target(source, path, target)
-                source.execute("VACUUM INTO ?", (str(copy),))
+                source.backup(copied)
         connection = open_for_writing(copy)
         connection.execute("PRAGMA synchronous = OFF")
         with translated(copy):
@@ -148,6 +154,23 @@ class Ledger:
                 lanes = _lanes(self._reading, [product_key for _, product_key in found])
                 if lanes:
                     yield lanes
+
+    def first_rows(self, outcome: Outcome, *, limit: int) -> list[Result]:
+        """Return the first rows of the input that have an outcome."""
+        return list(read_results(self.connection, self.path, outcomes=(outcome,), limit=limit))
+
+    def count_open_products(self) -> int:
+        """Return how many products have open rows."""
+        with translated(self.path):
+            return int(self.connection.execute(query("count_open_products")).fetchone()[0])
+
+    def crowded_lanes(self) -> Iterator[tuple[Lane, int]]:
+        """Yield the lanes of products that ask for more modules than one may have, and how many are provisioned."""
+        with translated(self.path):
+            crowded = self.connection.execute(query("crowded_products"), {"most": MAX_CUSTOM_MODULES}).fetchall()
+            for product_key, rows in crowded:
+                for lane in _lanes(self.connection, [product_key]):
+                    yield lane, rows - len(lane.rows)
 
     def close(self) -> None:
         """Let the ledger go."""

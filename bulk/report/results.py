@@ -54,7 +54,9 @@ def write_results(
         shape = _shape(connection, ledger)
         results = read_results(connection, ledger, outcomes=outcomes)
         if format == "jsonl":
-            out.writelines(orjson.dumps(_as_object(shape, result), option=orjson.OPT_APPEND_NEWLINE) for result in results)
+            out.writelines(
+                orjson.dumps(_as_object(shape, result), option=orjson.OPT_APPEND_NEWLINE) for result in results
+            )
         else:
             names = _columns(connection, ledger, shape)
             _write_csv(out, _table(shape, names, results, excel_safe=excel_safe))

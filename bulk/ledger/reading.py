@@ -1,0 +1,72 @@
+"""Read a ledger's rows and what became of them, a record a row, also while a run is at work."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.sql import query
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Collection, Iterator
+    from pathlib import Path
+
+    from bulk.model import Outcome
+
+__all__ = ["Result", "open_for_reading", "read_input", "read_results"]
+
+
+class Result(NamedTuple):
+    """A row as it stands."""
+
+    line: int
+    record: str
+    """The row as it was read; `bulk.rows` takes it apart."""
+
+    product_key: str | None
+    module_name: str | None
+    outcome: str
+    code: str | None
+    message: str | None
+    request_id: str | None
+    attempts: int
+    recovered: int
+    settled_at: str | None
+
+
+def read_input(connection: sqlite3.Connection, ledger: Path) -> str | None:
+    """Return the JSON that says how the input's records are laid out; ``None``: no input was read yet.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    with translated(ledger):
+        record = connection.execute("SELECT shape FROM input").fetchone()
+    return record[0] if record else None
+
+
+def read_results(
+    connection: sqlite3.Connection,
+    ledger: Path,
+    *,
+    outcomes: Collection[Outcome] | None = None,
+    limit: int = -1,
+) -> Iterator[Result]:
+    """Yield the rows in the input's order.
+
+    Args:
+        connection: Opened for reading.
+        ledger: Its path, for messages.
+        outcomes: Only rows with these; ``None``: all.
+        limit: At most so many; -1: all.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    wanted = None if outcomes is None else orjson.dumps(sorted(outcomes)).decode()
+    with translated(ledger):
+        for record in connection.execute(query("results"), {"outcomes": wanted, "limit": limit}):
+            yield Result(*record)
