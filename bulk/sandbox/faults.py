@@ -197,11 +197,11 @@ def _duration_s(name: str, value: str) -> tuple[float, float]:
 
 
 def _fault(name: str, value: str) -> Fault:
+    effect, action, code, carried_out = _kind(name)
     rate = _RATE.fullmatch(value)
     share = float(rate["percent"] or 0) / 100 if rate else 0.0
     if rate is None or share > 1:
         raise SettingsError(f"--faults: {name}={value} is no rate; write {name}=5% or {name}=3x")
-    effect, action, code, carried_out = _kind(name)
     return Fault(
         effect=effect,
         carried_out=carried_out,

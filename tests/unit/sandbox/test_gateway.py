@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.model import Dialect
+from bulk.sandbox.config import SandboxConfig
+from bulk.sandbox.gateway import TIMESTAMP_WINDOW_S, Gateway, Throttle
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulk.sandbox.call import Call
+    from tests.unit.sandbox.conftest import CallMaker
+
+NOW = datetime(2024, 11, 19, 9, 47, 43, tzinfo=UTC).timestamp()
+ALIBABA = {"Version": "2018-01-20", "SignatureVersion": "1.0", "Format": "JSON"}
+
+
+def code_of(call: Call, *, gateway: Gateway | None = None, now: float = NOW, tick_s: float = 0.0) -> str | None:
+    refusal = (gateway or Gateway(SandboxConfig())).check(call, now=now, tick_s=tick_s)
+    return refusal.code if refusal else None
+
+
+def test_signed_tuya_request_passes_without_format_and_version(make_call: CallMaker) -> None:
+    assert code_of(make_call()) is None
+
+
+def test_signed_alibaba_post_passes(make_call: CallMaker) -> None:
+    assert code_of(make_call(ALIBABA | {"SecurityToken": "token"}, method="POST")) is None
+
+
+@pytest.mark.parametrize("name", ["Action", "AccessKeyId", "SignatureMethod", "Timestamp", "SignatureNonce"])
+def test_missing_common_parameter_is_named(name: str, make_call: CallMaker) -> None:
+    assert code_of(make_call({name: None})) == f"Missing{name}"
+
+
+@pytest.mark.parametrize("name", ["Version", "SignatureVersion"])
+def test_alibaba_needs_two_parameters_more(name: str, make_call: CallMaker) -> None:
+    assert code_of(make_call({**ALIBABA, name: None}, method="POST")) == f"Missing{name}"
+
+
+@pytest.mark.parametrize(
+    ("params", "code"),
+    [
+        ({"AccessKeyId": "stranger"}, "InvalidAccessKeyId.NotFound"),
+        ({"SignatureMethod": "HMAC-SHA256"}, "InvalidSignatureMethod"),
+        ({"Timestamp": "2024-11-19 09:47:43"}, "InvalidTimeStamp.Format"),
+        ({"Timestamp": "2024-13-19T09:47:43Z"}, "InvalidTimeStamp.Format"),
+        ({"Version": "2017-04-20", "SignatureVersion": "1.0"}, "NoSuchVersion"),
+    ],
+)
+def test_wrong_common_parameter_is_refused(params: Mapping[str, str | None], code: str, make_call: CallMaker) -> None:
+    assert code_of(make_call(params)) == code
+
+
+def test_tuya_takes_no_post(make_call: CallMaker) -> None:
+    assert code_of(make_call(method="POST", dialect=Dialect.TUYA)) == "UnsupportedHTTPMethod"
+
+
+def test_wrong_signature_is_refused_with_the_string_to_sign(make_call: CallMaker) -> None:
+    refusal = Gateway(SandboxConfig()).check(make_call({"Signature": "AAAA"}), now=NOW, tick_s=0)
+
+    assert refusal is not None
+    assert (refusal.status, refusal.code) == (400, "SignatureDoesNotMatch")
+    assert "GET&%2F&AccessKeyId%3Dsandbox-access-key-id%26Action" in refusal.message
+
+
+@pytest.mark.parametrize("side", [-1, 1])
+def test_timestamp_is_good_for_fifteen_minutes_to_either_side(side: int, make_call: CallMaker) -> None:
+    assert code_of(make_call(), now=NOW + side * TIMESTAMP_WINDOW_S) is None
+    assert code_of(make_call(), now=NOW + side * (TIMESTAMP_WINDOW_S + 1)) == "InvalidTimeStamp.Expired"
+
+
+def test_nonce_is_good_once(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig())
+    call = make_call({"SignatureNonce": "again"})
+
+    assert code_of(call, gateway=gateway) is None
+    assert code_of(call, gateway=gateway) == "SignatureNonceUsed"
+
+
+def test_nonce_of_a_wrongly_signed_request_is_not_used_up(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig())
+    code_of(make_call({"SignatureNonce": "again", "Signature": "AAAA"}), gateway=gateway)
+
+    assert code_of(make_call({"SignatureNonce": "again"}), gateway=gateway) is None
+
+
+def test_nonces_are_forgotten_when_their_timestamps_have_left_the_window(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig(list_qps=0))
+    for _ in range(1000):
+        code_of(make_call(), gateway=gateway)
+
+    code_of(make_call({"Timestamp": "2024-11-19T11:00:00Z"}), gateway=gateway, now=NOW + 4337)
+
+    assert len(gateway._nonces) == 1
+
+
+def test_each_action_has_a_rate_of_its_own(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig(qps=1, list_qps=2))
+    lists = [code_of(make_call(), gateway=gateway) for _ in range(3)]
+    creates = [code_of(make_call({"Action": "CreateOTAModule"}), gateway=gateway) for _ in range(2)]
+
+    assert lists == [None, None, "Throttling.User"]
+    assert creates == [None, "Throttling.User"]
+
+
+def test_throttle_holds_in_every_sliding_second() -> None:
+    throttle = Throttle(2)
+    asked_at = [0.0, 0.75, 0.875, 1.0, 1.5, 1.75, 2.0]
+
+    assert [at for at in asked_at if throttle.admits(at)] == [0.0, 0.75, 1.0, 1.75, 2.0]
+
+
+def test_throttle_below_one_a_second_widens_the_window() -> None:
+    throttle = Throttle(0.5)
+
+    assert [throttle.admits(at) for at in (0.0, 1.9, 2.0)] == [True, False, True]
+
+
+def test_throttle_of_zero_is_unlimited() -> None:
+    throttle = Throttle(0)
+
+    assert all(throttle.admits(0.0) for _ in range(100))
