@@ -20,7 +20,7 @@ _STRING_TO_SIGN = re.compile(r"\b(?:GET|POST)&(?:%2F|/)&\S*", re.IGNORECASE)
 _URL_QUERY = re.compile(r"(\bhttps?://[^\s?\"'<>]*)\?[^\s\"'<>]*", re.IGNORECASE)
 # The name may stand in a query, a JSON text or a doubly encoded query; the value ends where each of these would end it.
 _PARAMETER = re.compile(
-    r"\b(Signature|SecurityToken|AccessKeySecret)(\"?\s*[:=]\s*\"?|%3D)(?!\s)[^\s&\"'<>,}]+", re.IGNORECASE
+    r"(?<![A-Za-z])(Signature|SecurityToken|AccessKeySecret)(\"?\s*[:=]\s*\"?|%3D)(?!\s)[^\s&\"'<>,}]+", re.IGNORECASE
 )
 
 

@@ -1,0 +1,77 @@
+"""The table of error codes and the rules around it."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulk.cloud.codes import TABLE, classify, code_for_status
+from bulk.model import FailureKind
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        ("iot.ota.CreateOTAModuleNameExist", FailureKind.EXISTS),
+        ("iot.ota.CreateOTAModuleExceedLimit", FailureKind.QUOTA),
+        ("iot.firmware.ModuleCountLimitExceeded", FailureKind.QUOTA),
+        ("iot.ota.CreateOTAModuleFailure", FailureKind.DOUBTFUL),
+        ("iot.ota.CreateOTAModuleParamError", FailureKind.REFUSED),
+        ("iot.prod.NotExistedProduct", FailureKind.PRODUCT),
+        ("iot.Prod.NotProductOwner", FailureKind.PRODUCT),
+        ("iot.common.AuthActionPermissionDeny", FailureKind.PRODUCT),
+        ("iot.system.SystemException", FailureKind.DOUBTFUL),
+        ("Iot.system.BillIsOverDue", FailureKind.FATAL),
+        ("iot.common.RamActionPermissionDeny", FailureKind.FATAL),
+        ("iot.system.InstanceNotFound", FailureKind.FATAL),
+        ("SignatureNonceUsed", FailureKind.DOUBTFUL),
+        ("SignatureDoesNotMatch", FailureKind.FATAL),
+        ("InvalidTimeStamp.Expired", FailureKind.CLOCK),
+        ("Throttling.User", FailureKind.THROTTLED),
+        ("Throttling.SomethingNew", FailureKind.THROTTLED),
+        ("Rejected.Throttling", FailureKind.THROTTLED),
+        ("InvalidSecurityToken.Expired", FailureKind.FATAL),
+        ("InvalidModuleName", FailureKind.REFUSED),
+    ],
+)
+@pytest.mark.parametrize("change", [str, str.lower, str.upper])
+def test_code_has_its_class_in_any_letter_case(code: str, kind: FailureKind, change: type[str]) -> None:
+    assert classify(change(code), 400).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("code", "status", "kind"),
+    [
+        ("iot.something.New", 200, FailureKind.REFUSED),
+        ("iot.something.New", 400, FailureKind.REFUSED),
+        ("iot.something.New", 429, FailureKind.THROTTLED),
+        ("iot.something.New", 500, FailureKind.DOUBTFUL),
+        ("iot.prod.NotExistedProduct", 500, FailureKind.PRODUCT),
+        ("", 500, FailureKind.DOUBTFUL),
+        ("", 503, FailureKind.DOUBTFUL),
+        ("", 400, FailureKind.DOUBTFUL),
+        ("", 401, FailureKind.FATAL),
+        ("", 403, FailureKind.FATAL),
+        ("", 404, FailureKind.FATAL),
+        ("", 405, FailureKind.FATAL),
+        ("", 407, FailureKind.FATAL),
+        ("", 408, FailureKind.DOUBTFUL),
+        ("", 429, FailureKind.THROTTLED),
+        ("a word of ours to come", None, FailureKind.DOUBTFUL),
+    ],
+)
+def test_status_decides_where_the_code_is_not_known(code: str, status: int | None, kind: FailureKind) -> None:
+    assert classify(code, status).kind is kind
+
+
+def test_whatever_stops_a_run_says_what_to_do() -> None:
+    statuses = [classify("", status) for status in range(400, 500)]
+
+    fatal = [
+        verdict for verdict in [*TABLE.values(), *statuses] if verdict.kind in {FailureKind.FATAL, FailureKind.CLOCK}
+    ]
+    assert fatal
+    assert all(verdict.remedy and verdict.remedy.endswith(".") for verdict in fatal)
+
+
+def test_reply_without_code_is_named_by_its_status() -> None:
+    assert code_for_status(502) == "http_502"
