@@ -165,8 +165,9 @@ def _margin_s(per_s: float) -> float:
     """Return how much longer than a second the window is, so that jitter in latency does not overfill the platform's.
 
     Two requests one window apart come closer by up to the whole spread of the latencies: that much is needed where few
-    requests stand near the window's edges. Where many do, their jitter averages out: with N a second, ``N * jitter``
-    of them stand at each edge, and their number there varies by the root of that. Twice the root is what simulation
-    asks for to have fewer than one throttled in a thousand; 2% less than the whole spread keeps 98% of a low rate.
+    requests stand near the window's edges, and it leaves 98% of a low rate. Where many do, their jitter averages out:
+    with N a second, ``N * JITTER_S`` of them stand at each edge, and how many of those fall inside varies by the root
+    of that. 2.3 roots is what simulation asks for, to have one in ten thousand throttled: 14.5 ms at 500/s, 4.6 ms at
+    5,000/s. That matters beyond the promise of two in a thousand, as each of them slows the run down for a while.
     """
     return min(JITTER_S, 2.3 * math.sqrt(JITTER_S / per_s))

@@ -79,7 +79,7 @@ class Gate:
         except asyncio.CancelledError:
             self._leave_line(place)
             raise
-        if released_at is None:
+        if released_at is None or self._closed:
             return False
         # The loop may have stalled between letting this one out and its going: what counts is when it goes.
         if (now := self._clock()) - released_at > LATE_S:

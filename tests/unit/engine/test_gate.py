@@ -137,6 +137,21 @@ def test_cancelled_waiter_leaves_the_queue_and_costs_no_grant() -> None:
     in_simulated_time(main)
 
 
+def test_newcomer_is_served_by_the_timer_of_one_who_gave_up() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10.0, loop)
+        waiter = asyncio.create_task(gate.acquire())
+        await turns()
+        waiter.cancel()
+        await turns()
+
+        assert await gate.acquire()
+
+        assert loop.time() == pytest.approx(0.102, abs=0.002)
+
+    in_simulated_time(main)
+
+
 def test_waiter_cancelled_in_the_turn_of_its_grant_is_passed_over() -> None:
     async def main(loop: SimulatedLoop) -> None:
         gate = gate_of(10.0, loop)
@@ -175,7 +190,7 @@ def test_waiter_cancelled_after_its_grant_hands_it_on() -> None:
         gate = gate_of(10.0, loop)
         waiters = [asyncio.create_task(gate.acquire()) for _ in range(2)]
         await turns()
-        # One timer later in the same turn: the grant is given, its waiter has not gone yet.
+        # Due in the same turn as the timer, and after it: the grant is given, its waiter goes in the next turn.
         loop.call_later(0.050, loop.stall, 0.1)
         loop.call_later(0.104, waiters[0].cancel)
 
@@ -220,6 +235,22 @@ def test_closing_sends_everyone_home_at_once() -> None:
     in_simulated_time(main)
 
 
+def test_closing_stops_one_who_was_let_out_but_has_not_gone() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10.0, loop)
+        waiter = asyncio.create_task(gate.acquire())
+        await turns()
+        # Due in the same turn as the timer, and after it: the grant is given, its waiter goes in the next turn.
+        loop.call_later(0.050, loop.stall, 0.1)
+        loop.call_later(0.104, gate.close)
+
+        went = await waiter
+
+        assert went is False
+
+    in_simulated_time(main)
+
+
 def test_closing_an_idle_gate_twice_does_no_harm() -> None:
     async def main(loop: SimulatedLoop) -> None:
         gate = gate_of(10.0, loop)
@@ -257,7 +288,7 @@ def test_throttled_reply_holds_back_who_waits_already() -> None:
         await waiter
 
         assert lowered
-        assert gate.rate_per_s == 5.0
+        assert (gate.rate_per_s, gate.per_s) == (5.0, 10.0)
         assert loop.time() == pytest.approx(3.0, abs=0.003)
 
     in_simulated_time(main)
