@@ -1,0 +1,293 @@
+"""One call is one request; whatever comes back is classified, and shows no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import orjson
+import pytest
+
+from bulk.cloud.client import Client
+from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.transport import Reply, SignedRequest
+from bulk.errors import NotSentError, OutcomeUnknownError
+from bulk.model import Accepted, Dialect, Failure, FailureKind, Listing, OtaModule, Target
+
+NOW_AT = 1_700_000_000.0
+SECRET, TOKEN = "Kp9+testsecret", "CAIS+testtoken"
+MODULE = OtaModule("pk", "barcode", "扫码", None)
+Script = Callable[..., Any]
+
+
+def reply(status: int = 200, headers: dict[str, str] | None = None, **fields: Any) -> Reply:
+    """Build a JSON reply."""
+    return Reply(status, orjson.dumps(fields), headers or {})
+
+
+def client(transport: Any, dialect: Dialect = Dialect.ALIBABA, **options: Any) -> Client:
+    """Build a client whose clock stands still and whose nonces are counted."""
+    numbers = itertools.count(1)
+    options = {"wall_clock": lambda: NOW_AT, "nonce": lambda: f"n{next(numbers)}"} | options
+    return Client(
+        target=Target(dialect, "https://host"),
+        endpoint="https://host/",
+        credentials=StaticCredentials(Credentials("testid", SECRET, TOKEN)),
+        transport=transport,
+        **options,
+    )
+
+
+async def test_accepted_create_keeps_the_request_id(scripted: Script) -> None:
+    transport = scripted(reply(RequestId="R1", Success=True))
+
+    result = await client(transport).create_module(MODULE)
+
+    assert result == Accepted("R1", 200)
+    assert transport.parameters(0)["AliasName"] == "扫码"
+    assert "Desc" not in transport.parameters(0)
+
+
+async def test_listing_returns_the_products_modules(scripted: Script) -> None:
+    transport = scripted(reply(requestId="R1", success=True, data={"moduleName": "barcode"}))
+
+    result = await client(transport).list_modules("pk")
+
+    assert result == Listing((OtaModule("pk", "barcode"),), "R1", 200)
+    assert transport.parameters(0)["Action"] == "ListOTAModuleByProduct"
+
+
+@pytest.mark.parametrize(("dialect", "method"), [(Dialect.TUYA, "GET"), (Dialect.ALIBABA, "POST")])
+async def test_dialect_chooses_the_method(scripted: Script, dialect: Dialect, method: str) -> None:
+    transport = scripted(reply(Success=True))
+
+    await client(transport, dialect).create_module(MODULE)
+
+    assert (transport.sent[0].method, transport.sent[0].endpoint) == (method, "https://host")
+
+
+async def test_every_request_has_a_nonce_of_its_own_and_the_time_of_its_sending(scripted: Script) -> None:
+    transport = scripted(reply(Success=True), reply(Success=True))
+    times = iter([NOW_AT, NOW_AT + 61])
+    platform = client(transport, wall_clock=lambda: next(times))
+
+    await platform.create_module(MODULE)
+    await platform.create_module(MODULE)
+
+    assert [transport.parameters(i)["SignatureNonce"] for i in (0, 1)] == ["n1", "n2"]
+    assert [transport.parameters(i)["Timestamp"] for i in (0, 1)] == ["2023-11-14T22:13:20Z", "2023-11-14T22:14:21Z"]
+
+
+async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
+    transport = scripted(*[reply(Success=True)] * 50)
+    platform = Client(
+        target=Target(Dialect.TUYA, "https://host"),
+        endpoint="https://host",
+        credentials=StaticCredentials(Credentials("testid", SECRET)),
+        transport=transport,
+    )
+
+    for _ in range(50):
+        await platform.create_module(MODULE)
+
+    assert len({transport.parameters(index)["SignatureNonce"] for index in range(50)}) == 50
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code"),
+    [
+        (reply(Success=False, Code="iot.ota.CreateOTAModuleNameExist"), FailureKind.EXISTS, None),
+        (reply(success="false", code="iot.ota.createotamoduleexceedlimit"), FailureKind.QUOTA, None),
+        (reply(Success=False, Code="iot.prod.NotExistedProduct"), FailureKind.PRODUCT, None),
+        (reply(Success=False, Code="iot.new.Code"), FailureKind.REFUSED, None),
+        (reply(Success=False, Code=""), FailureKind.REFUSED, "no_code"),
+        (reply(Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
+        (reply(400, Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
+        (reply(400, Code="SignatureNonceUsed"), FailureKind.DOUBTFUL, None),
+        (reply(404, Code="InvalidAccessKeyId.NotFound"), FailureKind.FATAL, None),
+        (reply(503, Code="ServiceUnavailable"), FailureKind.DOUBTFUL, None),
+        (reply(500, Success=True), FailureKind.DOUBTFUL, "http_500"),
+        (Reply(502, b"<html>Bad Gateway</html>"), FailureKind.DOUBTFUL, "http_502"),
+        (Reply(429, b""), FailureKind.THROTTLED, "http_429"),
+        (Reply(403, b"<html>WAF</html>"), FailureKind.FATAL, "http_403"),
+        (Reply(404, b"<html>nginx</html>"), FailureKind.FATAL, "http_404"),
+        (Reply(200, b""), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (Reply(200, b"<html>Log in</html>"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (Reply(200, b'{"RequestId":"R1","Succ'), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (Reply(204, b""), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(RequestId="R1"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(RequestId="R1", Code="200"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (Reply(302, b"", {"location": "https://login.example/?a=b"}), FailureKind.FATAL, "redirect"),
+        (Reply(302, b'{"Success":true}', {"location": "/"}), FailureKind.FATAL, "redirect"),
+        (NotSentError("refused", code="connection_refused"), FailureKind.NOT_SENT, "connection_refused"),
+        (NotSentError("certificate", code="tls"), FailureKind.FATAL, "tls"),
+        (OutcomeUnknownError("no answer", code="timeout"), FailureKind.DOUBTFUL, "timeout"),
+        (OutcomeUnknownError("lost"), FailureKind.DOUBTFUL, "connection_lost"),
+    ],
+)
+async def test_failure_is_classified(scripted: Script, answer: Any, kind: FailureKind, code: str | None) -> None:
+    transport = scripted(answer)
+
+    result = await client(transport).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert result.kind is kind
+    assert code is None or result.code == code
+    assert result.message
+    assert len(transport.sent) == 1
+    assert kind is not FailureKind.FATAL or result.remedy
+
+
+async def test_failure_keeps_the_platforms_words(scripted: Script) -> None:
+    answer = reply(400, {"x-acs-retry-after": "250"}, RequestId="R1", Code="Throttling.User", Message="flow control")
+
+    result = await client(scripted(answer)).create_module(MODULE)
+
+    assert result == Failure(
+        kind=FailureKind.THROTTLED,
+        code="Throttling.User",
+        message="flow control",
+        request_id="R1",
+        http_status=400,
+        retry_after_s=0.25,
+    )
+
+
+async def test_listing_of_unreadable_data_is_no_empty_listing(scripted: Script) -> None:
+    result = await client(scripted(reply(RequestId="R1", Success=True, Data="?"))).list_modules("pk")
+
+    assert isinstance(result, Failure)
+    assert (result.kind, result.code, result.request_id) == (FailureKind.DOUBTFUL, "unreadable_reply", "R1")
+
+
+async def test_redirect_names_the_host_but_not_the_query(scripted: Script) -> None:
+    answer = Reply(307, b"", {"location": "https://elsewhere.example/?Signature=LEAKED"})
+
+    result = await client(scripted(answer)).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert "https://elsewhere.example" in result.message
+    assert "LEAKED" not in repr(result)
+
+
+async def test_expired_timestamp_corrects_the_clock_once_and_says_so(scripted: Script) -> None:
+    expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
+    transport = scripted(expired, reply(Success=True), expired)
+    corrections: list[float] = []
+    platform = client(transport, on_clock_corrected=corrections.append)
+
+    results = [await platform.create_module(MODULE) for _ in range(3)]
+
+    first, second, third = results
+    assert isinstance(first, Failure)
+    assert isinstance(third, Failure)
+    assert (first.kind, third.kind) == (FailureKind.CLOCK, FailureKind.FATAL)
+    assert second == Accepted(None, 200)
+    assert third.remedy
+    assert corrections == [3600.0]
+    assert [transport.parameters(i)["Timestamp"][11:] for i in (0, 1)] == ["22:13:20Z", "23:13:20Z"]
+
+
+async def test_request_stamped_before_the_correction_is_worth_repeating(scripted: Script) -> None:
+    expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
+    transport, both_signed = scripted(expired, expired), asyncio.Barrier(2)
+    corrections: list[float] = []
+
+    class SideBySide:
+        """Answers neither of two requests before both were signed."""
+
+        async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+            await both_signed.wait()
+            answer: Reply = await transport.send(request, timeout_s=timeout_s)
+            return answer
+
+    platform = client(SideBySide(), on_clock_corrected=corrections.append)
+
+    results = await asyncio.gather(platform.create_module(MODULE), platform.create_module(MODULE))
+
+    assert [isinstance(result, Failure) and result.kind for result in results] == [FailureKind.CLOCK] * 2
+    assert corrections == [3600.0]
+
+
+@pytest.mark.parametrize("headers", [{}, {"date": "today"}])
+async def test_expired_timestamp_without_a_date_is_fatal(scripted: Script, headers: dict[str, str]) -> None:
+    result = await client(scripted(reply(400, headers, Code="InvalidTimeStamp.Expired"))).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert result.kind is FailureKind.FATAL
+    assert result.remedy
+
+
+def refusing_signature(echo: Callable[[SignedRequest], str]) -> Callable[[SignedRequest], Reply]:
+    """Build a step that refuses the signature and echoes a string to sign."""
+    words = "Specified signature is not matched with our calculation. server string to sign is:"
+    return lambda request: reply(400, Code="SignatureDoesNotMatch", Message=words + echo(request))
+
+
+async def test_echo_of_our_own_string_to_sign_means_a_wrong_secret(scripted: Script) -> None:
+    transport = scripted(refusing_signature(lambda request: request.query.signed_text))
+
+    result = await client(transport).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert "ALIBABA_CLOUD_ACCESS_KEY_SECRET" in str(result.remedy)
+    assert "AccessKeyId" not in result.message
+
+
+async def test_echo_of_another_string_to_sign_means_that_the_request_was_changed(scripted: Script) -> None:
+    transport = scripted(refusing_signature(lambda _: "GET&%2F&AccessKeyId%3Dother"))
+
+    result = await client(transport).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert "another text" in str(result.remedy)
+    assert "other" not in result.message
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        refusing_signature(lambda request: request.query.signed_text),
+        lambda request: reply(400, Code="InvalidParameter", Message=f"https://host/?{request.query.text}"),
+        lambda request: reply(400, Code="InvalidParameter", Message=request.query.text),
+        lambda request: Reply(502, f"<a href='https://host/?{request.query.text}'>".encode()),
+        lambda request: Reply(200, f"echo {request.query.text}".encode()),
+        lambda request: reply(Success=True, Data=request.query.text),
+        lambda _: reply(400, Code=f"Bad.{SECRET}", Message=f"secret {SECRET}, token {TOKEN}"),
+    ],
+)
+async def test_no_failure_shows_a_secret(scripted: Script, answer: Any) -> None:
+    transport = scripted(answer)
+
+    result = await client(transport).list_modules("pk")
+
+    assert isinstance(result, Failure)
+    signature = transport.parameters(0)["Signature"]
+    for secret in (SECRET, TOKEN, signature, "testsecret", "testtoken"):
+        assert secret not in repr(result)
+
+
+async def test_keys_are_asked_for_before_each_request(scripted: Script) -> None:
+    class Renewing:
+        """Gives another key each time."""
+
+        numbers = itertools.count(1)
+
+        async def current(self) -> Credentials:
+            return Credentials(f"key{next(self.numbers)}", SECRET)
+
+    transport = scripted(reply(Success=True), reply(Success=True))
+    platform = Client(
+        target=Target(Dialect.TUYA, "https://host"),
+        endpoint="https://host",
+        credentials=Renewing(),
+        transport=transport,
+    )
+
+    await platform.create_module(MODULE)
+    await platform.list_modules("pk")
+
+    assert [transport.parameters(i)["AccessKeyId"] for i in (0, 1)] == ["key1", "key2"]
+    assert "SecurityToken" not in transport.parameters(0)
