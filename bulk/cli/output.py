@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from bulk.report.summary import Paint
 
 __all__ = ["closed_pipe_is_fine", "paint_for_stdout", "print_json", "print_lines", "screen_width"]
+
+_STDOUT = 1
+"""The descriptor itself: a writer that broke off may have closed ``sys.stdout``."""
 
 _WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal."""
@@ -31,7 +34,7 @@ def closed_pipe_is_fine() -> Iterator[None]:
         sys.stdout.flush()
     except BrokenPipeError:
         # Python flushes stdout once more when it exits, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
 
 
 def print_lines(lines: Iterable[str]) -> None:
@@ -41,12 +44,12 @@ def print_lines(lines: Iterable[str]) -> None:
             click.echo(line)
 
 
-def print_json(value: Any) -> None:  # noqa: ANN401 - whatever orjson writes
+def print_json(value: bytes | dict[str, object]) -> None:
     """Print one JSON object, and nothing else, on stdout."""
     import orjson  # noqa: PLC0415 - loaded on demand: start-up time
 
     with closed_pipe_is_fine():
-        click.echo(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+        click.echo(value if isinstance(value, bytes) else orjson.dumps(value))
 
 
 def screen_width() -> int:

@@ -20,11 +20,6 @@ _SHOWN_PRODUCTS = 5
 _SHOWN_LINES = 8
 """Lines of a full product's rows that are named; more are counted."""
 
-_PLANNED_MEANINGS = {
-    Outcome.CREATED: "would be created",
-    Outcome.EXISTS: "there already, as the row wants it",
-}
-
 
 def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str]:
     """Return the screen that says what a run would do.
@@ -35,13 +30,24 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
         paint: How to colour.
     """
     basis = "judged by the file alone" if plan.offline else f"asked of {plan.target}"
-    lines = [paint(cut(f"Plan for {plan.input}: {spell_count(plan.rows, 'row')}, {basis}", width), Tone.HEADING), ""]
-    lines += outcome_lines(plan.outcomes, width=width, paint=paint, meanings=_PLANNED_MEANINGS)
+    lines = [paint(cut(f"Plan for {plan.input}: {spell_count(plan.rows, 'row')}, {basis}", width), Tone.HEADING)]
+    if plan.stopped:
+        lines.append(paint(f"Not whole: {plan.stopped}", Tone.BAD))
+    lines.append("")
+    lines += outcome_lines(plan.outcomes, width=width, paint=paint, meanings={Outcome.CREATED: _created(plan)})
     if plan.full_products:
         lines += ["", paint("Products without a slot for every row", Tone.HEADING), *_full(plan.full_products, width)]
     if plan.examples:
         lines += ["", paint("The first rows of each kind", Tone.HEADING), *_examples(plan, width)]
     return [*lines, "", *_effort(plan, width)]
+
+
+def _created(plan: Plan) -> str:
+    to_create = plan.requests.get("create", 0)
+    made = plan.outcomes.get(Outcome.CREATED, 0) - to_create
+    if made <= 0:
+        return "would be created"
+    return f"{to_create:,} would be created, {made:,} were by this ledger" if to_create else "were, by this ledger"
 
 
 def _full(products: tuple[FullProduct, ...], width: int) -> Iterator[str]:

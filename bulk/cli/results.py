@@ -13,6 +13,7 @@ from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine
 from bulk.cli.values import read_outcomes
 from bulk.errors import SettingsError
+from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -84,7 +85,8 @@ def results(
 
     if retry_file is not None:
         with _writing(retry_file):
-            write_retry_file(ledger, retry_file)
+            rows = write_retry_file(ledger, retry_file)
+        click.echo(f"{spell_count(rows, 'row')} to try again in {retry_file}", err=True)
         if output is None:
             return 0
     with _opened(output) as out:

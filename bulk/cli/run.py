@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +9,12 @@ import click
 from bulk.cli.help import GroupedCommand
 from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
-from bulk.model import Summary
 from bulk.report.summary import summary_lines
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
 
-__all__ = ["run", "summary_object"]
+__all__ = ["run"]
 
 
 @click.command(
@@ -48,6 +46,7 @@ def run(ctx: click.Context, /, source: str, *, as_json: bool, **_settings: objec
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.cli.watch import watched  # noqa: PLC0415 - see above
+    from bulk.engine.conclude import summary_json  # noqa: PLC0415 - see above
     from bulk.engine.run import run as run_engine  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 
@@ -58,12 +57,8 @@ def run(ctx: click.Context, /, source: str, *, as_json: bool, **_settings: objec
             lambda: run_engine(source, settings, listener=listener, stop=stop, resume=invocation.again), stop
         )
     if as_json:
-        print_json(summary_object(summary))
+        print_json(summary_json(summary))
     else:
-        print_lines(summary_lines(summary, width=screen_width(), paint=paint_for_stdout()))
+        paint = paint_for_stdout()
+        print_lines(summary_lines(summary, width=screen_width(), paint=paint, program=invocation.program))
     return summary.exit_code
-
-
-def summary_object(summary: Summary) -> dict[str, object]:
-    """Return the contract's JSON object: every field of the summary but the reasons, which are for people."""
-    return {field.name: getattr(summary, field.name) for field in fields(Summary) if field.name != "reasons"}

@@ -48,16 +48,22 @@ def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it l
     return text
 
 
-def summary_lines(summary: Summary, *, width: int = 80, paint: Paint = plain) -> list[str]:
+def summary_lines(
+    summary: Summary, *, width: int = 80, paint: Paint = plain, program: Sequence[str] = ("bulk",)
+) -> list[str]:
     """Return the screen that ends a run.
 
     Args:
         summary: How the run ended.
         width: Columns of the terminal; commands are never broken, so that they can be copied.
         paint: How to colour.
+        program: What starts `bulk` here.
     """
     head = [*_title(summary, width, paint), "", *outcome_lines(summary.outcomes, width=width, paint=paint)]
-    foot = ["", *_effort(summary, width), *_ways_on(summary, width, paint)]
+    commands = [
+        line for label, command in _ways_on(summary, program) for line in _command(paint, label, command, width)
+    ]
+    foot = ["", *_effort(summary, width), *commands]
     room = _SCREEN_LINES - len(head) - len(foot) - 2
     reasons = reason_lines(summary.reasons, width=width, room=room)
     if reasons:
@@ -111,18 +117,19 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[st
     return lines
 
 
-def retry_command(ledger: str, source: str) -> str:
+def retry_command(ledger: str, source: str, *, program: Sequence[str] = ("bulk",)) -> str:
     """Return the command that writes the rows not provisioned into a file of their own.
 
     Args:
         ledger: The ledger's path.
         source: The input's path; ``-`` for stdin.
+        program: What starts `bulk` here.
     """
     path = PurePath(source if source != "-" else re.sub(r"\.(ledger|sandbox)\.db$", "", ledger))
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
-    return shlex.join(["bulk", "results", ledger, "--retry-file", str(retry)])
+    return shlex.join([*program, "results", ledger, "--retry-file", str(retry)])
 
 
 def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
@@ -150,22 +157,18 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
     yield f"Ledger: {summary.ledger}"
 
 
-def _ways_on(summary: Summary, width: int, paint: Paint) -> Iterator[str]:
+def _ways_on(summary: Summary, program: Sequence[str]) -> Iterator[tuple[str, str]]:
     if summary.resume:
-        yield from _command("Go on with:", summary.resume, width, paint)
+        yield "Go on with:", summary.resume
     settled_otherwise = set(Outcome) - PROVISIONED_OUTCOMES - OPEN_OUTCOMES
     if any(summary.outcomes.get(outcome) for outcome in settled_otherwise):
-        yield from _command("Rows not provisioned:", retry_command(summary.ledger, summary.input), width, paint)
+        yield "Rows not provisioned:", retry_command(summary.ledger, summary.input, program=program)
 
 
-def _command(label: str, command: str, width: int, paint: Paint) -> Iterator[str]:
+def _command(paint: Paint, label: str, command: str, width: int) -> list[str]:
     """Show a command on one line, so that it can be copied whole."""
     heading = paint(label, Tone.HEADING)
-    if len(label) + 1 + len(command) <= width:
-        yield f"{heading} {command}"
-    else:
-        yield heading
-        yield f"  {command}"
+    return [f"{heading} {command}"] if len(label) + 1 + len(command) <= width else [heading, f"  {command}"]
 
 
 def _reason(reason: Reason, width: int, *, example_lines: int) -> list[str]:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
-from typing import TYPE_CHECKING
 
 import click
 import pytest
@@ -14,15 +13,12 @@ from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import FailureCap, ReadSettings, Settings
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 @click.command
 @input_argument
 @settings_options
 @click.pass_context
-def command(ctx: click.Context, **_flags: object) -> Settings:
+def command(ctx: click.Context, /, **_flags: object) -> Settings:
     return settings_of(ctx)
 
 
@@ -33,10 +29,9 @@ def settings(*arguments: str) -> Settings:
 
 
 @pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in re.findall(r"BULK_\w+", ENVIRONMENT_HELP):
         monkeypatch.delenv(name, raising=False)
-    return
 
 
 def test_no_flag_means_the_defaults() -> None:
