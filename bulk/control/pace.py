@@ -87,7 +87,7 @@ class Pace:
         margin_s = _margin_s(per_s)
         self._full_step_s = self._step_s = (count / per_s + margin_s) / count
         # A little shorter than `count` steps: else each late timer would push back the same place of all later windows.
-        self._window_s = count / per_s + 0.9 * margin_s
+        self._window_s = count / per_s + 0.95 * margin_s
         self._released: deque[float] = deque(maxlen=count)
 
     def wait_s(self, now: float) -> float:

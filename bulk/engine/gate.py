@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Gate"]
 
-SHORTEST_WAIT_S = 0.002
+SHORTEST_WAIT_S = 0.003
 """A timer is set no closer: waking for each request of a high rate would cost more than sending it."""
 
 LATE_S = 0.002

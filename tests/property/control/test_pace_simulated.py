@@ -96,7 +96,7 @@ def simulate(
             pace.release(now)
             run.released.append(now)
             heapq.heappush(arrivals, now + chance.uniform(*latency_s))
-        timer_at = now + max(0.002, math.ceil(pace.wait_s(now) * 1000) / 1000) + chance.uniform(0.0, 0.001)
+        timer_at = now + max(0.003, math.ceil(pace.wait_s(now) * 1000) / 1000) + chance.uniform(0.0, 0.001)
         for start, stall_s in stalls:
             if start <= timer_at < start + stall_s:
                 timer_at = start + stall_s
