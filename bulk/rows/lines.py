@@ -148,8 +148,8 @@ class LineSource:
 
 def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
-        # Codecs such as hex make bytes of bytes; only this tells them from encodings of text.
-        b"".decode(encoding)
+        # Codecs such as hex make bytes of bytes; this refuses them.
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         return codecs.getincrementaldecoder(encoding)()
     except (LookupError, ValueError) as exc:
         raise SettingsError(f"--encoding {encoding}: there is no such encoding; try utf-8, utf-16 or gb18030") from exc

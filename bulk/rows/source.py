@@ -84,7 +84,10 @@ def reading(file: str, *, line: int | None = None) -> Iterator[None]:
 
 
 def _file(path: str) -> BinaryIO:
-    return Path(path).open("rb")
+    try:
+        return Path(path).open("rb")
+    except ValueError as exc:
+        raise InputError(f"no file can have this name ({exc})", file=path) from exc
 
 
 def _process_stdin() -> ByteStream:
@@ -97,6 +100,9 @@ def _process_stdin() -> ByteStream:
 
 def _unpacked(stream: ByteStream, path: str) -> ByteStream:
     head = stream.read(len(ZIP_MAGIC))
+    # An unbuffered pipe may give less than was asked for.
+    while len(head) < len(ZIP_MAGIC) and (more := stream.read(len(ZIP_MAGIC) - len(head))):
+        head += more
     whole = _Rewound(head, stream)
     if head == ZIP_MAGIC:
         raise InputError("this is a zip archive or an Excel workbook; save it as CSV (UTF-8)", file=path)

@@ -28,13 +28,8 @@ CHINESE = (
     "\U00020000-\U0002a6df\U0002a700-\U0002ee5f\U0002f800-\U0002fa1f\U00030000-\U000323af"
 )
 
-PLAIN_KEY = re.compile(r"[!-~]+")
-"""Most keys; those beyond ASCII are looked at more closely."""
-
-MODULE_NAME = re.compile(rf"(?!(?i:{RESERVED_MODULE_NAME})\Z)[A-Za-z0-9._-]{{1,{MAX_NAME_CHARS}}}")
+MODULE_NAME = re.compile(rf"[A-Za-z0-9._-]{{1,{MAX_NAME_CHARS}}}")
 ALIAS_NAME = re.compile(rf"[A-Za-z0-9._\-{CHINESE}]{{1,{MAX_NAME_CHARS}}}")
-PLAIN_DESC = re.compile(rf"(?!\s)[^\x00-\x1f\x7f-\x9f\ud800-\udfff]{{1,{MAX_DESC_CHARS}}}(?<!\s)")
-"""Most descriptions; those of several lines are looked at more closely."""
 
 BEYOND_MODULE_NAME = re.compile(r"[^A-Za-z0-9._-]")
 BEYOND_ALIAS_NAME = re.compile(rf"[^A-Za-z0-9._\-{CHINESE}]")
@@ -52,11 +47,15 @@ class Rules:
 
     def accept(self, product_key: str, module_name: str, alias_name: str | None, desc: str | None) -> bool:
         """Say quickly whether the fields are valid as they stand; False means: look closer with `row`."""
+        # Printable leaves out control characters, halves of surrogate pairs and all white space but the space.
         return bool(
-            PLAIN_KEY.fullmatch(product_key)
+            product_key
+            and product_key.isprintable()
+            and " " not in product_key
             and MODULE_NAME.fullmatch(module_name)
+            and module_name.casefold() != RESERVED_MODULE_NAME
             and (not alias_name or ALIAS_NAME.fullmatch(alias_name))
-            and (not desc or PLAIN_DESC.fullmatch(desc))
+            and (not desc or (len(desc) <= MAX_DESC_CHARS and desc.isprintable() and desc == desc.strip()))
         )
 
     def row(self, line: int, values: tuple[str, str, str, str], record: str) -> ReadRow:
