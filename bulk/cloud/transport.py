@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, Self
@@ -228,5 +229,6 @@ def translate(error: BaseException, endpoint: str) -> TransportError:
 
 def _told(error: BaseException, message: str) -> str:
     """Add the operating system's reason where there is one; it knows nothing of URLs."""
-    reason = getattr(error, "strerror", None)
-    return f"{message}: {reason}" if isinstance(reason, str) and reason else message
+    number = getattr(error, "errno", None)
+    # Name resolution counts its own errors, below zero.
+    return f"{message}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else message
