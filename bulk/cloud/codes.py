@@ -24,6 +24,7 @@ SIGNATURE_CODE = "SignatureDoesNotMatch"
 _EXISTS, _QUOTA, _PRODUCT = FailureKind.EXISTS, FailureKind.QUOTA, FailureKind.PRODUCT
 _REFUSED, _FATAL, _CLOCK = FailureKind.REFUSED, FailureKind.FATAL, FailureKind.CLOCK
 _DOUBTFUL, _THROTTLED, _NOT_SENT = FailureKind.DOUBTFUL, FailureKind.THROTTLED, FailureKind.NOT_SENT
+_DENIED, _UNRECOGNISED = FailureKind.DENIED, FailureKind.UNRECOGNISED
 
 _CHECK_ENDPOINT = "Check that --endpoint or --region is the IoT Platform's API and that --dialect fits it."
 _CHECK_INSTANCE = "Check --instance-id against the ID on the instance's overview page, and that it lies in this region."
@@ -84,7 +85,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("iot.system.InstanceIdSame", _REFUSED, None),
     ("iot.common.RamActionPermissionDeny", _FATAL, _CHECK_PERMISSION),
     ("iot.common.InvalidTenant", _FATAL, _VERIFY_ACCOUNT),
-    ("iot.common.AuthActionPermissionDeny", _PRODUCT, _CHECK_PRODUCT),
+    ("iot.common.AuthActionPermissionDeny", _DENIED, _CHECK_PRODUCT),
     ("iot.common.APINotSupportedInInstance", _FATAL, _CHECK_INSTANCE),
     ("iot.common.InvalidPageParams", _REFUSED, None),
     ("iot.common.InvalidFormattedParameter", _REFUSED, None),
@@ -160,6 +161,10 @@ _BY_PREFIX = (
     ("rejected.throttling", Verdict(_THROTTLED)),
     # An assumption: the documents that could be read name no code of the Security Token Service.
     ("invalidsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
+    ("invalidaccesskeyid", Verdict(_FATAL, _CHECK_KEY)),
+    # Missing{Name} and Invalid{Name}: about one request's parameters.
+    ("missing", Verdict(_REFUSED)),
+    ("invalid", Verdict(_REFUSED)),
 )
 
 _BY_STATUS: Mapping[int, Verdict] = MappingProxyType(
@@ -194,7 +199,7 @@ def classify(code: str, status: int | None) -> Verdict:
     if status is None or status >= _FIRST_SERVER_ERROR:
         return Verdict(_DOUBTFUL)
     if code:
-        return Verdict(_THROTTLED if status == _TOO_MANY_REQUESTS else _REFUSED)
+        return Verdict(_THROTTLED if status == _TOO_MANY_REQUESTS else _UNRECOGNISED)
     return _BY_STATUS.get(status, Verdict(_FATAL, _CHECK_ENDPOINT))
 
 

@@ -101,7 +101,7 @@ async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
         (reply(Success=False, Code="iot.ota.CreateOTAModuleNameExist"), FailureKind.EXISTS, None),
         (reply(success="false", code="iot.ota.createotamoduleexceedlimit"), FailureKind.QUOTA, None),
         (reply(Success=False, Code="iot.prod.NotExistedProduct"), FailureKind.PRODUCT, None),
-        (reply(Success=False, Code="iot.new.Code"), FailureKind.REFUSED, None),
+        (reply(Success=False, Code="iot.new.Code"), FailureKind.UNRECOGNISED, None),
         (reply(Success=False, Code=""), FailureKind.REFUSED, "no_code"),
         (reply(Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
         (reply(400, Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),

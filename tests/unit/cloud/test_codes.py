@@ -18,7 +18,7 @@ from bulk.model import FailureKind
         ("iot.ota.CreateOTAModuleParamError", FailureKind.REFUSED),
         ("iot.prod.NotExistedProduct", FailureKind.PRODUCT),
         ("iot.Prod.NotProductOwner", FailureKind.PRODUCT),
-        ("iot.common.AuthActionPermissionDeny", FailureKind.PRODUCT),
+        ("iot.common.AuthActionPermissionDeny", FailureKind.DENIED),
         ("iot.system.SystemException", FailureKind.DOUBTFUL),
         ("Iot.system.BillIsOverDue", FailureKind.FATAL),
         ("iot.common.RamActionPermissionDeny", FailureKind.FATAL),
@@ -41,8 +41,8 @@ def test_code_has_its_class_in_any_letter_case(code: str, kind: FailureKind, cha
 @pytest.mark.parametrize(
     ("code", "status", "kind"),
     [
-        ("iot.something.New", 200, FailureKind.REFUSED),
-        ("iot.something.New", 400, FailureKind.REFUSED),
+        ("iot.something.New", 200, FailureKind.UNRECOGNISED),
+        ("iot.something.New", 400, FailureKind.UNRECOGNISED),
         ("iot.something.New", 429, FailureKind.THROTTLED),
         ("iot.something.New", 500, FailureKind.DOUBTFUL),
         ("iot.prod.NotExistedProduct", 500, FailureKind.PRODUCT),
