@@ -39,6 +39,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 _FLOOD_SPAN_S = 5.0
 """One kind of warning is logged at most once in this time, with the count of what it stands for."""
 
+_LONGEST_SPAN_S = 60.0
+"""What the span grows to, doubling, while a kind goes on: a night of throttling is no thousand lines."""
+
 
 class Redactor:
     """A processor that masks secrets wherever they stand in an event."""
@@ -138,7 +141,13 @@ def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Red
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
         # A pretty traceback would show the frames' variables, and so the keys.
-        else structlog.dev.ConsoleRenderer(colors=colors, exception_formatter=structlog.dev.plain_traceback)
+        else structlog.dev.ConsoleRenderer(
+            colors=colors,
+            pad_event_to=0,
+            pad_level=False,
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=shared,
@@ -156,17 +165,22 @@ class _Flood:
     """Lets one line of a kind through a span, and counts what it held back."""
 
     clock: Callable[[], float]
-    _next_at: dict[tuple[str, str], float] = field(default_factory=dict)
+    _spans: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    """Kind → when its next line may be written, and the span after that."""
+
     _held: dict[tuple[str, str], int] = field(default_factory=dict)
 
     def admit(self, kind: tuple[str, str]) -> int:
         """Return how many events a line written now stands for; 0: hold this one back."""
         now = self.clock()
+        next_at, span_s = self._spans.get(kind, (now, _FLOOD_SPAN_S))
         count = self._held.pop(kind, 0) + 1
-        if now < self._next_at.get(kind, now):
+        if now < next_at:
             self._held[kind] = count
             return 0
-        self._next_at[kind] = now + _FLOOD_SPAN_S
+        # Quiet for a whole span: what comes now is news again.
+        span_s = _FLOOD_SPAN_S if now >= next_at + span_s else span_s
+        self._spans[kind] = (now + span_s, min(2 * span_s, _LONGEST_SPAN_S))
         return count
 
     def drain(self) -> dict[tuple[str, str], int]:
@@ -211,7 +225,7 @@ class LogListener:
             case events.RunStarted():
                 self._run_started(event)
             case events.RunStopping(reason):
-                self._log.warning("run.stopping", reason=reason)
+                self._log.info("run.stopping", reason=reason)
             case events.RunEnded():
                 self._run_ended(event)
 

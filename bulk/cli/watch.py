@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["watched"]
 
-_LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
+_LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
@@ -38,9 +38,10 @@ def watched(ctx: click.Context, source: str) -> Iterator[Listener]:
     Raises:
         SettingsError: The log file can't be written.
     """
-    log = _log(ctx)
+    live = wants_live(sys.stderr)
+    log = _log(ctx, live=live)
     logged = LogListener(log)
-    with progress(source, stream=sys.stderr, live=wants_live(sys.stderr)) as shown, _crash_logged(log, ctx):
+    with progress(source, stream=sys.stderr, live=live) as shown, _crash_logged(log, ctx):
 
         def listen(event: Event) -> None:
             shown(event)
@@ -49,10 +50,11 @@ def watched(ctx: click.Context, source: str) -> Iterator[Listener]:
         yield listen
 
 
-def _log(ctx: click.Context) -> FilteringBoundLogger:
+def _log(ctx: click.Context, *, live: bool) -> FilteringBoundLogger:
     path = ctx.params["log_file"]
-    # A file is there to be read afterwards: it says more than a screen does.
-    step = ctx.params["verbosity"] + (path is not None)
+    # The live bar says what it waits for, and lines of warnings would push it down the screen. A file is there to be
+    # read afterwards: it says more than a screen does.
+    step = ctx.params["verbosity"] + (2 if path else 0 if live else 1)
     invocation: Invocation = ctx.obj
     try:
         return configure(

@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.events import RunStarted, RunStopping
+from bulk.events import ClockCorrected, RunStarted, RunStopping
 from bulk.report.tally import Standing, Tally
 from bulk.report.wording import (
     MEANINGS,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bulk.events import Event, Listener
 
-__all__ = ["plain_line", "progress", "start_line", "wants_live"]
+__all__ = ["bar", "clock_line", "plain_line", "progress", "start_line", "wants_live"]
 
 _LINE_EVERY_S = 10.0
 _REDRAWS_PER_S = 5
@@ -76,7 +76,13 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
         transient=True,
         redirect_stdout=False,
     ):
-        yield tally
+
+        def listen(event: Event) -> None:
+            tally(event)
+            if isinstance(event, ClockCorrected):
+                console.print(clock_line(event), highlight=False, markup=False)
+
+        yield listen
 
 
 def bar(source: str, standing: Standing, width: int) -> RenderableType:
@@ -135,6 +141,15 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
     finally:
         over.set()
         ticker.join()
+
+
+def clock_line(event: ClockCorrected) -> str:
+    """Return what is said about a clock that is off."""
+    side = "behind" if event.offset_s > 0 else "ahead of"
+    return (
+        f"This machine's clock is {spell_duration(abs(event.offset_s))} {side} the platform's:"
+        " requests are stamped with the platform's time; set the clock."
+    )
 
 
 def start_line(event: RunStarted) -> str:

@@ -6,7 +6,7 @@ from dataclasses import fields
 import click
 import pytest
 
-from bulk.cli.options import ENVIRONMENT_HELP, input_argument, settings_of, settings_options
+from bulk.cli.options import input_argument, settings_of, settings_options
 from bulk.cli.plan import plan
 from bulk.cli.run import run
 from bulk.errors import SettingsError
@@ -26,12 +26,6 @@ def settings(*arguments: str) -> Settings:
     made = command.main(["in.csv", *arguments], standalone_mode=False)
     assert isinstance(made, Settings)
     return made
-
-
-@pytest.fixture(autouse=True)
-def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in re.findall(r"BULK_\w+", ENVIRONMENT_HELP):
-        monkeypatch.delenv(name, raising=False)
 
 
 def test_no_flag_means_the_defaults() -> None:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from bulk.events import IngestProgressed, RunStopping
-from bulk.report.progress import bar, plain_line, progress, start_line, wants_live
+from bulk.events import ClockCorrected, IngestProgressed, RunStopping
+from bulk.report.progress import bar, clock_line, plain_line, progress, start_line, wants_live
 from bulk.report.tally import Standing
 
 if TYPE_CHECKING:
@@ -144,3 +144,17 @@ def test_live_progress_leaves_stdout_and_the_terminal_as_they_were(make_started:
 
     drawn_text = stream.getvalue()
     assert drawn_text.index("\x1b[?25l") < drawn_text.rindex("\x1b[?25h"), "the cursor is shown again"
+
+
+@pytest.mark.parametrize(("offset_s", "words"), [(900.0, "15 min behind the"), (-30.0, "30 s ahead of the")])
+def test_clock_that_is_off_is_named_with_its_side(offset_s: float, words: str) -> None:
+    assert words in clock_line(ClockCorrected(offset_s))
+
+
+def test_live_progress_says_that_the_clock_is_off() -> None:
+    stream = Terminal()
+
+    with progress("modules.csv", stream=stream, live=True) as listener:
+        listener(ClockCorrected(900.0))
+
+    assert "15 min behind" in stream.getvalue()

@@ -1,0 +1,244 @@
+from __future__ import annotations
+
+import json
+import logging
+import subprocess
+import sys
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+import structlog
+
+from bulk.cli.app import COMMANDS, app, main
+from bulk.errors import InputError, LedgerHeldError, LedgerTargetError, NotSentError, SettingsError
+from bulk.model import Summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bulk.settings import Settings
+
+RUN = ("run", "in.csv", "--sandbox")
+SECRET = "s3cr3tS3cr3tS3cr3t"
+CONTRACT_KEYS = (
+    *("run_id", "ledger", "input", "target", "rows", "outcomes", "absent", "requests", "retries", "throttled"),
+    *("recovered", "elapsed_s", "exit_code", "stopped", "resume"),
+)
+
+
+class Engine:
+    """Stands in for the engine: returns or raises what it is given, and remembers what it was asked."""
+
+    def __init__(self, ending: Summary | BaseException) -> None:
+        self.ending = ending
+        self.asked: dict[str, Any] = {}
+
+    async def run(self, source: str, settings: Settings, **asked: Any) -> Summary:
+        self.asked = {"source": source, "settings": settings, **asked}
+        if isinstance(self.ending, BaseException):
+            raise self.ending
+        return self.ending
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch, make_summary: Callable[..., Summary]) -> Engine:
+    stand_in = Engine(make_summary())
+    monkeypatch.setattr("bulk.engine.run.run", stand_in.run)
+    return stand_in
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
+
+
+def test_run_prints_the_summary_and_returns_its_exit_code(
+    engine: Engine, make_summary: Callable[..., Summary], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.ending = make_summary(outcomes={"created": 2, "failed": 1}, exit_code=1)
+
+    exit_code = main(RUN)
+
+    assert exit_code == 1
+    assert capsys.readouterr().out.startswith("Finished: 2 of 3 rows provisioned")
+
+
+def test_json_run_prints_the_contracts_keys_and_nothing_else(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code = main([*RUN, "--json"])
+
+    printed = json.loads(capsys.readouterr().out)
+    assert exit_code == 0
+    assert tuple(printed) == CONTRACT_KEYS
+    assert printed["outcomes"]["created"] == 3
+    assert engine.asked["source"] == "in.csv"
+
+
+def test_resume_is_the_command_as_it_was_typed(engine: Engine) -> None:
+    main(["run", "my file.csv", "--sandbox", "--map", "Desc=a note"])
+
+    assert engine.asked["resume"].endswith(" run 'my file.csv' --sandbox --map 'Desc=a note'")
+
+
+@pytest.mark.parametrize(
+    ("error", "exit_code"),
+    [
+        (SettingsError("no platform"), 2),
+        (InputError("no such file", file="in.csv"), 2),
+        (NotSentError("out of reach"), 3),
+        (LedgerHeldError("held by run r0"), 4),
+        (LedgerTargetError("belongs to another"), 4),
+    ],
+)
+def test_error_is_one_message_and_its_exit_code(
+    engine: Engine, error: Exception, exit_code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.ending = error
+
+    assert main(RUN) == exit_code
+
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"Error: {error}\n")
+
+
+def test_scheduler_reads_json_whatever_happens(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.ending = LedgerHeldError("held by run r0")
+
+    main([*RUN, "--json"])
+
+    printed = json.loads(capsys.readouterr().out)
+    assert tuple(printed) == CONTRACT_KEYS
+    assert (printed["exit_code"], printed["stopped"], printed["outcomes"]) == (4, "held by run r0", {})
+
+
+@pytest.mark.parametrize("wrong", [["--qps", "x"], ["--frobnicate"], ["--qps", "-1"], ["--endpoint", "https://h/"]])
+def test_flag_that_cannot_be_used_is_exit_2_with_json_if_asked(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code = main([*RUN, "--json", *wrong])
+
+    printed = capsys.readouterr()
+    assert exit_code == 2
+    assert json.loads(printed.out)["exit_code"] == 2
+    assert wrong[0] in printed.err
+
+
+def test_unexpected_error_is_called_a_bug_in_one_line(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.ending = KeyError("oops")
+
+    exit_code = main(RUN)
+
+    (line,) = capsys.readouterr().err.splitlines()
+    assert exit_code == 3
+    assert line.startswith("Error: KeyError: 'oops' (this is a bug in bulk;")
+
+
+def test_bug_shows_its_traceback_with_v_but_no_secret(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", SECRET)
+    engine.ending = ValueError(f"{SECRET} in https://h/?Signature=abc%3D")
+
+    main([*RUN, "-v"])
+
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert SECRET not in printed
+    assert "abc%3D" not in printed
+
+
+def test_bug_names_the_log_that_has_its_traceback(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "run.log"
+    engine.ending = ValueError("Signature=abc")
+
+    main([*RUN, "--log-file", str(log)])
+
+    assert f"its traceback is in {log}" in capsys.readouterr().err
+    assert "ValueError: Signature=***" in log.read_text(encoding="utf-8")
+
+
+def test_log_file_that_cannot_be_written_is_exit_2(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exit_code = main([*RUN, "--log-file", str(tmp_path / "no" / "run.log")])
+
+    assert exit_code == 2
+    assert "--log-file" in capsys.readouterr().err
+    assert engine.asked == {}
+
+
+def test_broken_connection_is_no_closed_stdout(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.ending = BrokenPipeError("broken")
+
+    assert main(RUN) == 3
+
+    assert "this is a bug in bulk" in capsys.readouterr().err
+
+
+def test_interrupt_before_the_loop_is_exit_130(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
+    engine.ending = KeyboardInterrupt()
+
+    assert main([*RUN, "--json"]) == 130
+
+    assert json.loads(capsys.readouterr().out)["stopped"] == "interrupted by Ctrl-C"
+
+
+def test_no_command_shows_the_help() -> None:
+    assert main([]) == 2
+
+
+def test_every_command_has_its_line_and_its_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for name in COMMANDS:
+        assert main([name, "--help"]) == 0
+
+    assert capsys.readouterr().out.count("Usage: bulk ") == len(COMMANDS)
+
+
+def test_overview_has_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--help"])
+
+    overview = capsys.readouterr().out
+    assert [name for name in COMMANDS if f"\n  {name} " not in overview] == []
+
+
+@pytest.mark.parametrize("name", [None, *COMMANDS])
+def test_help_fits_80_columns(name: str | None, capsys: pytest.CaptureFixture[str]) -> None:
+    main([name, "--help"] if name else ["--help"])
+
+    # The sandbox's table of faults is laid out by hand.
+    wide = [line for line in capsys.readouterr().out.splitlines() if len(line) > 80 and name != "sandbox"]
+    assert wide == []
+
+
+def test_unknown_command_is_a_usage_error() -> None:
+    with click.Context(app) as ctx:
+        assert app.get_command(ctx, "frobnicate") is None
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["run", "in.csv", "--qps", "x"]])
+def test_help_and_mistakes_load_nothing_heavy(arguments: list[str]) -> None:
+    script = (
+        "import sys; from bulk.cli import main; main(sys.argv[1:])\n"
+        "print('LOADED', [m for m in ('aiohttp', 'rich', 'sqlite3', 'structlog', 'asyncio') if m in sys.modules])"
+    )
+
+    child = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=True)
+
+    assert "LOADED []" in child.stdout
+
+
+def test_failure_object_has_every_field_of_a_summary() -> None:
+    assert {field.name for field in fields(Summary)} - {"reasons"} == set(CONTRACT_KEYS)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from bulk.cli.execution import execute
+
+STUCK = """
+import os, signal, sys, time
+from bulk.cli.execution import execute
+
+class Stop:
+    def request(self, reason, *, exit_code):
+        print(reason, exit_code, flush=True)
+
+async def work():
+    os.kill(os.getpid(), signal.{first})
+    import asyncio
+    await asyncio.sleep(0.01)
+    os.kill(os.getpid(), signal.{second})
+    while {stuck}:
+        pass
+    await asyncio.Event().wait()
+
+execute(work, Stop())
+"""
+
+
+class Stop:
+    """Remembers what it was asked."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[str, int]] = []
+        self.event = asyncio.Event()
+
+    def request(self, reason: str, *, exit_code: int) -> None:
+        self.asked.append((reason, exit_code))
+        self.event.set()
+
+
+@pytest.mark.parametrize(
+    ("number", "asked"),
+    [(signal.SIGINT, ("interrupted by Ctrl-C", 130)), (signal.SIGTERM, ("terminated by SIGTERM", 143))],
+)
+def test_first_signal_asks_for_a_graceful_stop(number: signal.Signals, asked: tuple[str, int]) -> None:
+    stop = Stop()
+
+    async def work() -> str:
+        os.kill(os.getpid(), number)
+        await stop.event.wait()
+        return "ended in its own time"
+
+    assert execute(work, stop) == "ended in its own time"
+
+    assert stop.asked == [asked]
+
+
+def test_signals_mean_afterwards_what_they_meant_before() -> None:
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    stop = Stop()
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.event.wait()
+
+    execute(work, stop)
+
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+
+
+@pytest.mark.parametrize("stuck", [True, False])
+@pytest.mark.parametrize(
+    ("first", "second", "exit_code"),
+    [("SIGINT", "SIGINT", 130), ("SIGTERM", "SIGTERM", 143), ("SIGINT", "SIGTERM", 143)],
+)
+def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
+    first: str, second: str, exit_code: int, stuck: bool
+) -> None:
+    script = STUCK.format(first=first, second=second, stuck=stuck)
+
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
+
+    assert child.returncode == exit_code, child.stderr
+    assert len(child.stdout.splitlines()) == 1
+
+
+def test_error_of_the_work_comes_through() -> None:
+    async def work() -> None:
+        raise ValueError("of the work")
+
+    with pytest.raises(ValueError, match="of the work"):
+        execute(work, Stop())

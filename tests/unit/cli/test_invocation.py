@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.cli.invocation import Invocation
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture
+def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    program = tmp_path / "bulk"
+    program.write_text("#!/bin/sh\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return program
+
+
+def test_program_on_the_path_is_called_by_its_name(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(installed)])
+
+    assert Invocation.here(["run", "my file.csv"]).again == "bulk run 'my file.csv'"
+
+
+def test_program_off_the_path_is_called_by_its_place(installed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [str(installed)])
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert Invocation.here(["run", "-"]).again == f"{installed} run -"
+
+
+def test_module_is_called_by_its_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/bulk/__main__.py"])
+    monkeypatch.setenv("PATH", "/nonexistent")
+
+    assert Invocation.here(["run", "-"]).again == f"{sys.executable} -m bulk run -"
+
+
+def test_secrets_of_the_environment_are_known_but_not_shown() -> None:
+    invocation = Invocation.here(["run"], {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "hidden", "HOME": "/root"})
+
+    assert invocation.secrets == ("hidden",)
+    assert "hidden" not in repr(invocation)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command", "wants_json", "is_verbose"),
+    [
+        ((), None, False, False),
+        (("run", "in.csv"), "run", False, False),
+        (("plan", "--json", "in.csv", "-vv"), "plan", True, True),
+    ],
+)
+def test_what_was_wanted_is_known_before_options_are_read(
+    arguments: tuple[str, ...], command: str | None, wants_json: bool, is_verbose: bool
+) -> None:
+    invocation = Invocation.here(arguments)
+
+    assert (invocation.command, invocation.wants_json, invocation.is_verbose) == (command, wants_json, is_verbose)
