@@ -1,0 +1,158 @@
+"""Whatever is written as CSV or JSONL is read again as it was; whatever bytes come, nothing is lost or made up."""
+
+from __future__ import annotations
+
+import csv
+import io
+import string
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from bulk.errors import InputError, SettingsError
+from bulk.rows import cells, encode_header, encode_record, open_input
+from bulk.rows import lines as lines_module
+from bulk.settings import ReadSettings
+
+if TYPE_CHECKING:
+    from bulk.model import ReadRow
+    from bulk.rows import InputShape
+
+HEADER = ["ProductKey", "ModuleName", "AliasName", "Desc", "note"]
+CHUNK_BYTES = st.sampled_from([1, 7, 64, 256 * 1024])
+
+name = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64).filter(
+    lambda value: value.casefold() != "default"
+)
+key = st.text(string.ascii_letters + string.digits + "*", min_size=1, max_size=20)
+alias = st.text(string.ascii_letters + "主控无线模块〇._-", max_size=64)
+printable = st.characters(codec="gb18030", exclude_categories=["C", "Z"], include_characters=" \n,;\t\"'")
+desc = st.text(printable, max_size=100).map(str.strip)
+note = st.text(st.characters(codec="gb18030", exclude_characters="\0\r"), max_size=20)
+row = st.tuples(key, name, alias, desc, note)
+
+
+def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list[ReadRow]]:
+    """Read through a stream that gives its bytes in chunks of this size."""
+    usual, lines_module.CHUNK_BYTES = lines_module.CHUNK_BYTES, chunk_bytes
+    try:
+        with open_input("-", ReadSettings(**how), stdin=io.BytesIO(content)) as reader:
+            return reader.shape, [found for batch in reader.batches(3) for found in batch]
+    finally:
+        lines_module.CHUNK_BYTES = usual
+
+
+@given(
+    rows=st.lists(row, max_size=12),
+    delimiter=st.sampled_from(",;\t|"),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "gb18030"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    chunk_bytes=CHUNK_BYTES,
+)
+def test_csv_is_read_as_it_was_written(
+    rows: list[tuple[str, ...]], delimiter: str, encoding: str, end: str, quoting: Any, chunk_bytes: int
+) -> None:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
+    writer.writerow(HEADER)
+    lines = []
+    for values in rows:
+        so_far = text.getvalue()
+        lines.append(1 + so_far.count("\n") + so_far.count("\r") - so_far.count("\r\n"))
+        writer.writerow(values)
+
+    content = text.getvalue().encode(encoding)
+    shape, found = read(content, chunk_bytes, format="csv", delimiter=delimiter, encoding=encoding)
+
+    assert [(line, *rest[:4], rest[5]) for line, *rest in found] == [
+        (line, pk, mn, an or None, de or None, None) for line, (pk, mn, an, de, _) in zip(lines, rows, strict=True)
+    ]
+    assert [cells(shape, stored[5]) for stored in found] == [list(values) for values in rows]
+
+    again = encode_header(shape) + "".join(encode_record(shape, stored[5]) for stored in found)
+    _, reread = read(again.encode(shape.encoding), chunk_bytes, format="csv", delimiter=delimiter, encoding=encoding)
+    assert [stored[1:] for stored in reread] == [stored[1:] for stored in found]
+
+
+@given(
+    rows=st.lists(row, min_size=1, max_size=12),
+    blanks=st.lists(st.integers(0, 2), min_size=12, max_size=12),
+    end=st.sampled_from(["\n", "\r\n"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]),
+    chunk_bytes=CHUNK_BYTES,
+)
+def test_jsonl_is_read_as_it_was_written(
+    rows: list[tuple[str, ...]], blanks: list[int], end: str, encoding: str, chunk_bytes: int
+) -> None:
+    texts = [orjson.dumps(dict(zip(HEADER, values, strict=True))).decode() for values in rows]
+    content, expected, line = "", [], 1
+    for text, (pk, mn, an, de, _), blank in zip(texts, rows, blanks, strict=False):
+        line += blank
+        expected.append((line, pk, mn, an or None, de or None, text, None))
+        content += end * blank + text + end
+        line += 1
+
+    _, found = read(content.encode(encoding), chunk_bytes, format="jsonl", encoding=encoding)
+
+    assert found == expected
+
+
+def physical_lines(content: bytes) -> int:
+    return len(io.StringIO(content.decode(), newline="").readlines())
+
+
+@settings(max_examples=300)
+@given(
+    body=st.binary(max_size=200) | st.text('a1,;"\n\r\0主 {}[]:', max_size=60).map(str.encode),
+    kind=st.sampled_from(["csv", "tsv", "jsonl"]),
+    with_header=st.booleans(),
+    encoding=st.sampled_from([None, "utf-8", "gb18030", "utf-16-le", "latin-1", "utf-7"]),
+    chunk_bytes=CHUNK_BYTES,
+)
+@example(body=b'a,b\n"', kind="csv", with_header=True, encoding=None, chunk_bytes=1)
+@example(body=b"\x1f\x8b\x08\x00", kind="csv", with_header=False, encoding=None, chunk_bytes=64)
+def test_any_bytes_are_refused_with_a_reason_or_read_line_by_line(
+    body: bytes, kind: str, with_header: bool, encoding: str | None, chunk_bytes: int
+) -> None:
+    head = {"csv": b"ProductKey,ModuleName\n", "tsv": b"ProductKey\tModuleName\n"}.get(
+        kind, b'{"ProductKey":"a","ModuleName":"b"}\n'
+    )
+    content = head + body if with_header else body
+
+    try:
+        _, found = read(content, chunk_bytes, format=kind, encoding=encoding)
+    except (InputError, SettingsError):
+        return
+
+    lines = [stored[0] for stored in found]
+    assert lines == sorted(set(lines))
+    assert all((stored[6] is None) == (stored[1] is not None and stored[2] is not None) for stored in found)
+    if encoding in {None, "utf-8"} and not content.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b")):
+        assert all(1 <= line <= physical_lines(content) for line in lines)
+
+
+@given(
+    texts=st.lists(st.text('a1,"x ', min_size=1, max_size=12), max_size=15),
+    chunk_bytes=CHUNK_BYTES,
+)
+def test_every_line_that_says_something_is_in_one_record(texts: list[str], chunk_bytes: int) -> None:
+    content = "ProductKey,ModuleName\n" + "".join(text + "\n" for text in texts)
+
+    _, found = read(content.encode(), chunk_bytes, format="csv")
+
+    covered = {
+        stored[0] + offset
+        for stored in found
+        for offset in range(1 + sum(cell.count("\n") for cell in _cells_of(stored[5])))
+    }
+    telling = {line for line, text in enumerate(texts, 2) if text.strip(' ,"')}
+    assert telling <= covered
+    assert len(covered) == sum(1 + sum(cell.count("\n") for cell in _cells_of(stored[5])) for stored in found)
+
+
+def _cells_of(record: str) -> list[str]:
+    found = orjson.loads(record)
+    return [found] if isinstance(found, str) else found
