@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import pytest
+
+from bulk.control.breaker import Breaker
+from bulk.model import Failure, FailureKind
+from bulk.settings import FailureCap
+
+
+def failure(kind: FailureKind, code: str = "code") -> Failure:
+    return Failure(kind=kind, code=code, message="message")
+
+
+@pytest.mark.parametrize("kind", [FailureKind.NOT_SENT, FailureKind.DOUBTFUL])
+def test_a_dead_endpoint_stops_the_run_within_a_minute(kind: FailureKind) -> None:
+    breaker = Breaker(now=0.0)
+
+    reasons = [(second, breaker.failed(failure(kind, "timeout"), now=float(second))) for second in range(0, 60, 5)]
+
+    first, reason = next((second, reason) for second, reason in reasons if reason)
+    assert 30 <= first < 60
+    assert "out of reach" in reason
+    assert "timeout, message" in reason
+
+
+def test_one_answer_in_between_keeps_the_run_going() -> None:
+    breaker = Breaker(now=0.0)
+
+    reasons = []
+    for second in range(0, 600, 5):
+        reasons.append(breaker.failed(failure(FailureKind.NOT_SENT), now=float(second)))
+        if second % 30 == 0:
+            breaker.succeeded(now=float(second), create=False)
+
+    assert reasons == [None] * len(reasons)
+
+
+def test_few_failures_after_a_long_quiet_time_are_no_outage() -> None:
+    breaker = Breaker(now=0.0)
+
+    assert breaker.failed(failure(FailureKind.DOUBTFUL), now=3600.0) is None
+
+
+def test_a_refusal_is_an_answer() -> None:
+    breaker = Breaker(now=0.0)
+
+    for second in range(0, 100, 5):
+        assert breaker.failed(failure(FailureKind.NOT_SENT), now=float(second)) is None
+        assert breaker.failed(failure(FailureKind.REFUSED), now=float(second)) is None
+
+
+def test_throttling_is_borne_for_minutes_but_not_for_ever() -> None:
+    breaker = Breaker(now=0.0)
+
+    assert breaker.failed(failure(FailureKind.THROTTLED), now=500.0) is None
+    assert "throttled without a break for 10 minutes" in (
+        breaker.failed(failure(FailureKind.THROTTLED), now=600.0) or ""
+    )
+
+
+@pytest.mark.parametrize("kind", [FailureKind.UNRECOGNISED, FailureKind.DENIED])
+def test_a_storm_of_one_code_stops_the_run(kind: FailureKind) -> None:
+    breaker = Breaker(now=0.0)
+
+    reasons = [breaker.failed(failure(kind, "iot.new.Code"), now=0.0) for _ in range(20)]
+
+    assert reasons[:19] == [None] * 19
+    assert "iot.new.Code" in (reasons[19] or "")
+
+
+def test_an_accepted_create_ends_a_storm() -> None:
+    breaker = Breaker(now=0.0)
+
+    for _ in range(10):
+        for _ in range(19):
+            assert breaker.failed(failure(FailureKind.UNRECOGNISED), now=0.0) is None
+        breaker.succeeded(now=0.0, create=True)
+
+
+def test_listings_that_succeed_do_not_end_a_storm_of_creates() -> None:
+    breaker = Breaker(now=0.0)
+
+    reasons = []
+    for _ in range(20):
+        breaker.succeeded(now=0.0, create=False)
+        reasons.append(breaker.failed(failure(FailureKind.UNRECOGNISED), now=0.0))
+
+    assert reasons[-1] is not None
+
+
+def test_different_codes_are_no_storm() -> None:
+    breaker = Breaker(now=0.0)
+
+    for number in range(100):
+        assert breaker.failed(failure(FailureKind.UNRECOGNISED, f"code-{number % 2}"), now=0.0) is None
+
+
+def test_documented_refusals_are_no_storm() -> None:
+    breaker = Breaker(now=0.0)
+
+    for _ in range(100):
+        assert breaker.failed(failure(FailureKind.PRODUCT), now=0.0) is None
+
+
+def test_max_failures_bears_exactly_so_many_rows() -> None:
+    breaker = Breaker(now=0.0, max_failures=FailureCap.parse("2"))
+
+    reasons = [breaker.settled(failed=failed) for failed in (True, False, True, False, True)]
+
+    assert reasons[:4] == [None] * 4
+    assert "3 rows failed, and --max-failures bears 2" in (reasons[4] or "")
+
+
+def test_max_failures_zero_stops_at_the_first() -> None:
+    breaker = Breaker(now=0.0, max_failures=FailureCap.parse("0"))
+
+    assert breaker.settled(failed=True) is not None
+
+
+def test_max_failures_as_a_share_looks_from_the_hundredth_row_on() -> None:
+    breaker = Breaker(now=0.0, max_failures=FailureCap.parse("10%"))
+
+    early = [breaker.settled(failed=True) for _ in range(11)] + [breaker.settled(failed=False) for _ in range(88)]
+    hundredth = breaker.settled(failed=True)
+
+    assert early == [None] * 99
+    assert "12.0% of the rows failed" in (hundredth or "")
+
+
+def test_without_a_cap_any_number_of_rows_may_fail() -> None:
+    breaker = Breaker(now=0.0)
+
+    assert [breaker.settled(failed=True) for _ in range(1_000)] == [None] * 1_000
+
+
+def test_a_share_that_is_borne_is_borne() -> None:
+    breaker = Breaker(now=0.0, max_failures=FailureCap.parse("50%"))
+
+    reasons = [breaker.settled(failed=index % 4 == 0) for index in range(400)]
+
+    assert reasons == [None] * 400

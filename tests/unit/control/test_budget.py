@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import pytest
+
+from bulk.control.budget import decide, judge
+from bulk.model import MAX_CUSTOM_MODULES, OtaModule, Outcome, Row
+
+KEY = "a1Product01"
+
+
+def module(name: str, alias: str | None = None, desc: str | None = None) -> OtaModule:
+    return OtaModule(KEY, name, alias, desc)
+
+
+def row(line: int, name: str, alias: str | None = None, desc: str | None = None, *, in_doubt: bool = False) -> Row:
+    return Row(line, module(name, alias, desc), in_doubt=in_doubt)
+
+
+def listed(count: int) -> list[OtaModule]:
+    return [module(f"old-{index}") for index in range(count)]
+
+
+def test_rows_are_admitted_in_file_order_until_the_tenth_slot() -> None:
+    rows = [row(line, f"new-{line}") for line in (2, 3, 4, 5)]
+
+    decision = decide(rows, listed(7))
+
+    assert [admitted.line for admitted in decision.admitted] == [2, 3, 4]
+    assert [verdict.row.line for verdict in decision.over_budget] == [5]
+
+
+def test_default_takes_no_slot() -> None:
+    decision = decide([row(2, "new")], [*listed(9), module("Default")])
+
+    assert [admitted.line for admitted in decision.admitted] == [2]
+
+
+def test_a_row_that_is_there_already_takes_no_second_slot() -> None:
+    decision = decide([row(2, "OLD-0"), row(3, "old-1"), row(4, "new")], listed(9))
+
+    assert [(verdict.row.line, verdict.outcome) for verdict in decision.there] == [
+        (2, Outcome.DRIFTED),
+        (3, Outcome.EXISTS),
+    ]
+    assert [admitted.line for admitted in decision.admitted] == [4]
+
+
+def test_a_product_with_more_modules_than_allowed_admits_nothing() -> None:
+    decision = decide([row(2, "new")], listed(MAX_CUSTOM_MODULES + 2))
+
+    assert decision.admitted == ()
+    assert [verdict.outcome for verdict in decision.over_budget] == [Outcome.OVER_BUDGET]
+
+
+def test_held_slots_are_kept_back() -> None:
+    decision = decide([row(2, "new"), row(3, "newer")], listed(8), held=1)
+
+    assert [admitted.line for admitted in decision.admitted] == [2]
+    assert "1 by earlier rows that are still open" in (decision.over_budget[0].message or "")
+
+
+def test_the_message_names_who_holds_the_slots() -> None:
+    decision = decide([row(2, "new"), row(3, "newer")], listed(9))
+
+    message = decision.over_budget[0].message or ""
+    assert "9 by modules on the platform (old-0, old-1," in message
+    assert "1 by earlier rows (lines 2)" in message
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found", "words"),
+    [
+        (row(2, "MCU"), module("mcu"), "its name is spelled 'mcu', not 'MCU'"),
+        (row(2, "mcu", "主控"), module("mcu", "控制"), "its AliasName is '控制', not '主控'"),
+        (row(2, "mcu", "主控"), module("mcu"), "its AliasName is '', not '主控'"),
+        (row(2, "mcu", None, "new"), module("mcu", None, "old"), "its Desc is 'old', not 'new'"),
+    ],
+)
+def test_what_differs_is_said(wanted: Row, found: OtaModule, words: str) -> None:
+    verdict = judge(wanted, found)
+
+    assert verdict.outcome is Outcome.DRIFTED
+    assert words in (verdict.message or "")
+
+
+def test_a_field_that_the_row_leaves_out_is_not_compared() -> None:
+    verdict = judge(row(2, "mcu"), module("mcu", "主控", "Main controller"))
+
+    assert (verdict.outcome, verdict.recovered) == (Outcome.EXISTS, False)
+
+
+def test_a_module_as_wanted_is_the_work_of_a_row_in_doubt() -> None:
+    verdict = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "主控"))
+
+    assert (verdict.outcome, verdict.recovered) == (Outcome.CREATED, True)
+
+
+def test_a_module_that_differs_is_not_the_work_of_a_row_in_doubt() -> None:
+    verdict = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "别人"))
+
+    assert verdict.outcome is Outcome.DRIFTED

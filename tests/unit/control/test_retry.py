@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bulk.control.retry import Next, RetryPolicy, Step
+from bulk.model import Action, Failure, FailureKind
+
+POLICY = RetryPolicy(max_attempts=3)
+
+
+def failure(kind: FailureKind, *, retry_after_s: float | None = None) -> Failure:
+    return Failure(kind=kind, code="code", message="message", retry_after_s=retry_after_s)
+
+
+def upper(_low: float, high: float) -> float:
+    return high
+
+
+def decide(kind: FailureKind, attempt: int = 1, action: Action = Action.CREATE) -> Step:
+    return POLICY.decide(failure(kind), attempt, action=action, uniform=upper)
+
+
+@pytest.mark.parametrize(
+    ("kind", "follows"),
+    [
+        (FailureKind.NOT_SENT, Next.REPEAT),
+        (FailureKind.THROTTLED, Next.REPEAT),
+        (FailureKind.CLOCK, Next.REPEAT),
+        (FailureKind.DOUBTFUL, Next.ASK),
+        (FailureKind.EXISTS, Next.ASK),
+        (FailureKind.QUOTA, Next.ASK),
+        (FailureKind.PRODUCT, Next.FAIL_LANE),
+        (FailureKind.DENIED, Next.FAIL_LANE),
+        (FailureKind.REFUSED, Next.FAIL_ROW),
+        (FailureKind.UNRECOGNISED, Next.FAIL_ROW),
+        (FailureKind.FATAL, Next.STOP_RUN),
+    ],
+)
+def test_each_kind_of_failure_of_a_create_has_its_consequence(kind: FailureKind, follows: Next) -> None:
+    assert decide(kind).next is follows
+
+
+def test_every_kind_of_failure_is_decided() -> None:
+    for action in Action:
+        for kind in FailureKind:
+            assert decide(kind, action=action).next in Next
+
+
+def test_a_doubtful_listing_is_simply_repeated() -> None:
+    assert decide(FailureKind.DOUBTFUL, action=Action.LIST).next is Next.REPEAT
+
+
+def test_a_listing_is_given_up_when_its_attempts_are_spent() -> None:
+    assert decide(FailureKind.DOUBTFUL, attempt=3, action=Action.LIST).next is Next.FAIL_ROW
+
+
+def test_a_doubtful_create_is_asked_about_also_when_its_attempts_are_spent() -> None:
+    assert decide(FailureKind.DOUBTFUL, attempt=99).next is Next.ASK
+
+
+def test_a_create_that_was_not_sent_is_given_up_when_its_attempts_are_spent() -> None:
+    assert decide(FailureKind.NOT_SENT, attempt=3).next is Next.FAIL_ROW
+
+
+@pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.CLOCK])
+def test_throttled_attempts_use_up_none(kind: FailureKind) -> None:
+    step = decide(kind, attempt=99)
+
+    assert (step.next, step.counts) == (Next.REPEAT, False)
+
+
+def test_waits_double_up_to_their_ceiling() -> None:
+    policy = RetryPolicy(max_attempts=99, first_s=0.5, cap_s=3.0)
+    lost = failure(FailureKind.NOT_SENT)
+
+    waits = [policy.decide(lost, attempt, action=Action.CREATE, uniform=upper).delay_s for attempt in range(1, 6)]
+
+    assert waits == [0.5, 1.0, 2.0, 3.0, 3.0]
+
+
+def test_the_wait_that_the_platform_asks_for_wins() -> None:
+    busy = failure(FailureKind.DOUBTFUL, retry_after_s=7.0)
+
+    assert POLICY.decide(busy, 1, action=Action.LIST, uniform=upper).delay_s == 7.0
+
+
+@given(attempt=st.integers(1, 60), share=st.floats(0, 1), kind=st.sampled_from(FailureKind))
+def test_every_wait_is_bounded_and_no_wait_is_negative(attempt: int, share: float, kind: FailureKind) -> None:
+    policy = RetryPolicy(max_attempts=100)
+
+    step = policy.decide(
+        failure(kind), attempt, action=Action.CREATE, uniform=lambda low, high: low + share * (high - low)
+    )
+
+    assert 0 <= step.delay_s <= policy.cap_s

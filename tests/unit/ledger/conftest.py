@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.ledger.store import Ledger
+from bulk.model import Dialect, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bulk.model import ReadRow
+
+TARGET = Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "modules.csv.ledger.db"
+
+
+@pytest.fixture
+def ledger(path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(path, target=TARGET)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def read_in(ledger: Ledger) -> Callable[..., None]:
+    def read(*rows: ReadRow) -> None:
+        with ledger.intake(name="modules.csv", shape="{}", at=1_800_000_000.0) as intake:
+            intake.add(list(rows))
+
+    return read
+
+
+@pytest.fixture
+def valid() -> Callable[..., ReadRow]:
+    def make(line: int, key: str, name: str, alias: str | None = None, desc: str | None = None) -> ReadRow:
+        return (line, key, name, alias, desc, f'["{key}","{name}"]', None)
+
+    return make

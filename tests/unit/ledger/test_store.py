@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import json
+import sqlite3
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
+from bulk.ledger.reading import open_for_reading, read_input, read_results
+from bulk.ledger.status import read_status
+from bulk.ledger.store import Ledger
+from bulk.model import Dialect, Outcome, Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from bulk.model import ReadRow
+
+TARGET = Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")
+
+
+def outcomes(ledger: Ledger) -> dict[int, tuple[str, str | None]]:
+    query = "SELECT line, outcome, message FROM standing ORDER BY line"
+    return {line: (outcome, message) for line, outcome, message in ledger.connection.execute(query)}
+
+
+def settle(ledger: Ledger, key: str, name: str, outcome: str, **content: str | None) -> None:
+    ledger.connection.execute(
+        'INSERT OR REPLACE INTO modules (product_key, module_name, alias_name, "desc", outcome, settled_at, run_id) '
+        "VALUES (?, ?, ?, ?, ?, '', 'r')",
+        (key, name, content.get("alias"), content.get("desc"), outcome),
+    )
+
+
+def test_rows_are_pending_until_they_are_settled(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"))
+    settle(ledger, "p1", "A", "created")
+
+    assert ledger.outcomes()["pending"] == 2  # 'A' is not as the row has it: looked at again
+    settle(ledger, "p1", "a", "created")
+    assert ledger.outcomes()["created"] == 1
+    assert ledger.outcomes()["pending"] == 1
+
+
+def test_a_repeated_row_is_a_duplicate_and_names_its_line(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p1", "a", "x"), valid(3, "p2", "a", "x"), valid(4, "p1", "a", "x"), valid(5, "p1", "a", "x"))
+
+    assert outcomes(ledger) == {
+        2: ("pending", None),
+        3: ("pending", None),
+        4: ("duplicate", "same as line 2"),
+        5: ("duplicate", "same as line 2"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "alias", "desc", "words"),
+    [
+        ("A", "x", "y", "another letter case: keep one"),
+        ("a", "z", "y", "another AliasName: keep one"),
+        ("a", None, "y", "another AliasName: keep one"),
+        ("a", "x", None, "another Desc: keep one"),
+        ("A", "q", "r", "another letter case, AliasName, Desc: keep one"),
+    ],
+)
+def test_a_row_that_contradicts_an_earlier_one_is_invalid_and_says_how(
+    ledger: Ledger,
+    read_in: Callable[..., None],
+    valid: Callable[..., ReadRow],
+    name: str,
+    alias: str | None,
+    desc: str | None,
+    words: str,
+) -> None:
+    read_in(valid(2, "p1", "a", "x", "y"), valid(7, "p1", name, alias, desc))
+
+    outcome, message = outcomes(ledger)[7]
+    assert outcome == "invalid"
+    assert message is not None
+    assert message.startswith("contradicts line 2")
+    assert words in message
+
+
+def test_a_row_that_fails_validation_keeps_its_reason(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in((2, None, None, None, None, "[]", "ModuleName is empty"), valid(3, "p1", "a"))
+
+    assert outcomes(ledger) == {2: ("invalid", "ModuleName is empty"), 3: ("pending", None)}
+
+
+def test_a_changed_file_meets_its_modules_again_by_key(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p1", "a", "x"), valid(3, "p1", "b"), valid(4, "p2", "c"))
+    settle(ledger, "p1", "a", "created", alias="x")
+    settle(ledger, "p1", "b", "created")
+    settle(ledger, "p2", "c", "exists")
+
+    read_in(valid(2, "p2", "c"), valid(3, "p1", "a", "changed"), valid(4, "p3", "new"))
+
+    assert outcomes(ledger) == {2: ("exists", None), 3: ("pending", None), 4: ("pending", None)}
+    assert ledger.absent() == 1
+
+
+def test_a_reading_that_fails_leaves_the_rows_as_they_were(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p1", "a"))
+
+    def break_off() -> None:
+        with ledger.intake(name="other.csv", shape="{}", at=0.0) as intake:
+            intake.add([valid(9, "p9", "z")])
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        break_off()
+
+    assert outcomes(ledger) == {2: ("pending", None)}
+    read_in(valid(3, "p1", "b"))
+    assert outcomes(ledger) == {3: ("pending", None)}
+
+
+def test_lanes_come_in_the_order_of_their_products_first_lines(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p9", "c"), valid(5, "p5", "d"))
+
+    lanes = [lane for batch in ledger.lanes(products=2) for lane in batch]
+
+    assert [(lane.product_key, [row.line for row in lane.rows]) for lane in lanes] == [
+        ("p9", [2, 4]),
+        ("p1", [3]),
+        ("p5", [5]),
+    ]
+
+
+def test_only_open_rows_are_in_lanes(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(*(valid(line, "p1", f"m{line}") for line in range(2, 12)), valid(20, "p1", "m2"), valid(21, "p2", "done"))
+    for line, outcome in enumerate(Outcome, 2):
+        settle(ledger, "p1", f"m{line}", outcome)
+    settle(ledger, "p2", "done", "created")
+
+    (lane,) = (lane for batch in ledger.lanes() for lane in batch)
+
+    stored = {outcome: line for line, outcome in enumerate(Outcome, 2)}
+    assert [row.line for row in lane.rows] == sorted(
+        line for outcome, line in stored.items() if outcome not in {Outcome.CREATED, Outcome.EXISTS}
+    )
+    assert {row.line for row in lane.rows if row.in_doubt} == {stored[Outcome.SENDING], stored[Outcome.UNKNOWN]}
+
+
+def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) -> None:
+    ledger.begin_run("cafe0001", at=1_800_000_000.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+
+    with pytest.raises(
+        LedgerHeldError, match=r"held by run cafe0001 \(process \d+ on .*since 2027-01-15T08:00:00.000Z"
+    ):
+        Ledger.open(path, target=TARGET)
+
+
+def test_a_ledger_that_was_let_go_can_be_held_again(path: Path, ledger: Ledger) -> None:
+    ledger.close()
+
+    again = Ledger.open(path, target=TARGET)
+
+    assert again.outcomes()["pending"] == 0
+    again.close()
+
+
+def test_a_ledger_refuses_another_target(path: Path, ledger: Ledger) -> None:
+    ledger.close()
+    other = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
+
+    with pytest.raises(LedgerTargetError, match=r"belongs to https://example.tuyacloud.com:8686 \(tuya\)") as caught:
+        Ledger.open(path, target=other)
+
+    assert "instance iot-1" in str(caught.value)
+    Ledger.open(path, target=TARGET).close()
+
+
+@pytest.mark.parametrize("content", [b"hello, I am no database at all" * 100, b"\0" * 8192])
+def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "notes.db"
+    path.write_bytes(content)
+
+    with pytest.raises(LedgerError, match=r"no ledger of bulk; name another with --ledger"):
+        Ledger.open(path, target=TARGET)
+
+    assert path.read_bytes() == content
+
+
+def test_another_database_is_no_ledger(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE things (a)")
+
+    with pytest.raises(LedgerError, match="this file is no ledger of bulk"):
+        Ledger.open(path, target=TARGET)
+
+
+def test_a_ledger_of_another_version_is_refused(path: Path, ledger: Ledger) -> None:
+    ledger.connection.execute("PRAGMA user_version = 99")
+    ledger.close()
+
+    with pytest.raises(LedgerError, match="version 99"):
+        Ledger.open(path, target=TARGET)
+
+
+def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+
+    with pytest.raises(LedgerError, match="check that the folder exists"):
+        Ledger.open(tmp_path / "file" / "x.db", target=TARGET)
+
+
+def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(*(valid(line, f"p{line}", "m") for line in range(2, 3_000)))
+    ledger.begin_run("cafe0002", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+    with pytest.raises(LedgerError, match="the ledger is damaged"):
+        Ledger.open(path, target=TARGET)
+
+
+def test_a_scratch_copy_leaves_the_ledger_alone(
+    path: Path, ledger: Ledger, tmp_path: Path, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"))
+    settle(ledger, "p1", "a", "created")
+
+    scratch = Ledger.scratch(path, tmp_path, target=TARGET)
+    with scratch.intake(name="x", shape="{}", at=0.0) as intake:
+        intake.add([valid(2, "p1", "a")])
+
+    assert scratch.outcomes()["created"] == 1
+    scratch.close()
+    assert ledger.outcomes()["pending"] == 1
+
+
+def test_a_scratch_copy_is_for_the_same_target(path: Path, ledger: Ledger, tmp_path: Path) -> None:
+    ledger.close()
+
+    with pytest.raises(LedgerTargetError):
+        Ledger.scratch(path, tmp_path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
+
+
+def test_a_scratch_ledger_needs_none_before_it(tmp_path: Path) -> None:
+    scratch = Ledger.scratch(tmp_path / "none.db", tmp_path, target=TARGET)
+
+    assert sum(scratch.outcomes().values()) == 0
+    assert not (tmp_path / "none.db").exists()
+    scratch.close()
+
+
+def test_crowded_lanes_are_those_of_products_that_ask_for_more_than_ten(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(
+        *(valid(line, "p1", f"m{line}") for line in range(2, 13)),
+        *(valid(line, "p2", f"m{line}") for line in range(20, 30)),
+    )
+    settle(ledger, "p1", "m2", "created")
+
+    crowded = [(lane.product_key, len(lane.rows), made) for lane, made in ledger.crowded_lanes()]
+
+    assert crowded == [("p1", 10, 1)]
+    assert ledger.count_open_products() == 2
+
+
+def test_status_tells_how_a_ledger_stands(
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), (4, None, None, None, None, "[]", "ModuleName is empty"))
+    ledger.begin_run("cafe0003", at=0.0, version="1.2", source="modules.csv", rates=(10.0, 5.0))
+    settle(ledger, "p1", "a", "failed")
+
+    held = read_status(path)
+    ledger.end_run("cafe0003", at=60.0, exit_code=1, stopped=None, summary=json.dumps({"rows": 3}))
+    ledger.close()
+    free = read_status(path)
+
+    assert held.holder is not None
+    assert held.holder.run_id == "cafe0003"
+    assert free.holder is None
+    assert (free.rows, free.input, free.target) == (3, "modules.csv", TARGET)
+    assert {outcome: rows for outcome, rows in free.outcomes.items() if rows} == {
+        "failed": 1,
+        "pending": 1,
+        "invalid": 1,
+    }
+    assert [(reason.outcome, reason.example_line) for reason in free.reasons] == [("failed", 2), ("invalid", 4)]
+    (run,) = free.runs
+    assert (run.exit_code, run.ended_at, run.list_per_s) == (1, "1970-01-01T00:01:00.000Z", 5.0)
+
+
+def test_status_of_no_ledger_says_where_ledgers_are(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="there is no such ledger"):
+        read_status(tmp_path / "none.db")
+
+
+def test_results_come_in_file_order_and_can_be_narrowed(
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+) -> None:
+    read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p1", "b"))
+    settle(ledger, "p9", "a", "created")
+
+    with closing(open_for_reading(path)) as connection:
+        everything = [(result.line, result.outcome) for result in read_results(connection, path)]
+        some = [result.line for result in read_results(connection, path, outcomes=[Outcome.PENDING])]
+        shape = read_input(connection, path)
+
+    assert everything == [(2, "created"), (3, "pending"), (4, "duplicate")]
+    assert some == [3]
+    assert shape == "{}"

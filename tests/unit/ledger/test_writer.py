@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.errors import LedgerError
+from bulk.ledger.database import open_for_reading
+from bulk.ledger.writer import LedgerWriter
+from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+    from bulk.ledger.store import Ledger
+
+
+def settlement(name: str, outcome: Outcome, *, message: str | None = None) -> Settlement:
+    return Settlement(line=2, module=OtaModule("p1", name), outcome=outcome, message=message, at=0.0)
+
+
+@pytest.fixture
+def failures() -> list[LedgerError]:
+    return []
+
+
+@pytest.fixture
+async def writer(path: Path, ledger: Ledger, failures: list[LedgerError]) -> AsyncIterator[LedgerWriter]:
+    made = LedgerWriter(
+        ledger.connection, path, run_id="r1", loop=asyncio.get_running_loop(), on_failure=failures.append
+    )
+    yield made
+    if not failures:
+        await asyncio.to_thread(made.close)
+
+
+def on_disk(path: Path) -> list[tuple[str, str]]:
+    connection = open_for_reading(path)
+    try:
+        return connection.execute("SELECT module_name, outcome FROM modules ORDER BY module_name").fetchall()
+    finally:
+        connection.close()
+
+
+async def test_a_claim_is_on_disk_when_it_returns(writer: LedgerWriter, path: Path) -> None:
+    await writer.claim([settlement("a", Outcome.SENDING), settlement("b", Outcome.SENDING)])
+
+    assert on_disk(path) == [("a", "sending"), ("b", "sending")]
+
+
+async def test_a_claim_carries_what_was_handed_over_before_it(writer: LedgerWriter, path: Path) -> None:
+    writer.settle(settlement("a", Outcome.CREATED))
+
+    await writer.claim([settlement("b", Outcome.SENDING)])
+
+    assert on_disk(path) == [("a", "created"), ("b", "sending")]
+
+
+async def test_the_last_word_on_a_module_stands(writer: LedgerWriter, path: Path) -> None:
+    writer.settle(settlement("a", Outcome.SENDING))
+    writer.settle(settlement("A", Outcome.CREATED))
+
+    await writer.claim([])
+
+    assert on_disk(path) == [("A", "created")]
+
+
+async def test_closing_writes_what_is_left(writer: LedgerWriter, path: Path) -> None:
+    writer.settle(settlement("a", Outcome.CREATED))
+
+    await asyncio.to_thread(writer.close)
+
+    assert on_disk(path) == [("a", "created")]
+
+
+async def test_attempts_are_kept_for_the_auditor(writer: LedgerWriter, ledger: Ledger) -> None:
+    attempt = Attempt(
+        at=1_800_000_000.25,
+        action=Action.CREATE,
+        product_key="p1",
+        module_name="a",
+        http_status=200,
+        code=None,
+        request_id="R-1",
+        latency_s=0.0123,
+    )
+
+    writer.note(attempt)
+    await asyncio.to_thread(writer.close)
+
+    (kept,) = ledger.connection.execute(
+        "SELECT run_id, at, action, http_status, request_id, latency_ms FROM attempts"
+    ).fetchall()
+    assert kept == ("r1", "2027-01-15T08:00:00.250Z", "CreateOTAModule", 200, "R-1", 12.3)
+
+
+async def test_a_full_disk_fails_the_claim_and_says_so_once(
+    writer: LedgerWriter, ledger: Ledger, path: Path, failures: list[LedgerError]
+) -> None:
+    writer.settle(settlement("kept", Outcome.CREATED))
+    await writer.claim([])
+    (pages,) = ledger.connection.execute("PRAGMA page_count").fetchone()
+    ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
+
+    with pytest.raises(LedgerError, match="the disk is full: make room and run the same command again"):
+        await writer.claim([settlement(f"m{number}", Outcome.SENDING, message="x" * 500) for number in range(200)])
+    with pytest.raises(LedgerError):
+        await writer.claim([settlement("late", Outcome.SENDING)])
+    with pytest.raises(LedgerError):
+        await asyncio.to_thread(writer.close)
+
+    assert len(failures) == 1
+    assert on_disk(path) == [("kept", "created")]
+
+
+async def test_a_record_that_cannot_be_stored_keeps_nobody_waiting(
+    writer: LedgerWriter, failures: list[LedgerError]
+) -> None:
+    with pytest.raises(LedgerError, match="a record could not be written"):
+        await writer.claim([settlement("a", Outcome.SENDING, message="\ud800")])
+
+    assert len(failures) == 1
+    with pytest.raises(LedgerError):
+        await asyncio.to_thread(writer.close)
+
+
+async def test_claims_from_many_lanes_share_commits(writer: LedgerWriter, ledger: Ledger) -> None:
+    commits = 0
+
+    def count(statement: str) -> None:
+        nonlocal commits
+        commits += statement == "COMMIT"
+
+    ledger.connection.set_trace_callback(count)
+    await asyncio.gather(*(writer.claim([settlement(f"m{number}", Outcome.SENDING)]) for number in range(100)))
+
+    assert 1 <= commits <= 3
+
+
+def test_sqlite_is_new_enough() -> None:
+    assert sqlite3.sqlite_version_info >= (3, 35)
