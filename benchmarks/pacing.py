@@ -42,6 +42,8 @@ class Measured:
     per_s: int
     stall_s: float
     reached_percent: float
+    """From the first grant to the last, so that few grants in a short run are not rounded down."""
+
     most_in_a_second: int
     throttled_per_thousand: float
     cpu_us: float
@@ -120,7 +122,7 @@ def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, uvloop
         limiter=limiter,
         per_s=per_s,
         stall_s=stall_s,
-        reached_percent=round(100 * len(came) / (per_s * length_s), 2),
+        reached_percent=round(100 * (len(came) - 1) / (came[-1] - came[0]) / per_s, 2),
         most_in_a_second=windows(came, per_s)[0],
         throttled_per_thousand=round(1_000 * refused / max(1, len(came)), 2),
         cpu_us=round(1e6 * cpu_s / max(1, len(came)), 1),
