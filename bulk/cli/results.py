@@ -81,10 +81,13 @@ def results(
     retry_file: Path | None,
 ) -> int:
     """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
+    for written in (output, retry_file):
+        if written is not None and written.exists() and ledger.exists() and written.samefile(ledger):
+            raise SettingsError(f"{written} is the ledger itself; name another file")
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
-        with _writing(retry_file):
+        with _writable(retry_file):
             rows = write_retry_file(ledger, retry_file)
         click.echo(f"{spell_count(rows, 'row')} to try again in {retry_file}", err=True)
         if output is None:
@@ -100,12 +103,12 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
         with closed_pipe_is_fine():
             yield sys.stdout.buffer
         return
-    with _writing(path), path.open("wb") as out:
+    with _writable(path), path.open("wb") as out:
         yield out
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def _writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:

@@ -61,4 +61,4 @@ def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
 def _ending(run: RunRecord, *, is_at_work: bool) -> str:
     if run.exit_code is not None:
         return f"exit {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
-    return "at work" if is_at_work else "ended without a word: killed, or the power failed"
+    return "at work" if is_at_work else "died: killed, or the power failed"
