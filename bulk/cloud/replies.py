@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 import re
 from dataclasses import dataclass
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ __all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retr
 
 _MAX_XML_CHARACTERS = 65_536
 _XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
+_COUNT = re.compile(r"[0-9]{1,9}")
 _WORDS_FOR_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 
 
@@ -77,25 +79,22 @@ def read_modules(data: Any, product_key: str) -> tuple[OtaModule, ...]:  # noqa:
     Raises:
         UnreadableDataError: It is something else, so nothing is known of the product.
     """
+    if isinstance(data, dict) and not any(name.lower() == "modulename" for name in data):
+        if len(data) > 1:
+            raise UnreadableDataError("Data is an object that is neither a module nor a wrapped list")
+        data = next(iter(data.values()), None)
     if data is None:
         return ()
-    if isinstance(data, dict):
-        named = {name.lower(): value for name, value in data.items()}
-        if "modulename" in named:
-            return (_read_module(named, product_key),)
-        if len(named) > 1:
-            raise UnreadableDataError("Data is an object that is neither a module nor a wrapped list")
-        return read_modules(next(iter(named.values()), None), product_key)
-    if isinstance(data, list):
-        return tuple([_read_module(item, product_key) for item in data])
-    raise UnreadableDataError("Data is neither a list nor an object")
+    items = data if isinstance(data, list) else [data]
+    return tuple([_read_module(item, product_key) for item in items])
 
 
 def server_time_at(headers: Mapping[str, str]) -> float | None:
     """Return the platform's time from the ``Date`` header, in seconds since the epoch, if it can be read."""
     try:
-        return parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError):
+        at = parsedate_to_datetime(headers["date"])
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp()
+    except (KeyError, ValueError, OverflowError):
         return None
 
 
@@ -106,7 +105,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """
     for name, per_s in (("x-acs-retry-after", 1000), ("retry-after", 1)):
         text = headers.get(name, "").strip()
-        if text.isascii() and text.isdigit() and int(text) > 0:
+        if _COUNT.fullmatch(text) and int(text) > 0:
             return int(text) / per_s
     return None
 
@@ -129,7 +128,7 @@ def _read_xml(body: bytes) -> Answer:
 
 def _read_module(item: object, product_key: str) -> OtaModule:
     if not isinstance(item, dict):
-        raise UnreadableDataError("Data lists something that is not an object")
+        raise UnreadableDataError("Data holds something that is not a module")
     named = {str(name).lower(): value for name, value in item.items()}
     name, alias, desc = named.get("modulename"), named.get("aliasname"), named.get("desc")
     if not isinstance(name, str) or not name:

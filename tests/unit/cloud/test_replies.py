@@ -81,6 +81,7 @@ def test_absent_alias_and_description_are_none(fields: dict[str, Any]) -> None:
         [{"ModuleName": ""}],
         {"A": [], "B": []},
         {"A": "m"},
+        {"A": {"B": []}},
     ],
 )
 def test_data_of_another_shape_is_not_taken_for_an_empty_listing(data: Any) -> None:
@@ -156,6 +157,7 @@ def test_xml_is_searched_to_a_bound_only() -> None:
         ({"x-acs-retry-after": "0"}, None),
         ({"x-acs-retry-after": "-5"}, None),
         ({"x-acs-retry-after": "1.5"}, None),
+        ({"x-acs-retry-after": "9" * 5000}, None),
         ({"x-acs-retry-after": "٣"}, None),
         ({"retry-after": "Wed, 21 Oct 2026 07:28:00 GMT"}, None),
         ({}, None),
@@ -169,6 +171,7 @@ def test_retry_after_is_read_in_seconds(headers: dict[str, str], seconds: float 
     ("headers", "at"),
     [
         ({"date": "Thu, 01 Jan 1970 00:01:00 GMT"}, 60.0),
+        ({"date": "Thu, 01 Jan 1970 00:01:00 -0000"}, 60.0),
         ({"date": "yesterday"}, None),
         ({"date": ""}, None),
         ({}, None),
