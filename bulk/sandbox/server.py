@@ -130,6 +130,8 @@ class Sandbox:
         """Stop: nothing hangs any longer, connections are closed, the state is on disk."""
         self._closing.set()
         self._listener.close()
+        # Idle connections end at once; only those with a request in progress are waited for.
+        self._web.pre_shutdown()
         await self._web.shutdown(_SHUTDOWN_S)
         self._world.close()
 

@@ -121,3 +121,27 @@ async def test_faults_of_one_action_leave_the_other_alone(client: Client) -> Non
 
         assert created.status == 500
         assert await client.names(sandbox.endpoint) == []
+
+
+async def test_sender_that_left_a_hanging_request_does_no_harm(client: Client) -> None:
+    plan = FaultPlan.parse("hang=1x,hang-for=60s")
+    async with Sandbox(SandboxConfig(faults=plan)) as sandbox:
+        hanging = asyncio.create_task(client.create(sandbox.endpoint, "mcu"))
+        while not sandbox.requests:  # noqa: ASYNC110 - the sandbox announces nothing, its count is the only sign
+            await asyncio.sleep(0)
+        hanging.cancel()
+        await asyncio.wait([hanging])
+
+        assert await client.names(sandbox.endpoint) == ["mcu"]
+
+
+@pytest.mark.parametrize("fault", ["reset-before", "refuse"])
+def test_connections_break_on_uvloop_too(fault: str) -> None:
+    uvloop = pytest.importorskip("uvloop", reason="uvloop is an extra: python -m pip install -e '.[fast]'")
+
+    async def ask() -> None:
+        async with faulty(f"{fault}=100%") as sandbox, aiohttp.ClientSession() as session:
+            await session.post(sandbox.endpoint, data=b"")
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner, pytest.raises(aiohttp.ClientOSError):
+        runner.run(ask())

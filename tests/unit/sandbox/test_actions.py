@@ -122,8 +122,8 @@ def test_lenient_alias_takes_what_can_be_printed(make_call: CallMaker, world: Wo
 def test_unknown_and_empty_products_are_told_apart(make_call: CallMaker) -> None:
     platform = Platform(make_call, World(None, products=frozenset({"p"})))
 
-    assert platform.code("CreateOTAModule", ProductKey="q", ModuleName="m") == "iot.prod.NotExistedProduct"
-    assert platform.code("ListOTAModuleByProduct", ProductKey="q") == "iot.prod.NotExistedProduct"
+    for action in ("CreateOTAModule", "ListOTAModuleByProduct", "UpdateOTAModule", "DeleteOTAModule", "QueryProduct"):
+        assert platform.code(action, ProductKey="q", ModuleName="m") == "iot.prod.NotExistedProduct"
     assert platform.code("ListOTAModuleByProduct", ProductKey="") == "iot.prod.NullProductKey"
     assert platform.ask("ListOTAModuleByProduct") == Done(())
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.model import Dialect
+from bulk.sandbox.call import read_call
 from bulk.sandbox.config import SandboxConfig
 from bulk.sandbox.gateway import TIMESTAMP_WINDOW_S, Gateway, Throttle
 
@@ -125,3 +126,21 @@ def test_throttle_of_zero_is_unlimited() -> None:
     throttle = Throttle(0)
 
     assert all(throttle.admits(0.0) for _ in range(100))
+
+
+def test_v3_request_needs_its_headers_signed() -> None:
+    headers = {
+        "authorization": "ACS3-HMAC-SHA256 Credential=sandbox-access-key-id,SignedHeaders=host,Signature=0a1b",
+        "x-acs-action": "ListOTAModuleByProduct",
+    }
+    call = read_call("GET", "/", headers=headers, body=b"", dialect=None)
+
+    assert code_of(call) == "IncompleteSignature"
+
+
+def test_nonces_within_the_window_are_remembered(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig(list_qps=0))
+    for _ in range(1001):
+        code_of(make_call(), gateway=gateway)
+
+    assert code_of(make_call({"SignatureNonce": "nonce-0"}), gateway=gateway) == "SignatureNonceUsed"
