@@ -16,7 +16,11 @@ __all__ = ["Journal"]
 
 
 class Journal:
-    """An open journal; what `append` returned from survives a kill -9 of the process."""
+    """An open journal; what `append` returned from survives a kill -9 of the process, though not a power loss.
+
+    It writes on the event loop: a line into the page cache is microseconds, and no reply may overtake its change.
+    One process at a time: nothing locks the file.
+    """
 
     def __init__(self, path: Path) -> None:
         """Open the journal and read it.
