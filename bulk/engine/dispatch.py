@@ -84,6 +84,7 @@ class Dispatcher:
                     return
                 self._active += 1
                 group.create_task(self._live(lane, work))
+                await asyncio.sleep(0)  # until it stands in its first queue: what is needed next depends on that
 
     async def _live(self, lane: Lane, work: Callable[[Lane], Awaitable[None]]) -> None:
         self._listener(LaneOpened(lane.product_key, len(lane.rows)))
