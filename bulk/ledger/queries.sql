@@ -146,3 +146,69 @@ SELECT run_id, started_at, pid, host FROM runs WHERE ended_at IS NULL ORDER BY r
 SELECT run_id, started_at, ended_at, pid, host, version, input, create_per_s, list_per_s, exit_code, stopped, summary
 FROM runs
 ORDER BY rowid;
+
+-- name: spans
+-- The last runs that sent anything, the last first: between which seconds, and how much.
+SELECT
+    run_id,
+    CAST(strftime('%s', min(at)) AS INTEGER),
+    CAST(strftime('%s', max(at)) AS INTEGER),
+    count(*)
+FROM attempts
+GROUP BY run_id
+ORDER BY max(id) DESC
+LIMIT :runs;
+
+-- name: traffic
+-- What some runs sent, by slot of time and latency. :windows is a JSON array of [run_id, first second, seconds a slot].
+-- Latencies keep two digits: so few groups are left that a million attempts need no memory, and percentiles are right
+-- within 5%.
+WITH windows AS MATERIALIZED (
+    SELECT
+        key AS number,
+        json_extract(value, '$[0]') AS run_id,
+        json_extract(value, '$[1]') AS start_s,
+        json_extract(value, '$[2]') AS slot_s
+    FROM json_each(:windows)
+)
+SELECT
+    number,
+    (strftime('%s', at) - start_s) / slot_s AS slot,
+    CASE
+        WHEN latency_ms < 10 THEN round(latency_ms, 1)
+        WHEN latency_ms < 100 THEN round(latency_ms)
+        WHEN latency_ms < 1000 THEN round(latency_ms / 10) * 10
+        WHEN latency_ms < 10000 THEN round(latency_ms / 100) * 100
+        ELSE round(latency_ms / 1000) * 1000
+    END AS about_ms,
+    count(*) FILTER (WHERE action = 'CreateOTAModule'),
+    count(*)
+FROM attempts
+JOIN windows USING (run_id)
+GROUP BY number, slot, about_ms
+ORDER BY number, slot, about_ms;
+
+-- name: failed_attempts
+-- The attempts of some runs that did not succeed, by slot of time; :windows as of `traffic`.
+WITH windows AS MATERIALIZED (
+    SELECT
+        key AS number,
+        json_extract(value, '$[0]') AS run_id,
+        json_extract(value, '$[1]') AS start_s,
+        json_extract(value, '$[2]') AS slot_s
+    FROM json_each(:windows)
+)
+SELECT number, (strftime('%s', at) - start_s) / slot_s AS slot, code, http_status, count(*)
+FROM attempts
+JOIN windows USING (run_id)
+WHERE code IS NOT NULL
+GROUP BY number, slot, code, http_status;
+
+-- name: over_budget_products
+-- Products with rows that get no slot, most rows first; the first such row's message says who holds the slots.
+SELECT product_key, count(*) AS rows, min(line) AS first_line, message
+FROM standing
+WHERE outcome = 'over_budget'
+GROUP BY product_key
+ORDER BY rows DESC, first_line
+LIMIT :products;
