@@ -207,7 +207,6 @@ _OUTCOME_UNKNOWN: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] =
         "the answer of {} is not HTTP",
     ),
     ((aiohttp.ClientPayloadError,), "connection_lost", "the answer of {} broke off"),
-    ((BaseException,), "connection_lost", "the connection to {} was lost before its answer"),
 )
 
 
@@ -224,7 +223,8 @@ def translate(error: BaseException, endpoint: str) -> TransportError:
     for kinds, code, message in _OUTCOME_UNKNOWN:
         if isinstance(error, kinds):
             return OutcomeUnknownError(message.format(endpoint), code=code)
-    raise AssertionError("the last kind takes every error")
+    # What is left, and whatever is new, may have happened after the request was sent.
+    return OutcomeUnknownError(f"the connection to {endpoint} was lost before its answer", code="connection_lost")
 
 
 def _told(error: BaseException, message: str) -> str:

@@ -172,6 +172,16 @@ async def test_redirect_names_the_host_but_not_the_query(scripted: Script) -> No
     assert "LEAKED" not in repr(result)
 
 
+@pytest.mark.parametrize(
+    ("location", "words"), [("/elsewhere", "another path"), ("", "another path"), ("https://[", "no URL")]
+)
+async def test_redirect_to_no_host_is_described(scripted: Script, location: str, words: str) -> None:
+    result = await client(scripted(Reply(302, b"", {"location": location}))).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert words in result.message
+
+
 async def test_expired_timestamp_corrects_the_clock_once_and_says_so(scripted: Script) -> None:
     expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
     transport = scripted(expired, reply(Success=True), expired)
@@ -211,6 +221,17 @@ async def test_request_stamped_before_the_correction_is_worth_repeating(scripted
     assert corrections == [3600.0]
 
 
+async def test_clock_is_corrected_though_nobody_wants_to_know(scripted: Script) -> None:
+    expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
+    transport = scripted(expired, reply(Success=True))
+    platform = client(transport)
+
+    await platform.create_module(MODULE)
+    await platform.create_module(MODULE)
+
+    assert transport.parameters(1)["Timestamp"] == "2023-11-14T23:13:20Z"
+
+
 @pytest.mark.parametrize("headers", [{}, {"date": "today"}])
 async def test_expired_timestamp_without_a_date_is_fatal(scripted: Script, headers: dict[str, str]) -> None:
     result = await client(scripted(reply(400, headers, Code="InvalidTimeStamp.Expired"))).create_module(MODULE)
@@ -224,6 +245,13 @@ def refusing_signature(echo: Callable[[SignedRequest], str]) -> Callable[[Signed
     """Build a step that refuses the signature and echoes a string to sign."""
     words = "Specified signature is not matched with our calculation. server string to sign is:"
     return lambda request: reply(400, Code="SignatureDoesNotMatch", Message=words + echo(request))
+
+
+async def test_refused_signature_without_echo_points_at_the_secret(scripted: Script) -> None:
+    result = await client(scripted(reply(403, Code="SignatureDoesNotMatch", Message="no"))).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert "ALIBABA_CLOUD_ACCESS_KEY_SECRET" in str(result.remedy)
 
 
 async def test_echo_of_our_own_string_to_sign_means_a_wrong_secret(scripted: Script) -> None:
