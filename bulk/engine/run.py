@@ -81,7 +81,7 @@ class _Job:
 
     async def run(self, credentials: CredentialProvider, resume: str | None) -> Summary:
         started = time.monotonic()
-        await self._begin()
+        await asyncio.to_thread(self._begin)
         try:
             with suppress(IngestStoppedError):
                 await self._read_and_send(credentials)
@@ -130,12 +130,11 @@ class _Job:
         reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
         return asyncio.get_running_loop().call_later(deadline_s, lambda: self._stop.request(reason, exit_code=3))
 
-    async def _begin(self) -> None:
-        await asyncio.to_thread(
-            self._ledger.begin_run,
+    def _begin(self) -> None:
+        self._ledger.begin_run(
             self._run_id,
             at=time.time(),
-            version=version("bulk"),
+            version=version("bulk"),  # reads files: another reason to stay off the event loop
             source=self._source,
             rates=(self._settings.qps, self._settings.list_qps),
         )
