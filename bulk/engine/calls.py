@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Calls"]
 
 _LATENCY_WEIGHT = 0.1
+_ANNOUNCED_STEP = 1.05
+"""A rate climbs a little with every success; only steps that an operator would notice are announced."""
 
 _Success = TypeVar("_Success", Listing, Accepted)
 
@@ -63,6 +65,7 @@ class Calls:
         self._stop = stop
         self._uniform = uniform
         self._listener = listener
+        self._announced_per_s = {action: gate.rate_per_s for action, gate in gates.items()}
         self.on_progress: Callable[[], None] = lambda: None
         """Called whenever a request left its queue."""
 
@@ -130,10 +133,11 @@ class Calls:
         return answer
 
     def _succeeded(self, gate: Gate, action: Action, now: float) -> None:
-        before = gate.rate_per_s
         gate.succeeded()
         self._breaker.succeeded(now=now, create=action is Action.CREATE)
-        if gate.rate_per_s != before:
+        if gate.rate_per_s != (announced := self._announced_per_s[action]) and (
+            gate.rate_per_s == gate.per_s or gate.rate_per_s > announced * _ANNOUNCED_STEP
+        ):
             self._announce_rate(gate, action, throttled=False)
 
     def _failed(self, failure: Failure, gate: Gate, action: Action, now: float) -> None:
@@ -144,4 +148,5 @@ class Calls:
             self._stop.request(reason, exit_code=3)
 
     def _announce_rate(self, gate: Gate, action: Action, *, throttled: bool) -> None:
+        self._announced_per_s[action] = gate.rate_per_s
         self._listener(RateChanged(action=action, per_s=gate.rate_per_s, asked_per_s=gate.per_s, throttled=throttled))
