@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -23,7 +22,9 @@ _REASONS = {signal.SIGINT: "interrupted by Ctrl-C", signal.SIGTERM: "terminated 
 _EXIT_CODE_OF_SIGNALS = 128
 """A shell reports a process that a signal ended as this plus the signal's number."""
 
-_SHOW_CURSOR = "\x1b[?25h\n"
+_STDERR = 2
+_SHOW_CURSOR = b"\x1b[?25h\n"
+_LEFT = b"Left at once. The next run asks the platform what became of the requests in flight.\n"
 
 
 class Stoppable(Protocol):
@@ -74,8 +75,9 @@ def _graceful(loop: asyncio.AbstractEventLoop, stop: Stoppable) -> Iterator[None
 
 def _leave(number: int, _frame: FrameType | None) -> None:
     """End the process now; the ledger is made to be left at any instant."""
-    if sys.stderr.isatty():
-        os.write(sys.stderr.fileno(), _SHOW_CURSOR.encode())
+    # Written past Python's own streams: whoever was interrupted may hold their locks.
+    with suppress(OSError):
+        os.write(_STDERR, (_SHOW_CURSOR if os.isatty(_STDERR) else b"") + _LEFT)
     os._exit(_EXIT_CODE_OF_SIGNALS + number)
 
 

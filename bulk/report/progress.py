@@ -175,9 +175,8 @@ def _share(standing: Standing) -> str:
 
 
 def _counts(standing: Standing, separator: str) -> str:
-    shown = (outcome for outcome in MEANINGS if outcome not in OPEN_OUTCOMES)
     return separator.join(
-        f"{outcome_words(outcome)} {standing.counts[outcome]:,}" for outcome in shown if standing.counts.get(outcome)
+        f"{outcome_words(outcome)} {standing.counts[outcome]:,}" for outcome in MEANINGS if standing.counts.get(outcome)
     )
 
 

@@ -21,7 +21,7 @@ from bulk.events import (
     RunStopping,
 )
 from bulk.model import Action, Outcome
-from bulk.report.wording import OPEN_OUTCOMES, spell_rate
+from bulk.report.wording import OPEN_OUTCOMES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +35,8 @@ _RATE_SPAN_S = 10.0
 
 _FEWEST_POINTS = 2
 """A speed needs two."""
+
+_SETTLED = frozenset(Outcome) - OPEN_OUTCOMES
 
 _RETRY_SPAN_S = 5.0
 """How long a retry is named as what the run waits for."""
@@ -55,7 +57,7 @@ class Standing:
 
     settled: int
     counts: Mapping[str, int]
-    """Each outcome's name → rows; outcomes without rows may be missing."""
+    """Each outcome of settled rows → how many; outcomes without rows may be missing."""
 
     elapsed_s: float
     """Since the first request could leave; 0 while the input is read."""
@@ -110,7 +112,8 @@ class Tally:
         self._started: RunStarted | None = None
         self._started_at = 0.0
         # Every outcome is there from the start: the thread that looks must not meet a growing dictionary.
-        self._counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))
+        self._counts: Counter[str] = Counter(dict.fromkeys(_SETTLED, 0))
+        self._open = 0
         self._creates = 0
         self._granted_per_s = 0.0
         self._lanes = 0
@@ -145,8 +148,7 @@ class Tally:
         """Return how the run stands now."""
         now = self._clock()
         rows = self._started.rows if self._started else self._read
-        left = sum(self._counts[outcome] for outcome in OPEN_OUTCOMES)
-        settled = rows - left if self._started else 0
+        settled = rows - self._open if self._started else 0
         create_per_s = self._create_speed.look(now, self._creates)
         return Standing(
             started=self._started,
@@ -156,7 +158,7 @@ class Tally:
             elapsed_s=now - self._started_at if self._started else 0.0,
             create_per_s=create_per_s,
             granted_per_s=self._granted_per_s,
-            left_s=self._left_s(left, self._settle_speed.look(now, settled)),
+            left_s=self._left_s(self._settle_speed.look(now, settled)),
             lanes=self._lanes,
             waiting_for=self._waiting_for(now, create_per_s),
             stopping=self._stopping,
@@ -165,7 +167,8 @@ class Tally:
     def _start(self, event: RunStarted) -> None:
         self._started = event
         self._started_at = self._clock()
-        self._counts = Counter(dict.fromkeys(Outcome, 0) | event.outcomes)
+        self._counts = Counter({outcome: event.outcomes.get(outcome, 0) for outcome in _SETTLED})
+        self._open = event.rows - self._counts.total()
         self._granted_per_s = event.create_per_s
         # Rows that were settled before this run began are no speed of its own.
         self._settle_speed = _Speed(_RATE_SPAN_S * 3)
@@ -175,23 +178,20 @@ class Tally:
         if outcome in OPEN_OUTCOMES:
             return
         self._counts[outcome] += 1
-        for open_outcome in OPEN_OUTCOMES:
-            if self._counts[open_outcome] > 0:
-                self._counts[open_outcome] -= 1
-                return
+        self._open -= 1
 
-    def _left_s(self, left: int, per_s: float) -> float | None:
-        if left == 0:
+    def _left_s(self, per_s: float) -> float | None:
+        if self._open == 0:
             return 0.0
         if per_s > 0:
-            return left / per_s
-        return left / self._granted_per_s if self._started and self._granted_per_s else None
+            return self._open / per_s
+        return self._open / self._granted_per_s if self._started and self._granted_per_s else None
 
     def _waiting_for(self, now: float, create_per_s: float) -> str:
         if self._started is None:
             return "the input to be read"
         if self._granted_per_s and self._granted_per_s < self._started.create_per_s:
-            return f"the platform's throttle, now {spell_rate(self._granted_per_s)}"
+            return "the platform's throttle"
         if self._retry and now - self._retry[0] <= _RETRY_SPAN_S:
             return f"a retry after {self._retry[1]}"
         if self._granted_per_s and create_per_s >= self._granted_per_s * _AT_THE_LIMIT:

@@ -32,7 +32,7 @@ def standing(make_started: Callable[..., Any]) -> Standing:
         started=make_started(rows=50_000),
         rows=50_000,
         settled=12_345,
-        counts={"created": 12_000, "over_budget": 340, "failed": 5, "pending": 37_655},
+        counts={"created": 12_000, "over_budget": 340, "failed": 5},
         elapsed_s=1240.0,
         create_per_s=9.94,
         granted_per_s=10.0,

@@ -69,7 +69,7 @@ def test_settled_row_moves_from_open_to_its_outcome(tally: Tally, make_started: 
 
     standing = tally.look()
     assert standing.settled == 102
-    assert standing.counts == {"created": 101, "failed": 1, "pending": 898}
+    assert standing.counts == {"created": 101, "failed": 1}
 
 
 def test_claim_is_no_outcome(tally: Tally, make_started: Callable[..., Any]) -> None:
@@ -85,7 +85,8 @@ def test_rows_claimed_by_an_earlier_run_are_open(tally: Tally, make_started: Cal
 
     tally(settled(Outcome.CREATED))
 
-    assert tally.look().counts == {"created": 1, "sending": 1}
+    standing = tally.look()
+    assert (standing.settled, standing.counts) == (1, {"created": 1})
 
 
 def test_create_rate_is_that_of_the_last_seconds(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:
@@ -136,7 +137,7 @@ def test_throttle_is_named_until_the_rate_is_back(tally: Tally, make_started: Ca
     tally(make_started())
     tally(lowered(5.0))
 
-    assert tally.look().waiting_for == "the platform's throttle, now 5/s"
+    assert tally.look().waiting_for == "the platform's throttle"
 
     tally(lowered(10.0))
 
