@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome, Summary
+from bulk.model import PROVISIONED_OUTCOMES, Action, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from bulk.model import Target
 
 __all__ = ["conclude", "summary_json"]
-
-_OPEN = (Outcome.PENDING, Outcome.SENDING)
 
 
 def conclude(
@@ -32,10 +30,23 @@ def conclude(
     elapsed_s: float,
     stop: StopSignal,
     resume: str | None,
+    read_in: bool,
 ) -> Summary:
-    """Count every row of the input as it stands now, and add what this run did."""
+    """Count every row of the input as it stands now, and add what this run did.
+
+    Args:
+        ledger: Nobody writes to it any more.
+        run_id: The run's id.
+        source: The input's name.
+        target: What requests were written for.
+        counters: What this run did.
+        elapsed_s: How long it took.
+        stop: Whether, and why, it ended early.
+        resume: The command that goes on.
+        read_in: Whether the input got into the ledger; if not, the rows are those of an earlier input.
+    """
     outcomes = ledger.outcomes()
-    exit_code = _exit_code(outcomes, stop)
+    exit_code = _exit_code(outcomes, stop, read_in=read_in)
     return Summary(
         run_id=run_id,
         ledger=str(ledger.path),
@@ -63,14 +74,8 @@ def summary_json(summary: Summary) -> bytes:
     return orjson.dumps(keys)
 
 
-def _exit_code(outcomes: Mapping[str, int], stop: StopSignal) -> int:
+def _exit_code(outcomes: Mapping[str, int], stop: StopSignal, *, read_in: bool) -> int:
     unprovisioned = sum(rows for outcome, rows in outcomes.items() if outcome not in PROVISIONED_OUTCOMES)
-    if not unprovisioned:
-        # A stop that came when everything was done, or before anything was read.
-        return 0 if outcomes_known(outcomes) or stop.exit_code is None else stop.exit_code
-    return stop.exit_code or 1
-
-
-def outcomes_known(outcomes: Mapping[str, int]) -> bool:
-    """Whether there are rows at all."""
-    return any(outcomes.values())
+    if stop.exit_code is not None and (unprovisioned or not read_in):
+        return stop.exit_code
+    return 1 if unprovisioned else 0

@@ -78,6 +78,7 @@ class _Job:
         self._stop = stop
         self._run_id = secrets.token_hex(4)
         self._counters = Counters()
+        self._read_in = False
 
     async def run(self, credentials: CredentialProvider, resume: str | None) -> Summary:
         started = time.monotonic()
@@ -95,6 +96,7 @@ class _Job:
                 elapsed_s=time.monotonic() - started,
                 stop=self._stop,
                 resume=resume,
+                read_in=self._read_in,
             )
         except BaseException as exc:
             await self._end(exit_code=getattr(exc, "exit_code", 3), stopped=str(exc) or type(exc).__name__)
@@ -105,6 +107,7 @@ class _Job:
 
     async def _read_and_send(self, credentials: CredentialProvider) -> None:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
+        self._read_in = True
         await self._announce_start()
         self._stop.follow(lambda: self._listener(RunStopping(self._stop.reason or "")))
         deadline = self._arm_deadline()

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Holder", "LedgerStatus", "RunRecord", "count_outcomes", "read_holder", "read_reasons", "read_status"]
+__all__ = [
+    "Holder",
+    "LedgerStatus",
+    "RunRecord",
+    "count_outcomes",
+    "read_holder",
+    "read_reasons",
+    "read_status",
+    "read_target",
+]
 
 
 @dataclass(frozen=True, slots=True)
