@@ -13,10 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from bulk.events import ClockCorrected, RunStarted, RunStopping
-from bulk.report.tally import Standing, Tally
+from bulk.report.tally import Standing, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
-    OPEN_OUTCOMES,
     outcome_words,
     spell_count,
     spell_duration,
@@ -154,9 +153,8 @@ def clock_line(event: ClockCorrected) -> str:
 
 def start_line(event: RunStarted) -> str:
     """Return the line that a run begins with where there is no live bar."""
-    still_open = sum(event.outcomes.get(outcome, 0) for outcome in OPEN_OUTCOMES)
     return (
-        f"Run {event.run_id}: {spell_count(event.rows, 'row')}, {still_open:,} open, to {event.target};"
+        f"Run {event.run_id}: {spell_count(event.rows, 'row')}, {open_rows(event):,} open, to {event.target};"
         f" creates {_limit(event.create_per_s)}, listings {_limit(event.list_per_s)}; ledger {event.ledger}"
     )
 

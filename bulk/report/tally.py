@@ -20,7 +20,7 @@ from bulk.events import (
     RunStarted,
     RunStopping,
 )
-from bulk.model import Action, Outcome
+from bulk.model import FINAL_OUTCOMES, Action, Outcome
 from bulk.report.wording import OPEN_OUTCOMES
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bulk.events import Event
 
-__all__ = ["Standing", "Tally"]
+__all__ = ["Standing", "Tally", "open_rows"]
 
 _RATE_SPAN_S = 10.0
 """How far back "now" reaches: long enough for ten requests at the slowest granted rate."""
@@ -36,7 +36,8 @@ _RATE_SPAN_S = 10.0
 _FEWEST_POINTS = 2
 """A speed needs two."""
 
-_SETTLED = frozenset(Outcome) - OPEN_OUTCOMES
+_DONE_WITH = FINAL_OUTCOMES | {Outcome.INVALID}
+"""No run tries these rows again: the others are open, whatever earlier runs made of them."""
 
 _RETRY_SPAN_S = 5.0
 """How long a retry is named as what the run waits for."""
@@ -57,7 +58,7 @@ class Standing:
 
     settled: int
     counts: Mapping[str, int]
-    """Each outcome of settled rows → how many; outcomes without rows may be missing."""
+    """Outcome → rows that need no trying any more; outcomes without rows may be missing."""
 
     elapsed_s: float
     """Since the first request could leave; 0 while the input is read."""
@@ -79,6 +80,11 @@ class Standing:
 
     stopping: str | None
     """Why the run is stopping; ``None``: it isn't."""
+
+
+def open_rows(event: RunStarted) -> int:
+    """Return how many rows a run that starts so will try."""
+    return event.rows - sum(event.outcomes.get(outcome, 0) for outcome in _DONE_WITH)
 
 
 class _Speed:
@@ -112,7 +118,7 @@ class Tally:
         self._started: RunStarted | None = None
         self._started_at = 0.0
         # Every outcome is there from the start: the thread that looks must not meet a growing dictionary.
-        self._counts: Counter[str] = Counter(dict.fromkeys(_SETTLED, 0))
+        self._counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))
         self._open = 0
         self._creates = 0
         self._granted_per_s = 0.0
@@ -167,8 +173,8 @@ class Tally:
     def _start(self, event: RunStarted) -> None:
         self._started = event
         self._started_at = self._clock()
-        self._counts = Counter({outcome: event.outcomes.get(outcome, 0) for outcome in _SETTLED})
-        self._open = event.rows - self._counts.total()
+        self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
+        self._open = open_rows(event)
         self._granted_per_s = event.create_per_s
         # Rows that were settled before this run began are no speed of its own.
         self._settle_speed = _Speed(_RATE_SPAN_S * 3)

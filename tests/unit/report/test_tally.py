@@ -89,6 +89,18 @@ def test_rows_claimed_by_an_earlier_run_are_open(tally: Tally, make_started: Cal
     assert (standing.settled, standing.counts) == (1, {"created": 1})
 
 
+def test_rows_that_failed_before_are_open_again(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started(rows=6, outcomes={"created": 3, "invalid": 1, "over_budget": 1, "failed": 1}))
+
+    before = tally.look()
+    tally(settled(Outcome.CREATED))
+    tally(settled(Outcome.OVER_BUDGET))
+
+    after = tally.look()
+    assert (before.settled, before.counts) == (4, {"created": 3, "invalid": 1})
+    assert (after.settled, after.counts) == (6, {"created": 4, "invalid": 1, "over_budget": 1})
+
+
 def test_create_rate_is_that_of_the_last_seconds(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:
     tally(make_started())
     for _ in range(30):
