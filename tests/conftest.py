@@ -1,0 +1,175 @@
+"""What several folders share: the loop's watchdog, jobs to run, and the audit of what a run promised.
+
+`pytest` plays each fault and each crash a few times; `pytest -m torture` plays them with many seeds, for minutes.
+"""
+
+from __future__ import annotations
+
+import csv
+import random
+import sqlite3
+from collections import Counter, defaultdict
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from bulk.sandbox import Sandbox, Seen
+
+_SURELY_NOT_CARRIED_OUT = ("Throttling", "InvalidTimeStamp.Expired")
+
+
+@dataclass(frozen=True)
+class Job:
+    """An input file, and the modules that it asks for."""
+
+    path: Path
+    wanted: list[OtaModule]
+
+    @property
+    def ledger(self) -> Path:
+        return self.path.with_name(f"{self.path.name}.ledger.db")
+
+    def write(self) -> None:
+        with self.path.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow(["ProductKey", "ModuleName", "AliasName", "Desc"])
+            writer.writerows([m.product_key, m.module_name, m.alias_name, m.desc] for m in self.wanted)
+
+    def provisionable(self) -> int:
+        """Rows that find a slot on an empty platform."""
+        products = Counter(module.product_key for module in self.wanted)
+        return sum(min(MAX_CUSTOM_MODULES, rows) for rows in products.values())
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A row, as the ledger has it."""
+
+    line: int
+    module: OtaModule
+    outcome: str
+    code: str | None
+    message: str | None
+    recovered: bool
+
+
+class Audit:
+    """Compares what a ledger says with what the platform did, where nobody else wrote to it."""
+
+    def __init__(self, ledger: Path, box: Sandbox) -> None:
+        self.box = box
+        with closing(sqlite3.connect(ledger)) as connection:
+            records = connection.execute(
+                'SELECT line, product_key, module_name, alias_name, "desc", outcome, code, message, recovered '
+                "FROM standing ORDER BY line"
+            ).fetchall()
+        self.rows = [Standing(record[0], OtaModule(*record[1:5]), *record[5:]) for record in records]
+
+    def outcomes(self) -> Counter[str]:
+        return Counter(row.outcome for row in self.rows)
+
+    def promises_hold(self) -> None:
+        """Check what must be true after any run, finished or not, that left no request in flight."""
+        self._created_rows_are_on_the_platform_with_their_content()
+        self._nothing_was_carried_out_twice()
+        self._nothing_was_asked_for_again_without_a_listing()
+        self._nobody_went_past_ten()
+
+    def job_is_done(self, job: Job) -> None:
+        """Check also that every row has its outcome, and that the ledger knows of everything that was made."""
+        self.promises_hold()
+        assert self.outcomes() == Counter(
+            created=job.provisionable(), over_budget=len(job.wanted) - job.provisionable()
+        ) - Counter(over_budget=0)
+        made = {(made.product_key, made.module_name) for made in self.box.carried_out}
+        assert self._created() == made
+
+    def recovered_is_where_a_listing_proved_it(self) -> None:
+        """Check, where no run was killed, that exactly the creates whose reply was lost are marked as recovered."""
+        for row in self.rows:
+            if row.outcome == "created":
+                assert row.recovered == self._reply_was_lost(row.module), row
+
+    def _created(self) -> set[tuple[str, str]]:
+        return {(row.module.product_key, row.module.module_name) for row in self.rows if row.outcome == "created"}
+
+    def _created_rows_are_on_the_platform_with_their_content(self) -> None:
+        for row in self.rows:
+            if row.outcome == "created":
+                assert row.module in self.box.modules(row.module.product_key), row
+
+    def _nothing_was_carried_out_twice(self) -> None:
+        made = Counter((made.product_key, made.module_name.casefold()) for made in self.box.carried_out)
+        assert not [key for key, times in made.items() if times > 1]
+
+    def _nothing_was_asked_for_again_without_a_listing(self) -> None:
+        in_doubt: dict[str, set[str]] = defaultdict(set)
+        for seen in self.box.seen:
+            if seen.action == Action.LIST:
+                in_doubt[seen.product_key].clear()
+            else:
+                assert seen.module_name not in in_doubt[seen.product_key], f"sent again, and nobody listed: {seen}"
+                if not seen.code.startswith(_SURELY_NOT_CARRIED_OUT):
+                    in_doubt[seen.product_key].add(seen.module_name)
+
+    def _nobody_went_past_ten(self) -> None:
+        assert "iot.ota.CreateOTAModuleExceedLimit" not in self.box.codes
+        for product_key in {row.module.product_key for row in self.rows}:
+            custom = [m for m in self.box.modules(product_key) if m.module_name != RESERVED_MODULE_NAME]
+            assert len(custom) <= MAX_CUSTOM_MODULES
+
+    def _reply_was_lost(self, module: OtaModule) -> bool:
+        sent = [seen for seen in self.box.seen if (seen.product_key, seen.module_name) == _name(module)]
+        (carrier,) = [seen for seen in sent if _was_carried_out(seen)][:1]
+        return carrier.fault not in ("", "slow-body-after")
+
+
+def _name(module: OtaModule) -> tuple[str, str]:
+    return module.product_key, module.module_name
+
+
+def _was_carried_out(seen: Seen) -> bool:
+    return seen.fault.endswith("-after") or (not seen.fault and not seen.code)
+
+
+@pytest.fixture
+def audit() -> Callable[[Path, Sandbox], Audit]:
+    return Audit
+
+
+@pytest.fixture
+def make_job(tmp_path: Path) -> Callable[..., Job]:
+    """Return a maker of jobs: products of 1 to 12 rows, in shuffled order."""
+
+    def make(*, products: int = 20, seed: int = 0, name: str = "modules.csv") -> Job:
+        dice = random.Random(seed)
+        wanted = [
+            OtaModule(f"a1Prod{number:05d}", f"module-{index}", f"模块{index}", f"Nr. {index} of {number}")
+            for number in range(products)
+            for index in range(dice.randint(1, 12))
+        ]
+        dice.shuffle(wanted)
+        job = Job(tmp_path / name, wanted)
+        job.write()
+        return job
+
+    return make
+
+
+@pytest.fixture
+def no_blocking_calls() -> Iterator[None]:
+    """Fail where `bulk` blocks the event loop.
+
+    Excepted is the sandbox, which plays the platform and would run elsewhere.
+    """
+    with blockbuster_ctx("bulk", excluded_modules=["bulk.sandbox"]):
+        yield
