@@ -99,6 +99,9 @@ async def visit(
         stop: Obeyed, and requested where no row can succeed.
         listener: Told what happens.
         work: What is done for a lane.
+
+    Raises:
+        LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
     breaker = Breaker(now=time.monotonic(), max_failures=settings.max_failures)
     recorder = Recorder(writer, counters=counters, breaker=breaker, stop=stop, listener=listener)
@@ -117,8 +120,8 @@ async def visit(
         dispatcher = Dispatcher(gates, calls, concurrency=most_lanes(settings), stop=stop, listener=listener)
         try:
             async with asyncio.timeout(None) as limit:
-                stop.follow(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S))
-                await dispatcher.run(_open_lanes(ledger), lambda lane: work(lane, means))
+                with stop.following(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S)):
+                    await dispatcher.run(_open_lanes(ledger), lambda lane: work(lane, means))
         except TimeoutError:
             pass  # what was in flight keeps its claim: the next run lists before it sends again
 

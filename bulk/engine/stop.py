@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = ["StopSignal"]
 
@@ -44,6 +45,15 @@ class StopSignal:
         self._followers.append(follower)
         if self.requested:
             follower()
+
+    @contextmanager
+    def following(self, follower: Callable[[], None]) -> Iterator[None]:
+        """Do as `follow` does, but only until the block ends."""
+        self.follow(follower)
+        try:
+            yield
+        finally:
+            self._followers.remove(follower)
 
     async def sleep(self, delay_s: float) -> bool:
         """Wait, but no longer than until a stop is requested; return whether it was."""
