@@ -72,9 +72,15 @@ class Dispatcher:
     async def run(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
         """Do ``work`` for all lanes, in their order; open no more once the run is stopping.
 
-        Raises:
-            ExceptionGroup: The work for a lane raised; the others were cancelled.
+        Whatever the lanes' source or the work for one of them raises comes out as it is; the other lanes are cancelled.
         """
+        try:
+            await self._open_and_wait(lanes, work)
+        except BaseExceptionGroup as group:
+            # One cause ended the others: the operator needs its words, not those of a group.
+            raise _first(group) from None
+
+    async def _open_and_wait(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as group:
             async for lane in lanes:
                 while not self._stop.requested and not self._needs_lane():
@@ -100,6 +106,11 @@ class Dispatcher:
             return False
         latency_s = self._calls.latency_s
         return all(gate.waiting < _enough_waiting(gate, latency_s) for gate in self._gates)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _enough_waiting(gate: Gate, latency_s: float) -> int:
