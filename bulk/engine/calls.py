@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from typing import TYPE_CHECKING, TypeVar
 
@@ -26,6 +27,10 @@ __all__ = ["Calls"]
 _LATENCY_WEIGHT = 0.1
 _ANNOUNCED_STEP = 1.05
 """A rate climbs a little with every success; only steps that an operator would notice are announced."""
+
+_ABANDONED = Failure(
+    kind=FailureKind.DOUBTFUL, code="abandoned", message="the run ended before the answer came; the next run will ask"
+)
 
 _Success = TypeVar("_Success", Listing, Accepted)
 
@@ -121,7 +126,15 @@ class Calls:
             return None
         self.on_progress()
         started = time.monotonic()
-        answer = await request()
+        try:
+            answer = await request()
+        except asyncio.CancelledError:
+            # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
+            latency_s = time.monotonic() - started
+            self._recorder.attempted(
+                action, _ABANDONED, product_key=product_key, module_name=module_name, latency_s=latency_s
+            )
+            raise
         now = time.monotonic()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
