@@ -56,10 +56,11 @@ LIMIT :products;
 
 -- name: open_rows
 -- The open rows of some products, a product after the other, in file order. A claim without an outcome is a run that
--- died: its request may have left.
+-- died: its request may have left. An unknown row is in doubt only if a create of ours may have made its module: it can
+-- also be one that was refused because somebody else's has its name, and whose product could then not be listed.
 SELECT
     s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
-    s.in_doubt OR s.outcome IN ('sending', 'unknown')
+    s.in_doubt OR s.outcome = 'sending'
 FROM json_each(:product_keys) AS wanted
 JOIN standing AS s ON s.product_key = wanted.value
 WHERE s.outcome_when_read IS NULL AND s.outcome NOT IN ('created', 'exists')
