@@ -55,7 +55,8 @@ def _full(products: tuple[FullProduct, ...], width: int) -> Iterator[str]:
         shown = ", ".join(f"{line}" for line in product.lines[:_SHOWN_LINES])
         more = f" and {len(product.lines) - _SHOWN_LINES:,} more" if len(product.lines) > _SHOWN_LINES else ""
         yield cut(f"  {product.product_key}: no slot for line {shown}{more}", width)
-        yield cut(f"    taken by {', '.join(product.taken_by)}", width)
+        held = f"on the platform: {', '.join(product.taken_by)}" if product.taken_by else "earlier lines take all ten"
+        yield cut(f"    {held}", width)
     if len(products) > _SHOWN_PRODUCTS:
         yield f"  and {spell_count(len(products) - _SHOWN_PRODUCTS, 'more product')}: see --json"
 

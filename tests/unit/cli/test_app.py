@@ -13,6 +13,7 @@ import structlog
 
 from bulk.cli.app import COMMANDS, app, main
 from bulk.errors import InputError, LedgerHeldError, LedgerTargetError, NotSentError, SettingsError
+from bulk.events import RunStopping
 from bulk.model import Summary
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Engine:
 
     async def run(self, source: str, settings: Settings, **asked: Any) -> Summary:
         self.asked = {"source": source, "settings": settings, **asked}
+        asked["listener"](RunStopping("the stand-in stops"))
         if isinstance(self.ending, BaseException):
             raise self.ending
         return self.ending
@@ -85,6 +87,34 @@ def test_json_run_prints_the_contracts_keys_and_nothing_else(
     assert engine.asked["source"] == "in.csv"
 
 
+def test_run_is_followed_on_stderr_and_in_the_log(
+    engine: Engine, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "run.log"
+
+    main([*RUN, "--log-file", str(log), "--log-format", "json"])
+
+    assert engine.asked["source"] == "in.csv"
+    assert "Stopping: the stand-in stops" in capsys.readouterr().err
+    assert json.loads(log.read_text(encoding="utf-8"))["event"] == "run.stopping"
+
+
+def test_terminal_gets_colours_unless_told_otherwise(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    main(RUN)
+    coloured = capsys.readouterr().out
+    monkeypatch.setenv("NO_COLOR", "1")
+    main(RUN)
+
+    assert engine.asked
+    assert "\x1b[32mFinished" in coloured
+    assert "\x1b" not in capsys.readouterr().out
+
+
 def test_resume_is_the_command_as_it_was_typed(engine: Engine) -> None:
     main(["run", "my file.csv", "--sandbox", "--map", "Desc=a note"])
 
@@ -109,7 +139,8 @@ def test_error_is_one_message_and_its_exit_code(
     assert main(RUN) == exit_code
 
     printed = capsys.readouterr()
-    assert (printed.out, printed.err) == ("", f"Error: {error}\n")
+    assert printed.out == ""
+    assert printed.err.splitlines()[1:] == [f"Error: {error}"]
 
 
 def test_scheduler_reads_json_whatever_happens(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
@@ -139,7 +170,7 @@ def test_unexpected_error_is_called_a_bug_in_one_line(engine: Engine, capsys: py
 
     exit_code = main(RUN)
 
-    (line,) = capsys.readouterr().err.splitlines()
+    _, line = capsys.readouterr().err.splitlines()
     assert exit_code == 3
     assert line.startswith("Error: KeyError: 'oops' (this is a bug in bulk;")
 

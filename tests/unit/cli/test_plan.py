@@ -45,7 +45,7 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
         "",
         "Products without a slot for every row",
         "  pk3: no slot for line 30, 31, 32, 33, 34, 35, 36, 37 and 4 more",
-        "    taken by mod-0, mod-1, mod-2, mod-3, mod-4, mod-5, mod-6, mod-7, mod-8, mod…",
+        "    on the platform: mod-0, mod-1, mod-2, mod-3, mod-4, mod-5, mod-6, mod-7, mo…",
         "",
         "The first rows of each kind",
         "  line 2   created      pk1 mod-1",
@@ -67,6 +67,12 @@ def test_screen_tells_modules_made_already_from_those_to_make(plan: Plan) -> Non
 
 def test_screen_of_a_plan_cut_short_says_so(plan: Plan) -> None:
     assert plan_lines(replace(plan, stopped="interrupted by Ctrl-C"))[1] == "Not whole: interrupted by Ctrl-C"
+
+
+def test_product_that_is_filled_by_the_file_alone_says_so(plan: Plan) -> None:
+    lines = plan_lines(replace(plan, full_products=(FullProduct("pk3", (), (30, 31)),)))
+
+    assert "    earlier lines take all ten" in lines
 
 
 def test_full_products_that_do_not_fit_are_counted(plan: Plan) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 import sys
+import threading
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -126,6 +127,23 @@ def test_plain_progress_tells_start_and_stop_at_once(make_started: Callable[...,
         start_line(make_started()),
         "Stopping: interrupted by Ctrl-C; requests in flight end first.",
     ]
+
+
+def test_plain_progress_tells_how_it_stands_now_and_then(
+    make_started: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk.report.progress._LINE_EVERY_S", 0.001)
+    told_twice = threading.Event()
+
+    class Stream(io.StringIO):
+        def flush(self) -> None:
+            if self.getvalue().count("100 of 1,000 (10%)") > 1:
+                told_twice.set()
+
+    with progress("modules.csv", stream=Stream(), live=False) as listener:
+        listener(make_started())
+
+        assert told_twice.wait(10)
 
 
 def test_plain_progress_survives_a_closed_stream(make_started: Callable[..., Any]) -> None:
