@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retry_after_s", "server_time_at"]
 
+_MOST_RETRY_AFTER_S = 60.0
+
 _MAX_XML_CHARACTERS = 65_536
 _XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
 _COUNT = re.compile(r"[0-9]{1,9}")
@@ -101,12 +103,13 @@ def server_time_at(headers: Mapping[str, str]) -> float | None:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return how long the platform or a proxy asks to wait, in seconds.
 
-    ``x-acs-retry-after`` counts milliseconds; ``Retry-After`` seconds, its form with a date is passed over.
+    ``x-acs-retry-after`` counts milliseconds; ``Retry-After`` seconds, its form with a date is passed over. No more than
+    a minute is granted, as by the platform's own command line: a wrong number must not put a run to sleep for days.
     """
     for name, per_s in (("x-acs-retry-after", 1000), ("retry-after", 1)):
         text = headers.get(name, "").strip()
         if _COUNT.fullmatch(text) and int(text) > 0:
-            return int(text) / per_s
+            return min(int(text) / per_s, _MOST_RETRY_AFTER_S)
     return None
 
 
