@@ -37,6 +37,9 @@ ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 BLANK = ' \t,;"\r\n'
 """What a line without content is made of."""
 
+NO_WIDTH = -1
+"""A number of cells that no record has."""
+
 NO_DELIMITERS = '"\r\n\0'
 UNCLOSED = "unexpected end of data"
 """What the csv module says of a quote that is never closed."""
@@ -59,7 +62,7 @@ class DelimitedReader:
         self._header_line, self._first = 1, 1
         self._lines: list[str] = []
         self._blocks = source.blocks()
-        header = self._read_header()
+        self._header = header = self._read_header()
         positions = self._names.resolve(header, file=source.name, line=self._header_line)
         self._positions = tuple(positions.get(field, -1) for field in Field)
         self._width = len(header)
@@ -88,8 +91,10 @@ class DelimitedReader:
         """Return the rows of these lines and how many lines they are; a record still open is left for later."""
         rows: list[ReadRow] = []
         used = 0
+        # A NUL spoils its row wherever it stands; one look at all lines spares looking at each cell.
+        width = self._width if not any("\0" in line for line in lines) else NO_WIDTH
         while used < len(lines):
-            done, reached, problem = self._scan(first + used, lines[used:], rows)
+            done, reached, problem = self._scan(first + used, lines[used:], rows, width=width)
             used += done
             if problem is None:
                 break
@@ -100,8 +105,8 @@ class DelimitedReader:
             used += 1
         return rows, used
 
-    def _scan(self, first: int, lines: list[str], rows: list[ReadRow]) -> tuple[int, int, str | None]:
-        """Append rows up to the first malformed record.
+    def _scan(self, first: int, lines: list[str], rows: list[ReadRow], *, width: int) -> tuple[int, int, str | None]:
+        """Append rows up to the first malformed record; only those with ``width`` cells may be plainly valid.
 
         Returns:
             The number of lines before that record, the number of its lines that were looked at, and what is wrong.
@@ -109,9 +114,7 @@ class DelimitedReader:
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
         accept, dumps, append = self._rules.accept, orjson.dumps, rows.append
         at_key, at_name, at_alias, at_desc = self._positions
-        # A NUL spoils its row wherever it stands; one look at all lines spares looking at each cell.
-        width = self._width if not any("\0" in line for line in lines) else -1
-        done = 0
+        header, done = self._header, 0
         try:
             for cells in reader:
                 line, done = first + done, reader.line_num
@@ -119,7 +122,7 @@ class DelimitedReader:
                     key, name = cells[at_key], cells[at_name]
                     alias = cells[at_alias] if at_alias >= 0 else None
                     desc = cells[at_desc] if at_desc >= 0 else None
-                    if accept(key, name, alias, desc):
+                    if accept(key, name, alias, desc) and cells != header:
                         append((line, key, name, alias or None, desc or None, dumps(cells).decode(), None))
                         continue
                 if any(cell and not cell.isspace() for cell in cells):
@@ -139,6 +142,8 @@ class DelimitedReader:
         return self._rules.row(line, (key, name, alias, desc), record)
 
     def _misfit(self, cells: list[str]) -> str | None:
+        if cells == self._header:
+            return "the row is the header again: several files were joined here"
         if any("\0" in cell for cell in cells):
             return "the row holds a NUL character (U+0000): the file is damaged or not in this encoding"
         if len(cells) < self._named_width:
@@ -194,7 +199,10 @@ def _likeliest_delimiter(line: str, names: ColumnNames) -> str:
     """Return the delimiter by which the header has most of our fields, then most columns."""
 
     def merit(delimiter: str) -> tuple[int, int]:
-        header = next(csv.reader([line], delimiter=delimiter))
+        try:
+            header = next(csv.reader([line], delimiter=delimiter))
+        except csv.Error:
+            return 0, 0
         return len(names.candidates(header)), len(header)
 
     return max(DELIMITERS, key=merit)

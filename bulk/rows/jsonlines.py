@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,11 @@ OPTIONAL_TEXT = frozenset({str, type(None)})
 
 FIELD_TYPES = frozenset({str, int, type(None)})
 """What a field may be in JSON: a whole number stands for its digits, null for nothing."""
+
+END_OF_KEY = re.compile(r'"\s*:')
+
+PAIRS = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str)
+"""Reads objects as lists of pairs and numbers as they are written: nothing is lost, and no number is too long."""
 
 Keys = tuple[str | None, str | None, str | None, str | None]
 """The key of each field in an object, in the order of `Field`; ``None`` where it has none."""
@@ -88,8 +94,7 @@ class JsonLinesReader:
                 if not text.isspace():
                     append(_invalid(line, text, f"the line is not JSON: {exc.msg} at character {exc.colno}"))
                 continue
-            # Each key has a colon of its own: as many colons as keys, and no key was given twice.
-            if type(found) is dict and text.count(":") == len(found):
+            if type(found) is dict and _has_distinct_keys(text, found):
                 keys = known_keys.get(tuple(found))
                 if type(keys) is tuple:
                     get: Callable[[str | None], Any] = found.get
@@ -181,10 +186,15 @@ def _wrong_kinds(found: dict[str, Any], keys: Keys) -> str | None:
     return "; ".join(problems) or None
 
 
+def _has_distinct_keys(text: str, found: dict[str, Any]) -> bool:
+    """Say quickly whether no key can be there twice; False means: look closer with `_repeated_key`."""
+    # Each key that was given ends in a quote and a colon, and so may other things: as many as keys are no more.
+    return text.count(":") == len(found) or len(END_OF_KEY.findall(text)) == len(found)
+
+
 def _repeated_key(text: str) -> str | None:
     try:
-        # Objects as lists of pairs, numbers as they are written: nothing is lost, and no number is too long.
-        pairs = json.loads(text, object_pairs_hook=list, parse_int=str, parse_float=str)
+        pairs = PAIRS.decode(text.strip())
     except RecursionError:
         return "the line is nested too deeply"
     times = Counter(key for key, _ in pairs)

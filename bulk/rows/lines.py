@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_RECORD_CHARS", "Block", "LineSource"]
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
+"""Some thousand lines: enough to make little of what a block costs, few enough to look at again from the middle."""
+
 MAX_RECORD_CHARS = 1024 * 1024
 """Longest line, and longest record of several lines, that is looked into."""
 
@@ -72,6 +74,8 @@ class LineSource:
             if self._head.startswith(mark):
                 self._codec, self.encoding = codec, writing
                 break
+        else:
+            self._refuse_unmarked_utf_16()
         self._decoder = _decoder(self._codec)
 
     def blocks(self) -> Iterator[Block]:
@@ -100,6 +104,12 @@ class LineSource:
                 cutting = True
             if cutting:
                 self._rest = self._rest[-1:]
+
+    def _refuse_unmarked_utf_16(self) -> None:
+        # Text begins with an ASCII character, which UTF-16 pads with a NUL: without mark that's all there is to see.
+        if not self._said and 0 in self._head[:2]:
+            order = "be" if self._head.startswith(b"\0") else "le"
+            raise InputError(f"it looks like UTF-16 without a mark; add --encoding utf-16-{order}", file=self.name)
 
     def _cut(self, line: str) -> Block:
         return Block(self._line, [line[:KEPT_CHARS].rstrip("\r\n") + "..."], cut=True)

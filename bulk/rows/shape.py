@@ -105,8 +105,9 @@ def _cells_as_they_were(record: str) -> list[str]:
 
 def _delimited(shape: InputShape, row: Iterable[str]) -> str:
     text = io.StringIO(newline="")
-    csv.writer(text, delimiter=shape.delimiter or ",", lineterminator="\n").writerow(row)
-    return text.getvalue()
+    # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
+    csv.writer(text, delimiter=shape.delimiter or ",", lineterminator="\r\n").writerow(row)
+    return text.getvalue().removesuffix("\r\n") + "\n"
 
 
 def _distinct(header: Iterable[str]) -> list[str]:

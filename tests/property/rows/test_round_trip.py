@@ -17,11 +17,13 @@ from bulk.rows import lines as lines_module
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bulk.model import ReadRow
     from bulk.rows import InputShape
 
 HEADER = ["ProductKey", "ModuleName", "AliasName", "Desc", "note"]
-CHUNK_BYTES = st.sampled_from([1, 7, 64, 256 * 1024])
+CHUNK_BYTES = st.sampled_from([1, 7, 64, 64 * 1024])
 
 name = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64).filter(
     lambda value: value.casefold() != "default"
@@ -30,7 +32,7 @@ key = st.text(string.ascii_letters + string.digits + "*", min_size=1, max_size=2
 alias = st.text(string.ascii_letters + "主控无线模块〇._-", max_size=64)
 printable = st.characters(codec="gb18030", exclude_categories=["C", "Z"], include_characters=" \n,;\t\"'")
 desc = st.text(printable, max_size=100).map(str.strip)
-note = st.text(st.characters(codec="gb18030", exclude_characters="\0\r"), max_size=20)
+note = st.text(st.characters(codec="gb18030", exclude_characters="\0"), max_size=20)
 row = st.tuples(key, name, alias, desc, note)
 
 
@@ -44,8 +46,20 @@ def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list
         lines_module.CHUNK_BYTES = usual
 
 
+def encoded(values: Iterable[str], delimiter: str, quoting: Any) -> str:
+    """Return a record without line end; only a writer whose own line end is CR LF quotes either of them in a cell."""
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator="\r\n").writerow(values)
+    return text.getvalue().removesuffix("\r\n")
+
+
+def line_ends(text: str) -> int:
+    return text.count("\n") + text.count("\r") - text.count("\r\n")
+
+
+@settings(max_examples=50, deadline=None)
 @given(
-    rows=st.lists(row, max_size=12),
+    rows=st.lists(row, max_size=8),
     delimiter=st.sampled_from(",;\t|"),
     encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "gb18030"]),
     end=st.sampled_from(["\n", "\r\n", "\r"]),
@@ -55,16 +69,13 @@ def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list
 def test_csv_is_read_as_it_was_written(
     rows: list[tuple[str, ...]], delimiter: str, encoding: str, end: str, quoting: Any, chunk_bytes: int
 ) -> None:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, delimiter=delimiter, lineterminator=end, quoting=quoting)
-    writer.writerow(HEADER)
+    text = encoded(HEADER, delimiter, quoting) + end
     lines = []
     for values in rows:
-        so_far = text.getvalue()
-        lines.append(1 + so_far.count("\n") + so_far.count("\r") - so_far.count("\r\n"))
-        writer.writerow(values)
+        lines.append(1 + line_ends(text))
+        text += encoded(values, delimiter, quoting) + end
 
-    content = text.getvalue().encode(encoding)
+    content = text.encode(encoding)
     shape, found = read(content, chunk_bytes, format="csv", delimiter=delimiter, encoding=encoding)
 
     assert [(line, *rest[:4], rest[5]) for line, *rest in found] == [
@@ -77,6 +88,7 @@ def test_csv_is_read_as_it_was_written(
     assert [stored[1:] for stored in reread] == [stored[1:] for stored in found]
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(row, min_size=1, max_size=12),
     blanks=st.lists(st.integers(0, 2), min_size=12, max_size=12),
@@ -104,7 +116,7 @@ def physical_lines(content: bytes) -> int:
     return len(io.StringIO(content.decode(), newline="").readlines())
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     body=st.binary(max_size=200) | st.text('a1,;"\n\r\0主 {}[]:', max_size=60).map(str.encode),
     kind=st.sampled_from(["csv", "tsv", "jsonl"]),
@@ -134,6 +146,7 @@ def test_any_bytes_are_refused_with_a_reason_or_read_line_by_line(
         assert all(1 <= line <= physical_lines(content) for line in lines)
 
 
+@settings(deadline=None)
 @given(
     texts=st.lists(st.text('a1,"x ', min_size=1, max_size=12), max_size=15),
     chunk_bytes=CHUNK_BYTES,

@@ -63,6 +63,13 @@ def test_bad_line_is_an_invalid_row_and_the_others_go_on(read: Read, line: str, 
     assert reason in str(rows[1][-1])
 
 
+def test_header_in_the_middle_is_an_invalid_row(read: Read) -> None:
+    rows = read(f"{HEADER}a1,one,,\n{HEADER}a1,two,,\n")
+
+    assert [row[2] for row in rows] == ["one", None, "two"]
+    assert "several files were joined" in str(rows[1][-1])
+
+
 def test_nul_in_a_column_of_others_makes_the_row_invalid_too(read: Read) -> None:
     rows = read("ProductKey,ModuleName,note\na1,one,x\0y\na1,two,z\n")
 
@@ -200,6 +207,11 @@ def test_wrong_delimiter_shows_what_was_read_as_header(read: Read) -> None:
 def test_malformed_header_is_refused(read: Read, header: str, reason: str) -> None:
     with pytest.raises(InputError, match=rf"line 2: the header .*{reason}"):
         read(f"\n{header}\na1,mcu\n")
+
+
+def test_header_with_a_cell_beyond_the_limit_is_refused(read: Read) -> None:
+    with pytest.raises(InputError, match="line 1: the header holds a cell of more than"):
+        read("x" * (csv.field_size_limit() + 1))
 
 
 def test_header_of_megabytes_is_refused(read: Read) -> None:

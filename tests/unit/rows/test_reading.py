@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,6 +95,14 @@ def test_encoding_is_told_by_its_mark(tmp_path: Path, encoding: str, writes: str
 def test_utf_16_of_either_byte_order_is_read(read: Read) -> None:
     assert len(read(b"\xff\xfe" + TEXT.encode("utf-16-le"))) == 2
     assert len(read(b"\xfe\xff" + TEXT.encode("utf-16-be"))) == 2
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_without_mark_is_refused_until_it_is_said(read: Read, encoding: str) -> None:
+    with pytest.raises(InputError, match=f"add --encoding {encoding}"):
+        read(TEXT.encode(encoding))
+
+    assert len(read(TEXT.encode(encoding), encoding=encoding)) == 2
 
 
 def test_encoding_that_was_said_is_used_unless_a_mark_proves_another(read: Read) -> None:
@@ -254,3 +263,67 @@ def test_file_is_closed_behind_its_reader(tmp_path: Path) -> None:
 
     with pytest.raises(ValueError, match="closed file"):
         stream.read(10)
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (OSError(5, "Input/output error"), "line 1: it can't be read: Input/output error"),
+        (PermissionError(13, "Permission denied"), "this user may not read it"),
+    ],
+)
+def test_stream_that_fails_is_refused_with_what_the_system_says(error: OSError, reason: str) -> None:
+    class Failing:
+        def __init__(self) -> None:
+            self._rest = io.BytesIO(b"Prod")
+
+        def read(self, size: int, /) -> bytes:
+            if self._rest.tell() == 4:
+                raise error
+            return self._rest.read(size)
+
+    with pytest.raises(InputError, match=reason), open_input("-", ReadSettings(format="csv"), stdin=Failing()):
+        pass
+
+
+@pytest.mark.parametrize("length", [lines_module.MAX_RECORD_CHARS + 1, 5 * lines_module.MAX_RECORD_CHARS])
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\r"])
+def test_line_longer_than_a_record_may_be_is_one_line(read: Read, length: int, end: str) -> None:
+    content = f"ProductKey,ModuleName\na1,one\n{'x' * length}{end}" + (f"a1,two{end}" if end else "")
+
+    rows = read(content)
+
+    assert [(row[0], row[2]) for row in rows] == (
+        [(2, "one"), (3, None), (4, "two")] if end else [(2, "one"), (3, None)]
+    )
+
+
+def test_last_characters_that_a_codec_holds_back_are_read(read: Read) -> None:
+    rows = read("ProductKey,ModuleName,AliasName\na1,mcu,主控".encode("utf-7").removesuffix(b"-"), encoding="utf-7")
+
+    assert rows[0][3] == "主控"
+
+
+class Endless:
+    """A good line, and a line of a hundred megabytes."""
+
+    def __init__(self) -> None:
+        self._head = io.BytesIO(JSONL.encode())
+        self._left_bytes = 100 * 1024 * 1024
+
+    def read(self, size: int, /) -> bytes:
+        head = self._head.read(size)
+        size = 0 if head else min(size, self._left_bytes)
+        self._left_bytes -= size
+        return head or b"x" * size
+
+
+def test_memory_stays_flat_however_long_a_line_is() -> None:
+    tracemalloc.start()
+    with open_input("-", ReadSettings(format="jsonl"), stdin=Endless()) as reader:
+        rows = [row for batch in reader.batches() for row in batch]
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert [row[6] is None for row in rows] == [True, False]
+    assert peak_bytes < 16 * 1024 * 1024

@@ -63,6 +63,7 @@ def test_keys_of_an_object_are_its_columns(record: str, expected: dict[str, obje
 def test_header_and_records_are_written_as_they_were() -> None:
     assert encode_header(CSV) == "ProductKey;ModuleName;note\n"
     assert encode_record(CSV, '["a1","m;cu","two\\nlines","surplus"]') == 'a1;"m;cu";"two\nlines";surplus\n'
+    assert encode_record(CSV, '["a1","a\\rb"]') == 'a1;"a\rb"\n'
     assert encode_record(CSV, '"a1;\\"mcu"') == 'a1;"mcu\n'
     assert encode_header(JSONL) == ""
     assert encode_record(JSONL, '{"pk":"a1"}') == '{"pk":"a1"}\n'
