@@ -26,6 +26,7 @@ COMMANDS = MappingProxyType(
         "plan": "Tell what run would do; ask the platform, change nothing.",
         "status": "Show how a ledger stands, also while a run is at work.",
         "results": "Write what became of each row, or the rows to try again.",
+        "report": "Write one page about a ledger, to read in a browser or print.",
         "sandbox": "Serve a platform in a box, to rehearse against.",
     }
 )

@@ -1,0 +1,70 @@
+"""`bulk report`: write the page for the person who reads it in the morning."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from bulk.cli.help import GroupedCommand, GroupedOption
+from bulk.cli.output import closed_pipe_is_fine
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from bulk.cli.invocation import Invocation
+
+__all__ = ["report"]
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("ledger", metavar="LEDGER", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, allow_dash=True),
+    metavar="FILE",
+    cls=GroupedOption,
+    heading="Where it goes",
+    help="Write to this file; - is stdout.  [default: LEDGER.html]",
+)
+@click.pass_context
+def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
+    """Write one page of HTML about LEDGER: outcomes, charts, reasons, the rows not provisioned, its runs.
+
+    The page is complete in itself: it needs no network, reads well on a phone and can be printed. A ledger that a run is
+    at work on can be reported too.
+    """
+    # `--help` need not wait for SQLite and the template engine.
+    from bulk.report.html.content import read_content  # noqa: PLC0415 - see above
+    from bulk.report.html.page import render  # noqa: PLC0415 - see above
+
+    invocation: Invocation = ctx.obj
+    content = read_content(ledger)
+    page = render(content, written_at=datetime.now(UTC), program=invocation.program).encode("utf-8", "replace")
+    if output == Path("-"):
+        with closed_pipe_is_fine():
+            sys.stdout.buffer.write(page)
+        return 0
+    path = output or ledger.with_name(f"{ledger.name}.html")
+    _write(path, page, ledger=ledger)
+    click.echo(f"The report is in {path}", err=True)
+    return 0
+
+
+def _write(path: Path, page: bytes, *, ledger: Path) -> None:
+    """Write the file as a whole or not at all: an earlier report stays until the new one is complete."""
+    if path.exists() and path.samefile(ledger):
+        raise SettingsError(f"{path} is the ledger itself; name another file with -o")
+    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_bytes(page)
+        unfinished.replace(path)
+    except OSError as exc:
+        with suppress(OSError):
+            unfinished.unlink()
+        raise SettingsError(f"{path}: it can't be written ({exc.strerror or exc}); name another file with -o") from exc

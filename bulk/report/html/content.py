@@ -1,0 +1,118 @@
+"""Read from a ledger what its report shows: one snapshot, whatever a live run commits meanwhile."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.ledger.database import translated
+from bulk.ledger.history import read_failed_attempts, read_over_budget, read_spans, read_traffic
+from bulk.ledger.reading import open_for_reading, read_input, read_results
+from bulk.ledger.status import read_status
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.report.html.charts import draw, window_of
+from bulk.rows import InputShape, cells
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bulk.ledger.history import CrowdedProduct
+    from bulk.ledger.reading import Result
+    from bulk.ledger.status import LedgerStatus
+    from bulk.report.html.charts import RunChart
+
+__all__ = ["MOST_PRODUCTS", "MOST_ROWS", "Content", "OpenRow", "read_content"]
+
+MOST_ROWS = 2_000
+"""Rows that a page can hold and a phone still scroll."""
+
+MOST_PRODUCTS = 100
+_MOST_CHARTS = 10
+_RECORD_CHARACTERS = 200
+
+SHOWN_OUTCOMES = frozenset(Outcome) - PROVISIONED_OUTCOMES - {Outcome.PENDING}
+"""Rows that are listed one by one. Those not sent yet need no look: the next run sends them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRow:
+    """A row that is not provisioned."""
+
+    line: int
+    product_key: str | None
+    module_name: str | None
+    record: str | None
+    """The row as it was, shortened; only where it could not be read as a module."""
+
+    outcome: str
+    code: str | None
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Content:
+    """Everything that a report shows."""
+
+    status: LedgerStatus
+    charts: tuple[RunChart, ...]
+    """Of the last runs that sent anything, the last first."""
+
+    crowded: tuple[CrowdedProduct, ...]
+    """At most `MOST_PRODUCTS`."""
+
+    rows: tuple[OpenRow, ...]
+    """At most `MOST_ROWS`, in the input's order."""
+
+
+def read_content(ledger: Path) -> Content:
+    """Read a ledger, also while a run is at work on it.
+
+    Raises:
+        LedgerError: There is no such ledger, or it can't be read.
+    """
+    status = read_status(ledger)
+    with closing(open_for_reading(ledger)) as connection:
+        with translated(ledger):
+            connection.execute("BEGIN")
+        return Content(
+            status=status,
+            charts=tuple(_charts(connection, ledger, status)),
+            crowded=read_over_budget(connection, ledger, products=MOST_PRODUCTS),
+            rows=tuple(_rows(connection, ledger)),
+        )
+
+
+def _charts(connection: sqlite3.Connection, ledger: Path, status: LedgerStatus) -> list[RunChart]:
+    spans = read_spans(connection, ledger, runs=_MOST_CHARTS)
+    windows = [window_of(span) for span in spans]
+    return draw(
+        spans,
+        read_traffic(connection, ledger, windows),
+        read_failed_attempts(connection, ledger, windows),
+        {run.run_id: run.create_per_s for run in status.runs},
+    )
+
+
+def _rows(connection: sqlite3.Connection, ledger: Path) -> Iterator[OpenRow]:
+    text = read_input(connection, ledger)
+    if text is None:
+        return
+    shape = InputShape.from_json(text)
+    for result in read_results(connection, ledger, outcomes=SHOWN_OUTCOMES, limit=MOST_ROWS):
+        yield OpenRow(
+            line=result.line,
+            product_key=result.product_key,
+            module_name=result.module_name,
+            record=None if result.product_key else _as_it_was(shape, result),
+            outcome=result.outcome,
+            code=result.code,
+            message=result.message,
+        )
+
+
+def _as_it_was(shape: InputShape, result: Result) -> str:
+    record = result.record if shape.format == "jsonl" else ", ".join(cells(shape, result.record))
+    return record if len(record) <= _RECORD_CHARACTERS else f"{record[:_RECORD_CHARACTERS]}…"

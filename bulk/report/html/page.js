@@ -1,0 +1,132 @@
+// Draws the charts, fills the table of their figures, searches the rows. Text from the ledger is only ever set as text.
+"use strict";
+(() => {
+  const root = document.documentElement;
+  root.dataset.js = "";
+  const PRINT_WIDTH = 640;
+  const HEIGHT = 240;
+  const byId = (id) => document.getElementById(id);
+
+  // --- charts
+
+  const data = byId("chart-data") && JSON.parse(byId("chart-data").textContent);
+  const plots = [];
+
+  const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
+  const clock = (at, slotLength) => new Date(at * 1000).toISOString().slice(11, slotLength < 60 ? 19 : 16);
+  const figure = (value) => (value == null ? "–" : value.toLocaleString("en", { maximumFractionDigits: 1 }));
+  const line = (label, stroke, more) => ({ label, stroke, width: 1.5, value: (_, value) => figure(value), ...more });
+  const pointsOnly = (at, size) => ({ show: at.length < 60, size });
+
+  function axes(unit) {
+    const axis = { stroke: color("soft"), grid: { stroke: color("grid"), width: 1 }, ticks: { stroke: color("grid"), width: 1 } };
+    const time = (_, splits, __, ___, step) => splits.map((at) => clock(at, step));
+    return [{ ...axis, values: time, space: 70 }, { ...axis, size: 56, values: (_, splits) => splits.map(unit) }];
+  }
+
+  function options(run, width, series, unit) {
+    return {
+      width,
+      height: HEIGHT,
+      tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
+      cursor: { drag: { x: true, y: false } },
+      scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
+      axes: axes(unit),
+      series: [{ label: "UTC", value: (_, at) => (at == null ? "–" : clock(at, 1)) }, ...series],
+    };
+  }
+
+  function rateChart(run) {
+    const small = pointsOnly(run.at, 4);
+    const series = [
+      line("creates/s", color("accent"), { width: 2, points: small }),
+      line("listings/s", color("list"), { points: small }),
+    ];
+    const values = [run.at, run.creates_per_s, run.lists_per_s];
+    if (run.asked_per_s !== null) {
+      series.push(line("asked/s", color("good"), { dash: [6, 4], points: { show: false } }));
+      values.push(run.at.map(() => run.asked_per_s));
+    }
+    if (run.throttled_in_all) {
+      const mark = { show: true, size: 9, fill: color("bad"), stroke: color("bad") };
+      series.push(line("throttled requests", color("bad"), { paths: () => null, points: mark }));
+      values.push(run.throttled);
+    }
+    return [series, values, (value) => value.toLocaleString("en")];
+  }
+
+  function latencyChart(run) {
+    const small = pointsOnly(run.at, 4);
+    const series = [
+      line("p50", color("good"), { points: small }),
+      line("p95", color("warn"), { points: small }),
+      line("p99", color("bad"), { points: small }),
+    ];
+    return [series, [run.at, run.p50_ms, run.p95_ms, run.p99_ms], (value) => value.toLocaleString("en")];
+  }
+
+  function place(id, run, [series, values, unit], width) {
+    const box = byId(id);
+    plots.push(new uPlot(options(run, width || box.clientWidth, series, unit), values, box));
+  }
+
+  function draw(width) {
+    const run = data[byId("run").value];
+    plots.splice(0).forEach((plot) => plot.destroy());
+    place("rate-chart", run, rateChart(run), width);
+    place("latency-chart", run, latencyChart(run), width);
+    byId("pace-words").textContent = run.words;
+    if (byId("figures").open) fill(run);
+  }
+
+  function fill(run) {
+    const cells = (slot) => [clock(run.at[slot], 1), ...[run.creates_per_s, run.lists_per_s, run.throttled, run.p50_ms, run.p95_ms, run.p99_ms].map((values) => figure(values[slot]))];
+    byId("figure-rows").replaceChildren(
+      ...run.at.map((_, slot) => {
+        const row = document.createElement("tr");
+        row.append(...cells(slot).map((text, column) => {
+          const cell = document.createElement(column ? "td" : "th");
+          if (column) cell.className = "number";
+          else cell.scope = "row";
+          cell.textContent = text;
+          return cell;
+        }));
+        return row;
+      }),
+    );
+  }
+
+  if (data) {
+    draw();
+    byId("run").addEventListener("change", () => draw());
+    byId("figures").addEventListener("toggle", () => draw());
+    new ResizeObserver(() => {
+      const width = byId("rate-chart").clientWidth;
+      if (width && !("printing" in root.dataset)) plots.forEach((plot) => plot.setSize({ width, height: HEIGHT }));
+    }).observe(byId("rate-chart").parentElement);
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+    addEventListener("beforeprint", () => { root.dataset.printing = ""; draw(PRINT_WIDTH); });
+    addEventListener("afterprint", () => { delete root.dataset.printing; draw(); });
+  }
+
+  // --- search
+
+  const search = byId("search");
+  if (search) {
+    const rows = [...byId("row-table").tBodies[0].rows].map((row) => [row, row.textContent.toLowerCase()]);
+    const cutNote = document.querySelector(".note.print");
+    const find = () => {
+      const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let found = 0;
+      for (const [row, text] of rows) {
+        row.hidden = !words.every((word) => text.includes(word));
+        found += !row.hidden;
+      }
+      const count = `${found.toLocaleString("en")} ${found === 1 ? "row" : "rows"}`;
+      byId("found").value = words.length ? `${count} found` : count;
+      cutNote.classList.toggle("cut", found > Number(cutNote.dataset.rows));
+    };
+    search.addEventListener("input", find);
+    find();
+  }
+})();

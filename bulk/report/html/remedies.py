@@ -1,0 +1,35 @@
+"""Say what to do about rows that are not provisioned, one sentence a reason."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bulk.cloud.codes import look_up
+from bulk.model import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulk.model import Reason
+
+__all__ = ["remedy"]
+
+_BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
+    {
+        Outcome.DRIFTED: "Make the row say what the platform has, or change the module in the platform's console; "
+        "then run again.",
+        Outcome.OVER_BUDGET: "Delete a module that the product no longer uses, or take the row out; then run again.",
+        Outcome.INVALID: "Mend the row in the file as its message says, then run again.",
+        Outcome.FAILED: "Run again: these rows are tried anew. If the same code comes back, mend what its message names.",
+        Outcome.UNKNOWN: "Run again: the platform is asked first whether the module is there.",
+    }
+)
+
+
+def remedy(reason: Reason) -> str:
+    """Return what the operator can do: the error code's own remedy where it has one."""
+    known = look_up(reason.code) if reason.code else None
+    if known and known.remedy and reason.outcome is Outcome.FAILED:
+        return known.remedy
+    return _BY_OUTCOME.get(reason.outcome, "Run again.")

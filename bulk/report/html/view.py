@@ -1,0 +1,172 @@
+"""Put what was read from a ledger into the words and figures of the page. Pure: no I/O, no markup."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
+from bulk.report.html.remedies import remedy
+from bulk.report.summary import retry_command
+from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_duration, spell_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bulk.ledger.status import LedgerStatus, RunRecord
+    from bulk.model import Reason
+    from bulk.report.html.charts import RunChart
+    from bulk.report.html.content import Content
+
+__all__ = ["PRINTED_ROWS", "view_of"]
+
+PRINTED_ROWS = 200
+"""Rows that are printed; `page.css` counts them too."""
+
+_MOST_RUNS = 50
+_BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN})
+
+
+def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -> dict[str, Any]:
+    """Return the template's values.
+
+    Args:
+        content: What was read from the ledger.
+        written_at: Now, UTC.
+        program: What starts `bulk` here, for the commands that go on.
+    """
+    status = content.status
+    provisioned = sum(status.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
+    runs = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
+    charts = [_chart(chart) for chart in content.charts]
+    results = [*program, "results", status.path, "--outcome"]
+    return {
+        "input": status.input or "no input yet",
+        "target": str(status.target),
+        "ledger": status.path,
+        "written_at": _clock_time(written_at),
+        "rows_in_all": status.rows,
+        "provisioned": provisioned,
+        "tone": _tone(status, provisioned),
+        "ending": _how_it_ended(status, runs),
+        "ways_on": list(_ways_on(status, runs, program)),
+        "outcomes": list(_outcomes(status)),
+        "absent": status.absent,
+        "pending": status.outcomes[Outcome.PENDING],
+        "charts": charts,
+        "chart_data": charts,
+        "reasons": [_reason(reason) for reason in status.reasons],
+        "crowded": content.crowded,
+        "most_products": MOST_PRODUCTS,
+        "over_budget_command": shlex.join([*results, Outcome.OVER_BUDGET]),
+        "rows": content.rows,
+        "unprovisioned": sum(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES),
+        "printed_rows": PRINTED_ROWS,
+        "results_command": shlex.join([*results, ",".join(sorted(SHOWN_OUTCOMES))]),
+        "runs": [_run(run, status) for run in runs[:_MOST_RUNS]],
+        "earlier_runs": max(0, len(runs) - _MOST_RUNS),
+        "status_command": shlex.join([*program, "status", status.path, "--json"]),
+    }
+
+
+def _tone(status: LedgerStatus, provisioned: int) -> str:
+    if status.rows and provisioned == status.rows:
+        return "good"
+    return "bad" if any(status.outcomes[outcome] for outcome in _BAD) else "warn"
+
+
+def _outcome_tone(outcome: Outcome) -> str:
+    if outcome in PROVISIONED_OUTCOMES:
+        return "good"
+    return "bad" if outcome in _BAD else "warn"
+
+
+def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
+    if status.holder:
+        return f"At work now: {status.holder}."
+    if not runs:
+        return "No run yet."
+    last = runs[0]
+    when = f" on {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
+    return f"The last run {_ending(last, status)}{when}."
+
+
+def _ways_on(
+    status: LedgerStatus, runs: Sequence[RunRecord], program: Sequence[str]
+) -> Iterator[tuple[str, str]]:
+    resume = _summary(runs[0]).get("resume") if runs else None
+    if resume:
+        yield "To go on:", resume
+    if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES) and status.input:
+        label = "To write the rows not provisioned into a file of their own:"
+        yield label, retry_command(status.path, status.input, program=program)
+
+
+def _outcomes(status: LedgerStatus) -> Iterator[dict[str, Any]]:
+    for outcome, meaning in MEANINGS.items():
+        if rows := status.outcomes[outcome]:
+            tone = _outcome_tone(outcome)
+            yield {"name": outcome_words(outcome), "rows": rows, "meaning": meaning, "tone": tone}
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {
+        "rows": reason.rows,
+        "name": outcome_words(reason.outcome),
+        "code": reason.code,
+        "line": reason.example_line,
+        "message": reason.example_message,
+        "remedy": remedy(reason),
+    }
+
+
+def _chart(chart: RunChart) -> dict[str, Any]:
+    began = _clock_time(datetime.fromtimestamp(chart.at[0], UTC))
+    return {**asdict(chart), "began": began, "words": _chart_words(chart, began)}
+
+
+def _chart_words(chart: RunChart, began: str) -> str:
+    """Return what the charts show, for who can't see them."""
+    asked = f"{spell_rate(chart.asked_per_s)} asked for" if chart.asked_per_s else "no limit asked for"
+    throttled = f"{spell_count(chart.throttled_in_all, 'request')} throttled" if chart.throttled_in_all else "no throttling"
+    half, most, nearly_all = (f"{latency_ms:,g} ms" for latency_ms in chart.latency_ms if latency_ms is not None)
+    return (
+        f"From {began}, for {spell_duration(chart.seconds)}: {spell_count(chart.creates, 'create')} "
+        f"({chart.creates / chart.seconds:,.1f}/s on average, {asked}), {spell_count(chart.lists, 'listing')}, "
+        f"{throttled}. Half of all requests took up to {half}, 95% up to {most}, 99% up to {nearly_all}. "
+        f"A point is {spell_duration(chart.slot_s) if chart.slot_s > 1 else 'one second'}."
+    )
+
+
+def _run(run: RunRecord, status: LedgerStatus) -> dict[str, Any]:
+    began = datetime.fromisoformat(run.started_at)
+    requests = _summary(run).get("requests")
+    return {
+        "run_id": run.run_id,
+        "began": _clock_time(began),
+        "took": spell_duration((datetime.fromisoformat(run.ended_at) - began).total_seconds()) if run.ended_at else "–",
+        "asked": f"creates {spell_rate(run.create_per_s)}, listings {spell_rate(run.list_per_s)}",
+        "sent": f"{requests['create']:,} creates, {requests['list']:,} listings" if requests else "not recorded",
+        "ending": _ending(run, status),
+    }
+
+
+def _ending(run: RunRecord, status: LedgerStatus) -> str:
+    if run.exit_code is not None:
+        return f"ended with exit code {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
+    at_work = status.holder is not None and status.holder.run_id == run.run_id
+    return "is at work" if at_work else "ended without a word: killed, or the power failed"
+
+
+def _summary(run: RunRecord) -> dict[str, Any]:
+    summary: dict[str, Any] = orjson.loads(run.summary) if run.summary else {}
+    return summary
+
+
+def _clock_time(at: datetime) -> str:
+    return f"{at:%Y-%m-%d %H:%M:%S} UTC"
