@@ -127,7 +127,7 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
         if isinstance(event, RunStarted) and not over.is_set():
             tell(start_line(event))
         elif isinstance(event, RunStopping) and not over.is_set():
-            tell(f"Stopping: {event.reason}; requests in flight end first.")
+            tell(f"Stopping: {event.reason} (requests in flight end first)")
 
     def tick() -> None:
         while not over.wait(_LINE_EVERY_S):

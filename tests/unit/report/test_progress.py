@@ -125,7 +125,7 @@ def test_plain_progress_tells_start_and_stop_at_once(make_started: Callable[...,
 
     assert stream.getvalue().splitlines() == [
         start_line(make_started()),
-        "Stopping: interrupted by Ctrl-C; requests in flight end first.",
+        "Stopping: interrupted by Ctrl-C (requests in flight end first)",
     ]
 
 
