@@ -57,20 +57,26 @@ class _LaneWork:
                     self._settle(verdict)
                 return
             await self._means.recorder.claim(decision.admitted)
-            if not await self._create(decision.admitted, behind=rows):
-                return
+            rows = await self._create(decision.admitted, behind=rows)
 
-    async def _create(self, admitted: Sequence[Row], *, behind: Sequence[Row]) -> bool:
-        """Create in file order; when a row's end is that of all, settle those behind it and return False."""
+    async def _create(self, admitted: Sequence[Row], *, behind: Sequence[Row]) -> Sequence[Row]:
+        """Create in file order; return the rows that are to be decided again.
+
+        These are the ones behind, and after a listing also those that were admitted by an older one: somebody else may
+        have taken their slot or made their module. When a row's end is that of all, they are settled, and none is left.
+        """
         for position, row in enumerate(admitted):
             creation = Creation(row, self._means)
             ending = await creation.run()
+            unsent = (*admitted[position + 1 :], *behind)
             if ending.rest is not Rest.GO_ON:
-                for unsent in (*admitted[position + 1 :], *behind):
-                    self._settle_unsent(unsent, ending)
-                return False
+                for other in unsent:
+                    self._settle_unsent(other, ending)
+                return ()
             self._take_note(row, ending, creation.listing)
-        return True
+            if creation.listing is not None:
+                return unsent
+        return behind
 
     def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
         if listing is not None:
