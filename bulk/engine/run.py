@@ -109,19 +109,19 @@ class _Job:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
         self._read_in = True
         await self._announce_start()
-        self._stop.follow(lambda: self._listener(RunStopping(self._stop.reason or "")))
         deadline = self._arm_deadline()
         try:
-            await send(
-                self._ledger,
-                self._settings,
-                self._target,
-                run_id=self._run_id,
-                credentials=credentials,
-                counters=self._counters,
-                stop=self._stop,
-                listener=self._listener,
-            )
+            with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
+                await send(
+                    self._ledger,
+                    self._settings,
+                    self._target,
+                    run_id=self._run_id,
+                    credentials=credentials,
+                    counters=self._counters,
+                    stop=self._stop,
+                    listener=self._listener,
+                )
         finally:
             if deadline:
                 deadline.cancel()

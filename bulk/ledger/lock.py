@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["hold"]
 
+_PATIENCE_S = 0.2
+"""`bulk status` takes the lock for a moment to see whether anybody has it: that must not turn a run away."""
+
 
 def hold(path: Path) -> FileLock:
     """Take the ledger for this process; ``release()`` lets it go.
@@ -25,7 +28,7 @@ def hold(path: Path) -> FileLock:
     # No singleton, no thread-local: a run is taken up on one thread and let go on another.
     lock = FileLock(f"{path}.lock", thread_local=False, is_singleton=False)
     try:
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
         raise LedgerHeldError(
             f"{path}: held by {read_holder(path) or 'another run'}; wait for it to end, or stop it first "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -110,8 +111,15 @@ def read_status(path: Path) -> LedgerStatus:
 
 
 def read_target(connection: sqlite3.Connection) -> Target:
-    """Return what the ledger belongs to."""
-    dialect, endpoint, instance_id = connection.execute("SELECT dialect, endpoint, instance_id FROM target").fetchone()
+    """Return what the ledger belongs to.
+
+    Raises:
+        LedgerError: To nothing yet: the run that laid it out died at once.
+    """
+    bound = connection.execute("SELECT dialect, endpoint, instance_id FROM target").fetchone()
+    if bound is None:
+        raise LedgerError("the ledger is empty: its first run died before it began; run the same command again")
+    dialect, endpoint, instance_id = bound
     return Target(Dialect(dialect), endpoint, instance_id)
 
 
@@ -131,16 +139,13 @@ def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return the last run without an end: who holds the lock, if anybody does."""
+    """Return the last run without an end: who holds the lock, if anybody does; ``None`` where it can't be told."""
     try:
-        connection = open_for_reading(path)
+        with closing(open_for_reading(path)) as connection, translated(path):
+            record = connection.execute(query("holder")).fetchone()
+            return Holder(*record) if record else None
     except LedgerError:
         return None
-    try:
-        record = connection.execute(query("holder")).fetchone()
-        return Holder(*record) if record else None
-    finally:
-        connection.close()
 
 
 def _is_held(path: Path) -> bool:
