@@ -35,17 +35,21 @@ class Breaker:
         self._max_failures = max_failures
         self._answered_at = now
         self._accepted_at = now
-        self._silent = 0
+        self.silent = 0
+        """Requests without an answer since the last one with an answer."""
+
         self._storm_code: str | None = None
         self._storm = 0
+        self._storm_is_of_products = False
         self._tried = 0
         self._failed = 0
 
     def succeeded(self, *, now: float, create: bool) -> None:
-        """Take note of an accepted request; an accepted create also ends a storm of refusals."""
+        """Take note of an accepted request; one that shows that not everything is refused ends a storm of refusals."""
         self._answered_at = self._accepted_at = now
-        self._silent = 0
-        if create:
+        self.silent = 0
+        # A listing shows it of products, but not of creates.
+        if create or self._storm_is_of_products:
             self._storm = 0
 
     def failed(self, failure: Failure, *, now: float) -> str | None:
@@ -53,7 +57,7 @@ class Breaker:
         if failure.kind in _NO_ANSWER:
             return self._no_answer(failure, now)
         self._answered_at = now
-        self._silent = 0
+        self.silent = 0
         if failure.kind is FailureKind.THROTTLED:
             return self._throttled(now)
         return self._refused(failure)
@@ -74,12 +78,12 @@ class Breaker:
         return None
 
     def _no_answer(self, failure: Failure, now: float) -> str | None:
-        self._silent += 1
+        self.silent += 1
         silence_s = now - self._answered_at
-        if silence_s < _SILENCE_S or self._silent < _SILENT_ATTEMPTS:
+        if silence_s < _SILENCE_S or self.silent < _SILENT_ATTEMPTS:
             return None
         return (
-            f"the platform is out of reach: {self._silent} requests in {silence_s:.0f} s without an answer, "
+            f"the platform is out of reach: {self.silent} requests in {silence_s:.0f} s without an answer, "
             f"the last: {failure.code}, {failure.message}; check the endpoint and the network"
         )
 
@@ -97,6 +101,7 @@ class Breaker:
             return None
         self._storm = self._storm + 1 if failure.code == self._storm_code else 1
         self._storm_code = failure.code
+        self._storm_is_of_products = failure.kind is FailureKind.DENIED
         if self._storm < _STORM:
             return None
         return (

@@ -49,7 +49,12 @@ class RetryPolicy:
     cap_s: float = 30.0
     """Ceiling of any wait, in seconds."""
 
-    def decide(self, failure: Failure, attempt: int, *, action: Action, uniform: Uniform) -> Step:
+    silent_cap_s: float = 8.0
+    """Ceiling of the waits after the last attempt, while nothing answers: the breaker must be asked often enough."""
+
+    def decide(
+        self, failure: Failure, attempt: int, *, action: Action, uniform: Uniform, silent: bool = False
+    ) -> Step:
         """Say what follows attempt number ``attempt``.
 
         Args:
@@ -57,10 +62,12 @@ class RetryPolicy:
             attempt: Its number, starting at 1, throttled ones not counted.
             action: What was attempted: only a create must be asked about before it is repeated.
             uniform: Source of jitter.
+            silent: Nobody else was answered either, since this request was first sent.
 
         Returns:
             A step; its delay lies in [0, cap_s] or is what the platform asked for. After a create of unknown
-            outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome.
+            outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome. While
+            nothing answers nothing is given up, as that says nothing of single rows: the breaker ends the run.
         """
         step = _BY_KIND.get(failure.kind)
         if step:
@@ -68,7 +75,11 @@ class RetryPolicy:
         delay_s = failure.retry_after_s or self._backoff_s(attempt, uniform)
         if action is Action.CREATE and failure.kind is not FailureKind.NOT_SENT:
             return Step(Next.ASK, delay_s)
-        return Step(Next.REPEAT, delay_s) if attempt < self.max_attempts else Step(Next.FAIL_ROW)
+        if attempt < self.max_attempts:
+            return Step(Next.REPEAT, delay_s)
+        if silent and failure.http_status is None:
+            return Step(Next.REPEAT, min(delay_s, self.silent_cap_s))
+        return Step(Next.FAIL_ROW)
 
     def _backoff_s(self, attempt: int, uniform: Uniform) -> float:
         ceiling_s = min(self.cap_s, self.first_s * 2 ** (attempt - 1))

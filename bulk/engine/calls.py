@@ -107,7 +107,8 @@ class Calls:
 
     def step_after(self, failure: Failure, attempt: int, *, action: Action) -> Step:
         """Decide what follows a failure; where no row can succeed now, also stop the run."""
-        step = self._policy.decide(failure, attempt, action=action, uniform=self._uniform)
+        silent = self._breaker.silent >= attempt
+        step = self._policy.decide(failure, attempt, action=action, uniform=self._uniform, silent=silent)
         if step.next is Next.STOP_RUN:
             remedy = f" {failure.remedy}" if failure.remedy else ""
             self._stop.request(f"{failure.code}: {failure.message}{remedy}", exit_code=3)
