@@ -199,6 +199,9 @@ class Failure:
     retry_after_s: float | None = None
     """What the platform asked for by ``x-acs-retry-after``, in seconds."""
 
+    may_be_done: bool = False
+    """``FATAL``, but not in the platform's own words: the request may have been carried out all the same."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:

@@ -65,6 +65,7 @@ def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials
         request_id=answer.request_id,
         http_status=reply.status,
         retry_after_s=retry_after_s(reply.headers),
+        may_be_done=verdict.kind is FailureKind.FATAL and not answer.code,
     )
 
 
@@ -99,6 +100,7 @@ def _redirected(reply: Reply) -> Failure:
         message=f"the endpoint redirects to {where} (HTTP {reply.status})",
         remedy=classify("redirect", reply.status).remedy,
         http_status=reply.status,
+        may_be_done=True,
     )
 
 

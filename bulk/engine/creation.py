@@ -85,6 +85,8 @@ class Creation:
         step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
         if step.counts:
             self._row = replace(self._row, attempts=self._row.attempts + 1)
+        if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
+            self._row = replace(self._row, in_doubt=True)
         match step.next:
             case Next.STOP_RUN:
                 return self._stopped()
@@ -104,8 +106,6 @@ class Creation:
 
     async def _ask(self, failure: Failure, step: Step) -> Ending | None:
         """List, and decide by what is there; ``None``: it is not there and may be sent again."""
-        if failure.kind is FailureKind.DOUBTFUL:
-            self._row = replace(self._row, in_doubt=True)
         if await self._means.stop.sleep(step.delay_s):
             return self._stopped()
         listing = await self._means.calls.list_modules(self._row.module.product_key)
