@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -26,7 +25,6 @@ __all__ = ["write_results", "write_retry_file"]
 
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
-_CHUNK_ROWS = 1_000
 
 
 def write_results(
@@ -148,9 +146,16 @@ def _harmless(cell: object) -> object:
 
 
 def _write_csv(out: BinaryIO, table: Iterator[list[object]]) -> None:
-    text = io.TextIOWrapper(out, encoding="utf-8", newline="", write_through=False)
-    try:
-        csv.writer(text, lineterminator="\n").writerows(table)
-    finally:
-        text.flush()
-        text.detach()
+    # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
+    csv.writer(_LineFeeds(out), lineterminator="\r\n").writerows(table)
+
+
+class _LineFeeds:
+    """Takes a csv writer's rows and ends each with a line feed alone, as this system's files do."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+
+    def write(self, row: str) -> None:
+        """Write one row."""
+        self._out.write(row.removesuffix("\r\n").encode() + b"\n")
