@@ -13,31 +13,32 @@
   const plots = [];
 
   const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
-  const clock = (at, slotLength) => new Date(at * 1000).toISOString().slice(11, slotLength < 60 ? 19 : 16);
-  const figure = (value) => (value == null ? "–" : value.toLocaleString("en", { maximumFractionDigits: 1 }));
+  const DAY = 86400;
+  const clock = (at, step) => new Date(at * 1000).toISOString().slice(...(step < 60 ? [11, 19] : step < DAY ? [11, 16] : [5, 10]));
+  const figure = (value) => (value == null ? "" : value.toLocaleString("en", { maximumFractionDigits: 1 }));
   const line = (label, stroke, more) => ({ label, stroke, width: 1.5, value: (_, value) => figure(value), ...more });
-  const pointsOnly = (at, size) => ({ show: at.length < 60, size });
+  const points = (at, width) => ({ show: at.length < width / 20, size: 4 });
 
-  function axes(unit) {
+  function axes() {
     const axis = { stroke: color("soft"), grid: { stroke: color("grid"), width: 1 }, ticks: { stroke: color("grid"), width: 1 } };
     const time = (_, splits, __, ___, step) => splits.map((at) => clock(at, step));
-    return [{ ...axis, values: time, space: 70 }, { ...axis, size: 56, values: (_, splits) => splits.map(unit) }];
+    return [{ ...axis, values: time, space: 70 }, { ...axis, size: 56, values: (_, splits) => splits.map((value) => value.toLocaleString("en")) }];
   }
 
-  function options(run, width, series, unit) {
+  function options(width, series) {
     return {
       width,
       height: HEIGHT,
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: { drag: { x: true, y: false } },
       scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
-      axes: axes(unit),
-      series: [{ label: "UTC", value: (_, at) => (at == null ? "–" : clock(at, 1)) }, ...series],
+      axes: axes(),
+      series: [{ label: "UTC", value: (_, at) => (at == null ? "" : clock(at, 1)) }, ...series],
     };
   }
 
-  function rateChart(run) {
-    const small = pointsOnly(run.at, 4);
+  function rateChart(run, width) {
+    const small = points(run.at, width);
     const series = [
       line("creates/s", color("accent"), { width: 2, points: small }),
       line("listings/s", color("list"), { points: small }),
@@ -52,29 +53,29 @@
       series.push(line("throttled requests", color("bad"), { paths: () => null, points: mark }));
       values.push(run.throttled);
     }
-    return [series, values, (value) => value.toLocaleString("en")];
+    return [series, values];
   }
 
-  function latencyChart(run) {
-    const small = pointsOnly(run.at, 4);
+  function latencyChart(run, width) {
+    const small = points(run.at, width);
     const series = [
       line("p50", color("good"), { points: small }),
       line("p95", color("warn"), { points: small }),
       line("p99", color("bad"), { points: small }),
     ];
-    return [series, [run.at, run.p50_ms, run.p95_ms, run.p99_ms], (value) => value.toLocaleString("en")];
+    return [series, [run.at, run.p50_ms, run.p95_ms, run.p99_ms]];
   }
 
-  function place(id, run, [series, values, unit], width) {
-    const box = byId(id);
-    plots.push(new uPlot(options(run, width || box.clientWidth, series, unit), values, box));
+  function place(id, run, chart, width) {
+    const [series, values] = chart(run, width);
+    plots.push(new uPlot(options(width, series), values, byId(id)));
   }
 
-  function draw(width) {
+  function draw(width = byId("rate-chart").clientWidth) {
     const run = data[byId("run").value];
     plots.splice(0).forEach((plot) => plot.destroy());
-    place("rate-chart", run, rateChart(run), width);
-    place("latency-chart", run, latencyChart(run), width);
+    place("rate-chart", run, rateChart, width);
+    place("latency-chart", run, latencyChart, width);
     byId("pace-words").textContent = run.words;
     if (byId("figures").open) fill(run);
   }
