@@ -8,7 +8,7 @@ from __future__ import annotations
 import csv
 import random
 import sqlite3
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -141,6 +141,28 @@ def _was_carried_out(seen: Seen) -> bool:
     return seen.fault.endswith("-after") or (not seen.fault and not seen.code)
 
 
+class Watched(deque["Seen"]):
+    """A sandbox's log of requests that tells somebody of each, after it was carried out and before it is answered."""
+
+    def __init__(self, tell: Callable[[Seen], None]) -> None:
+        super().__init__()
+        self._tell = tell
+
+    def append(self, seen: Seen, /) -> None:
+        super().append(seen)
+        self._tell(seen)
+
+
+@pytest.fixture
+def watch() -> Callable[[Sandbox, Callable[[Seen], None]], None]:
+    """Return what tells of every request that a sandbox meets from now on."""
+
+    def start(box: Sandbox, tell: Callable[[Seen], None]) -> None:
+        box.seen = Watched(tell)
+
+    return start
+
+
 @pytest.fixture
 def audit() -> Callable[[Path, Sandbox], Audit]:
     return Audit
@@ -148,14 +170,14 @@ def audit() -> Callable[[Path, Sandbox], Audit]:
 
 @pytest.fixture
 def make_job(tmp_path: Path) -> Callable[..., Job]:
-    """Return a maker of jobs: products of 1 to 12 rows, in shuffled order."""
+    """Return a maker of jobs: products of 1 to 12 rows, or as many as told, in shuffled order."""
 
-    def make(*, products: int = 20, seed: int = 0, name: str = "modules.csv") -> Job:
+    def make(*, products: int = 12, rows: int | None = None, seed: int = 0, name: str = "modules.csv") -> Job:
         dice = random.Random(seed)
         wanted = [
             OtaModule(f"a1Prod{number:05d}", f"module-{index}", f"模块{index}", f"Nr. {index} of {number}")
             for number in range(products)
-            for index in range(dice.randint(1, 12))
+            for index in range(rows or dice.randint(1, 12))
         ]
         dice.shuffle(wanted)
         job = Job(tmp_path / name, wanted)

@@ -52,9 +52,7 @@ class RetryPolicy:
     silent_cap_s: float = 8.0
     """Ceiling of the waits after the last attempt, while nothing answers: the breaker must be asked often enough."""
 
-    def decide(
-        self, failure: Failure, attempt: int, *, action: Action, uniform: Uniform, silent: bool = False
-    ) -> Step:
+    def decide(self, failure: Failure, attempt: int, *, action: Action, uniform: Uniform, silent: bool = False) -> Step:
         """Say what follows attempt number ``attempt``.
 
         Args:

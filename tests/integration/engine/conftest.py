@@ -47,9 +47,7 @@ def keys_of(box: Sandbox) -> StaticCredentials:
 def run_job() -> Callable[..., Coroutine[Any, Any, Summary]]:
     """Return a runner of jobs; keywords that are no settings go to `bulk.engine.run.run`."""
 
-    async def run_one(
-        job: Job, box: Sandbox, *, run_with: dict[str, Any] | None = None, **changes: Any
-    ) -> Summary:
+    async def run_one(job: Job, box: Sandbox, *, run_with: dict[str, Any] | None = None, **changes: Any) -> Summary:
         given: dict[str, Any] = {"credentials": keys_of(box)} | (run_with or {})
         return await run(str(job.path), settings_for(box, **changes), **given)
 
