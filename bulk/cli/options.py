@@ -17,7 +17,15 @@ from bulk.settings import ReadSettings, Settings
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["ENVIRONMENT_HELP", "input_argument", "json_option", "log_options", "settings_of", "settings_options"]
+__all__ = [
+    "ENVIRONMENT_HELP",
+    "input_argument",
+    "json_option",
+    "log_options",
+    "metrics_option",
+    "settings_of",
+    "settings_options",
+]
 
 _Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
 
@@ -172,6 +180,16 @@ def settings_options(command: _Decorated) -> _Decorated:
 def log_options(command: _Decorated) -> _Decorated:
     """Let a command take the options of its log."""
     return _all(_LOGS, command)
+
+
+def metrics_option(command: _Decorated) -> _Decorated:
+    """Let a command take the file that its metrics are written to."""
+    return _output(
+        "--metrics-file",
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        help="Keep figures for Prometheus in a file; the node exporter reads those named *.prom.",
+    )(command)
 
 
 def json_option(command: _Decorated) -> _Decorated:

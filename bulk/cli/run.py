@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 import click
 
 from bulk.cli.help import GroupedCommand
-from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
+from bulk.cli.options import (
+    ENVIRONMENT_HELP,
+    input_argument,
+    json_option,
+    log_options,
+    metrics_option,
+    settings_of,
+    settings_options,
+)
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.report.summary import summary_lines
 
@@ -35,6 +43,7 @@ __all__ = ["run"]
 @settings_options
 @json_option
 @log_options
+@metrics_option
 @click.pass_context
 def run(ctx: click.Context, /, source: str, *, as_json: bool, **_settings: object) -> int:
     """Create the OTA modules that INPUT asks for.

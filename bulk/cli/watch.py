@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import BulkError, SettingsError
+from bulk.events import ignore
 from bulk.logs import LogListener, Redactor, configure
 from bulk.report.progress import progress, wants_live
 
@@ -36,16 +37,21 @@ def watched(ctx: click.Context, source: str) -> Iterator[Listener]:
         source: What the input is called.
 
     Raises:
-        SettingsError: The log file can't be written.
+        SettingsError: The log file or the metrics file can't be written.
     """
     live = wants_live(sys.stderr)
     log = _log(ctx, live=live)
     logged = LogListener(log)
-    with progress(source, stream=sys.stderr, live=live) as shown, _crash_logged(log, ctx):
+    with (
+        progress(source, stream=sys.stderr, live=live) as shown,
+        _crash_logged(log, ctx),
+        _metrics(log, ctx) as counted,
+    ):
 
         def listen(event: Event) -> None:
             shown(event)
             logged(event)
+            counted(event)
 
         yield listen
 
@@ -66,6 +72,25 @@ def _log(ctx: click.Context, *, live: bool) -> FilteringBoundLogger:
         )
     except OSError as exc:
         raise SettingsError(f"--log-file {path}: it can't be written ({exc.strerror}); name another file") from exc
+
+
+@contextmanager
+def _metrics(log: FilteringBoundLogger, ctx: click.Context) -> Iterator[Listener]:
+    path = ctx.params.get("metrics_file")
+    if path is None:
+        yield ignore
+        return
+    from bulk.report.metrics import metrics_file  # noqa: PLC0415 - loads the client library, for who asked for it
+
+    with ExitStack() as stack:
+        try:
+            metrics = stack.enter_context(
+                metrics_file(Path(path), complain=lambda exc: log.error("metrics.lost", path=path, error=str(exc)))
+            )
+        except OSError as exc:
+            why = exc.strerror or exc
+            raise SettingsError(f"--metrics-file {path}: it can't be written ({why}); name another file") from exc
+        yield metrics
 
 
 @contextmanager

@@ -21,7 +21,7 @@ _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
         "then run again.",
         Outcome.OVER_BUDGET: "Delete a module that the product no longer uses, or take the row out; then run again.",
         Outcome.INVALID: "Mend the row in the file as its message says, then run again.",
-        Outcome.FAILED: "Run again: these rows are tried anew. If the same code comes back, mend what its message names.",
+        Outcome.FAILED: "Run again: these rows are tried anew. If the code comes back, mend what its message names.",
         Outcome.UNKNOWN: "Run again: the platform is asked first whether the module is there.",
     }
 )

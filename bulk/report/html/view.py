@@ -96,9 +96,7 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
     return f"The last run {_ending(last, status)}{when}."
 
 
-def _ways_on(
-    status: LedgerStatus, runs: Sequence[RunRecord], program: Sequence[str]
-) -> Iterator[tuple[str, str]]:
+def _ways_on(status: LedgerStatus, runs: Sequence[RunRecord], program: Sequence[str]) -> Iterator[tuple[str, str]]:
     resume = _summary(runs[0]).get("resume") if runs else None
     if resume:
         yield "To go on:", resume
@@ -133,7 +131,9 @@ def _chart(chart: RunChart) -> dict[str, Any]:
 def _chart_words(chart: RunChart, began: str) -> str:
     """Return what the charts show, for who can't see them."""
     asked = f"{spell_rate(chart.asked_per_s)} asked for" if chart.asked_per_s else "no limit asked for"
-    throttled = f"{spell_count(chart.throttled_in_all, 'request')} throttled" if chart.throttled_in_all else "no throttling"
+    throttled = (
+        f"{spell_count(chart.throttled_in_all, 'request')} throttled" if chart.throttled_in_all else "no throttling"
+    )
     half, most, nearly_all = (f"{latency_ms:,g} ms" for latency_ms in chart.latency_ms if latency_ms is not None)
     return (
         f"From {began}, for {spell_duration(chart.seconds)}: {spell_count(chart.creates, 'create')} "

@@ -1,0 +1,268 @@
+"""Tell schedulers and alerts how a run goes: a file in Prometheus text format, as the node exporter collects it.
+
+Counting is all that an event costs; the file is written by a thread of its own, as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from bisect import bisect_left
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from itertools import accumulate
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
+from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.registry import Collector
+
+from bulk.cloud.codes import classify
+from bulk.errors import BulkError
+from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
+from bulk.model import Action, FailureKind, Outcome
+from bulk.report.tally import Tally
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from prometheus_client.metrics_core import Metric
+
+    from bulk.events import Event
+    from bulk.model import Attempt
+
+__all__ = ["METRICS", "RunMetrics", "metrics_file"]
+
+METRICS: Mapping[str, str] = MappingProxyType(
+    {
+        "bulk_run": "The run that wrote this file.",
+        "bulk_run_start_timestamp_seconds": "When the run began.",
+        "bulk_run_end_timestamp_seconds": "When the run ended; absent while it is at work.",
+        "bulk_run_exit_code": "What the run exited with; absent while it is at work.",
+        "bulk_last_success_timestamp_seconds": "When a run last ended with exit code 0; kept from file to file.",
+        "bulk_rows": "Rows of the input as they stand, by outcome.",
+        "bulk_requests": "Requests of this run, by action and result: ok, or the class of the failure.",
+        "bulk_retries": "Requests that were scheduled to be repeated, by action.",
+        "bulk_recovered": "Creates whose reply was lost and that a listing proved.",
+        "bulk_rate_asked_per_second": "Requests a second that the run was told to keep to, by action; 0: unlimited.",
+        "bulk_rate_granted_per_second": "Requests a second that the pace allows now, by action; 0: unlimited.",
+        "bulk_request_duration_seconds": "How long requests took, by action.",
+    }
+)
+"""Every metric → its help text. Counters end in ``_total`` in the file, the run's labels in ``_info``."""
+
+_LAST_SUCCESS = "bulk_last_success_timestamp_seconds"
+_BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_EVERY_S = 15.0
+_OK = "ok"
+_RESULTS = (_OK, *FailureKind)
+_EXIT_INTERRUPTED = 130
+_EXIT_BUG = 3
+
+
+class RunMetrics(Collector):
+    """A listener that counts, and the collector that shows its counts."""
+
+    def __init__(
+        self, task: str, *, clock: Callable[[], float] = time.time, last_success_at: float | None = None
+    ) -> None:
+        """Start at zero.
+
+        Args:
+            task: A label of every sample: it keeps apart what several tasks' files say in one folder.
+            clock: Seconds since the epoch.
+            last_success_at: When an earlier run last succeeded, if that is known.
+        """
+        self._task = task
+        self._clock = clock
+        self._tally = Tally(time.monotonic)
+        self._began_at = clock()
+        self._ended_at: float | None = None
+        self._exit_code: int | None = None
+        self._last_success_at = last_success_at
+        self._labels = {"version": version("bulk")}
+        self._rows: dict[str, int] | None = None
+        # Every key is there from the start: the thread that collects must not meet a growing dictionary.
+        self._requests = {(action, result): 0 for action in Action for result in _RESULTS}
+        self._durations = {action: _Durations() for action in Action}
+        self._retries = dict.fromkeys(map(str, Action), 0)
+        self._recovered = 0
+        self._asked_per_s = dict.fromkeys(map(str, Action), 0.0)
+        self._granted_per_s = dict.fromkeys(map(str, Action), 0.0)
+
+    def __call__(self, event: Event) -> None:
+        """Count one event."""
+        self._tally(event)
+        match event:
+            case AttemptMade(attempt):
+                self._count(attempt)
+            case RowSettled(settlement):
+                self._recovered += settlement.recovered
+            case RetryScheduled(action=action):
+                self._retries[action] += 1
+            case RateChanged(action=action, per_s=per_s):
+                self._granted_per_s[action] = per_s
+            case RunStarted():
+                self._start(event)
+            case RunEnded(summary):
+                self._rows = dict(summary.outcomes)
+                self.end(summary.exit_code)
+
+    def end(self, exit_code: int) -> None:
+        """Note that the run is over."""
+        self._ended_at, self._exit_code = self._clock(), exit_code
+        if exit_code == 0:
+            self._last_success_at = self._ended_at
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every metric as it stands, for the registry."""
+        for metric in self._metrics():
+            metric.samples = [
+                sample._replace(labels={"task": self._task, **sample.labels}) for sample in metric.samples
+            ]
+            yield metric
+
+    def _metrics(self) -> Iterator[Metric]:
+        yield InfoMetricFamily("bulk_run", METRICS["bulk_run"], value=self._labels)
+        yield from self._moments()
+        yield _gauges("bulk_rows", "outcome", self._rows or self._rows_so_far())
+        yield from self._traffic()
+        yield CounterMetricFamily("bulk_recovered", METRICS["bulk_recovered"], value=self._recovered)
+        yield _gauges("bulk_rate_asked_per_second", "action", self._asked_per_s)
+        yield _gauges("bulk_rate_granted_per_second", "action", self._granted_per_s)
+
+    def _start(self, event: RunStarted) -> None:
+        known = {"run_id": event.run_id, "input": event.input, "ledger": event.ledger, "target": event.target}
+        self._labels = self._labels | known
+        self._asked_per_s.update({Action.CREATE: event.create_per_s, Action.LIST: event.list_per_s})
+        self._granted_per_s.update(self._asked_per_s)
+
+    def _count(self, attempt: Attempt) -> None:
+        result = _OK if attempt.code is None else classify(attempt.code, attempt.http_status).kind
+        self._requests[attempt.action, result] += 1
+        self._durations[attempt.action].add(attempt.latency_s)
+
+    def _rows_so_far(self) -> dict[str, int]:
+        standing = self._tally.look()
+        still_open = standing.rows - standing.settled
+        return {**dict.fromkeys(Outcome, 0), **standing.counts, Outcome.PENDING: still_open}
+
+    def _moments(self) -> Iterator[Metric]:
+        moments = {
+            "bulk_run_start_timestamp_seconds": self._began_at,
+            "bulk_run_end_timestamp_seconds": self._ended_at,
+            "bulk_run_exit_code": self._exit_code,
+            _LAST_SUCCESS: self._last_success_at,
+        }
+        for name, value in moments.items():
+            if value is not None:
+                yield GaugeMetricFamily(name, METRICS[name], value=value)
+
+    def _traffic(self) -> Iterator[Metric]:
+        requests = CounterMetricFamily("bulk_requests", METRICS["bulk_requests"], labels=["action", "result"])
+        for (action, result), number in self._requests.items():
+            requests.add_metric([action, result], number)
+        retries = CounterMetricFamily("bulk_retries", METRICS["bulk_retries"], labels=["action"])
+        for name, number in self._retries.items():
+            retries.add_metric([name], number)
+        name = "bulk_request_duration_seconds"
+        durations = HistogramMetricFamily(name, METRICS[name], labels=["action"])
+        for action, took in self._durations.items():
+            durations.add_metric([action], took.cumulated(), took.sum_s)
+        yield from (requests, retries, durations)
+
+
+class _Durations:
+    """How many requests took how long."""
+
+    def __init__(self) -> None:
+        self._requests = [0] * (len(_BUCKETS_S) + 1)
+        self.sum_s = 0.0
+
+    def add(self, took_s: float) -> None:
+        self._requests[bisect_left(_BUCKETS_S, took_s)] += 1
+        self.sum_s += took_s
+
+    def cumulated(self) -> list[tuple[str, float]]:
+        names = [*map(str, _BUCKETS_S), "+Inf"]
+        return list(zip(names, accumulate(self._requests), strict=True))
+
+
+@contextmanager
+def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: float = _EVERY_S) -> Iterator[RunMetrics]:
+    """Keep a file up to date with what the listener that it yields is told, until the block ends.
+
+    The file is replaced as a whole, so that a collector never reads half of it.
+
+    Args:
+        path: Where to; the node exporter reads files that end in ``.prom``.
+        complain: Told at the end if the last state could not be written: by then the run has done its work.
+        every_s: Seconds from one writing to the next.
+
+    Raises:
+        OSError: The file can't be written at the start.
+    """
+    metrics = RunMetrics(path.stem, last_success_at=_read_last_success(path))
+    registry = CollectorRegistry()
+    registry.register(metrics)
+
+    def write() -> None:
+        write_to_textfile(str(path), registry)
+
+    write()
+    try:
+        with _repeated(write, every_s):
+            yield metrics
+    except BaseException as exc:
+        metrics.end(_exit_code(exc))
+        raise
+    finally:
+        try:
+            write()
+        except OSError as exc:
+            complain(exc)
+
+
+@contextmanager
+def _repeated(write: Callable[[], None], every_s: float) -> Iterator[None]:
+    over = threading.Event()
+
+    def repeat() -> None:
+        while not over.wait(every_s):
+            # A disk that is full now may have room the next time.
+            with suppress(OSError):
+                write()
+
+    thread = threading.Thread(target=repeat, name="metrics", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _gauges(name: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
+    gauges = GaugeMetricFamily(name, METRICS[name], labels=[label])
+    for value_of, value in values.items():
+        gauges.add_metric([value_of], value)
+    return gauges
+
+
+def _exit_code(exc: BaseException) -> int:
+    if isinstance(exc, KeyboardInterrupt):
+        return _EXIT_INTERRUPTED
+    return exc.exit_code if isinstance(exc, BulkError) else _EXIT_BUG
+
+
+def _read_last_success(path: Path) -> float | None:
+    """Return what an earlier run left in the file; a file that is none of ours tells nothing."""
+    try:
+        families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return None
+    samples = (sample for family in families for sample in family.samples)
+    return next((sample.value for sample in samples if sample.name == _LAST_SUCCESS), None)
