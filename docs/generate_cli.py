@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from inspect import cleandoc
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 import click
@@ -22,7 +23,10 @@ __all__ = ["PAGE", "reference"]
 PAGE = Path(__file__).with_name("cli.md")
 
 _WIDTH = 110
-"""Columns of what is shown as the program prints it."""
+"""Columns of text."""
+
+_AS_IT_STANDS = "\b\n"
+"""Before a paragraph that click is not to wrap."""
 
 _HEAD = """\
 <!-- Written by `python docs/generate_cli.py`; what is changed here by hand is lost. -->
@@ -58,7 +62,12 @@ def _section(name: str, parent: click.Context) -> str:
 
 
 def _prose(command: click.Command) -> str:
-    return cleandoc(command.help or "").replace("\b\n", "")
+    """Return the help text, wrapped afresh: a docstring that was only wrapped anew makes no new page."""
+    paragraphs = cleandoc(command.help or "").split("\n\n")
+    return "\n\n".join(
+        f"```text\n{text.removeprefix(_AS_IT_STANDS)}\n```" if text.startswith(_AS_IT_STANDS) else fill(text, _WIDTH)
+        for text in paragraphs
+    )
 
 
 def _tables(command: click.Command) -> Iterator[str]:
