@@ -1,0 +1,258 @@
+"""Compare the engine's requests a second with a bare HTTP loop's, and with two ways in which such jobs are often done.
+
+    python benchmarks/engine.py [--quick] [--loop asyncio|uvloop] [--repeats N] [--json FILE]
+
+No rate limits anything; the tiny platform answers at once, on the other CPU. All send POST requests to it:
+
+- engine: `bulk run`'s own function from reading a CSV of 20,000 rows on 4,000 products to its summary. A listing a
+  product, a create a row, everything recorded at ``synchronous=FULL``. Counted twice: *sending* begins when the input
+  is in the ledger and ends with the summary; *whole* begins with nothing.
+- bare: the same requests byte for byte but for nonce and time, signed beforehand, sent by 64 tasks on one aiohttp
+  session that read each body and drop it.
+- cookbook: a create a row, no listings: one aiohttp session, ``gather`` behind a semaphore of 64, signed with urllib's
+  quoting, a JSON line appended and flushed for each row.
+- official SDK: creates by 64 threads, for as long as a sample takes.
+
+Contenders take turns, so that a busy moment of the machine hits all of them; ratios are taken inside a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import tempfile
+import time
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+import aiohttp
+from inputs import module_of, write_csv
+from reporting import Verdict, middle, options_of, report
+from tiny_platform import on_first_cpu, tiny_platform
+from yarl import URL
+
+from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.dialects import create_parameters, list_parameters, with_common_parameters
+from bulk.cloud.signing import sign, timestamp
+from bulk.engine.run import run
+from bulk.events import RunEnded, RunStarted
+from bulk.model import Dialect, OtaModule, Target
+from bulk.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from bulk.events import Event
+
+TASKS = 64
+ROWS_A_PRODUCT = 5
+KEYS = Credentials("benchmark", "benchmark-secret")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Turn:
+    """Requests a second of each contender in one turn; the fields are keys of the JSON."""
+
+    loop: str
+    bare_per_s: float
+    sending_per_s: float
+    whole_per_s: float
+    cookbook_per_s: float
+    sdk_per_s: float | None
+    """``None``: the SDK is not installed."""
+
+
+def engine(source: Path, endpoint: str, loop: str) -> tuple[float, float]:
+    """Return the requests a second of a run: while it sends, and as a whole."""
+    times: dict[type[Event], float] = {}
+
+    def listen(event: Event) -> None:
+        if isinstance(event, (RunStarted, RunEnded)):
+            times[type(event)] = time.perf_counter()
+
+    settings = Settings(endpoint=endpoint, qps=0, list_qps=0, ledger=f"{source}.{time.monotonic_ns()}.db")
+    started = time.perf_counter()
+    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
+        summary = runner.run(run(str(source), settings, credentials=StaticCredentials(KEYS), listener=listen))
+    assert summary.outcomes["created"] == summary.rows, summary
+    requests = sum(summary.requests.values())
+    return requests / (times[RunEnded] - times[RunStarted]), requests / (times[RunEnded] - started)
+
+
+def bare(queries: list[str], endpoint: str, loop: str) -> float:
+    """Return the requests a second of tasks that do nothing but send what was signed before."""
+    url = URL(endpoint)
+
+    async def send(session: aiohttp.ClientSession, waiting: Iterator[str]) -> None:
+        for query in waiting:
+            target = URL.build(
+                scheme="http", host="127.0.0.1", port=url.port, path="/", query_string=query, encoded=True
+            )
+            async with session.post(target) as response:
+                await response.read()
+
+    async def send_all() -> float:
+        waiting = iter(queries)
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=TASKS)) as session:
+            started = time.perf_counter()
+            await asyncio.gather(*(send(session, waiting) for _ in range(TASKS)))
+            return len(queries) / (time.perf_counter() - started)
+
+    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
+        return runner.run(send_all())
+
+
+def signed_queries(rows: int, products: int) -> list[str]:
+    """Return what the engine sends for the rows: a listing a product, then its creates."""
+    target = Target(Dialect.ALIBABA, "http://127.0.0.1")
+    wanted = []
+    for product in range(products):
+        modules = [OtaModule(*module_of(index, products=products)) for index in range(product, rows, products)]
+        wanted += [list_parameters(modules[0].product_key), *map(create_parameters, modules)]
+    at, nonce = timestamp(int(time.time())), uuid.uuid4().hex
+    return [
+        sign(
+            with_common_parameters(each, target, credentials=KEYS, timestamp=at, nonce=nonce),
+            "POST",
+            secret=KEYS.access_key_secret,
+        ).text
+        for each in wanted
+    ]
+
+
+def cookbook(rows: int, products: int, endpoint: str, record: Path, loop: str) -> float:
+    """Return the requests a second of the arrangement that recipes show."""
+
+    async def create(session: aiohttp.ClientSession, index: int, free: asyncio.Semaphore, log: Any) -> None:  # noqa: ANN401 - an open text file
+        async with free:
+            key, name, alias, desc = module_of(index, products=products)
+            async with session.post(f"{endpoint}/?{_signed_plainly(key, name, alias, desc)}") as response:
+                answer = await response.json()
+            log.write(json.dumps({"ProductKey": key, "ModuleName": name, "reply": answer}) + "\n")
+            log.flush()
+
+    async def create_all() -> float:
+        free = asyncio.Semaphore(TASKS)
+        with record.open("w", encoding="utf-8") as log:
+            async with aiohttp.ClientSession() as session:
+                started = time.perf_counter()
+                await asyncio.gather(*(create(session, index, free, log) for index in range(rows)))
+                return rows / (time.perf_counter() - started)
+
+    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
+        return runner.run(create_all())
+
+
+def _signed_plainly(key: str, name: str, alias: str, desc: str) -> str:
+    parameters = {
+        "Action": "CreateOTAModule",
+        "ProductKey": key,
+        "ModuleName": name,
+        "AliasName": alias,
+        "Desc": desc,
+        "AccessKeyId": KEYS.access_key_id,
+        "Format": "JSON",
+        "Version": "2018-01-20",
+        "SignatureMethod": "HMAC-SHA1",
+        "SignatureVersion": "1.0",
+        "SignatureNonce": str(uuid.uuid4()),
+        "Timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+    query = "&".join(f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in sorted(parameters.items()))
+    text = f"POST&%2F&{quote(query, safe='')}"
+    digest = hmac.new(f"{KEYS.access_key_secret}&".encode(), text.encode(), hashlib.sha1).digest()
+    return f"{query}&Signature={quote(base64.b64encode(digest), safe='')}"
+
+
+def official_sdk(rows: int, endpoint: str) -> float | None:
+    """Return the creates a second of the official SDK's client with 64 threads."""
+    if find_spec("alibabacloud_iot20180120") is None:
+        return None
+    from alibabacloud_iot20180120.client import Client  # noqa: PLC0415 - slow to load, and not always there
+    from alibabacloud_iot20180120.models import CreateOTAModuleRequest  # noqa: PLC0415 - as above
+    from alibabacloud_tea_openapi.models import Config  # noqa: PLC0415 - as above
+
+    client = Client(
+        Config(
+            access_key_id=KEYS.access_key_id,
+            access_key_secret=KEYS.access_key_secret,
+            endpoint=endpoint.removeprefix("http://"),
+            protocol="http",
+        )
+    )
+
+    def create(index: int) -> None:
+        key, name, alias, desc = module_of(index, products=rows)
+        client.create_otamodule(CreateOTAModuleRequest(product_key=key, module_name=name, alias_name=alias, desc=desc))
+
+    with ThreadPoolExecutor(TASKS) as pool:
+        list(pool.map(create, range(TASKS)))
+        started = time.perf_counter()
+        list(pool.map(create, range(rows)))
+        return rows / (time.perf_counter() - started)
+
+
+def take_turn(folder: Path, endpoint: str, loop: str, *, rows: int) -> Turn:
+    """Let all contenders run once."""
+    products = rows // ROWS_A_PRODUCT
+    source = write_csv(folder / "modules.csv", rows, products=products)
+    queries = signed_queries(rows, products)
+    sending_per_s, whole_per_s = engine(source, endpoint, loop)
+    return Turn(
+        loop=loop,
+        sending_per_s=sending_per_s,
+        whole_per_s=whole_per_s,
+        bare_per_s=bare(queries, endpoint, loop),
+        cookbook_per_s=cookbook(rows // 4, products, endpoint, folder / "cookbook.jsonl", loop),
+        sdk_per_s=official_sdk(rows // 20, endpoint),
+    )
+
+
+def _factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    if loop == "asyncio":
+        return None
+    import uvloop  # noqa: PLC0415 - an extra
+
+    return uvloop.new_event_loop
+
+
+def main() -> None:
+    """Measure, print the table, and write JSON if asked to."""
+    options = options_of(__doc__, loops=True, repeats=5)
+    on_first_cpu()
+    loops = [options.loop] if options.loop else ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
+    turns: list[Turn] = []
+    with tempfile.TemporaryDirectory() as folder, tiny_platform() as endpoint:
+        for _ in range(options.repeats):
+            for loop in loops:
+                turns.append(take_turn(Path(folder), endpoint, loop, rows=1_000 if options.quick else 20_000))
+                print(turns[-1], flush=True)
+    verdicts = [verdict for loop in loops for verdict in _judge(loop, [turn for turn in turns if turn.loop == loop])]
+    report(options, verdicts, [asdict(turn) for turn in turns])
+
+
+def _judge(loop: str, turns: list[Turn]) -> Iterator[Verdict]:
+    def verdict(claim: str, limit: float, ours: str, theirs: str) -> Verdict:
+        ratio = middle(getattr(turn, ours) / getattr(turn, theirs) for turn in turns)
+        speeds = [middle(getattr(turn, name) for turn in turns) for name in (ours, theirs)]
+        return Verdict(
+            claim=f"{loop}: {claim}", figure=ratio, limit=limit, detail="{:,.0f} / {:,.0f} a second".format(*speeds)
+        )
+
+    yield verdict("sending / bare loop", 0.80 if loop == "asyncio" else 0.70, "sending_per_s", "bare_per_s")
+    yield verdict("whole run / bare loop", 0.0, "whole_per_s", "bare_per_s")
+    yield verdict("sending / cookbook", 2.0, "sending_per_s", "cookbook_per_s")
+    if turns[0].sdk_per_s is not None:
+        yield verdict("sending / official SDK", 5.0, "sending_per_s", "sdk_per_s")
+
+
+if __name__ == "__main__":
+    main()

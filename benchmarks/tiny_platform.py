@@ -1,0 +1,114 @@
+"""A platform that does nearly nothing: it answers every listing with none and every create with success.
+
+It runs in a process of its own, on the last CPU, so that what is measured on the first is the client alone. It speaks
+just enough HTTP/1.1 for clients with kept connections and requests without a body.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import multiprocessing
+import os
+import random
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+
+__all__ = ["on_first_cpu", "tiny_platform"]
+
+_END_OF_HEAD = b"\r\n\r\n"
+
+
+def _reply(body: bytes) -> bytes:
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    return head.encode() + body
+
+
+_LISTED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success":true,"Data":[]}')
+_CREATED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success":true}')
+
+
+class _Answering(asyncio.Protocol):
+    """One kept connection."""
+
+    def __init__(self, latency_s: tuple[float, float], uniform: Callable[[float, float], float]) -> None:
+        self._latency_s = latency_s
+        self._uniform = uniform
+        self._waiting = b""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the way back."""
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is one by its methods only
+
+    def data_received(self, data: bytes) -> None:
+        """Answer every request that is complete."""
+        *heads, self._waiting = (self._waiting + data).split(_END_OF_HEAD)
+        for head in heads:
+            self._answer(_LISTED if b"Action=List" in head else _CREATED)
+
+    def _answer(self, reply: bytes) -> None:
+        if self._latency_s[1]:
+            asyncio.get_running_loop().call_later(self._uniform(*self._latency_s), self._transport.write, reply)
+        else:
+            self._transport.write(reply)
+
+
+async def _serve(ready: Connection, latency_s: tuple[float, float]) -> None:
+    uniform = random.Random(1).uniform
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(lambda: _Answering(latency_s, uniform), "127.0.0.1", 0, backlog=4_096)
+    ready.send(server.sockets[0].getsockname()[1])
+    await asyncio.get_running_loop().run_in_executor(None, _until_closed, ready)
+
+
+def _until_closed(ready: Connection) -> None:
+    with suppress(EOFError):
+        ready.recv()
+
+
+def _process(ready: Connection, latency_s: tuple[float, float]) -> None:
+    _pin(-1)
+    factory = None
+    if find_spec("uvloop"):
+        import uvloop  # noqa: PLC0415 - an extra; the server is faster with it, and does without
+
+        factory = uvloop.new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(_serve(ready, latency_s))
+
+
+@contextmanager
+def tiny_platform(*, latency_s: tuple[float, float] = (0.0, 0.0)) -> Iterator[str]:
+    """Start the server, yield its URL, and end it.
+
+    Args:
+        latency_s: Bounds of how long a reply takes; each is drawn between them, the same sequence every time.
+    """
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_process, args=(theirs, latency_s), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield f"http://127.0.0.1:{ours.recv()}"
+    finally:
+        ours.close()
+        process.join(timeout=5)
+        if process.is_alive():
+            process.kill()
+
+
+def on_first_cpu() -> None:
+    """Keep this process, and all threads that it starts, on the first CPU."""
+    _pin(0)
+
+
+def _pin(index: int) -> None:
+    # Linux only; elsewhere the system's scheduler must do.
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[index]})
