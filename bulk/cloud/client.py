@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from dataclasses import replace
+from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from bulk.cloud.dialects import create_parameters, http_method, list_parameters, with_common_parameters
@@ -23,7 +24,16 @@ if TYPE_CHECKING:
     from bulk.cloud.transport import Reply, Transport
     from bulk.model import OtaModule, Target
 
-__all__ = ["Client", "Platform"]
+__all__ = ["Client", "Platform", "unique_nonces"]
+
+
+def unique_nonces() -> Callable[[], str]:
+    """Return what gives a new nonce at every call: 128 random bits and a count.
+
+    Random bits for each would ask the kernel for each, and let go of the interpreter's lock while it answers.
+    """
+    prefix, numbers = os.urandom(16).hex(), count()
+    return lambda: f"{prefix}{next(numbers):x}"
 
 
 class Platform(Protocol):
@@ -50,7 +60,7 @@ class Client:
         transport: Transport,
         timeout_s: float = 10.0,
         wall_clock: Callable[[], float] = time.time,
-        nonce: Callable[[], str] = lambda: os.urandom(16).hex(),
+        nonce: Callable[[], str] | None = None,
         on_clock_corrected: Callable[[float], None] | None = None,
     ) -> None:
         """Only store what calls will need.
@@ -62,7 +72,7 @@ class Client:
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
             wall_clock: Seconds since the epoch.
-            nonce: Never returns the same text twice.
+            nonce: Never returns the same text twice; default: `unique_nonces`.
             on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
         """
         self._target = target
@@ -72,7 +82,7 @@ class Client:
         self._transport = transport
         self._timeout_s = timeout_s
         self._wall_clock = wall_clock
-        self._nonce = nonce
+        self._nonce = nonce or unique_nonces()
         self._on_clock_corrected = on_clock_corrected
         self._offset_s: float | None = None
 
