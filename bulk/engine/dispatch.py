@@ -67,7 +67,9 @@ class Dispatcher:
 
     def _nudge(self) -> None:
         """Look again whether a lane is needed."""
-        self._something_moved.set()
+        # Asked here, since most requests change nothing: to wake the dispatcher for each would cost a turn of the loop.
+        if self._stop.requested or self._needs_lane():
+            self._something_moved.set()
 
     async def run(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
         """Do ``work`` for all lanes, in their order; open no more once the run is stopping.
