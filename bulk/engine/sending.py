@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bulk.control.breaker import Breaker
@@ -19,11 +19,12 @@ from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Recorder
 from bulk.events import ClockCorrected
+from bulk.ledger.lanes import LaneReader
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Action
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     from bulk.cloud.client import Platform
@@ -121,7 +122,8 @@ async def visit(
         try:
             async with asyncio.timeout(None) as limit:
                 with stop.following(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S)):
-                    await dispatcher.run(_open_lanes(ledger), lambda lane: work(lane, means))
+                    async with aclosing(_open_lanes(ledger)) as lanes:
+                        await dispatcher.run(lanes, lambda lane: work(lane, means))
         except TimeoutError:
             pass  # what was in flight keeps its claim: the next run lists before it sends again
 
@@ -171,9 +173,13 @@ def _paced_calls(
     return calls, tuple(gates.values())
 
 
-async def _open_lanes(ledger: Ledger) -> AsyncIterator[Lane]:
+async def _open_lanes(ledger: Ledger) -> AsyncGenerator[Lane, None]:
     """Read the lanes off the event loop, some products ahead."""
-    batches = ledger.lanes()
-    while lanes := await asyncio.to_thread(next, batches, None):
-        for lane in lanes:
-            yield lane
+    reader = await asyncio.to_thread(LaneReader, ledger.path)
+    try:
+        while lanes := await asyncio.to_thread(reader.next_lanes):
+            for lane in lanes:
+                yield lane
+    finally:
+        # Shielded: a run that is cut off must not leave a reader behind on a ledger that it closes.
+        await asyncio.shield(asyncio.to_thread(reader.close))

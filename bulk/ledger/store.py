@@ -8,17 +8,16 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING
 
-import orjson
-
 from bulk.errors import LedgerTargetError
 from bulk.ledger.database import open_for_reading, open_for_writing, translated
 from bulk.ledger.intake import replaced_rows
+from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
 from bulk.ledger.reading import read_results
 from bulk.ledger.sql import query
 from bulk.ledger.status import count_outcomes, read_reasons, read_target
 from bulk.ledger.times import iso_utc
-from bulk.model import MAX_CUSTOM_MODULES, Lane, OtaModule, Row
+from bulk.model import MAX_CUSTOM_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     from bulk.ledger.intake import Intake
     from bulk.ledger.reading import Result
-    from bulk.model import Outcome, Reason, Target
+    from bulk.model import Lane, Outcome, Reason, Target
 
 __all__ = ["Ledger"]
 
@@ -37,14 +36,14 @@ __all__ = ["Ledger"]
 class Ledger:
     """A ledger that this process holds. Every method blocks: call them off the event loop, one at a time.
 
-    While a run sends, `bulk.ledger.writer.LedgerWriter` has ``connection`` for itself; `lanes` reads beside it.
+    While a run sends, `bulk.ledger.writer.LedgerWriter` has ``connection`` for itself, and
+    `bulk.ledger.lanes.LaneReader` reads beside it.
     """
 
     def __init__(self, path: Path, connection: sqlite3.Connection, *, lock: FileLock | None) -> None:
         self.path = path
         self.connection = connection
         self._lock = lock
-        self._reading: sqlite3.Connection | None = None
 
     @classmethod
     def open(cls, path: Path, *, target: Target) -> Ledger:
@@ -139,22 +138,6 @@ class Ledger:
         with translated(self.path):
             return read_reasons(self.connection)
 
-    def lanes(self, *, products: int = 64) -> Iterator[list[Lane]]:
-        """Yield the lanes with open rows, in the order of their products' first lines, some products at a time.
-
-        Every step reads afresh on a connection of its own, so no snapshot is held while the run writes.
-        """
-        with translated(self.path):
-            self._reading = open_for_reading(self.path)
-            after_line = 0
-            while found := self._reading.execute(
-                query("next_products"), {"after_line": after_line, "products": products}
-            ).fetchall():
-                after_line = found[-1][0]
-                lanes = _lanes(self._reading, [product_key for _, product_key in found])
-                if lanes:
-                    yield lanes
-
     def first_rows(self, outcome: Outcome, *, limit: int) -> list[Result]:
         """Return the first rows of the input that have an outcome."""
         return list(read_results(self.connection, self.path, outcomes=(outcome,), limit=limit))
@@ -169,25 +152,14 @@ class Ledger:
         with translated(self.path):
             crowded = self.connection.execute(query("crowded_products"), {"most": MAX_CUSTOM_MODULES}).fetchall()
             for product_key, rows in crowded:
-                for lane in _lanes(self.connection, [product_key]):
+                for lane in read_lanes(self.connection, [product_key]):
                     yield lane, rows - len(lane.rows)
 
     def close(self) -> None:
         """Let the ledger go."""
-        if self._reading is not None:
-            self._reading.close()
         self.connection.close()
         if self._lock is not None:
             self._lock.release()
-
-
-def _lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:
-    rows: dict[str, list[Row]] = {}
-    wanted = {"product_keys": orjson.dumps(product_keys).decode()}
-    for key, line, name, alias, desc, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
-        module = OtaModule(key, name, alias, desc)
-        rows.setdefault(key, []).append(Row(line, module, attempts, bool(in_doubt)))
-    return [Lane(product_key, tuple(of_product)) for product_key, of_product in rows.items()]
 
 
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:

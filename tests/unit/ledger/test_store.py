@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
+from bulk.ledger.lanes import LaneReader
 from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.ledger.status import read_status
 from bulk.ledger.store import Ledger
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bulk.model import ReadRow
+    from bulk.model import Lane, ReadRow
 
 TARGET = Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")
 
@@ -33,6 +34,13 @@ def settle(ledger: Ledger, key: str, name: str, outcome: str, **content: str | N
         "VALUES (?, ?, ?, ?, ?, '', 'r')",
         (key, name, content.get("alias"), content.get("desc"), outcome),
     )
+
+
+def walked(ledger: Ledger, *, products: int) -> list[Lane]:
+    reader = LaneReader(ledger.path)
+    lanes = [lane for batch in iter(lambda: reader.next_lanes(products), []) for lane in batch]
+    reader.close()
+    return lanes
 
 
 def test_rows_are_pending_until_they_are_settled(
@@ -133,7 +141,7 @@ def test_lanes_come_in_the_order_of_their_products_first_lines(
 ) -> None:
     read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p9", "c"), valid(5, "p5", "d"))
 
-    lanes = [lane for batch in ledger.lanes(products=2) for lane in batch]
+    lanes = walked(ledger, products=2)
 
     assert [(lane.product_key, [row.line for row in lane.rows]) for lane in lanes] == [
         ("p9", [2, 4]),
@@ -150,7 +158,7 @@ def test_only_open_rows_are_in_lanes(
         settle(ledger, "p1", f"m{line}", outcome)
     settle(ledger, "p2", "done", "created")
 
-    (lane,) = (lane for batch in ledger.lanes() for lane in batch)
+    (lane,) = walked(ledger, products=64)
 
     stored = {outcome: line for line, outcome in enumerate(Outcome, 2)}
     assert [row.line for row in lane.rows] == sorted(

@@ -1,0 +1,70 @@
+"""Read the lanes that a run has to work off, some products at a time, while the run writes."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.sql import query
+from bulk.model import Lane, OtaModule, Row
+
+if TYPE_CHECKING:
+    import sqlite3
+    from pathlib import Path
+
+__all__ = ["LaneReader", "read_lanes"]
+
+
+class LaneReader:
+    """Walks the products in the order of their first lines. Its methods block, and may be called on any thread.
+
+    Every step reads afresh, so no snapshot is held that would keep the writer's log from being emptied.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger beside its writer.
+
+        Raises:
+            LedgerError: It can't be read.
+        """
+        self._path = path
+        self._connection = open_for_reading(path)
+        self._after_line = 0
+        self._step = threading.Lock()
+
+    def next_lanes(self, products: int = 64) -> list[Lane]:
+        """Return the next lanes with open rows; an empty list: there are no more.
+
+        Args:
+            products: How many products are looked at together.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        with self._step, translated(self._path):
+            while found := self._connection.execute(
+                query("next_products"), {"after_line": self._after_line, "products": products}
+            ).fetchall():
+                self._after_line = found[-1][0]
+                lanes = read_lanes(self._connection, [product_key for _, product_key in found])
+                if lanes:
+                    return lanes
+        return []
+
+    def close(self) -> None:
+        """Let the ledger go, as soon as a step that was cut off has ended."""
+        with self._step:
+            self._connection.close()
+
+
+def read_lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:
+    """Return the lanes of these products, without those that have no open row."""
+    rows: dict[str, list[Row]] = {}
+    wanted = {"product_keys": orjson.dumps(product_keys).decode()}
+    for key, line, name, alias, desc, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
+        module = OtaModule(key, name, alias, desc)
+        rows.setdefault(key, []).append(Row(line, module, attempts, bool(in_doubt)))
+    return [Lane(product_key, tuple(of_product)) for product_key, of_product in rows.items()]
