@@ -19,7 +19,7 @@ from blockbuster import blockbuster_ctx
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from bulk.sandbox import Sandbox, Seen
@@ -144,8 +144,8 @@ def _was_carried_out(seen: Seen) -> bool:
 class Watched(deque["Seen"]):
     """A sandbox's log of requests that tells somebody of each, after it was carried out and before it is answered."""
 
-    def __init__(self, tell: Callable[[Seen], None]) -> None:
-        super().__init__()
+    def __init__(self, before: Iterable[Seen], tell: Callable[[Seen], None]) -> None:
+        super().__init__(before)
         self._tell = tell
 
     def append(self, seen: Seen, /) -> None:
@@ -158,7 +158,7 @@ def watch() -> Callable[[Sandbox, Callable[[Seen], None]], None]:
     """Return what tells of every request that a sandbox meets from now on."""
 
     def start(box: Sandbox, tell: Callable[[Seen], None]) -> None:
-        box.seen = Watched(tell)
+        box.seen = Watched(box.seen, tell)
 
     return start
 

@@ -1,0 +1,198 @@
+"""A ledger that can't be used gives a clear error and exit code 3, and loses nothing that it held."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import resource
+import subprocess
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from bulk.sandbox import Sandbox, Seen
+    from tests.conftest import Audit, Job
+    from tests.crash.conftest import Ended
+
+    AuditOf = Callable[[Path, Sandbox], Audit]
+    BoxWith = Callable[..., Sandbox]
+    MakeJob = Callable[..., Job]
+    RunChild = Callable[..., Coroutine[Any, Any, Ended]]
+    Watch = Callable[[Sandbox, Callable[[Seen], None]], None]
+
+_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def obey_file_modes() -> None:
+    """Take from root, after the next exec, the right to write where modes forbid it."""
+    ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
+
+
+def failed_clearly(ended: Ended, *words: str) -> None:
+    assert ended.returncode == 3, ended.stderr
+    assert "bug" not in ended.stderr
+    assert "Traceback" not in ended.stderr
+    for word in words:
+        assert word in ended.stderr
+        assert word in ended.summary["stopped"]
+
+
+@pytest.mark.parametrize("kept", [0.3, 0.7, 0.99])
+async def test_truncated_ledger_is_reported_and_left_as_it_is(
+    kept: float, make_job: MakeJob, box_with: BoxWith, run_child: RunChild
+) -> None:
+    job = make_job()
+    async with box_with() as box:
+        await run_child(job, box)
+        whole = job.ledger.read_bytes()
+        job.ledger.write_bytes(whole[: int(len(whole) * kept)])
+        torn, sent = digest(job.ledger), box.requests.total()
+        ended = await run_child(job, box)
+
+        assert box.requests.total() == sent
+    failed_clearly(ended, "damaged", ".recover")
+    assert digest(job.ledger) == torn
+
+
+async def test_ledger_torn_by_a_crash_of_the_machine_is_reported(
+    make_job: MakeJob, box_with: BoxWith, run_child: RunChild
+) -> None:
+    job = make_job()
+    async with box_with() as box:
+        await run_child(job, box, patch="import bulk.ledger.store as m; m.Ledger.end_run = lambda *a, **k: None")
+        content = bytearray(job.ledger.read_bytes())
+        content[8192:] = b"\xa5" * (len(content) - 8192)
+        job.ledger.write_bytes(content)
+        sent = box.requests.total()
+        ended = await run_child(job, box)
+
+        assert box.requests.total() == sent
+    failed_clearly(ended, "damaged")
+
+
+async def test_file_that_is_no_ledger_is_left_alone(make_job: MakeJob, box_with: BoxWith, run_child: RunChild) -> None:
+    job = make_job(products=2)
+    job.ledger.write_text("dear diary, " * 1000, encoding="utf-8")
+    before = digest(job.ledger)
+    async with box_with() as box:
+        ended = await run_child(job, box)
+
+        assert box.requests.total() == 0
+    failed_clearly(ended, "no ledger of bulk", "--ledger")
+    assert digest(job.ledger) == before
+
+
+async def test_folder_that_may_not_be_written_is_named(
+    make_job: MakeJob, box_with: BoxWith, run_child: RunChild, tmp_path: Path
+) -> None:
+    job = make_job(products=2)
+    folder = tmp_path / "read-only"
+    folder.mkdir(mode=0o555)
+    ledger = folder / "it.db"
+    async with box_with() as box:
+        ended = await run_child(job, box, "--ledger", str(ledger), preexec=obey_file_modes)
+
+        assert box.requests.total() == 0
+    failed_clearly(ended, str(ledger), "may be written", "--ledger")
+    assert list(folder.iterdir()) == []
+
+
+async def test_ledger_that_may_not_be_written_is_named(
+    make_job: MakeJob, box_with: BoxWith, run_child: RunChild
+) -> None:
+    job = make_job(products=2)
+    async with box_with() as box:
+        await run_child(job, box)
+        job.ledger.chmod(0o444)
+        before = digest(job.ledger)
+        ended = await run_child(job, box, preexec=obey_file_modes)
+
+    failed_clearly(ended, "can't be written", "rights")
+    assert digest(job.ledger) == before
+
+
+@pytest.mark.parametrize("limit_kib", [16, 60, 100])
+async def test_file_that_may_not_grow_ends_the_run_and_the_next_recovers(
+    limit_kib: int, make_job: MakeJob, box_with: BoxWith, run_child: RunChild, audit: AuditOf
+) -> None:
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit_kib * 1024, limit_kib * 1024))
+
+    job = make_job(products=20)
+    async with box_with() as box:
+        # A lane at a time: the fewer rows share a commit, the more the ledger's log grows.
+        stopped = await run_child(job, box, "--concurrency", "1", preexec=limit)
+        finished = await run_child(job, box)
+
+        audit(job.ledger, box).job_is_done(job)
+    failed_clearly(stopped, str(job.ledger))
+    assert finished.summary["stopped"] is None
+
+
+@contextmanager
+def small_disk(folder: Path, *, kib: int) -> Iterator[Path]:
+    folder.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", f"size={kib}k", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if made.returncode:
+        pytest.skip("only root, with the right to mount, can make a disk that is small enough to fill")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    filler = disk / "filler"
+    with suppress(OSError), filler.open("wb", buffering=0) as file:
+        while file.write(bytes(4096)):
+            pass
+    return filler
+
+
+async def test_disk_that_is_full_from_the_start_ends_the_run_before_a_request(
+    make_job: MakeJob, box_with: BoxWith, run_child: RunChild, tmp_path: Path
+) -> None:
+    job = make_job(products=20)
+    async with box_with() as box:
+        with small_disk(tmp_path / "disk", kib=64) as disk:
+            ended = await run_child(job, box, "--ledger", str(disk / "it.db"))
+
+        assert box.requests.total() == 0
+    failed_clearly(ended, "disk is full", "make room")
+
+
+async def test_disk_that_fills_up_half_way_loses_nothing(
+    make_job: MakeJob, box_with: BoxWith, run_child: RunChild, audit: AuditOf, watch: Watch, tmp_path: Path
+) -> None:
+    job = make_job(products=40)
+    async with box_with("latency=1-3ms") as box:
+        with small_disk(tmp_path / "disk", kib=4096) as disk:
+            ledger = disk / "it.db"
+
+            def fill_half_way(_: Seen) -> None:
+                if len(box.carried_out) == 50:
+                    fill(disk)
+
+            watch(box, fill_half_way)
+            stopped = await run_child(job, box, "--ledger", str(ledger), "--concurrency", "4")
+            made = len(box.carried_out)
+            (disk / "filler").unlink()
+            watch(box, lambda _: None)
+            finished = await run_child(job, box, "--ledger", str(ledger))
+
+            audit(ledger, box).job_is_done(job)
+    failed_clearly(stopped, "disk is full", "make room")
+    assert made < job.provisionable()
+    assert finished.summary["stopped"] is None
