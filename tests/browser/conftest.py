@@ -1,0 +1,107 @@
+"""A headless Chromium, and the report of a real run against the sandbox to look at with it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from bulk.cli import main
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from selenium.webdriver import Chrome
+
+HOSTILE_NAME = "</script><img src=x onerror=document.title='taken'>"
+
+_FLAGS = (
+    "--headless",
+    "--no-sandbox",  # root in a container has no other way; the page is ours
+    "--disable-gpu",
+    "--disable-quic",
+    "--disable-dev-shm-usage",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@dataclass
+class Browser:
+    """What a test asks of the browser."""
+
+    driver: Chrome
+
+    def screen(self, width: int, *, dark: bool = False, media: str = "") -> None:
+        """Be a window, a phone or paper."""
+        size = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+        scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": media, "features": [scheme]})
+
+    def open(self, page: Path) -> None:
+        self._log("performance")
+        self.driver.get(page.as_uri())
+
+    def run(self, script: str) -> Any:
+        return self.driver.execute_script(script)
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]  # selenium's own
+        return entries
+
+    def complaints(self) -> list[str]:
+        """Return what the console says: errors, and what the policy refused."""
+        return [entry["message"] for entry in self._log("browser")]
+
+    def requests(self) -> list[str]:
+        """Return every address that was asked for since `open`."""
+        events = [orjson.loads(entry["message"])["message"] for entry in self._log("performance")]
+        return [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
+
+
+@pytest.fixture(scope="session")
+def chrome(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Chrome]:
+    browser, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if browser is None or driver is None:
+        pytest.skip("no browser: `apt-get install chromium chromium-driver` brings one")
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = browser
+    for flag in (*_FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('chromium')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    with Chrome(options=options, service=Service(driver)) as started:
+        yield started
+
+
+@pytest.fixture
+def browser(chrome: Chrome) -> Browser:
+    found = Browser(chrome)
+    found.screen(1_200)
+    return found
+
+
+@pytest.fixture(scope="session")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of a ledger with two runs, the first of which met throttles and failures."""
+    folder = tmp_path_factory.mktemp("report")
+    source, ledger, report = folder / "modules.csv", folder / "modules.db", folder / "report.html"
+    rows = [(f"a1Prod{product:05d}", f"module-{number}") for product in range(12) for number in range(12)]
+    with source.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("ProductKey", "ModuleName"), *rows, (HOSTILE_NAME, HOSTILE_NAME)])
+    run = ["run", str(source), "--sandbox", "--ledger", str(ledger), "--qps", "80", "--list-qps", "80", "--seed", "1"]
+    faults = "latency=5-20ms,create:throttle=2x@20,create:code:iot.ota.CreateOTAModuleParamError=3x"
+    assert main([*run, "--faults", faults]) == 1
+    assert main(run) == 1
+    assert main(["report", str(ledger), "-o", str(report)]) == 0
+    return report

@@ -1,0 +1,193 @@
+"""The report, as a person meets it in a browser: drawn, searchable, on a phone, on paper, and safe."""
+
+from __future__ import annotations
+
+import base64
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DRAWN = """
+    return [...document.querySelectorAll("#rate-chart canvas, #latency-chart canvas")].map((canvas) => {
+      const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+      const colors = new Set();
+      for (let at = 0; at < pixels.length; at += 4)
+        if (pixels[at + 3]) colors.add(pixels.slice(at, at + 3).join());
+      return colors.size;
+    });
+"""
+SHOWN_ROWS = "return [...document.querySelectorAll('#row-table tbody tr')].filter((row) => row.offsetParent).length;"
+SEARCH = """
+    const search = document.getElementById("search");
+    search.value = arguments[0];
+    search.dispatchEvent(new Event("input"));
+"""
+
+
+def test_page_loads_without_complaint_and_without_network(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    assert browser.complaints() == []
+    assert browser.requests() == [page.as_uri()]
+
+
+@pytest.mark.parametrize("dark", [False, True])
+def test_both_charts_are_drawn_in_several_colours(browser: Any, page: Path, *, dark: bool) -> None:
+    browser.screen(1_200, dark=dark)
+    browser.open(page)
+
+    colours = browser.run(DRAWN)
+
+    assert len(colours) == 2
+    assert min(colours) > 10
+
+
+def test_dark_is_dark_and_light_is_light(browser: Any, page: Path) -> None:
+    browser.open(page)
+    background = "return getComputedStyle(document.body).backgroundColor;"
+    light = browser.run(background)
+
+    browser.screen(1_200, dark=True)
+
+    assert (light, browser.run(background)) == ("rgb(255, 255, 255)", "rgb(20, 23, 28)")
+
+
+def test_hostile_names_are_shown_and_never_run(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    assert "onerror=document.title" in browser.run("return document.getElementById('row-table').textContent;")
+    assert browser.run("return document.images.length;") == 0
+    assert browser.driver.title != "taken"
+
+
+def test_policy_refuses_a_script_that_was_smuggled_in(browser: Any, page: Path, tmp_path: Path) -> None:
+    smuggled = tmp_path / "smuggled.html"
+    text = page.read_text(encoding="utf-8")
+    smuggled.write_text(
+        text.replace("<main>", "<main><script>document.title = 'taken'</script><img src=x onerror=\"alert(1)\">"),
+        encoding="utf-8",
+    )
+
+    browser.open(smuggled)
+
+    assert browser.driver.title != "taken"
+    assert len([line for line in browser.complaints() if "Content Security Policy" in line]) >= 2
+
+
+def test_search_keeps_the_rows_with_every_word(browser: Any, page: Path) -> None:
+    browser.open(page)
+    before = browser.run(SHOWN_ROWS)
+
+    browser.driver.execute_script(SEARCH, "A1PROD00003 Module-11")
+
+    assert before == 25
+    assert browser.run(SHOWN_ROWS) == 1
+    assert browser.run("return document.getElementById('found').value;") == "1 row found"
+
+
+def test_search_that_finds_nothing_says_so_and_an_empty_one_shows_all(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    browser.driver.execute_script(SEARCH, "no such thing")
+    found = browser.run("return document.getElementById('found').value;"), browser.run(SHOWN_ROWS)
+    browser.driver.execute_script(SEARCH, "")
+
+    assert found == ("0 rows found", 0)
+    assert browser.run(SHOWN_ROWS) == 25
+
+
+def test_another_run_can_be_looked_at(browser: Any, page: Path) -> None:
+    browser.open(page)
+    words = "return document.getElementById('pace-words').textContent;"
+    last = browser.run(words)
+
+    browser.run("const run = document.getElementById('run'); run.value = 1; run.dispatchEvent(new Event('change'));")
+
+    assert "no throttling" in last
+    assert "2 requests throttled" in browser.run(words)
+    assert min(browser.run(DRAWN)) > 10
+
+
+def test_figures_stand_in_a_table_too(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    slots = browser.driver.execute_async_script(
+        """
+        const done = arguments[0], figures = document.getElementById("figures");
+        figures.addEventListener("toggle", () => done(document.getElementById("figure-rows").rows.length));
+        figures.open = true;
+        """
+    )
+
+    assert slots == browser.run("return JSON.parse(document.getElementById('chart-data').textContent)[0].at.length;")
+
+
+@pytest.mark.parametrize("width", [320, 390, 768])
+def test_nothing_is_wider_than_a_small_screen(browser: Any, page: Path, width: int) -> None:
+    browser.screen(width)
+    browser.open(page)
+
+    assert browser.run("return document.documentElement.scrollWidth;") <= width
+    assert min(browser.run(DRAWN)) > 10
+
+
+def test_charts_follow_the_window(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    browser.screen(390)
+    width = browser.driver.execute_async_script(
+        """
+        const done = arguments[0];
+        const look = () => {
+          const width = document.querySelector("#rate-chart .uplot").clientWidth;
+          if (width <= 390) done(width); else requestAnimationFrame(look);
+        };
+        look();
+        """
+    )
+
+    assert 300 < width <= 390
+
+
+def test_paper_is_white_and_without_controls(browser: Any, page: Path) -> None:
+    browser.screen(1_200, dark=True, media="print")
+    browser.open(page)
+    browser.run("dispatchEvent(new Event('beforeprint'));")
+
+    assert browser.run("return getComputedStyle(document.body).backgroundColor;") == "rgb(255, 255, 255)"
+    assert browser.run("return document.getElementById('search').offsetParent;") is None
+    assert min(browser.run(DRAWN)) > 10
+
+
+def test_page_can_be_printed(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    printed = base64.b64decode(browser.driver.execute_cdp_cmd("Page.printToPDF", {})["data"])
+
+    assert printed.startswith(b"%PDF-")
+    assert browser.complaints() == []
+
+
+def test_without_scripts_the_figures_in_short_are_still_there(browser: Any, page: Path) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.open(page)
+        text = browser.driver.execute_cdp_cmd("DOMSnapshot.captureSnapshot", {"computedStyles": []})["strings"]
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+    assert any("on average" in string for string in text)
+    assert any("which this viewer does not run" in string for string in text)
+
+
+def test_every_control_has_a_name(browser: Any, page: Path) -> None:
+    browser.open(page)
+
+    unnamed = browser.run(
+        "return [...document.querySelectorAll('input, select')].filter((each) => !each.labels.length).length;"
+    )
+
+    assert unnamed == 0

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import pytest
+
+from bulk.model import Outcome
+from bulk.report.html.view import PRINTED_ROWS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+HOSTILE = [
+    "</script><img src=x onerror=alert(1)>",
+    "\"><svg onload='alert(2)'>",
+    "--><!--<script>alert(3)</script>",
+    "{{ 7 * 7 }}{% raw %}",
+    "\u2028alert(4)\u2029\u202e",
+    "' onmouseover=alert(5) x='",
+    "&lt;b&gt;&#60;",
+]
+
+
+class Page(HTMLParser):
+    """What a browser would make of a page: its elements, its attributes, the text of each."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.styles: list[str] = []
+        self.text = ""
+        self._inside = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._inside = tag
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 - the parser's own signature
+        self._inside = ""
+
+    def handle_data(self, data: str) -> None:
+        if self._inside == "script":
+            self.scripts.append(data)
+        elif self._inside == "style":
+            self.styles.append(data)
+        else:
+            self.text += data
+
+    def policy(self) -> dict[str, list[str]]:
+        (content,) = [a["content"] for _, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
+        parts = (part.split() for part in (content or "").split(";"))
+        return {name: sources for name, *sources in parts}
+
+
+def digest(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_of_the_ledger_stays_text(book: Any, text: str) -> None:
+    book.read_in((text, text), name=text, invalid=(orjson.dumps([text, text]).decode(), text))
+    book.begin("r1")
+    book.send("r1", 0)
+    harmless = len(Page(book.page()).tags)
+    book.settle(text, text, Outcome.FAILED, code=text, message=text)
+    book.end("r1", summary=orjson.dumps({"resume": text}).decode())
+
+    page = Page(book.page())
+
+    assert page.text.count(text) >= 8
+    assert {tag for tag, _ in page.tags}.isdisjoint({"img", "svg", "b"})
+    assert not [name for _, attributes in page.tags for name in attributes if name.startswith("on") or name == "style"]
+    assert len(page.scripts) == 3
+    assert len(page.tags) > harmless
+
+
+def test_policy_lets_only_the_page_s_own_scripts_and_style_run(finished: Callable[[], Any]) -> None:
+    page = Page(finished().page())
+
+    policy = page.policy()
+
+    data, *code = page.scripts
+    assert json.loads(data)
+    assert policy["default-src"] == ["'none'"]
+    assert policy["script-src"] == [digest(script) for script in code]
+    assert policy["style-src"] == [digest(style) for style in page.styles]
+
+
+def test_nothing_is_loaded_from_elsewhere(finished: Callable[[], Any]) -> None:
+    page = Page(finished().page())
+
+    assert not [a for _, a in page.tags if {"src", "href", "srcset", "action", "data"} & a.keys()]
+    assert not [style for style in page.styles if "url(" in style or "@import" in style]
+
+
+def test_hostile_text_can_not_leave_the_block_of_figures(book: Any) -> None:
+    book.begin("</script><script>alert(1)</script>")
+    book.send("</script><script>alert(1)</script>", 0)
+
+    page = Page(book.page())
+
+    assert json.loads(page.scripts[0])[0]["run_id"] == "</script><script>alert(1)</script>"
+
+
+def test_every_table_has_a_caption_and_headers_with_a_scope(finished: Callable[[], Any]) -> None:
+    page = Page(finished().page())
+    tags = [tag for tag, _ in page.tags]
+
+    assert tags.count("table") == tags.count("caption") == tags.count("thead")
+    assert all("scope" in attributes for tag, attributes in page.tags if tag == "th")
+
+
+def test_charts_have_words_for_who_can_not_see_them(finished: Callable[[], Any]) -> None:
+    page = Page(finished().page())
+
+    charts = [attributes for _, attributes in page.tags if attributes.get("role") == "img"]
+    assert [bool(chart["aria-label"]) for chart in charts] == [True, True]
+    assert "1 create (1.0/s on average, 10/s asked for), 0 listings, no throttling." in page.text
+    assert "Half of all requests took up to 50 ms, 95% up to 50 ms, 99% up to 50 ms." in page.text
+
+
+def test_reasons_say_what_to_do(finished: Callable[[], Any]) -> None:
+    text = Page(finished().page()).text
+
+    assert "iot.prod.NotExistedProduct" in text
+    assert "line 3: no such product" in text
+    assert "Check the ProductKey" in text
+
+
+def test_rows_that_did_not_fit_are_named_with_the_command_for_all(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bulk.report.html.content.MOST_ROWS", 1)
+    book.read_in(("a1", "m1"), ("a1", "m2"))
+    book.settle("a1", "m1", Outcome.FAILED)
+    book.settle("a1", "m2", Outcome.DRIFTED)
+
+    text = Page(book.page()).text
+
+    assert "The first 1 of 2 rows are here." in text
+    assert f"bulk results {book.path} --outcome drifted,failed,invalid,over_budget,sending,unknown" in text
+
+
+def test_a_ledger_without_input_has_a_page(book: Any) -> None:
+    page = Page(book.page())
+
+    assert "no input yet" in page.text
+    assert "No run yet." in page.text
+    assert not [tag for tag, attributes in page.tags if attributes.get("role") == "img"]
+
+
+def test_a_run_at_work_is_called_so(book: Any) -> None:
+    book.begin("r1")
+
+    assert "At work now: run r1" in Page(book.page()).text
+
+
+def test_a_killed_run_is_called_so(book: Any) -> None:
+    book.begin("r1")
+    book.ledger.close()
+
+    assert "The last run ended without a word: killed, or the power failed." in Page(book.page()).text
+
+
+def test_the_page_is_small(finished: Callable[[], Any]) -> None:
+    assert len(finished().page()) < 100_000
+
+
+def test_paper_holds_as_many_rows_as_the_page_says() -> None:
+    style = files("bulk.report.html").joinpath("page.css").read_text()
+
+    assert f"nth-child(n + {PRINTED_ROWS + 1} of :not([hidden]))" in style
+
+
+def test_vendored_files_are_those_that_their_list_names() -> None:
+    folder = files("bulk.report.html").joinpath("vendor/uplot")
+    listed = re.findall(r"`([\w.]+)` \| `([0-9a-f]{64})`", folder.joinpath("README.md").read_text())
+
+    assert len(listed) == 3
+    for name, expected in listed:
+        assert hashlib.sha256(folder.joinpath(name).read_bytes()).hexdigest() == expected, name
+
+
+def test_the_chart_library_s_licence_is_in_every_page(finished: Callable[[], Any]) -> None:
+    assert "Copyright (c) 2022 Leon Sorokin" in finished().page()

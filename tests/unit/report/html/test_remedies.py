@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from bulk.model import Outcome, Reason
+from bulk.report.html.content import SHOWN_OUTCOMES
+from bulk.report.html.remedies import remedy
+
+
+def reason(outcome: Outcome, code: str | None = None) -> Reason:
+    return Reason(outcome, code, 1, 2, None)
+
+
+def test_failed_rows_get_the_remedy_of_their_code() -> None:
+    assert remedy(reason(Outcome.FAILED, "iot.prod.NotExistedProduct")).startswith("Check the ProductKey")
+
+
+@pytest.mark.parametrize("code", [None, "iot.ota.CreateOTAModuleParamError", "never.seen"])
+def test_failed_rows_whose_code_has_no_remedy_are_tried_again(code: str | None) -> None:
+    assert remedy(reason(Outcome.FAILED, code)).startswith("Run again")
+
+
+@pytest.mark.parametrize("outcome", sorted(SHOWN_OUTCOMES))
+def test_every_outcome_that_is_listed_says_what_to_do(outcome: Outcome) -> None:
+    assert remedy(reason(outcome)).endswith(".")
