@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,10 @@ if TYPE_CHECKING:
 
     from bulk.model import Dialect
 
-__all__ = ["FailureCap", "ReadSettings", "Settings"]
+__all__ = ["FailureCap", "ReadSettings", "Settings", "parse_delimiter", "parse_duration"]
+
+_SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
+_PART = r"(\d+(?:\.\d+)?)([dhms])"
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +26,10 @@ class FailureCap:
     rows: int | None = None
     percent: float | None = None
     """Of the rows tried so far; looked at from the hundredth row on."""
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        return f"{self.rows}" if self.percent is None else f"{self.percent:g}%"
 
     @classmethod
     def parse(cls, text: str) -> FailureCap:
@@ -81,6 +89,9 @@ class Settings:
 
     instance_id: str | None = None
     insecure_http: bool = False
+    profile: str | None = None
+    """Whose keys to sign with, of the official tools' profiles; ``None``: the official default chain."""
+
     ledger: str | None = None
     """``None``: the input's path and ``.ledger.db`` (``.sandbox.db`` for the sandbox)."""
 
@@ -114,7 +125,8 @@ class Settings:
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
             raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
-        _require(self.qps >= 0 and self.list_qps >= 0, "--qps and --list-qps take 0 (unlimited) or more")
+        _require(self.qps >= 0, "--qps takes 0 (unlimited) or more")
+        _require(self.list_qps >= 0, "--list-qps takes 0 (unlimited) or more")
         _require(self.concurrency is None or self.concurrency >= 1, "--concurrency takes 1 or more")
         _require(self.max_attempts >= 1, "--max-attempts takes 1 or more")
         _require(self.timeout_s > 0, "--timeout takes more than 0 seconds")
@@ -124,3 +136,28 @@ class Settings:
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first
     if not condition:
         raise SettingsError(message)
+
+
+def parse_duration(text: str) -> float:
+    """Read ``90s``, ``30m``, ``1h30m``, ``2d`` or a plain number of seconds; return seconds.
+
+    Raises:
+        SettingsError: It is none of these.
+    """
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        return float(text)
+    if not re.fullmatch(rf"(?:{_PART})+", text):
+        raise SettingsError(f"{text!r} is no duration; write 90s, 30m or 1h30m")
+    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text))
+
+
+def parse_delimiter(text: str) -> str:
+    r"""Read one character; a tab may be written as ``\t`` or ``tab``.
+
+    Raises:
+        SettingsError: It is more or less than one character.
+    """
+    character = "\t" if text in {"\\t", "tab"} else text
+    if len(character) != 1:
+        raise SettingsError(f"{text!r} is not one character; for a tab write tab")
+    return character

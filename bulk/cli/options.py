@@ -7,9 +7,9 @@ from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
-from click.core import ParameterSource
 
 from bulk.cli.help import GroupedOption
+from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
 from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap
 from bulk.model import Dialect
 from bulk.settings import ReadSettings, Settings
@@ -23,6 +23,7 @@ __all__ = [
     "json_option",
     "log_options",
     "metrics_option",
+    "platform_options",
     "settings_of",
     "settings_options",
 ]
@@ -31,14 +32,16 @@ _Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
 
 ENVIRONMENT_HELP = """
     Keys come from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, with a temporary key,
-    ALIBABA_CLOUD_SECURITY_TOKEN. A flag that is not given is taken from the environment if it is there: BULK_ENDPOINT,
-    BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY, BULK_MAX_ATTEMPTS,
-    BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE.
+    ALIBABA_CLOUD_SECURITY_TOKEN; else from where Alibaba Cloud's own tools find them: an OIDC token,
+    ~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, the role of an ECS instance, ALIBABA_CLOUD_CREDENTIALS_URI.
+    Temporary keys are renewed while a run goes on. A flag that is not given is taken from the environment if it is
+    there: BULK_ENDPOINT, BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY,
+    BULK_MAX_ATTEMPTS, BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
+    BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what holds, and why.
     """
 """What stands below the options of a command that has ``settings_options``; a test compares it with them."""
 
 _DEFAULTS = Settings()
-_PLACES = frozenset({"endpoint", "region", "sandbox"})
 
 
 def _grouped(heading: str) -> Callable[..., Callable[[_Decorated], _Decorated]]:
@@ -51,8 +54,9 @@ _fast = _grouped("How fast")
 _stubborn = _grouped("How stubborn")
 _reading = _grouped("How the input is read")
 _output = _grouped("What is shown")
+_kept = _grouped("Settings that are kept in a file")
 
-_SETTINGS = (
+_PLATFORM = (
     _where("--endpoint", metavar="URL", envvar="BULK_ENDPOINT", help="The platform's address."),
     _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region instead."),
     _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside."),
@@ -65,6 +69,7 @@ _SETTINGS = (
     ),
     _where("--instance-id", metavar="ID", envvar="BULK_INSTANCE_ID", help="Alibaba's IotInstanceId, if there is one."),
     _where("--insecure-http", is_flag=True, help="Allow http:// to a host other than this one."),
+    _where("--profile", metavar="NAME", help="Sign with the keys of this profile of `aliyun configure`."),
     _where("--ledger", metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"),
     _rehearsal(
         "--faults", "sandbox_faults", metavar="SPEC", help="What goes wrong on purpose; see bulk sandbox --help."
@@ -93,6 +98,8 @@ _SETTINGS = (
         envvar="BULK_CONCURRENCY",
         help="Products side by side.  [default: as rate and latency ask for]",
     ),
+)
+_JOB = (
     _stubborn(
         "--max-attempts",
         type=int,
@@ -148,6 +155,29 @@ _SETTINGS = (
     _reading("--lenient-alias", is_flag=True, help="Send an AliasName with characters that are not documented."),
 )
 
+_KEPT = (
+    _kept(
+        "--settings",
+        SETTINGS_FILE,
+        type=click.Path(dir_okay=False),
+        metavar="FILE",
+        envvar="BULK_SETTINGS",
+        is_eager=True,
+        callback=read_settings_file,
+        help="Read this file.  [default: ./bulk.toml, or the user's ~/.config/bulk/bulk.toml]",
+    ),
+    _kept(
+        "--settings-profile",
+        SETTINGS_PROFILE,
+        metavar="NAME",
+        envvar="BULK_SETTINGS_PROFILE",
+        is_eager=True,
+        callback=read_settings_file,
+        shell_complete=complete_profile,
+        help="Take what the file has below [profiles.NAME] before what it has at its top.",
+    ),
+)
+
 _LOGS = (
     _output("-v", "--verbose", "verbosity", count=True, help="Log what happens; -vv logs each row and request too."),
     _output(
@@ -174,7 +204,12 @@ def input_argument(command: _Decorated) -> _Decorated:
 
 def settings_options(command: _Decorated) -> _Decorated:
     """Let a command take every option that ``settings_of`` reads."""
-    return _all(_SETTINGS, command)
+    return _all((*_PLATFORM, *_JOB, *_KEPT), command)
+
+
+def platform_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that say where modules go, and how fast."""
+    return _all((*_PLATFORM, *_KEPT), command)
 
 
 def log_options(command: _Decorated) -> _Decorated:
@@ -200,20 +235,13 @@ def json_option(command: _Decorated) -> _Decorated:
 
 
 def settings_of(ctx: click.Context) -> Settings:
-    """Return the settings that a command line and its environment amount to.
+    """Return the settings that a command line, its environment and the settings file amount to.
 
     Raises:
         SettingsError: A value is out of bounds, or two exclude each other.
     """
-    overruled = _overruled(ctx)
-    values = {name: value for name, value in ctx.params.items() if name not in overruled}
+    values = {name: value for name, value in ctx.params.items() if name not in overruled(ctx)}
     return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
-
-
-def _overruled(ctx: click.Context) -> frozenset[str]:
-    """Return the places that only the environment names: one that a flag names beats them."""
-    flagged = {name for name in _PLACES if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE}
-    return _PLACES - flagged if flagged else frozenset()
 
 
 def _picked(settings: type[Settings | ReadSettings], values: dict[str, Any]) -> dict[str, Any]:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import click
 
 from bulk.errors import SettingsError
 from bulk.model import Outcome
-from bulk.settings import FailureCap
+from bulk.settings import FailureCap, parse_delimiter, parse_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 __all__ = ["read_columns", "read_delimiter", "read_duration", "read_failure_cap", "read_outcomes"]
 
-_SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
-_PART = r"(\d+(?:\.\d+)?)([dhms])"
+_Value = TypeVar("_Value")
+
+
+def _flag_value(parse: Callable[[str], _Value], text: str) -> _Value:
+    """Let click name the flag that a value was given to."""
+    try:
+        return parse(text)
+    except SettingsError as exc:
+        raise click.BadParameter(str(exc)) from exc
 
 
 def read_duration(text: str) -> float:
@@ -26,11 +32,7 @@ def read_duration(text: str) -> float:
     Raises:
         click.BadParameter: It is none of these.
     """
-    if re.fullmatch(r"\d+(?:\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(rf"(?:{_PART})+", text):
-        raise click.BadParameter(f"{text!r} is no duration; write 90s, 30m or 1h30m")
-    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text))
+    return _flag_value(parse_duration, text)
 
 
 def read_failure_cap(text: str) -> FailureCap:
@@ -39,10 +41,16 @@ def read_failure_cap(text: str) -> FailureCap:
     Raises:
         click.BadParameter: It is neither.
     """
-    try:
-        return FailureCap.parse(text)
-    except SettingsError as exc:
-        raise click.BadParameter(str(exc)) from exc
+    return _flag_value(FailureCap.parse, text)
+
+
+def read_delimiter(text: str) -> str:
+    r"""Read one character; a tab may be written as ``\t`` or ``tab``.
+
+    Raises:
+        click.BadParameter: It is more or less than one character.
+    """
+    return _flag_value(parse_delimiter, text)
 
 
 def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequence[str]) -> Mapping[str, str]:
@@ -61,18 +69,6 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
         if columns.setdefault(field.strip(), column) != column:
             raise click.BadParameter(f"{field.strip()} is given two columns, {columns[field.strip()]!r} and {column!r}")
     return columns
-
-
-def read_delimiter(text: str) -> str:
-    r"""Read one character; a tab may be written as ``\t`` or ``tab``.
-
-    Raises:
-        click.BadParameter: It is more or less than one character.
-    """
-    character = "\t" if text in {"\\t", "tab"} else text
-    if len(character) != 1:
-        raise click.BadParameter(f"{text!r} is not one character; for a tab write tab")
-    return character
 
 
 def read_outcomes(text: str) -> frozenset[Outcome]:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
     for name in re.findall(r"(?:BULK|ALIBABA_CLOUD)_\w+", ENVIRONMENT_HELP):
         monkeypatch.delenv(name, raising=False)
 

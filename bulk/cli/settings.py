@@ -1,0 +1,145 @@
+"""`bulk settings`: show each setting, and where it comes from."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import click
+
+from bulk.cli.help import GroupedCommand
+from bulk.cli.options import (
+    ENVIRONMENT_HELP,
+    json_option,
+    log_options,
+    metrics_option,
+    settings_of,
+    settings_options,
+)
+from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
+from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
+from bulk.errors import BulkError
+from bulk.profiles import KEYS
+from bulk.report.summary import Tone
+
+if TYPE_CHECKING:
+    from bulk.events import Event
+    from bulk.settings import Settings
+
+__all__ = ["settings"]
+
+_NOT_SETTINGS = frozenset({"as_json", "help", SETTINGS_FILE, SETTINGS_PROFILE})
+_KEY = "access_key_id"
+_SHOWN_OF_A_KEY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """A setting as it holds."""
+
+    name: str
+    value: object
+    origin: str
+
+
+@click.command(
+    cls=GroupedCommand,
+    epilog=ENVIRONMENT_HELP
+    + """
+    \b
+    A settings file, bulk.toml:
+      concurrency = 50                    # at its top: for every run
+      [profiles.night]                    # bulk run FILE --settings-profile night
+      region = "cn-shanghai"
+      instance_id = "iot-0123abcd"
+      qps = 8
+      deadline = "3h"
+      columns = { ProductKey = "pk", Desc = "note" }
+
+    Its keys are named as the flags are, with _ for -, and --map is called columns. Only one file is read: the one in
+    the working folder stands in for the user's own. It holds no keys and no other secrets; those are refused.
+    """,
+)
+@settings_options
+@json_option
+@log_options
+@metrics_option
+@click.pass_context
+def settings(ctx: click.Context, /, *, as_json: bool, **_settings: object) -> int:
+    """Show each setting that a run would have here, and where it comes from.
+
+    Flags go before the environment, the environment before the chosen profile of the settings file, the profile before
+    what stands at the file's top. No secret is shown: of the key, the first characters of its id.
+    """
+    shown = [*_settings_shown(ctx), _key(settings_of(ctx))]
+    if as_json:
+        print_json({each.name: {"value": each.value, "origin": each.origin} for each in shown})
+    else:
+        print_lines(_lines(shown))
+    return 0
+
+
+def _settings_shown(ctx: click.Context) -> list[_Shown]:
+    passed_over = overruled(ctx)
+    return [
+        _Shown(_name(parameter), _plain(ctx.params.get(parameter.name or "")), origin_of(ctx, parameter))
+        for parameter in ctx.command.params
+        if parameter.name not in _NOT_SETTINGS | passed_over
+    ]
+
+
+def _name(parameter: click.Parameter) -> str:
+    """Return the name that a settings file knows it by, or would."""
+    of_file = (key for key, known in KEYS.items() if known.option == parameter.name)
+    return next(of_file, max(parameter.opts, key=len)[2:].replace("-", "_"))
+
+
+def _plain(value: object) -> object:
+    """Return a value as JSON can have it, without what an address may hide."""
+    if isinstance(value, str):
+        return re.sub(r"(?<=//)[^/@]*@", "***@", value)
+    return value if isinstance(value, bool | int | float | dict | None) else str(value)
+
+
+def _key(told: Settings) -> _Shown:
+    # --help need not wait for the HTTP client that the engine loads.
+    from bulk.engine.connect import credentials_for  # noqa: PLC0415 - see above
+    from bulk.events import CredentialsFound  # noqa: PLC0415 - see above
+
+    origins = ["the sandbox's own"]
+
+    def listen(event: Event) -> None:
+        if isinstance(event, CredentialsFound):
+            origins.append(event.source)
+
+    async def find() -> str:
+        provider = await credentials_for(told, listener=listen)
+        return (await provider.current()).access_key_id
+
+    try:
+        key_id = asyncio.run(find())
+    except BulkError as exc:
+        return _Shown(_KEY, None, f"none: {exc}")
+    return _Shown(_KEY, f"{key_id[:_SHOWN_OF_A_KEY]}…", origins[-1])
+
+
+def _lines(shown: list[_Shown]) -> list[str]:
+    paint, width = paint_for_stdout(), screen_width()
+    names = max(len(each.name) for each in shown)
+    values = min(max(len(_spelled(each.value)) for each in shown), width // 3)
+    lines = []
+    for each in shown:
+        line = f"{each.name:<{names}}  {_spelled(each.value):<{values}}  {each.origin}"
+        # What somebody chose stands out from what nobody did.
+        lines.append(line if each.origin == "default" else paint(line, Tone.HEADING))
+    return lines
+
+
+def _spelled(value: object) -> str:
+    if value is None or value == {}:
+        return "-"
+    if isinstance(value, dict):
+        return ", ".join(f"{field}={column}" for field, column in value.items())
+    return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)
