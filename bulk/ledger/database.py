@@ -34,6 +34,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             _lay_out(connection, path)
+            _check_size(connection, path)
             _check_if_a_run_died(connection)
         except BaseException:
             connection.close()
@@ -98,6 +99,15 @@ def _require_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path}: the ledger is of version {version}, and this bulk reads version {SCHEMA_VERSION}: "
             "use the bulk that wrote it, or start a new ledger with --ledger"
         )
+
+
+def _check_size(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuse a file whose last page was cut off: SQLite would read zeros in its place, and say nothing."""
+    (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
+    log = path.with_name(f"{path.name}-wal")
+    # While there is a log, the last page may stand in it, and the file be written to its end later.
+    if path.stat().st_size % page_bytes and not (log.exists() and log.stat().st_size):
+        raise sqlite3.DatabaseError("malformed: the file ends within a page")
 
 
 def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
