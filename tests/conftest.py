@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import random
 import sqlite3
 from collections import Counter, defaultdict, deque
@@ -185,6 +186,16 @@ def make_job(tmp_path: Path) -> Callable[..., Job]:
         return job
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def _no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no test find the keys of whoever runs it, nor ask for those of the machine, which would leave loopback."""
+    for variable in ("ACCESS_KEY_ID", "ACCESS_KEY_SECRET", "SECURITY_TOKEN", "CREDENTIALS_URI", "OIDC_TOKEN_FILE"):
+        monkeypatch.delenv(f"ALIBABA_CLOUD_{variable}", raising=False)
+    for variable in ("CLI_PROFILE_DISABLED", "ECS_METADATA_DISABLED"):
+        monkeypatch.setenv(f"ALIBABA_CLOUD_{variable}", "true")
+    monkeypatch.setenv("ALIBABA_CLOUD_CREDENTIALS_FILE", os.devnull)
 
 
 @pytest.fixture
