@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AttemptMade",
     "ClockCorrected",
+    "CredentialsFound",
+    "CredentialsNotRenewed",
     "Event",
     "IngestProgressed",
     "LaneClosed",
@@ -119,6 +121,21 @@ class ClockCorrected(Event):
 
     offset_s: float
     """Platform's time minus ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsFound(Event):
+    """Requests are signed with these keys from now on: the first ones, or renewed ones."""
+
+    source: str
+    """Where they are from, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsNotRenewed(Event):
+    """Temporary keys could not be renewed; the old ones serve while they last, and renewing is tried again."""
+
+    message: str
 
 
 @dataclass(frozen=True, slots=True)

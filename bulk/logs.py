@@ -204,7 +204,7 @@ class LogListener:
         self._verbose = log.is_enabled_for(logging.DEBUG)
         self._flood = _Flood(clock)
 
-    def __call__(self, event: events.Event) -> None:  # noqa: C901 - one flat case an event is the plainest dispatch
+    def __call__(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event is the plainest dispatch
         """Log one event."""
         match event:
             case events.RowSettled() | events.AttemptMade():
@@ -220,6 +220,10 @@ class LogListener:
                 self._log.debug("lane.closed", product_key=product_key)
             case events.ClockCorrected(offset_s):
                 self._log.warning("clock.corrected", offset_s=round(offset_s, 3))
+            case events.CredentialsFound(source):
+                self._log.info("credentials.found", source=source)
+            case events.CredentialsNotRenewed(message):
+                self._log.warning("credentials.renewal_failed", message=message)
             case events.IngestProgressed(rows):
                 self._log.debug("rows.read", rows=rows)
             case events.RunStarted():

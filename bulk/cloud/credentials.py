@@ -10,7 +10,7 @@ from bulk.errors import SettingsError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CredentialProvider", "Credentials", "StaticCredentials", "from_environment"]
+__all__ = ["CredentialProvider", "Credentials", "StaticCredentials", "from_environment", "holds_keys"]
 
 _ID = "ALIBABA_CLOUD_ACCESS_KEY_ID"
 _SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the variable's name, not its value
@@ -47,6 +47,11 @@ class StaticCredentials:
     async def current(self) -> Credentials:
         """Return the keys."""
         return self._credentials
+
+
+def holds_keys(environ: Mapping[str, str]) -> bool:
+    """Say whether the plain environment variables hold keys."""
+    return all(environ.get(name, "").strip() for name in (_ID, _SECRET))
 
 
 def from_environment(environ: Mapping[str, str]) -> Credentials:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import Credentials, StaticCredentials, from_environment
+from bulk.cloud.credentials import Credentials, StaticCredentials, from_environment, holds_keys
 from bulk.cloud.transport import HttpTransport
 from bulk.errors import SettingsError
+from bulk.events import CredentialsFound, ignore
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.renewal import Found
+    from bulk.events import Listener
     from bulk.model import Target
     from bulk.settings import Settings
 
@@ -41,17 +45,34 @@ def sandbox_state(ledger: Path) -> Path:
     return Path(f"{ledger}.cloud.jsonl")
 
 
-def credentials_for(settings: Settings) -> CredentialProvider:
-    """Return the keys that a run signs with.
+async def credentials_for(settings: Settings, *, listener: Listener = ignore) -> CredentialProvider:
+    """Return the keys that a run signs with: the sandbox's, a profile's, or the first of the official default chain.
+
+    Args:
+        settings: Names the profile, if one is to be used.
+        listener: Told where the keys are from, and when temporary ones are or can't be renewed.
 
     Raises:
-        SettingsError: There are none.
+        SettingsError: There are none; the message says where they were looked for.
     """
     if settings.sandbox:
         from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET  # noqa: PLC0415 - see below
 
         return StaticCredentials(Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET))
-    return StaticCredentials(from_environment(os.environ))
+    if not settings.profile and holds_keys(os.environ):
+        listener(CredentialsFound("environment variables"))
+        return StaticCredentials(from_environment(os.environ))
+    from bulk.cloud.renewal import RenewedCredentials  # noqa: PLC0415 - keys in the environment never end
+
+    fetch = await asyncio.to_thread(_official_fetch, settings)
+    return await RenewedCredentials.open(fetch, listener=listener)
+
+
+def _official_fetch(settings: Settings) -> Callable[[], Found]:
+    # The official library takes a sixth of a second to load: only who needs it pays for it, and not on the event loop.
+    from bulk.cloud.official_chain import OfficialChain  # noqa: PLC0415 - see above
+
+    return OfficialChain(os.environ, profile=settings.profile, insecure_http=settings.insecure_http).fetch
 
 
 @asynccontextmanager

@@ -110,7 +110,7 @@ async def plan(
     Args:
         source: Path of the input; ``-`` for stdin.
         settings: As for a run.
-        credentials: Keys to sign listings with; default: from the environment.
+        credentials: Keys to sign listings with; default: the official chain.
         offline: List nothing: every module that this ledger did not make counts as missing.
         listener: Told what happens.
         stop: Ends it early when it is requested.
@@ -122,7 +122,7 @@ async def plan(
     """
     target = resolve_target(settings)
     path = ledger_path(source, settings)
-    keys = credentials or (None if offline else credentials_for(settings))
+    keys = credentials or (None if offline else await credentials_for(settings, listener=listener))
     stop = stop or StopSignal()
     with tempfile.TemporaryDirectory(prefix="bulk-plan-") as folder:
         ledger = await asyncio.to_thread(Ledger.scratch, path, Path(folder), target=target)

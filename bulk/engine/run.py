@@ -43,7 +43,7 @@ async def run(
     Args:
         source: Path of the input; ``-`` for stdin.
         settings: Where, how fast, how stubborn.
-        credentials: Keys to sign with; default: from the environment.
+        credentials: Keys to sign with; default: the official chain.
         listener: Told what happens.
         stop: Ends the run early when it is requested.
         resume: The command that goes on, for the summary.
@@ -55,7 +55,7 @@ async def run(
     """
     target = resolve_target(settings)
     path = ledger_path(source, settings)
-    keys = credentials or credentials_for(settings)
+    keys = credentials or await credentials_for(settings, listener=listener)
     ledger = await asyncio.to_thread(Ledger.open, path, target=target)
     try:
         job = _Job(source, settings, target, ledger, listener=listener, stop=stop or StopSignal())

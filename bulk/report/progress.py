@@ -12,7 +12,7 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.events import ClockCorrected, RunStarted, RunStopping
+from bulk.events import ClockCorrected, CredentialsNotRenewed, RunStarted, RunStopping
 from bulk.report.tally import Standing, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from bulk.events import Event, Listener
 
-__all__ = ["bar", "clock_line", "plain_line", "progress", "start_line", "wants_live"]
+__all__ = ["bar", "clock_line", "plain_line", "progress", "renewal_line", "start_line", "wants_live"]
 
 _LINE_EVERY_S = 10.0
 _REDRAWS_PER_S = 5
@@ -80,6 +80,8 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
             tally(event)
             if isinstance(event, ClockCorrected):
                 console.print(clock_line(event), highlight=False, markup=False)
+            elif isinstance(event, CredentialsNotRenewed):
+                console.print(renewal_line(event), highlight=False, markup=False)
 
         yield listen
 
@@ -148,6 +150,13 @@ def clock_line(event: ClockCorrected) -> str:
     return (
         f"This machine's clock is {spell_duration(abs(event.offset_s))} {side} the platform's:"
         " requests are stamped with the platform's time; set the clock."
+    )
+
+
+def renewal_line(event: CredentialsNotRenewed) -> str:
+    """Return what is said about temporary keys that could not be renewed."""
+    return (
+        f"The keys could not be renewed, {event.message}: the old ones serve while they last; tried again each minute."
     )
 
 

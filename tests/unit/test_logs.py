@@ -12,6 +12,8 @@ from bulk import events
 from bulk.events import (
     AttemptMade,
     ClockCorrected,
+    CredentialsFound,
+    CredentialsNotRenewed,
     Event,
     IngestProgressed,
     LaneClosed,
@@ -143,6 +145,8 @@ LOGGED = [
     (rate(5.0, throttled=True), "rate.lowered", "warning"),
     (rate(6.0, throttled=False), "rate.raised", "info"),
     (ClockCorrected(900.5), "clock.corrected", "warning"),
+    (CredentialsFound("profile nightly"), "credentials.found", "info"),
+    (CredentialsNotRenewed("no answer"), "credentials.renewal_failed", "warning"),
 ]
 
 

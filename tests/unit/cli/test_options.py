@@ -35,6 +35,7 @@ def test_no_flag_means_the_defaults() -> None:
 def test_every_flag_reaches_its_setting() -> None:
     made = settings(
         *("--endpoint", "https://h/", "--dialect", "tuya", "--instance-id", "i", "--insecure-http", "--ledger", "l.db"),
+        *("--profile", "nightly"),
         *("--faults", "throttle=5%", "--seed", "7", "--qps", "100", "--list-qps", "0", "--concurrency", "3"),
         *("--max-attempts", "2", "--timeout", "1.5", "--max-failures", "2%", "--deadline", "1h30m"),
         *("--format", "tsv", "--map", "ProductKey=pk", "--map", "Desc=note", "--encoding", "gb18030"),
@@ -46,6 +47,7 @@ def test_every_flag_reaches_its_setting() -> None:
         dialect=Dialect.TUYA,
         instance_id="i",
         insecure_http=True,
+        profile="nightly",
         ledger="l.db",
         sandbox_faults="throttle=5%",
         sandbox_seed=7,

@@ -1,0 +1,65 @@
+"""Find keys where Alibaba Cloud's own tools find them, in their order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.cloud.official_sources import NoKeysError, default_sources, profile_sources
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulk.cloud.official_sources import Source
+    from bulk.cloud.renewal import Found
+
+__all__ = ["OfficialChain"]
+
+
+class OfficialChain:
+    """The official default chain, or one profile of it: the first source that has keys is asked from then on."""
+
+    def __init__(self, environ: Mapping[str, str], *, profile: str | None = None, insecure_http: bool = False) -> None:
+        """Ask nobody yet.
+
+        Args:
+            environ: ``os.environ``, or what stands in for it.
+            profile: Name of the only profile to look for, instead of the whole chain.
+            insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
+        """
+        self._sources = (
+            profile_sources(environ, profile) if profile else default_sources(environ, insecure_http=insecure_http)
+        )
+        self._remedy = (
+            f"Write it with `aliyun configure --profile {profile}`, or name another with --profile."
+            if profile
+            else "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or write a profile with "
+            "`aliyun configure`."
+        )
+        self._chosen: Source | None = None
+
+    def fetch(self) -> Found:
+        """Return the keys as they are now, renewed if they near their end. Blocks; one thread at a time.
+
+        Raises:
+            SettingsError: No source has keys, or the chosen one can't renew them; says what was tried, without secrets.
+        """
+        return self._renew(self._chosen) if self._chosen else self._search()
+
+    def _search(self) -> Found:
+        tried = ["no keys to sign requests with were found:"]
+        for source in self._sources:
+            try:
+                found = source.ask()
+            except NoKeysError as exc:
+                tried.append(f"  {source.name}: {exc}")
+            else:
+                self._chosen = source
+                return found
+        raise SettingsError("\n".join([*tried, self._remedy]))
+
+    def _renew(self, source: Source) -> Found:
+        try:
+            return source.ask()
+        except NoKeysError as exc:
+            raise SettingsError(f"{source.name}: {exc}") from None

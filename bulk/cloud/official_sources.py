@@ -1,0 +1,232 @@
+"""Ask one place where Alibaba Cloud's tools keep keys, by their official library; the only place that knows it.
+
+The library takes longer to load than the rest of a short run, so this module is imported only where keys are neither
+given nor in the plain environment variables. Once loaded, the library remembers the environment of that moment:
+whatever a source needs is therefore handed to it here. Its ``async`` methods block the event loop all the same (they
+wait for locks and read certificates), so its plain ones are called, in a thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from ipaddress import ip_address, ip_network
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import urlsplit
+from urllib.request import getproxies
+
+from alibabacloud_credentials import provider as official
+from Tea.exceptions import RetryError
+
+from bulk.cloud.credentials import Credentials, from_environment
+from bulk.cloud.dialects import is_loopback
+from bulk.cloud.redaction import redact
+from bulk.cloud.renewal import Found
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+__all__ = ["NoKeysError", "Source", "default_sources", "profile_sources"]
+
+_OIDC_VARIABLES = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
+_URI_VARIABLE = "ALIBABA_CLOUD_CREDENTIALS_URI"
+_OWN_NETWORKS = (ip_network("100.64.0.0/10"), ip_network("169.254.0.0/16"))
+"""Where clouds put services that only the machine itself reaches, without TLS."""
+
+# The library's loggers write to stderr by themselves: tracebacks, and with DEBUG=sdk whole requests with their tokens.
+# What they have to say stands, redacted, in the error that follows.
+for _name in ("credentials", "alibabacloud-tea"):
+    logging.getLogger(_name).disabled = True
+
+
+class NoKeysError(Exception):
+    """A source has no keys, or can't renew them; its text says why, without secrets."""
+
+
+class _Provider(Protocol):
+    """A source, as the library has it: keeps its keys, and renews them 15 minutes before their end."""
+
+    def get_credentials(self) -> Any:  # noqa: ANN401 - of a library without types
+        """Return keys, or raise anything."""
+        ...
+
+
+class Source:
+    """A place where keys may be."""
+
+    def __init__(self, name: str, make: Callable[[], _Provider], *, file: Path | None = None) -> None:
+        """Ask nobody yet.
+
+        Args:
+            name: As messages call it.
+            make: Sets the library's provider up.
+            file: Where it stands, if it is one; set up again when another program has written it.
+        """
+        self.name = name
+        self._make = make
+        self._file = file
+        self._provider: _Provider | None = None
+        self._written_at: float | None = None
+
+    def ask(self) -> Found:
+        """Return the keys as they are now. Blocks.
+
+        Raises:
+            NoKeysError: It has none.
+        """
+        try:
+            return self._found(self._current_provider().get_credentials())
+        except NoKeysError:
+            raise
+        except RetryError:
+            # Its words hold the request with its token.
+            reason = _no_answer()
+        except Exception as exc:  # noqa: BLE001 - the library raises whatever comes along
+            reason = redact(" ".join(str(exc).split())) or type(exc).__name__
+        # Raised out here, so that the library's error is not even the context of ours.
+        raise NoKeysError(reason)
+
+    def _current_provider(self) -> _Provider:
+        if self._file is not None:
+            if not self._file.is_file():
+                raise NoKeysError("there is no such file")
+            written_at = self._file.stat().st_mtime
+            if written_at != self._written_at:
+                self._provider, self._written_at = None, written_at
+        if self._provider is None:
+            self._provider = self._make()
+        return self._provider
+
+    def _found(self, keys: Any) -> Found:  # noqa: ANN401 - of a library without types
+        if not (keys.get_access_key_id() and keys.get_access_key_secret()):
+            raise NoKeysError("it gave an empty key")
+        credentials = Credentials(
+            keys.get_access_key_id(), keys.get_access_key_secret(), keys.get_security_token() or None
+        )
+        # What a profile leads to is wrapped, and the wrapping loses when keys end.
+        return Found(credentials, self.name, keys.get_expiration() or None)
+
+
+def default_sources(environ: Mapping[str, str], *, insecure_http: bool = False) -> tuple[Source, ...]:
+    """Return the official default chain: all sources, in the official order.
+
+    Args:
+        environ: ``os.environ``, or what stands in for it.
+        insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
+    """
+    return (
+        Source("environment variables", lambda: _environment(environ)),
+        Source("OIDC token", lambda: _oidc(environ)),
+        *profile_sources(environ, environ.get("ALIBABA_CLOUD_PROFILE")),
+        Source("RAM role of an ECS instance", lambda: _ecs(environ)),
+        Source(_URI_VARIABLE, lambda: _uri(environ, insecure_http=insecure_http)),
+    )
+
+
+def profile_sources(environ: Mapping[str, str], profile: str | None) -> tuple[Source, ...]:
+    """Return the two files with profiles: that of the official command line, and that of the SDKs.
+
+    Args:
+        environ: ``os.environ``, or what stands in for it.
+        profile: Name of the profile; ``None``: the current one of the first file, ``default`` of the second.
+    """
+    home = Path(environ.get("HOME") or Path.home())
+    of_cli = home / ".aliyun" / "config.json"
+    of_sdk = Path(environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE") or home / ".alibabacloud" / "credentials.ini")
+    which = f"profile {profile} of " if profile else ""
+
+    def cli() -> _Provider:
+        _require_not_disabled(environ, "ALIBABA_CLOUD_CLI_PROFILE_DISABLED")
+        return _typed(official.CLIProfileCredentialsProvider(profile_name=profile, profile_file=str(of_cli)))
+
+    def sdk() -> _Provider:
+        return _typed(official.ProfileCredentialsProvider(profile_name=profile or "default", profile_file=str(of_sdk)))
+
+    return Source(f"{which}{of_cli}", cli, file=of_cli), Source(f"{which}{of_sdk}", sdk, file=of_sdk)
+
+
+def _environment(environ: Mapping[str, str]) -> _Provider:
+    try:
+        keys = from_environment(environ)
+    except SettingsError as exc:
+        missing, _, _ = str(exc).partition(":")
+        raise NoKeysError(missing) from None
+    return _typed(
+        official.StaticSTSCredentialsProvider(
+            access_key_id=keys.access_key_id,
+            access_key_secret=keys.access_key_secret,
+            security_token=keys.security_token,
+        )
+    )
+
+
+def _oidc(environ: Mapping[str, str]) -> _Provider:
+    missing = [name for name in _OIDC_VARIABLES if not environ.get(name)]
+    if missing:
+        raise NoKeysError(f"{', '.join(missing)} not set")
+    token_file, role_arn, provider_arn = (environ[name] for name in _OIDC_VARIABLES)
+    return _typed(
+        official.OIDCRoleArnCredentialsProvider(
+            role_arn=role_arn,
+            oidc_provider_arn=provider_arn,
+            oidc_token_file_path=token_file,
+            role_session_name=environ.get("ALIBABA_CLOUD_ROLE_SESSION_NAME") or "bulk",
+            sts_region_id=environ.get("ALIBABA_CLOUD_STS_REGION"),
+            enable_vpc=_is_true(environ, "ALIBABA_CLOUD_VPC_ENDPOINT_ENABLED"),
+        )
+    )
+
+
+def _ecs(environ: Mapping[str, str]) -> _Provider:
+    _require_not_disabled(environ, "ALIBABA_CLOUD_ECS_METADATA_DISABLED")
+    return _typed(
+        official.EcsRamRoleCredentialsProvider(
+            role_name=environ.get("ALIBABA_CLOUD_ECS_METADATA", ""),
+            disable_imds_v1=_is_true(environ, "ALIBABA_CLOUD_IMDSV1_DISABLED"),
+            # A scheduler of its own, with a thread of its own: bulk asks often enough.
+            async_update_enabled=False,
+        )
+    )
+
+
+def _uri(environ: Mapping[str, str], *, insecure_http: bool) -> _Provider:
+    uri = environ.get(_URI_VARIABLE, "")
+    if not uri:
+        raise NoKeysError("not set")
+    url = urlsplit(uri)
+    if url.scheme != "https" and not (insecure_http or _is_own(url.hostname or "")):
+        raise NoKeysError(
+            "it is not encrypted: write it with https://, or give --insecure-http if you know the network"
+        )
+    return _typed(official.URLCredentialsProvider(uri=uri))
+
+
+def _is_own(host: str) -> bool:
+    """Say whether an address is this machine's, or that of a service that only this machine reaches."""
+    if is_loopback(host):
+        return True
+    try:
+        return any(ip_address(host) in network for network in _OWN_NETWORKS)
+    except ValueError:
+        return False
+
+
+def _require_not_disabled(environ: Mapping[str, str], variable: str) -> None:
+    if _is_true(environ, variable):
+        raise NoKeysError(f"{variable} is set")
+
+
+def _is_true(environ: Mapping[str, str], variable: str) -> bool:
+    return environ.get(variable, "").lower() == "true"
+
+
+def _no_answer() -> str:
+    # The library obeys these two and knows no NO_PROXY: requests to a machine's own service get lost in a proxy.
+    proxies = [name for name in ("http", "https") if name in getproxies()]
+    return "no answer" + (f" ({' and '.join(f'{name.upper()}_PROXY' for name in proxies)} is used)" if proxies else "")
+
+
+def _typed(provider: Any) -> _Provider:  # noqa: ANN401 - of a library without types
+    checked: _Provider = provider
+    return checked
