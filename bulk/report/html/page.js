@@ -31,7 +31,11 @@
       height: HEIGHT,
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: { drag: { x: true, y: false } },
-      scales: { y: { range: (_, __, most) => [0, (most || 1) * 1.1] } },
+      scales: {
+        // A run of one slot has no span: without room at its sides the axis would begin in 1970.
+        x: { range: (_, from, to) => (from === to ? [from - 5, to + 5] : [from, to]) },
+        y: { range: (_, __, most) => [0, (most || 1) * 1.1] },
+      },
       axes: axes(),
       series: [{ label: "UTC", value: (_, at) => (at == null ? "" : clock(at, 1)) }, ...series],
     };
@@ -45,7 +49,7 @@
     ];
     const values = [run.at, run.creates_per_s, run.lists_per_s];
     if (run.asked_per_s !== null) {
-      series.push(line("asked/s", color("good"), { dash: [6, 4], points: { show: false } }));
+      series.push(line("asked/s", color("good"), { dash: [6, 4], points: { show: run.at.length === 1 } }));
       values.push(run.at.map(() => run.asked_per_s));
     }
     if (run.throttled_in_all) {

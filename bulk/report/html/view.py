@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from dataclasses import asdict
 from datetime import UTC, datetime
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -46,7 +47,8 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     charts = [_chart(chart) for chart in content.charts]
     results = [*program, "results", status.path, "--outcome"]
     return {
-        "input": status.input or "no input yet",
+        "title": PurePath(status.input).name if status.input else "no input yet",
+        "input": status.input,
         "target": str(status.target),
         "ledger": status.path,
         "written_at": _clock_time(written_at),
