@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bulk.ledger.status import LedgerStatus
     from bulk.report.html.charts import RunChart
 
-__all__ = ["MOST_PRODUCTS", "MOST_ROWS", "Content", "OpenRow", "read_content"]
+__all__ = ["MOST_PRODUCTS", "MOST_ROWS", "SHOWN_OUTCOMES", "Content", "OpenRow", "read_content"]
 
 MOST_ROWS = 2_000
 """Rows that a page can hold and a phone still scroll."""

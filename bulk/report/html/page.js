@@ -15,7 +15,7 @@
   const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const DAY = 86400;
   const clock = (at, step) => new Date(at * 1000).toISOString().slice(...(step < 60 ? [11, 19] : step < DAY ? [11, 16] : [5, 10]));
-  const figure = (value) => (value == null ? "" : value.toLocaleString("en", { maximumFractionDigits: 1 }));
+  const figure = (value) => (value == null ? "" : value.toLocaleString("en", { maximumFractionDigits: 2 }));
   const line = (label, stroke, more) => ({ label, stroke, width: 1.5, value: (_, value) => figure(value), ...more });
   const points = (at, width) => ({ show: at.length < width / 20, size: 4 });
 
@@ -54,8 +54,8 @@
     }
     if (run.throttled_in_all) {
       const mark = { show: true, size: 9, fill: color("bad"), stroke: color("bad") };
-      series.push(line("throttled requests", color("bad"), { paths: () => null, points: mark }));
-      values.push(run.throttled);
+      series.push(line("throttled/s", color("bad"), { paths: () => null, points: mark }));
+      values.push(run.throttled.map((requests) => requests && requests / run.slot_s));
     }
     return [series, values];
   }
