@@ -32,7 +32,11 @@ class LaneReader:
         """
         self._path = path
         self._connection = open_for_reading(path)
-        self._after_line = 0
+        with translated(path):
+            # The list is a table of this connection alone; the ledger itself stays closed to it.
+            for statement in ("PRAGMA query_only = OFF", query("list_products"), "PRAGMA query_only = ON"):
+                self._connection.execute(statement)
+        self._after = 0
         self._step = threading.Lock()
 
     def next_lanes(self, products: int = 64) -> list[Lane]:
@@ -46,9 +50,9 @@ class LaneReader:
         """
         with self._step, translated(self._path):
             while found := self._connection.execute(
-                query("next_products"), {"after_line": self._after_line, "products": products}
+                query("next_products"), {"after": self._after, "products": products}
             ).fetchall():
-                self._after_line = found[-1][0]
+                self._after = found[-1][0]
                 lanes = read_lanes(self._connection, [product_key for _, product_key in found])
                 if lanes:
                     return lanes
