@@ -1,0 +1,162 @@
+"""The files of docs/operations.md are what systemd, cron, Kubernetes and Prometheus read, and what they start works."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import yaml
+
+from bulk.model import Outcome
+from bulk.report.metrics import METRICS
+
+if TYPE_CHECKING:
+    from tests.docs.conftest import Desk, Fence
+
+PAGE = "operations.md"
+NEEDS_PERSON = {1, 2, 4}
+STOPPING_TAKES_S = 4
+SAMPLES_ARE_NOT_ALL_PROVISIONED = 1
+
+
+@pytest.fixture
+def page() -> str:
+    return (Path(__file__).parents[2] / "docs" / PAGE).read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def units(fences: list[Fence]) -> dict[str, str]:
+    """Return the files whose first line is their path: name → text."""
+    named = [fence.text for fence in fences if fence.page == PAGE and fence.text.startswith("# /")]
+    return {Path(text.splitlines()[0]).name: text for text in named}
+
+
+@pytest.fixture
+def documents(fences: list[Fence]) -> list[dict[str, Any]]:
+    return [yaml.safe_load(fence.text) for fence in fences if fence.page == PAGE and fence.language == "yaml"]
+
+
+@pytest.fixture
+def cron_job(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [document for document in documents if document.get("kind") == "CronJob"]
+    spec: dict[str, Any] = found["spec"]
+    return spec
+
+
+def values(unit: str, key: str) -> list[str]:
+    return re.findall(rf"^{key}=(.*)$", unit.replace("\\\n", " "), re.MULTILINE)
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_finds_no_fault_with_the_units(units: dict[str, str], tmp_path: Path) -> None:
+    # systemd wants programs to be there: /bin/true stands in for one that is not installed at the page's path.
+    for name in ("bulk.service", "bulk.timer", "bulk-failed.service"):
+        (tmp_path / name).write_text(units[name].replace("/opt/bulk/bin/bulk", "/bin/true"), encoding="utf-8")
+
+    command = ["systemd-analyze", "verify", "--man=no", *map(str, sorted(tmp_path.iterdir()))]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={"SYSTEMD_UNIT_PATH": f"{tmp_path}:"}
+    )
+
+    complaints = [line for line in done.stderr.splitlines() if "bulk" in line]
+    assert (done.returncode, complaints) == (0, [])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+def test_systemd_understands_the_hour(units: dict[str, str]) -> None:
+    (hour,) = values(units["bulk.timer"], "OnCalendar")
+
+    done = subprocess.run(["systemd-analyze", "calendar", hour], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stderr
+    assert "Next elapse" in done.stdout
+
+
+def test_what_the_service_starts_works(units: dict[str, str], desk: Desk) -> None:
+    (run,) = values(units["bulk.service"], "ExecStart")
+    (report,) = values(units["bulk.service"], "ExecStopPost")
+
+    _, run_code = desk.run(run)
+    _, report_code = desk.run(report.removeprefix("-"))
+
+    assert (run_code, report_code) == (SAMPLES_ARE_NOT_ALL_PROVISIONED, 0)
+    assert (desk.folder / "var/lib/bulk/modules.html").stat().st_size
+    assert (desk.folder / "var/lib/bulk/metrics/modules.prom").stat().st_size
+    assert (desk.folder / "var/log/bulk/modules.log").stat().st_size
+
+
+def test_the_service_restarts_only_what_may_come_right_by_itself(units: dict[str, str]) -> None:
+    (prevented,) = values(units["bulk.service"], "RestartPreventExitStatus")
+    (well,) = values(units["bulk.service"], "SuccessExitStatus")
+
+    assert set(map(int, prevented.split())) == NEEDS_PERSON
+    assert int(well) == 143
+
+
+def test_every_scheduler_leaves_time_to_end_well(units: dict[str, str], cron_job: dict[str, Any]) -> None:
+    (stop_s,) = values(units["bulk.service"], "TimeoutStopSec")
+    grace_s = cron_job["jobTemplate"]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
+
+    assert int(stop_s) >= 2 * STOPPING_TAKES_S
+    assert grace_s >= 2 * STOPPING_TAKES_S
+
+
+def test_the_line_for_cron_works_and_prints_only_where_there_is_something_to_say(
+    fences: list[Fence], desk: Desk
+) -> None:
+    (table,) = [fence.text for fence in fences if fence.language == "crontab"]
+    (line,) = [line for line in table.splitlines() if line[0].isdigit()]
+    *when, user, command = line.split(maxsplit=6)
+    (desk.folder / "etc/bulk/bulk.env").write_text("export BULK_TIMEOUT=20\n", encoding="utf-8")
+
+    printed, _ = desk.run(command)
+
+    assert all(re.fullmatch(r"[\d*]+", part) for part in when)
+    assert user == "bulk"
+    assert "%" not in command, "cron ends a command at a per cent sign"
+    assert any("rows provisioned" in text for text in printed)
+
+
+def test_the_cron_job_is_laid_out_as_kubernetes_wants_it(cron_job: dict[str, Any]) -> None:
+    job = cron_job["jobTemplate"]["spec"]
+    (container,) = job["template"]["spec"]["containers"]
+    rules = [rule["onExitCodes"] for rule in job["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+
+    assert cron_job["concurrencyPolicy"] == "Forbid"
+    assert job["template"]["spec"]["restartPolicy"] == "Never", "a podFailurePolicy wants that"
+    assert [(rule["containerName"], set(rule["values"])) for rule in rules] == [(container["name"], NEEDS_PERSON)]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {
+        volume["name"] for volume in job["template"]["spec"]["volumes"]
+    }
+
+
+def test_what_the_cron_job_starts_works(cron_job: dict[str, Any], desk: Desk) -> None:
+    (container,) = cron_job["jobTemplate"]["spec"]["template"]["spec"]["containers"]
+    command = shlex.join([*container["command"], *container["args"]])
+
+    _, exit_code = desk.run(command.replace("/data/", "/srv/bulk/"))
+
+    assert exit_code == SAMPLES_ARE_NOT_ALL_PROVISIONED
+
+
+def test_alerts_ask_for_figures_that_there_are(documents: list[dict[str, Any]]) -> None:
+    (groups,) = [document["groups"] for document in documents if "groups" in document]
+    expressions = [rule["expr"] for group in groups for rule in group["rules"]]
+    asked = {name for expression in expressions for name in re.findall(r"\bbulk_\w+", expression)}
+    outcomes = {name for expression in expressions for name in re.findall(r'outcome=~"([^"]*)"', expression)}
+
+    assert expressions
+    assert asked <= set(METRICS)
+    assert {name for names in outcomes for name in names.split("|")} <= set(Outcome)
+
+
+def test_every_exit_code_is_in_the_table(page: str) -> None:
+    table = page.partition("## What each exit code asks for")[2].partition("\n## ")[0]
+    codes = re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
+
+    assert [int(code) for row in codes for code in row.split(",")] == [0, 1, 2, 3, 4, 130, 143]
