@@ -1,0 +1,170 @@
+"""Measure reading: rows a second into the ledger, beside the plain cost of the same with nothing checked; and memory.
+
+    python benchmarks/ingest.py [--quick] [--repeats N] [--json FILE]
+
+- ingest: what `bulk run` and `bulk plan` do first: read, validate, find repeats, index; 1,000,000 rows in no order over
+  100,000 products, into a ledger at ``synchronous=FULL``.
+- plain: the same file by csv.reader and one ``executemany`` into a table of four columns, committed once.
+- memory: the peak of `bulk plan --offline`, a process of its own, at 100,000 and at 1,000,000 rows; and of a whole
+  `bulk run` of 10,000 and 100,000 rows on as many products, without a rate, against the tiny platform.
+- growth: the cost of a row at 1,000,000 rows beside that at 10,000, in CPU time, which a busy machine disturbs least.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import sqlite3
+import tempfile
+import time
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from inputs import write_csv
+from processes import bulk
+from reporting import Verdict, middle, options_of, report
+from tiny_platform import tiny_platform
+
+from bulk.engine.ingest import ingest
+from bulk.engine.stop import StopSignal
+from bulk.events import ignore
+from bulk.ledger.store import Ledger
+from bulk.model import Dialect, Target
+from bulk.settings import ReadSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+TARGET = Target(Dialect.ALIBABA, "http://127.0.0.1")
+NOWHERE = ("--endpoint", "http://127.0.0.1:9")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What reading one input cost; the fields are keys of the JSON."""
+
+    rows: int
+    ingest_s: float
+    ingest_cpu_us_a_row: float
+    plain_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Memory:
+    """What a command took; the fields are keys of the JSON."""
+
+    command: str
+    rows: int
+    peak_mb: float
+    elapsed_s: float
+
+
+def into_ledger(source: Path, path: Path) -> None:
+    """Do what a run does before it sends."""
+    ledger = Ledger.open(path, target=TARGET)
+    asyncio.run(ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore))
+    ledger.close()
+
+
+def plainly(source: Path, path: Path) -> None:
+    """Do the least that brings a CSV into SQLite."""
+    with (
+        closing(sqlite3.connect(path)) as connection,
+        connection,
+        source.open(encoding="utf-8", newline="") as file,
+    ):
+        connection.execute("CREATE TABLE rows (product_key, module_name, alias_name, description)")
+        records = csv.reader(file)
+        next(records)
+        connection.executemany("INSERT INTO rows VALUES (?, ?, ?, ?)", records)
+
+
+def timed(work: Callable[[Path, Path], None], source: Path) -> tuple[float, float]:
+    """Return the seconds, and the seconds of CPU, that it takes to fill a new database."""
+    with tempfile.TemporaryDirectory() as folder:
+        started, cpu = time.perf_counter(), time.process_time()
+        work(source, Path(folder) / "rows.db")
+        return time.perf_counter() - started, time.process_time() - cpu
+
+
+def read(source: Path, rows: int) -> Reading:
+    """Measure both ways, one after the other."""
+    ingest_s, cpu_s = timed(into_ledger, source)
+    plain_s, _ = timed(plainly, source)
+    return Reading(rows=rows, ingest_s=ingest_s, ingest_cpu_us_a_row=1e6 * cpu_s / rows, plain_s=plain_s)
+
+
+def plan(source: Path, rows: int) -> Memory:
+    """Plan offline in a process of its own."""
+    spent = bulk("plan", str(source), "--offline", "--json", *NOWHERE)
+    return Memory(command="plan --offline", rows=rows, peak_mb=spent.peak_mb, elapsed_s=spent.elapsed_s)
+
+
+def run(source: Path, rows: int, endpoint: str) -> Memory:
+    """Run against the tiny platform in a process of its own."""
+    spent = bulk("run", str(source), "--endpoint", endpoint, "--qps", "0", "--list-qps", "0", "--json")
+    return Memory(command="run", rows=rows, peak_mb=spent.peak_mb, elapsed_s=spent.elapsed_s)
+
+
+def main() -> None:
+    """Measure, print the table, and write JSON if asked to."""
+    options = options_of(__doc__)
+    share = 100 if options.quick else 1
+    many, few, least = 1_000_000 // share, 100_000 // share, 10_000 // share
+    with tempfile.TemporaryDirectory() as name, tiny_platform() as endpoint:
+        sources = {
+            rows: write_csv(Path(name) / f"{rows}.csv", rows, products=max(rows // 10, 1), shuffled=True)
+            for rows in (many, few, least)
+        }
+        wide = {rows: write_csv(Path(name) / f"wide-{rows}.csv", rows, products=rows) for rows in (few, least)}
+        readings = [read(sources[many], many) for _ in range(options.repeats)]
+        small = [read(sources[least], least) for _ in range(options.repeats * 3)]
+        plans = [plan(sources[rows], rows) for rows in (few, many)]
+        runs = [run(wide[rows], rows, endpoint) for rows in (least, few)]
+    measured: list[Reading | Memory] = [*readings, *small, *plans, *runs]
+    report(options, _judge(readings, small, plans, runs), [asdict(each) for each in measured])
+
+
+def _judge(
+    readings: Sequence[Reading], small: Sequence[Reading], plans: Sequence[Memory], runs: Sequence[Memory]
+) -> list[Verdict]:
+    many = readings[0].rows
+    per_s = middle(many / each.ingest_s for each in readings)
+    plain_per_s = middle(many / each.plain_s for each in readings)
+    plain = middle(each.ingest_s / each.plain_s for each in readings)
+    growth = middle(each.ingest_cpu_us_a_row for each in readings) / middle(each.ingest_cpu_us_a_row for each in small)
+    verdicts = [
+        Verdict(claim=f"{many:,} rows: ingested a second", figure=per_s, limit=120_000),
+        Verdict(
+            claim="ingest / plain csv.reader and executemany",
+            figure=plain,
+            limit=3,
+            at_most=True,
+            detail=f"{per_s:,.0f} / {plain_per_s:,.0f} a second",
+        ),
+        Verdict(
+            claim=f"cost of a row at {many:,} / at {small[0].rows:,}",
+            figure=growth,
+            limit=1.15,
+            at_most=True,
+        ),
+    ]
+    for fewer, more in (plans, runs):
+        claim = f"bulk {more.command}, {more.rows:,} rows: peak MB"
+        verdicts += [
+            Verdict(claim=claim, figure=more.peak_mb, limit=150, at_most=True, detail=f"in {more.elapsed_s:.1f} s"),
+            Verdict(
+                claim=f"{claim} / at {fewer.rows:,}",
+                figure=more.peak_mb / fewer.peak_mb,
+                limit=1.10,
+                at_most=True,
+                detail=f"{more.peak_mb:.0f} / {fewer.peak_mb:.0f}",
+            ),
+        ]
+    return verdicts
+
+
+if __name__ == "__main__":
+    main()
