@@ -6,11 +6,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bulk.control.budget import judge
+from bulk.control.budget import decide
 from bulk.control.retry import Next
 from bulk.model import Accepted, Action, Failure, FailureKind, Listing, Outcome
 
 if TYPE_CHECKING:
+    from bulk.control.budget import Decision
     from bulk.control.retry import Step
     from bulk.engine.calls import Calls
     from bulk.engine.recorder import Recorder
@@ -114,21 +115,22 @@ class Creation:
         if isinstance(listing, Failure):
             return self._unanswered(failure, listing)
         self.listing = listing
-        for found in listing.modules:
-            if found.key == self._row.module.key:
-                verdict = judge(self._row, found)
-                return self._settle(
-                    verdict.outcome,
-                    message=verdict.message,
-                    recovered=verdict.recovered,
-                    code=None if verdict.recovered else failure.code,
-                    request_id=failure.request_id,
-                )
-        return self._not_there(failure, step)
+        decision = decide((self._row,), listing.modules)
+        for verdict in decision.there:
+            return self._settle(
+                verdict.outcome,
+                message=verdict.message,
+                recovered=verdict.recovered,
+                code=None if verdict.recovered else failure.code,
+                request_id=failure.request_id,
+            )
+        return self._not_there(failure, step, decision)
 
-    def _not_there(self, failure: Failure, step: Step) -> Ending | None:
+    def _not_there(self, failure: Failure, step: Step, decision: Decision) -> Ending | None:
         if failure.kind is FailureKind.QUOTA:
             return replace(self._settle_as(Outcome.OVER_BUDGET, failure), rest=Rest.FULL, failure=failure)
+        for verdict in decision.over_budget:  # somebody else took the slot meanwhile
+            return self._settle(verdict.outcome, message=verdict.message)
         if self._attempt >= self._means.max_attempts:
             return self._fail(failure)
         self._announce_retry(failure, step)
