@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.ledger.database import open_for_writing
+from bulk.ledger.sql import query
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+BY_KEY = "USING INDEX rows_by_key (product_key=?"
+BY_LINE = "USING INTEGER PRIMARY KEY (rowid"
+BY_MODULE = "USING PRIMARY KEY (product_key=? AND module_name=?)"
+
+
+@pytest.fixture
+def connection(path: Path) -> Iterator[sqlite3.Connection]:
+    opened = open_for_writing(path)
+    opened.execute(query("list_products"))
+    yield opened
+    opened.close()
+
+
+def plan_of(connection: sqlite3.Connection, name: str) -> list[str]:
+    """Return the steps of a query's plan; no value of a parameter changes it."""
+    statement = query(name)
+    named: dict[str, None] = dict.fromkeys(re.findall(r":(\w+)", statement))
+    values = named or [None] * len(set(re.findall(r"\?(\d+)", statement)) or re.findall(r"\?", statement))
+    return [step[3] for step in connection.execute(f"EXPLAIN QUERY PLAN {statement}", values)]
+
+
+def scanned(steps: list[str]) -> list[str]:
+    return [step for step in steps if step.startswith("SCAN")]
+
+
+def test_rows_of_a_lane_are_found_by_their_products_key(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "open_rows")
+
+    assert any(step.startswith("SEARCH r") and BY_KEY in step for step in steps), steps
+    assert any(step.startswith("SEARCH m") and BY_MODULE in step for step in steps), steps
+    assert [step for step in scanned(steps) if not step.startswith("SCAN wanted")] == [], steps
+
+
+def test_the_next_products_are_found_where_the_last_ones_ended(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "next_products")
+
+    assert len(steps) == 1
+    assert steps[0].startswith("SEARCH products")
+    assert BY_LINE in steps[0]
+
+
+@pytest.mark.parametrize("name", ["list_products", "crowded_products"])
+def test_products_are_grouped_in_the_order_of_the_index(connection: sqlite3.Connection, name: str) -> None:
+    connection.execute("DROP TABLE temp.products")
+
+    steps = plan_of(connection, name)
+
+    assert [re.sub("COVERING ", "", step) for step in scanned(steps)] == ["SCAN rows USING INDEX rows_by_key"], steps
+    assert "USE TEMP B-TREE FOR GROUP BY" not in steps, steps
+
+
+@pytest.mark.parametrize("name", ["record", "add_attempt", "add_row"])
+def test_what_is_written_for_each_row_looks_at_no_other(connection: sqlite3.Connection, name: str) -> None:
+    steps = plan_of(connection, name)
+
+    assert scanned(steps) == [], steps
+
+
+@pytest.mark.parametrize("name", ["count_outcomes", "reasons", "results"])
+def test_how_all_rows_stand_is_one_scan_with_a_search_for_each_module(
+    connection: sqlite3.Connection, name: str
+) -> None:
+    steps = plan_of(connection, name)
+
+    assert [step for step in scanned(steps) if step.startswith("SCAN r")] == ["SCAN r"], steps
+    assert any(step.startswith("SEARCH m") and BY_MODULE in step for step in steps), steps
+    assert not any(step.startswith("SCAN m") for step in steps), steps
+
+
+def test_absent_modules_are_one_scan_with_a_search_for_each_key(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "count_absent")
+
+    assert scanned(steps) == ["SCAN m"], steps
+    assert any(
+        step.startswith("SEARCH r") and "rows_by_key (product_key=? AND module_name=?)" in step for step in steps
+    ), steps
+
+
+def test_repeats_are_found_by_the_index_and_their_first_line_by_its_number(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "mark_repeats")
+
+    assert any(re.fullmatch("SCAN rows USING (COVERING )?INDEX rows_by_key", step) for step in steps), steps
+    assert any(step.startswith("SEARCH f ") and BY_LINE in step for step in steps), steps
+    assert any(step.startswith("SEARCH rows") and "rows_by_key (product_key=?" in step for step in steps), steps
