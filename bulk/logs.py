@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LogListener", "Redactor", "configure"]
 
+_LOGGER = "bulk"
 _MASK = "***"
 _SEPARATOR = r"""["']?\s*(?:=|:|%3D|%253D)\s*["']?"""
 _SECRET_NAMES = r"access_?key_?secret|signature|security_?token|sts_?token"  # noqa: S105 - names, not values
@@ -121,7 +122,9 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler.setFormatter(_formatter(shared, as_json=as_json, colors=colors, net=redactor or Redactor()))
-    logging.basicConfig(level=level, handlers=[handler], force=True)
+    # What a library tells its own developers is no event of a run.
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger(_LOGGER).setLevel(level)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -132,7 +135,7 @@ def configure(
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
-    log: FilteringBoundLogger = structlog.get_logger("bulk")
+    log: FilteringBoundLogger = structlog.get_logger(_LOGGER)
     return log
 
 
