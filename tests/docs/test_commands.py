@@ -25,13 +25,15 @@ NOT_RUN = MappingProxyType(
 """How a command begins → why it is not run."""
 
 EXIT_CODES = MappingProxyType({"bulk run ": 1, "bulk plan ": 1})
-"""How a command begins → its exit code: the samples have rows that cannot be provisioned. Everything else ends with 0."""
+"""How a command begins → its exit code: the samples have rows that can't be provisioned. Other commands end with 0."""
 
 ELLIPSIS = "..."
 CTRL_C = "^C"
 
 VOLATILE = (
-    (re.compile(r"^Run [0-9a-f]{8}:"), "Run ID:"),
+    (re.compile(r'(?<=^Run )[0-9a-f]{8}|(?<="run_id": ")[0-9a-f]{8}'), "ID"),
+    (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
+    (re.compile(r'(?<=_per_s": )[\d.]+'), "N"),
     (re.compile(r"at most \d+/s|unlimited"), "at N/s"),
     (re.compile(r"\d+(\.\d+)?/s"), "N/s"),
     (re.compile(r"\b\d+(\.\d+)? (s|min)\b"), "N s"),
