@@ -62,6 +62,8 @@ class RunStarted(Event):
     """Creates a second asked for; 0: unlimited."""
 
     list_per_s: float
+    outside: int = 0
+    """Open rows that this run was told to leave for another one."""
 
 
 @dataclass(frozen=True, slots=True)

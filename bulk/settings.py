@@ -114,6 +114,12 @@ class Settings:
     deadline_s: float | None = None
     """Seconds after which no new request is sent."""
 
+    limit: int | None = None
+    """Only the first so many products with open rows are tried; ``None``: all."""
+
+    only: tuple[str, ...] = ()
+    """Only products are tried whose ProductKey matches one of these patterns, such as ``a1*``; empty: all."""
+
     read: ReadSettings = field(default_factory=ReadSettings)
 
     def __post_init__(self) -> None:
@@ -129,6 +135,7 @@ class Settings:
         _require(self.list_qps >= 0, "--list-qps takes 0 (unlimited) or more")
         _require(self.concurrency is None or self.concurrency >= 1, "--concurrency takes 1 or more")
         _require(self.max_attempts >= 1, "--max-attempts takes 1 or more")
+        _require(self.limit is None or self.limit >= 1, "--limit takes 1 or more")
         _require(self.timeout_s > 0, "--timeout takes more than 0 seconds")
         _require(self.deadline_s is None or self.deadline_s > 0, "--deadline takes more than 0 seconds")
 

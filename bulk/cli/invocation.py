@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = ["Invocation"]
 
@@ -44,6 +44,21 @@ class Invocation:
     def again(self) -> str:
         """The command line that calls it in the same way, quoted for a shell."""
         return shlex.join([*self.program, *self.arguments])
+
+    def again_without(self, options: Collection[str]) -> str:
+        """Return the command line that calls it so, but for these options and their values.
+
+        Args:
+            options: Long names of options that take one value each, such as ``--limit``.
+        """
+        kept: list[str] = []
+        rest = iter(self.arguments)
+        for argument in rest:
+            if argument in options:
+                next(rest, None)
+            elif argument.partition("=")[0] not in options:
+                kept.append(argument)
+        return shlex.join([*self.program, *kept])
 
     @property
     def command(self) -> str | None:

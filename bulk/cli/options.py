@@ -53,6 +53,7 @@ _rehearsal = _grouped("What goes wrong in the sandbox")
 _fast = _grouped("How fast")
 _stubborn = _grouped("How stubborn")
 _reading = _grouped("How the input is read")
+_which = _grouped("Which products")
 _output = _grouped("What is shown")
 _kept = _grouped("Settings that are kept in a file")
 
@@ -155,6 +156,20 @@ _JOB = (
     _reading("--lenient-alias", is_flag=True, help="Send an AliasName with characters that are not documented."),
 )
 
+_WHICH = (
+    _which(
+        "--limit",
+        type=int,
+        metavar="N",
+        help="Try only the first N products that have open rows; the others stay for another run.",
+    ),
+    _which(
+        "--only",
+        multiple=True,
+        metavar="GLOB",
+        help="Try only products whose ProductKey looks so, such as 'a1Lamp*'; may be repeated.",
+    ),
+)
 _KEPT = (
     _kept(
         "--settings",
@@ -204,7 +219,7 @@ def input_argument(command: _Decorated) -> _Decorated:
 
 def settings_options(command: _Decorated) -> _Decorated:
     """Let a command take every option that ``settings_of`` reads."""
-    return _all((*_PLATFORM, *_JOB, *_KEPT), command)
+    return _all((*_PLATFORM, *_JOB, *_WHICH, *_KEPT), command)
 
 
 def platform_options(command: _Decorated) -> _Decorated:

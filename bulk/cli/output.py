@@ -6,7 +6,7 @@ import os
 import shutil
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import click
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bulk.report.summary import Paint
 
-__all__ = ["closed_pipe_is_fine", "paint_for_stdout", "print_json", "print_lines", "screen_width"]
+__all__ = ["closed_pipe_is_fine", "paint_for", "paint_for_stdout", "print_json", "print_lines", "screen_width"]
 
 _STDOUT = 1
 """The descriptor itself: a writer that broke off may have closed ``sys.stdout``."""
@@ -37,11 +37,11 @@ def closed_pipe_is_fine() -> Iterator[None]:
         os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Print lines on stdout."""
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines on stdout, or on stderr."""
     with closed_pipe_is_fine():
         for line in lines:
-            click.echo(line)
+            click.echo(line, err=err)
 
 
 def print_json(value: bytes | dict[str, object]) -> None:
@@ -57,10 +57,15 @@ def screen_width() -> int:
     return min(shutil.get_terminal_size().columns, _WIDEST)
 
 
+def paint_for(stream: TextIO) -> Paint:
+    """Return colours if the stream is a terminal that shows them, and nobody asked for none."""
+    dumb = os.environ.get("TERM") == "dumb" or os.environ.get("NO_COLOR")
+    return plain if dumb or not stream.isatty() else _color
+
+
 def paint_for_stdout() -> Paint:
     """Return colours if stdout is a terminal that shows them, and nobody asked for none."""
-    dumb = os.environ.get("TERM") == "dumb" or os.environ.get("NO_COLOR")
-    return plain if dumb or not sys.stdout.isatty() else _color
+    return paint_for(sys.stdout)
 
 
 def _color(text: str, tone: Tone) -> str:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bulk.model import Outcome
-from bulk.report.summary import Tone, outcome_lines, plain
-from bulk.report.wording import cut, outcome_words, spell_count, spell_duration
+from bulk.report.summary import Count, Tone, count_lines, plain, tone_of
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from bulk.engine.plan import FullProduct, Plan
+    from bulk.engine.planned import FullProduct, Plan, PlannedRow
     from bulk.report.summary import Paint
 
 __all__ = ["plan_lines"]
@@ -19,6 +20,10 @@ __all__ = ["plan_lines"]
 _SHOWN_PRODUCTS = 5
 _SHOWN_LINES = 8
 """Lines of a full product's rows that are named; more are counted."""
+
+_TO_CREATE = "to create"
+_WIDEST_CELL = 24
+"""Columns of the table that a ProductKey or a ModuleName may take; longer ones are cut."""
 
 
 def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str]:
@@ -32,45 +37,79 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
     basis = "judged by the file alone" if plan.offline else f"asked of {plan.target}"
     lines = [paint(cut(f"Plan for {plan.input}: {spell_count(plan.rows, 'row')}, {basis}", width), Tone.HEADING)]
     if plan.stopped:
-        lines.append(paint(f"Not whole: {plan.stopped}", Tone.BAD))
-    lines.append("")
-    lines += outcome_lines(plan.outcomes, width=width, paint=paint, meanings={Outcome.CREATED: _created(plan)})
+        lines.append(paint(cut(f"Not whole: {plan.stopped}", width), Tone.BAD))
+    lines += ["", *count_lines(list(_counts(plan)), width=width, paint=paint)]
     if plan.full_products:
-        lines += ["", paint("Products without a slot for every row", Tone.HEADING), *_full(plan.full_products, width)]
+        lines += ["", paint("Products without a slot for every row", Tone.HEADING), *_full(plan, width)]
     if plan.examples:
-        lines += ["", paint("The first rows of each kind", Tone.HEADING), *_examples(plan, width)]
+        lines += ["", paint("The first rows of each kind", Tone.HEADING), *_table(plan.examples, width)]
     return [*lines, "", *_effort(plan, width)]
 
 
-def _created(plan: Plan) -> str:
-    to_create = plan.requests.get("create", 0)
-    made = plan.outcomes.get(Outcome.CREATED, 0) - to_create
-    if made <= 0:
-        return "would be created"
-    return f"{to_create:,} would be created, {made:,} were by this ledger" if to_create else "were, by this ledger"
+def _counts(plan: Plan) -> Iterator[Count]:
+    """Tell rows that would be created from those that earlier runs made: to who runs it they are two numbers."""
+    if plan.would_create:
+        yield Count(plan.would_create, _TO_CREATE, "would be created", Tone.GOOD)
+    if plan.already_created:
+        yield Count(plan.already_created, "created", "already, by earlier runs of this ledger", Tone.GOOD)
+    meanings = {**MEANINGS, Outcome.PENDING: _pending(plan), Outcome.FAILED: "its product could not be listed"}
+    for outcome, meaning in meanings.items():
+        rows = plan.outcomes.get(outcome, 0)
+        if rows and outcome is not Outcome.CREATED:
+            yield Count(rows, outcome_words(outcome), meaning, tone_of(outcome))
 
 
-def _full(products: tuple[FullProduct, ...], width: int) -> Iterator[str]:
-    for product in products[:_SHOWN_PRODUCTS]:
-        shown = ", ".join(f"{line}" for line in product.lines[:_SHOWN_LINES])
-        more = f" and {len(product.lines) - _SHOWN_LINES:,} more" if len(product.lines) > _SHOWN_LINES else ""
-        yield cut(f"  {product.product_key}: no slot for line {shown}{more}", width)
-        held = f"on the platform: {', '.join(product.taken_by)}" if product.taken_by else "earlier lines take all ten"
-        yield cut(f"    {held}", width)
-    if len(products) > _SHOWN_PRODUCTS:
-        yield f"  and {spell_count(len(products) - _SHOWN_PRODUCTS, 'more product')}: see --json"
+def _pending(plan: Plan) -> str:
+    return "left for another run by --limit or --only" if plan.outside else "not looked at"
 
 
-def _examples(plan: Plan, width: int) -> Iterator[str]:
-    digits = max(len(f"{row.line}") for row in plan.examples)
-    for row in plan.examples:
-        what = f"{row.product_key or '-'} {row.module_name or '-'}"
-        message = f": {row.message}" if row.message else ""
-        yield cut(f"  line {row.line:<{digits}}  {outcome_words(row.outcome):<11}  {what}{message}", width)
+def _full(plan: Plan, width: int) -> Iterator[str]:
+    for product in plan.full_products[:_SHOWN_PRODUCTS]:
+        yield cut(f"  {product.product_key}: no slot for {_line_numbers(product.lines)}", width)
+        yield cut(f"    {'; '.join(_holders(product))}", width)
+    more = len(plan.full_products) - _SHOWN_PRODUCTS
+    if more > 0:
+        yield f"  and {spell_count(more, 'more product')}: see --json"
+
+
+def _holders(product: FullProduct) -> Iterator[str]:
+    if product.given_to:
+        yield f"the slots left go to {_line_numbers(product.given_to)}"
+    if product.taken_by:
+        yield f"on the platform: {', '.join(product.taken_by)}"
+    elif not product.given_to:
+        yield "earlier lines take all ten"
+
+
+def _line_numbers(lines: Sequence[int]) -> str:
+    shown = ", ".join(f"{line}" for line in lines[:_SHOWN_LINES])
+    more = f" and {len(lines) - _SHOWN_LINES:,} more" if len(lines) > _SHOWN_LINES else ""
+    return f"line{'s' if len(lines) > 1 else ''} {shown}{more}"
+
+
+def _table(rows: Sequence[PlannedRow], width: int) -> Iterator[str]:
+    order = {outcome: number for number, outcome in enumerate(MEANINGS)}
+    grouped = sorted(rows, key=lambda row: (order[row.outcome], row.already, row.line))
+    cells = [("line", "becomes", "product", "module", "why"), *map(_cells, grouped)]
+    widths = [min(max(map(len, column)), _WIDEST_CELL) for column in zip(*cells, strict=True)]
+    line, becomes, product, module, _ = widths
+    for number, kind, key, name, why in cells:
+        text = f"  {number:>{line}}  {kind:<{becomes}}  {cut(key, product):<{product}}  {cut(name, module):<{module}}"
+        yield cut(f"{text}  {why}".rstrip(), width)
+
+
+def _cells(row: PlannedRow) -> tuple[str, str, str, str, str]:
+    to_create = row.outcome is Outcome.CREATED and not row.already
+    kind = _TO_CREATE if to_create else outcome_words(row.outcome)
+    return f"{row.line}", kind, row.product_key or "-", row.module_name or "-", row.message or ""
 
 
 def _effort(plan: Plan, width: int) -> Iterator[str]:
     lists, creates = plan.requests.get("list", 0), plan.requests.get("create", 0)
     calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
-    yield cut(f"Requests: {calls}, {spell_duration(plan.seconds)} at the granted rate", width)
+    granted = f"{spell_duration(plan.seconds)} at the granted rate" if plan.seconds else "without a limit"
+    yield cut(f"Requests: {calls}, {granted}", width)
+    if plan.ends_at:
+        # The zone's own name says more to who reads the clock on the wall than its distance from UTC.
+        yield f"Begun now, it would end at {datetime.fromisoformat(plan.ends_at).astimezone():%Y-%m-%d %H:%M %Z}"
     yield f"Ledger: {plan.ledger}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulk.cli.help import GroupedCommand
+from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import (
     ENVIRONMENT_HELP,
     input_argument,
@@ -21,8 +21,12 @@ from bulk.report.summary import summary_lines
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
+    from bulk.settings import Settings
 
 __all__ = ["run"]
+
+_FIRST = "Before it begins"
+_TRYING = ("--limit", "--only")
 
 
 @click.command(
@@ -40,12 +44,30 @@ __all__ = ["run"]
     """,
 )
 @input_argument
+@click.option(
+    "--plan",
+    "planned",
+    is_flag=True,
+    cls=GroupedOption,
+    heading=_FIRST,
+    help="Show what would be done, as bulk plan does, and ask before anything is created.",
+)
+@click.option(
+    "--yes",
+    "confirmed",
+    is_flag=True,
+    cls=GroupedOption,
+    heading=_FIRST,
+    help="With --plan: show, and go on without asking.",
+)
 @settings_options
 @json_option
 @log_options
 @metrics_option
 @click.pass_context
-def run(ctx: click.Context, /, source: str, *, as_json: bool, **_settings: object) -> int:
+def run(
+    ctx: click.Context, /, source: str, *, planned: bool, confirmed: bool, as_json: bool, **_settings: object
+) -> int:
     """Create the OTA modules that INPUT asks for.
 
     INPUT is a .csv, .tsv, .jsonl or .ndjson file, each also as .gz, or - for stdin, with the columns ProductKey,
@@ -59,15 +81,31 @@ def run(ctx: click.Context, /, source: str, *, as_json: bool, **_settings: objec
     from bulk.engine.run import run as run_engine  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 
+    if planned:
+        from bulk.cli.confirmation import confirm  # noqa: PLC0415 - see above
+
+        confirm(ctx, source, settings, confirmed=confirmed)
     invocation: Invocation = ctx.obj
+    # After a few products were tried, what goes on is the whole job.
+    resume = invocation.again_without(_TRYING)
     stop = StopSignal()
     with watched(ctx, source) as listener:
-        summary = execute(
-            lambda: run_engine(source, settings, listener=listener, stop=stop, resume=invocation.again), stop
-        )
+        summary = execute(lambda: run_engine(source, settings, listener=listener, stop=stop, resume=resume), stop)
     if as_json:
         print_json(summary_json(summary))
     else:
         paint = paint_for_stdout()
-        print_lines(summary_lines(summary, width=screen_width(), paint=paint, program=invocation.program))
+        lines = summary_lines(
+            summary,
+            width=screen_width(),
+            paint=paint,
+            program=invocation.program,
+            pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
+        )
+        print_lines(lines)
     return summary.exit_code
+
+
+def _selection(settings: Settings) -> str:
+    limit = [f"--limit {settings.limit}"] if settings.limit else []
+    return " ".join([*limit, *(f"--only {pattern}" for pattern in settings.only)])

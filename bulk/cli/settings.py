@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 __all__ = ["settings"]
 
-_NOT_SETTINGS = frozenset({"as_json", "help", SETTINGS_FILE, SETTINGS_PROFILE})
+_NOT_SETTINGS = frozenset({"as_json", "help", "limit", "only", SETTINGS_FILE, SETTINGS_PROFILE})
 _KEY = "access_key_id"
 _SHOWN_OF_A_KEY = 4
 

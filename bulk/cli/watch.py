@@ -29,12 +29,13 @@ _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
-def watched(ctx: click.Context, source: str) -> Iterator[Listener]:
+def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterator[Listener]:
     """Show and log what the listener that it yields is told, as the command's flags say.
 
     Args:
         ctx: Of a command with ``log_options``.
         source: What the input is called.
+        measured: Keep the metrics file, if one is asked for.
 
     Raises:
         SettingsError: The log file or the metrics file can't be written.
@@ -45,7 +46,7 @@ def watched(ctx: click.Context, source: str) -> Iterator[Listener]:
     with (
         progress(source, stream=sys.stderr, live=live) as shown,
         _crash_logged(log, ctx),
-        _metrics(log, ctx) as counted,
+        _metrics(log, ctx.params.get("metrics_file") if measured else None) as counted,
     ):
 
         def listen(event: Event) -> None:
@@ -75,8 +76,7 @@ def _log(ctx: click.Context, *, live: bool) -> FilteringBoundLogger:
 
 
 @contextmanager
-def _metrics(log: FilteringBoundLogger, ctx: click.Context) -> Iterator[Listener]:
-    path = ctx.params.get("metrics_file")
+def _metrics(log: FilteringBoundLogger, path: str | None) -> Iterator[Listener]:
     if path is None:
         yield ignore
         return

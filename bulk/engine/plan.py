@@ -6,9 +6,9 @@ import asyncio
 import tempfile
 from bisect import insort
 from collections import Counter
-from contextlib import suppress
-from dataclasses import dataclass
-from itertools import chain
+from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,84 +16,32 @@ from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
 from bulk.engine.connect import credentials_for, ledger_path, sandbox_state
 from bulk.engine.ingest import IngestStoppedError, ingest
+from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.engine.recorder import Counters
+from bulk.engine.selection import EVERYTHING, select
 from bulk.engine.sending import visit
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.ledger.store import Ledger
-from bulk.model import FINAL_OUTCOMES, PROVISIONED_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
+from bulk.model import FINAL_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import AsyncIterator, Iterable
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.control.budget import Decision
     from bulk.engine.creation import Means
     from bulk.events import Listener
+    from bulk.ledger.reading import Result
     from bulk.model import Attempt, Lane, Row, Settlement, Target
     from bulk.settings import Settings
 
 __all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
 
+_SETTLED = (*FINAL_OUTCOMES, Outcome.INVALID)
+_TRIED = tuple(outcome for outcome in Outcome if outcome not in _SETTLED)
 _EXAMPLES = 3
 """Rows of each outcome that are shown."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedRow:
-    """A row, and what would become of it."""
-
-    line: int
-    product_key: str | None
-    module_name: str | None
-    outcome: Outcome
-    message: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FullProduct:
-    """A product that has no slot for every row."""
-
-    product_key: str
-    taken_by: tuple[str, ...]
-    """Custom modules that it has on the platform."""
-
-    lines: tuple[int, ...]
-    """Lines of the rows that get none."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What `bulk run` would do with an input now. Its fields are the keys of `bulk plan --json`."""
-
-    input: str
-    ledger: str
-    target: str
-    offline: bool
-    """Judged by the files alone: what is on the platform was not asked."""
-
-    rows: int
-    outcomes: Mapping[str, int]
-    """What the rows would be: each outcome's name → rows, zeros included."""
-
-    requests: Mapping[str, int]
-    """Requests that a run would send: ``list`` and ``create``."""
-
-    seconds: float
-    """How long they take at the granted rates."""
-
-    full_products: tuple[FullProduct, ...] = ()
-    examples: tuple[PlannedRow, ...] = ()
-    """The first rows of each outcome, in file order."""
-
-    stopped: str | None = None
-    """Why the plan is not whole; ``None``: it is."""
-
-    @property
-    def exit_code(self) -> int:
-        """0: every row can be provisioned; 1: not."""
-        provisioned = sum(self.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
-        return 0 if provisioned == self.rows and not self.stopped else 1
 
 
 async def plan(
@@ -124,12 +72,22 @@ async def plan(
     path = ledger_path(source, settings)
     keys = credentials or (None if offline else await credentials_for(settings, listener=listener))
     stop = stop or StopSignal()
-    with tempfile.TemporaryDirectory(prefix="bulk-plan-") as folder:
-        ledger = await asyncio.to_thread(Ledger.scratch, path, Path(folder), target=target)
+    async with _scratch_of(path, target) as ledger:
+        return await _Planning(source, settings, target, ledger, listener=listener, stop=stop).run(path, keys)
+
+
+@asynccontextmanager
+async def _scratch_of(path: Path, target: Target) -> AsyncIterator[Ledger]:
+    """Give a copy of the ledger to plan with, off the event loop, and leave nothing behind."""
+    folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="bulk-plan-")
+    try:
+        ledger = await asyncio.to_thread(Ledger.scratch, path, Path(folder.name), target=target)
         try:
-            return await _Planning(source, settings, target, ledger, listener=listener, stop=stop).run(path, keys)
+            yield ledger
         finally:
             await asyncio.shield(asyncio.to_thread(ledger.close))
+    finally:
+        await asyncio.shield(asyncio.to_thread(folder.cleanup))
 
 
 class _Planning:
@@ -147,42 +105,63 @@ class _Planning:
         self._outcomes: Counter[Outcome] = Counter()
         self._requests: Counter[str] = Counter()
         self._full: list[FullProduct] = []
-        self._examples: dict[Outcome, list[PlannedRow]] = {}
+        self._examples: dict[tuple[Outcome, bool], list[PlannedRow]] = {}
+        self._rows = 0
+        self._selection = EVERYTHING
 
     async def run(self, path: Path, keys: CredentialProvider | None) -> Plan:
         with suppress(IngestStoppedError):
             await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
-            standing = await asyncio.to_thread(self._take_stock)
+            await asyncio.to_thread(self._take_stock)
             if keys is None:
-                await asyncio.to_thread(self._judge_by_files, standing)
+                await asyncio.to_thread(self._judge_by_files)
             else:
                 await self._ask(path, keys)
         return self._plan(path, offline=keys is None)
 
-    def _take_stock(self) -> dict[str, int]:
-        """Start with the rows that no listing can change; return how all rows stand."""
+    def _take_stock(self) -> None:
+        """Start with the rows that no listing can change."""
         standing = self._ledger.outcomes()
-        for outcome in (*FINAL_OUTCOMES, Outcome.INVALID):
+        self._rows = sum(standing.values())
+        self._selection = select(self._ledger, self._settings)
+        for outcome in _SETTLED:
             self._outcomes[outcome] = standing[outcome]
-            for result in self._ledger.first_rows(outcome, limit=_EXAMPLES):
-                self._show(PlannedRow(result.line, result.product_key, result.module_name, outcome, result.message))
-        return standing
+            for row in islice(self._ledger.rows((outcome,)), _EXAMPLES):
+                self._show(_planned(row, outcome, already=outcome is Outcome.CREATED))
 
-    def _judge_by_files(self, standing: Mapping[str, int]) -> None:
+    def _judge_by_files(self) -> None:
         """Judge only products that ask for more than ten: every other open row would be created."""
-        self._requests["list"] = self._ledger.count_open_products()
+        wanted = self._selection.products
+        self._requests["list"] = self._ledger.count_open_products() if wanted is None else len(wanted)
+        open_rows = self._rows - self._outcomes.total() - self._selection.outside
         for lane, made in self._ledger.crowded_lanes():
-            self._lose(lane, decide(lane.rows, (), held=made), taken_by=())
-        open_rows = sum(standing.values()) - sum(standing[outcome] for outcome in (*FINAL_OUTCOMES, Outcome.INVALID))
+            if wanted is None or lane.product_key in wanted:
+                self._lose(lane, decide(lane.rows, (), held=made), taken_by=())
         self._requests["create"] = open_rows - self._outcomes[Outcome.OVER_BUDGET]
         self._outcomes[Outcome.CREATED] += self._requests["create"]
+        self._show_first_creates()
+
+    def _show_first_creates(self) -> None:
+        """Show the first rows that would be created; the few that lose their slot are known already."""
+        losing = {line for product in self._full for line in product.lines}
+        wanted = self._selection.products
+        admitted = (
+            row
+            for row in self._ledger.rows(_TRIED)
+            if row.line not in losing and (wanted is None or row.product_key in wanted)
+        )
+        for row in islice(admitted, _EXAMPLES):
+            self._show(_planned(row, Outcome.CREATED))
 
     async def _ask(self, path: Path, keys: CredentialProvider) -> None:
+        state = sandbox_state(path)
+        is_there = await asyncio.to_thread(state.exists)
         await visit(
             self._ledger,
             self._settings,
             self._target,
-            state=state if (state := sandbox_state(path)).exists() else None,
+            selection=self._selection,
+            state=state if is_there else None,
             writer=_NoWriter(),
             counters=Counters(),
             credentials=keys,
@@ -203,7 +182,8 @@ class _Planning:
             return
         decision = decide(lane.rows, listing.modules)
         for verdict in decision.there:
-            self._count(verdict.row, verdict.outcome, verdict.message)
+            already = verdict.outcome is Outcome.CREATED
+            self._count(verdict.row, verdict.outcome, verdict.message, already=already)
         for row in decision.admitted:
             self._count(row, Outcome.CREATED)
         self._requests["create"] += len(decision.admitted)
@@ -215,37 +195,55 @@ class _Planning:
             self._count(verdict.row, verdict.outcome, verdict.message)
         if decision.over_budget:
             lines = tuple(verdict.row.line for verdict in decision.over_budget)
-            self._full.append(FullProduct(lane.product_key, taken_by, lines))
+            given_to = tuple(row.line for row in decision.admitted)
+            self._full.append(FullProduct(lane.product_key, taken_by, lines, given_to))
 
-    def _count(self, row: Row, outcome: Outcome, message: str | None = None) -> None:
+    def _count(self, row: Row, outcome: Outcome, message: str | None = None, *, already: bool = False) -> None:
         self._outcomes[outcome] += 1
-        self._show(PlannedRow(row.line, row.module.product_key, row.module.module_name, outcome, message))
+        module = row.module
+        self._show(PlannedRow(row.line, module.product_key, module.module_name, outcome, message, already=already))
 
     def _show(self, row: PlannedRow) -> None:
         """Keep it if it is among the first of its outcome: lanes answer in any order."""
-        shown = self._examples.setdefault(row.outcome, [])
+        shown = self._examples.setdefault((row.outcome, row.already), [])
         insort(shown, row, key=lambda other: other.line)
         del shown[_EXAMPLES:]
 
     def _plan(self, path: Path, *, offline: bool) -> Plan:
         lists, creates = self._requests["list"], self._requests["create"]
+        seconds = max(_seconds(lists, self._settings.list_qps), _seconds(creates, self._settings.qps))
+        # What nobody looked at, because it was not asked for or because the plan was cut short, stays as it is.
+        self._outcomes[Outcome.PENDING] = self._rows - self._outcomes.total()
         return Plan(
             input=self._source,
             ledger=str(path),
             target=str(self._target),
             offline=offline,
-            rows=self._outcomes.total(),
+            rows=self._rows,
             outcomes={outcome.value: self._outcomes[outcome] for outcome in Outcome},
             requests={"list": lists, "create": creates},
-            seconds=max(_seconds(lists, self._settings.list_qps), _seconds(creates, self._settings.qps)),
+            seconds=seconds,
+            would_create=creates,
+            already_created=self._outcomes[Outcome.CREATED] - creates,
+            outside=self._selection.outside,
+            ends_at=_clock_time_in(seconds) if seconds else None,
             full_products=tuple(sorted(self._full, key=lambda product: product.lines)),
             examples=tuple(sorted(chain(*self._examples.values()), key=lambda row: row.line)),
             stopped=self._stop.reason,
         )
 
 
+def _planned(row: Result, outcome: Outcome, *, already: bool = False) -> PlannedRow:
+    message = row.message if row.outcome == outcome else None
+    return PlannedRow(row.line, row.product_key, row.module_name, outcome, message, already=already)
+
+
 def _seconds(requests: int, per_s: float) -> float:
     return round(requests / per_s, 1) if per_s else 0.0
+
+
+def _clock_time_in(seconds: float) -> str:
+    return (datetime.now().astimezone() + timedelta(seconds=seconds)).isoformat(timespec="seconds")
 
 
 class _NoWriter:

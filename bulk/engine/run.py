@@ -14,6 +14,7 @@ from bulk.engine.conclude import conclude, summary_json
 from bulk.engine.connect import credentials_for, ledger_path
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.recorder import Counters
+from bulk.engine.selection import select
 from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
 from bulk.errors import LedgerError
@@ -22,6 +23,7 @@ from bulk.ledger.store import Ledger
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
+    from bulk.engine.selection import Selection
     from bulk.events import Listener
     from bulk.model import Summary, Target
     from bulk.settings import Settings
@@ -108,7 +110,8 @@ class _Job:
     async def _read_and_send(self, credentials: CredentialProvider) -> None:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
         self._read_in = True
-        await self._announce_start()
+        selection = await asyncio.to_thread(select, self._ledger, self._settings)
+        await self._announce_start(selection)
         deadline = self._arm_deadline()
         try:
             with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
@@ -117,6 +120,7 @@ class _Job:
                     self._settings,
                     self._target,
                     run_id=self._run_id,
+                    selection=selection,
                     credentials=credentials,
                     counters=self._counters,
                     stop=self._stop,
@@ -142,7 +146,7 @@ class _Job:
             rates=(self._settings.qps, self._settings.list_qps),
         )
 
-    async def _announce_start(self) -> None:
+    async def _announce_start(self, selection: Selection) -> None:
         outcomes = await asyncio.to_thread(self._ledger.outcomes)
         self._listener(
             RunStarted(
@@ -154,6 +158,7 @@ class _Job:
                 outcomes=outcomes,
                 create_per_s=self._settings.qps,
                 list_per_s=self._settings.list_qps,
+                outside=selection.outside,
             )
         )
 

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.recorder import Counters, Writer
+    from bulk.engine.selection import Selection
     from bulk.engine.stop import StopSignal
     from bulk.errors import LedgerError
     from bulk.events import Listener
@@ -49,6 +50,7 @@ async def send(
     target: Target,
     *,
     run_id: str,
+    selection: Selection,
     credentials: CredentialProvider,
     counters: Counters,
     stop: StopSignal,
@@ -64,6 +66,7 @@ async def send(
             ledger,
             settings,
             target,
+            selection=selection,
             state=sandbox_state(ledger.path),
             writer=writer,
             counters=counters,
@@ -79,6 +82,7 @@ async def visit(
     settings: Settings,
     target: Target,
     *,
+    selection: Selection,
     state: Path | None,
     writer: Writer,
     counters: Counters,
@@ -87,12 +91,13 @@ async def visit(
     listener: Listener,
     work: Callable[[Lane, Means], Awaitable[None]],
 ) -> None:
-    """Do ``work`` for every lane with open rows, as many side by side as the rates ask for.
+    """Do ``work`` for the selected lanes with open rows, as many side by side as the rates ask for.
 
     Args:
         ledger: Where the lanes are read.
         settings: How fast, how stubborn.
         target: Where requests go.
+        selection: Which lanes are worked off.
         state: Where the sandbox keeps its world; ``None``: it forgets it.
         writer: Where outcomes and attempts are recorded.
         counters: Counted up.
@@ -122,7 +127,7 @@ async def visit(
         try:
             async with asyncio.timeout(None) as limit:
                 with stop.following(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S)):
-                    async with aclosing(_open_lanes(ledger)) as lanes:
+                    async with aclosing(_open_lanes(ledger, selection)) as lanes:
                         await dispatcher.run(lanes, lambda lane: work(lane, means))
         except TimeoutError:
             pass  # what was in flight keeps its claim: the next run lists before it sends again
@@ -173,12 +178,16 @@ def _paced_calls(
     return calls, tuple(gates.values())
 
 
-async def _open_lanes(ledger: Ledger) -> AsyncGenerator[Lane, None]:
-    """Read the lanes off the event loop, some products ahead."""
+async def _open_lanes(ledger: Ledger, selection: Selection) -> AsyncGenerator[Lane, None]:
+    """Read the selected lanes off the event loop, some products ahead."""
+    wanted = selection.products
+    left = None if wanted is None else len(wanted)
     reader = await asyncio.to_thread(LaneReader, ledger.path)
     try:
-        while lanes := await asyncio.to_thread(reader.next_lanes):
-            for lane in lanes:
+        while left != 0 and (lanes := await asyncio.to_thread(reader.next_lanes)):
+            selected = lanes if wanted is None else [lane for lane in lanes if lane.product_key in wanted]
+            left = None if left is None else left - len(selected)
+            for lane in selected:
                 yield lane
     finally:
         # Shielded: a run that is cut off must not leave a reader behind on a ledger that it closes.

@@ -133,6 +133,14 @@ GROUP BY product_key
 HAVING count(*) > :most
 ORDER BY min(line);
 
+-- name: open_products
+-- Products with open rows, in the order of their first one, and how many each has.
+SELECT product_key, count(*)
+FROM standing
+WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists')
+GROUP BY product_key
+ORDER BY min(line);
+
 -- name: count_open_products
 SELECT count(DISTINCT product_key)
 FROM standing

@@ -20,7 +20,7 @@ from bulk.ledger.times import iso_utc
 from bulk.model import MAX_CUSTOM_MODULES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
     from pathlib import Path
 
@@ -138,9 +138,14 @@ class Ledger:
         with translated(self.path):
             return read_reasons(self.connection)
 
-    def first_rows(self, outcome: Outcome, *, limit: int) -> list[Result]:
-        """Return the first rows of the input that have an outcome."""
-        return list(read_results(self.connection, self.path, outcomes=(outcome,), limit=limit))
+    def rows(self, outcomes: Collection[Outcome]) -> Iterator[Result]:
+        """Yield the rows of the input that have one of these outcomes, in the input's order."""
+        return read_results(self.connection, self.path, outcomes=outcomes)
+
+    def open_products(self) -> dict[str, int]:
+        """Return the products with open rows, in the order of their first one, and how many each has."""
+        with translated(self.path):
+            return dict(self.connection.execute(query("open_products")).fetchall())
 
     def count_open_products(self) -> int:
         """Return how many products have open rows."""

@@ -6,6 +6,7 @@ import re
 import shlex
 import textwrap
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -18,11 +19,23 @@ if TYPE_CHECKING:
 
     from bulk.model import Reason, Summary
 
-__all__ = ["Paint", "Tone", "outcome_lines", "plain", "reason_lines", "retry_command", "summary_lines"]
+__all__ = [
+    "Count",
+    "Paint",
+    "Tone",
+    "count_lines",
+    "outcome_lines",
+    "plain",
+    "reason_lines",
+    "retry_command",
+    "summary_lines",
+    "tone_of",
+]
 
 _SCREEN_LINES = 23
 """A terminal of 24 lines, less the prompt."""
 
+_KIND_COLUMNS = 11
 _FEWEST_REASONS = 1
 _TIGHT_LINES = 6
 """With less room than this for all reasons, an example gets one line instead of two."""
@@ -49,7 +62,12 @@ def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it l
 
 
 def summary_lines(
-    summary: Summary, *, width: int = 80, paint: Paint = plain, program: Sequence[str] = ("bulk",)
+    summary: Summary,
+    *,
+    width: int = 80,
+    paint: Paint = plain,
+    program: Sequence[str] = ("bulk",),
+    pending: str | None = None,
 ) -> list[str]:
     """Return the screen that ends a run.
 
@@ -58,8 +76,11 @@ def summary_lines(
         width: Columns of the terminal; commands are never broken, so that they can be copied.
         paint: How to colour.
         program: What starts `bulk` here.
+        pending: What `pending` means here, where a run was told to leave some rows.
     """
-    head = [*_title(summary, width, paint), "", *outcome_lines(summary.outcomes, width=width, paint=paint)]
+    meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
+    outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
+    head = [*_title(summary, width, paint), "", *outcomes]
     commands = [
         line for label, command in _ways_on(summary, program) for line in _command(paint, label, command, width)
     ]
@@ -84,18 +105,41 @@ def outcome_lines(
         outcomes: Outcome → rows.
         width: Columns of the terminal.
         paint: How to colour.
-        meanings: Words that differ from the usual ones; those of other outcomes stay.
+        meanings: What each outcome means.
     """
-    shown = [outcome for outcome in MEANINGS if outcomes.get(outcome)]
-    if not shown:
-        return ["  no rows"]
-    digits = max(len(f"{outcomes[outcome]:,}") for outcome in shown)
+    counts = [
+        Count(outcomes[outcome], outcome_words(outcome), meanings[outcome], tone_of(outcome))
+        for outcome in MEANINGS
+        if outcomes.get(outcome)
+    ]
+    return count_lines(counts, width=width, paint=paint)
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """So many rows of a kind."""
+
+    rows: int
+    kind: str
+    meaning: str
+    tone: Tone
+
+
+def count_lines(counts: Sequence[Count], *, width: int, paint: Paint = plain) -> list[str]:
+    """Return one line a kind, the figures below each other.
+
+    Args:
+        counts: What there is.
+        width: Columns of the terminal.
+        paint: How to colour.
+    """
+    digits = max((len(f"{count.rows:,}") for count in counts), default=0)
     lines = []
-    for outcome in shown:
-        count = f"{outcomes[outcome]:>{digits},}"
-        meaning = cut(meanings.get(outcome, MEANINGS[outcome]), width - digits - 18)
-        lines.append(f"  {count}  {paint(f'{outcome_words(outcome):<11}', _tone(outcome))}  {meaning}".rstrip())
-    return lines
+    for count in counts:
+        kind = paint(f"{count.kind:<{_KIND_COLUMNS}}", count.tone)
+        meaning = cut(count.meaning, width - digits - _KIND_COLUMNS - 6)
+        lines.append(f"  {count.rows:>{digits},}  {kind}  {meaning}".rstrip())
+    return lines or ["  no rows"]
 
 
 def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[str]:
@@ -192,7 +236,8 @@ def _wrapped(text: str, width: int) -> list[str]:
     return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
 
 
-def _tone(outcome: Outcome) -> Tone:
+def tone_of(outcome: Outcome) -> Tone:
+    """Return how an outcome is coloured."""
     if outcome in PROVISIONED_OUTCOMES:
         return Tone.GOOD
     return Tone.BAD if outcome in {Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN} else Tone.WARNING

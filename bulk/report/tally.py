@@ -54,7 +54,7 @@ class Standing:
     """``None`` while the input is still being read."""
 
     rows: int
-    """Rows of the input, or those read so far."""
+    """Rows of the input but for those that the run was told to leave, or rows read so far."""
 
     settled: int
     counts: Mapping[str, int]
@@ -84,7 +84,7 @@ class Standing:
 
 def open_rows(event: RunStarted) -> int:
     """Return how many rows a run that starts so will try."""
-    return event.rows - sum(event.outcomes.get(outcome, 0) for outcome in _DONE_WITH)
+    return event.rows - event.outside - sum(event.outcomes.get(outcome, 0) for outcome in _DONE_WITH)
 
 
 class _Speed:
@@ -153,7 +153,7 @@ class Tally:
     def look(self) -> Standing:
         """Return how the run stands now."""
         now = self._clock()
-        rows = self._started.rows if self._started else self._read
+        rows = self._started.rows - self._started.outside if self._started else self._read
         settled = rows - self._open if self._started else 0
         create_per_s = self._create_speed.look(now, self._creates)
         return Standing(

@@ -39,6 +39,7 @@ def test_two_places_exclude_each_other() -> None:
         ({"list_qps": -0.1}, "--list-qps"),
         ({"concurrency": 0}, "--concurrency"),
         ({"max_attempts": 0}, "--max-attempts"),
+        ({"limit": 0}, "--limit"),
         ({"timeout_s": 0.0}, "--timeout"),
         ({"deadline_s": 0.0}, "--deadline"),
     ],

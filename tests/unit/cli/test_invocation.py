@@ -40,6 +40,17 @@ def test_module_is_called_by_its_interpreter(monkeypatch: pytest.MonkeyPatch) ->
     assert Invocation.here(["run", "-"]).again == f"{sys.executable} -m bulk run -"
 
 
+@pytest.mark.parametrize(
+    "tried", [("--limit", "5"), ("--limit=5",), ("--only", "a1*", "--only=b1*"), ("--limit", "5", "--only", "x")]
+)
+def test_what_goes_on_after_a_try_is_the_whole_job(tried: tuple[str, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["bulk"])
+
+    again = Invocation.here(["run", "--qps", "5", *tried, "my file.csv"]).again_without(["--limit", "--only"])
+
+    assert again.endswith("bulk run --qps 5 'my file.csv'")
+
+
 def test_secrets_of_the_environment_are_known_but_not_shown() -> None:
     invocation = Invocation.here(["run"], {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "hidden", "HOME": "/root"})
 

@@ -39,7 +39,7 @@ def test_every_flag_reaches_its_setting() -> None:
         *("--faults", "throttle=5%", "--seed", "7", "--qps", "100", "--list-qps", "0", "--concurrency", "3"),
         *("--max-attempts", "2", "--timeout", "1.5", "--max-failures", "2%", "--deadline", "1h30m"),
         *("--format", "tsv", "--map", "ProductKey=pk", "--map", "Desc=note", "--encoding", "gb18030"),
-        *("--delimiter", "tab", "--lenient-alias"),
+        *("--delimiter", "tab", "--lenient-alias", "--limit", "3", "--only", "a1*", "--only", "b1*"),
     )
 
     assert made == Settings(
@@ -58,6 +58,8 @@ def test_every_flag_reaches_its_setting() -> None:
         timeout_s=1.5,
         max_failures=FailureCap(percent=2.0),
         deadline_s=5400.0,
+        limit=3,
+        only=("a1*", "b1*"),
         read=ReadSettings(
             format="tsv",
             encoding="gb18030",

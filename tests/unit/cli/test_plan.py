@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import pytest
 
 from bulk.cli.app import main
 from bulk.cli.plan_screen import plan_lines
-from bulk.engine.plan import FullProduct, Plan, PlannedRow
+from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.model import Outcome
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def plan() -> Plan:
         outcomes=dict.fromkeys(Outcome, 0) | {"created": 80, "exists": 8, "over_budget": 12},
         requests={"list": 20, "create": 80},
         seconds=8.0,
+        would_create=80,
         full_products=(FullProduct("pk3", tuple(f"mod-{n}" for n in range(10)), tuple(range(30, 42))),),
         examples=(
             PlannedRow(2, "pk1", "mod-1", Outcome.CREATED),
@@ -39,18 +41,19 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
     assert plan_lines(plan) == [
         "Plan for in.csv: 100 rows, asked of https://h (tuya)",
         "",
-        "  80  created      would be created",
+        "  80  to create    would be created",
         "   8  exists       was there already, as the row wants it",
         "  12  over budget  its product has no slot left of its ten",
         "",
         "Products without a slot for every row",
-        "  pk3: no slot for line 30, 31, 32, 33, 34, 35, 36, 37 and 4 more",
+        "  pk3: no slot for lines 30, 31, 32, 33, 34, 35, 36, 37 and 4 more",
         "    on the platform: mod-0, mod-1, mod-2, mod-3, mod-4, mod-5, mod-6, mod-7, mo…",
         "",
         "The first rows of each kind",
-        "  line 2   created      pk1 mod-1",
-        "  line 30  over budget  pk3 mod-11: all slots are taken",
-        "  line 99  invalid      - -: ModuleName is missing",
+        "  line  becomes      product  module  why",
+        "     2  to create    pk1      mod-1",
+        "    30  over budget  pk3      mod-11  all slots are taken",
+        "    99  invalid      -        -       ModuleName is missing",
         "",
         "Requests: 20 lists and 80 creates, 8.0 s at the granted rate",
         "Ledger: in.csv.ledger.db",
@@ -58,11 +61,49 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
 
 
 def test_screen_tells_modules_made_already_from_those_to_make(plan: Plan) -> None:
-    some = plan_lines(replace(plan, requests={"list": 1, "create": 30}))
-    none = plan_lines(replace(plan, requests={"list": 0, "create": 0}))
+    made = PlannedRow(3, "pk1", "mod-2", Outcome.CREATED, already=True)
+    some = plan_lines(replace(plan, would_create=30, already_created=50, examples=(made, *plan.examples)))
+    none = plan_lines(replace(plan, would_create=0, already_created=80))
 
-    assert "  80  created      30 would be created, 50 were by this ledger" in some
-    assert "  80  created      were, by this ledger" in none
+    assert "  30  to create    would be created" in some
+    assert "  50  created      already, by earlier runs of this ledger" in some
+    assert "     3  created      pk1      mod-2" in some
+    assert "  80  created      already, by earlier runs of this ledger" in none
+    assert not [line for line in none if "would be created" in line]
+
+
+def test_screen_says_when_a_run_would_end_in_the_zone_of_this_machine(
+    plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TZ", "CET-1")
+    time.tzset()
+    try:
+        lines = plan_lines(replace(plan, ends_at="2026-11-23T02:12:00+00:00"))
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+
+    assert "Begun now, it would end at 2026-11-23 03:12 CET" in lines
+
+
+def test_screen_says_that_unlimited_requests_take_no_time_of_their_own(plan: Plan) -> None:
+    assert "Requests: 20 lists and 80 creates, without a limit" in plan_lines(replace(plan, seconds=0))
+
+
+def test_rows_outside_are_left_for_another_run(plan: Plan) -> None:
+    outcomes = {**plan.outcomes, "pending": 7}
+
+    assert "   7  pending      left for another run by --limit or --only" in plan_lines(
+        replace(plan, outcomes=outcomes, outside=7)
+    )
+    assert "   7  pending      not looked at" in plan_lines(replace(plan, outcomes=outcomes))
+
+
+def test_earlier_rows_that_get_the_last_slots_are_named(plan: Plan) -> None:
+    lines = plan_lines(replace(plan, full_products=(FullProduct("pk3", ("mod-0",), (30,), given_to=(3, 4)),)))
+
+    assert "  pk3: no slot for line 30" in lines
+    assert "    the slots left go to lines 3, 4; on the platform: mod-0" in lines
 
 
 def test_screen_of_a_plan_cut_short_says_so(plan: Plan) -> None:

@@ -53,6 +53,16 @@ def lowered(per_s: float, action: Action = Action.CREATE) -> RateChanged:
     return RateChanged(action=action, per_s=per_s, asked_per_s=10.0, throttled=True)
 
 
+def test_rows_that_a_run_leaves_for_another_one_are_neither_done_nor_open(
+    tally: Tally, make_started: Callable[..., Any]
+) -> None:
+    tally(make_started(outcomes={"pending": 900, "created": 100}, outside=850))
+
+    standing = tally.look()
+
+    assert (standing.rows, standing.settled) == (150, 100)
+
+
 def test_input_that_is_read_has_no_pace_yet(tally: Tally) -> None:
     tally(IngestProgressed(500))
 
