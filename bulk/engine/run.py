@@ -17,7 +17,7 @@ from bulk.engine.recorder import Counters
 from bulk.engine.selection import select
 from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
-from bulk.errors import LedgerError
+from bulk.errors import BulkError, LedgerError
 from bulk.events import RunEnded, RunStarted, RunStopping, ignore
 from bulk.ledger.store import Ledger
 
@@ -101,7 +101,9 @@ class _Job:
                 read_in=self._read_in,
             )
         except BaseException as exc:
-            await self._end(exit_code=getattr(exc, "exit_code", 3), stopped=str(exc) or type(exc).__name__)
+            # The words of our own errors are redacted; what a library says may hold a signed URL.
+            why = str(exc) if isinstance(exc, BulkError) else type(exc).__name__
+            await self._end(exit_code=getattr(exc, "exit_code", 3), stopped=why)
             raise
         await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=summary_json(summary).decode())
         self._listener(RunEnded(summary))
