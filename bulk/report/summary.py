@@ -12,6 +12,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.report.remedies import remedy
 from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
 
 if TYPE_CHECKING:
@@ -37,8 +38,11 @@ _SCREEN_LINES = 23
 
 _KIND_COLUMNS = 11
 _FEWEST_REASONS = 1
-_TIGHT_LINES = 6
+_ROOMY_LINES = 10
 """With less room than this for all reasons, an example gets one line instead of two."""
+
+_TIGHT_LINES = 5
+"""With less room than this, what to do about it gets one line too."""
 
 _HARD_SPACE = "\u00a0"
 
@@ -143,7 +147,7 @@ def count_lines(counts: Sequence[Count], *, width: int, paint: Paint = plain) ->
 
 
 def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[str]:
-    """Return the most frequent reasons, each with an example, in no more lines than there is room for.
+    """Return the most frequent reasons, each with an example and what to do, in no more lines than there is room for.
 
     Args:
         reasons: Most frequent first.
@@ -151,8 +155,9 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[st
         room: Lines that may be used; the first reason is shown whatever it is.
     """
     lines: list[str] = []
+    example_lines, remedy_lines = (2 if room >= enough else 1 for enough in (_ROOMY_LINES, _TIGHT_LINES))
     for number, reason in enumerate(reasons):
-        block = _reason(reason, width, example_lines=2 if room >= _TIGHT_LINES else 1)
+        block = _reason(reason, width, example_lines=example_lines, remedy_lines=remedy_lines)
         over_full = len(lines) + len(block) + (number + 1 < len(reasons)) > room
         if over_full and number >= _FEWEST_REASONS:
             lines.append(f"  and {spell_count(len(reasons) - number, 'more reason')}: see `bulk status`")
@@ -215,20 +220,24 @@ def _command(paint: Paint, label: str, command: str, width: int) -> list[str]:
     return [f"{heading} {command}"] if len(label) + 1 + len(command) <= width else [heading, f"  {command}"]
 
 
-def _reason(reason: Reason, width: int, *, example_lines: int) -> list[str]:
+def _reason(reason: Reason, width: int, *, example_lines: int, remedy_lines: int) -> list[str]:
     code = f", {reason.code}" if reason.code else ""
     head = f"  {spell_count(reason.rows, 'row')} {outcome_words(reason.outcome)}{code}"
     example = f"line {reason.example_line}: {reason.example_message or 'no message'}"
-    wrapped = textwrap.wrap(
-        example,
+    to_do = f"to do: {remedy(reason)}"
+    return [cut(head, width), *_indented(example, width, example_lines), *_indented(to_do, width, remedy_lines)]
+
+
+def _indented(text: str, width: int, lines: int) -> list[str]:
+    return textwrap.wrap(
+        text,
         width,
         initial_indent="    ",
         subsequent_indent="      ",
-        max_lines=example_lines,
+        max_lines=lines,
         placeholder=" …",
         break_on_hyphens=False,
     )
-    return [cut(head, width), *wrapped]
 
 
 def _wrapped(text: str, width: int) -> list[str]:

@@ -12,7 +12,7 @@ import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
-from bulk.report.html.remedies import remedy
+from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
 from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_duration, spell_rate
 

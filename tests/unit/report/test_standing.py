@@ -53,6 +53,8 @@ def test_ledger_at_rest_shows_outcomes_reasons_and_runs(status: LedgerStatus) ->
         "Why rows are not provisioned",
         "  2 rows failed, iot.Code",
         "    line 7: refused",
+        "    to do: Run again: these rows are tried anew. If the code comes back, mend",
+        "      what its message names.",
         "",
         "Runs, the last first",
         "  r2  2026-11-22T21:20:18.338Z  died: killed, or the power failed",

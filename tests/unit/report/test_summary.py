@@ -102,7 +102,15 @@ def test_reasons_that_do_not_fit_are_counted() -> None:
     lines = reason_lines(reasons(10), width=80, room=8)
 
     assert len(lines) <= 8
-    assert lines[-1] == "  and 8 more reasons: see `bulk status`"
+    assert lines[-1] == "  and 9 more reasons: see `bulk status`"
+
+
+def test_reason_says_what_its_code_asks_for() -> None:
+    refused = Reason(Outcome.FAILED, "iot.prod.NotExistedProduct", 3, 7, "no such product")
+
+    assert "    to do: Check the ProductKey and that the product belongs to this account," in reason_lines(
+        (refused,), width=80, room=9
+    )
 
 
 def test_first_reason_is_shown_however_little_room_there_is() -> None:
@@ -115,7 +123,11 @@ def test_first_reason_is_shown_however_little_room_there_is() -> None:
 def test_reason_without_code_or_message_is_readable() -> None:
     lines = reason_lines((Reason(Outcome.UNKNOWN, None, 1, 7, None),), width=80, room=9)
 
-    assert lines == ["  1 row unknown", "    line 7: no message"]
+    assert lines == [
+        "  1 row unknown",
+        "    line 7: no message",
+        "    to do: Run again: the platform is asked first whether the module is there.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from bulk.model import Outcome, Reason
 from bulk.report.html.content import SHOWN_OUTCOMES
-from bulk.report.html.remedies import remedy
+from bulk.report.remedies import remedy
 
 
 def reason(outcome: Outcome, code: str | None = None) -> Reason:
