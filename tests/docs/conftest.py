@@ -60,7 +60,7 @@ def fences() -> list[Fence]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    for name, languages in (("session", {"console", "sh"}), ("program", {"python"})):
+    for name, languages in (("session", {"console", "sh"}), ("program", {"python"}), ("settings_file", {"toml"})):
         if name in metafunc.fixturenames:
             found = [fence for fence in FENCES if fence.language in languages]
             metafunc.parametrize(name, found, ids=map(str, found))

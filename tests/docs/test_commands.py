@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import tomllib
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,10 @@ NOT_RUN = MappingProxyType(
     {
         "python -m pip ": "installs; .ci/run does that in a fresh environment",
         "pytest": "these tests themselves; .ci/run starts them so",
+        "ruff ": "of the project's checks, which .ci/run starts",
+        "mypy": "of the project's checks, which .ci/run starts",
+        "lint-imports": "of the project's checks, which .ci/run starts",
+        "python docs/generate_cli.py": "writes into the project; tests/docs/test_reference.py calls what it calls",
         "ALIBABA_CLOUD_ACCESS_KEY_": "an account's key; the sandbox's stands in for it",
         "systemctl ": "needs a machine that systemd runs",
         "journalctl ": "needs a machine that systemd runs",
@@ -113,6 +118,18 @@ def test_a_program_of_a_page_runs(program: Fence, desk: Desk) -> None:
     )
 
     assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_settings_file_of_a_page_is_read_as_it_says(settings_file: Fence, desk: Desk) -> None:
+    (desk.folder / "bulk.toml").write_text(settings_file.text, encoding="utf-8")
+    (profile,) = tomllib.loads(settings_file.text)["profiles"]
+
+    printed, exit_code = desk.run(f"env -u BULK_QPS -u BULK_LIST_QPS bulk settings --settings-profile {profile}")
+
+    assert exit_code == 0, printed
+    for key, value in tomllib.loads(settings_file.text)["profiles"][profile].items():
+        origin = next(line.partition("profile ")[2] for line in printed if line.startswith(f"{key} "))
+        assert origin == f"{profile!r} of ./bulk.toml", value
 
 
 @pytest.mark.parametrize("beginning", NOT_RUN)

@@ -1,0 +1,77 @@
+"""The README and what it links to say what the program does."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+
+import click
+import pytest
+
+from bulk.cli.app import COMMANDS, app
+from bulk.model import FINAL_OUTCOMES, Outcome
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def section(page: str, heading: str) -> str:
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return text.partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+
+
+def first_cells(table: str) -> list[str]:
+    return [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("| ")][1:]
+
+
+def anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_the_table_of_outcomes_is_complete_and_says_which_are_final() -> None:
+    rows = [row for row in section("README.md", "What becomes of a row").splitlines() if row.startswith("| `")]
+    final = {name for row in rows if "| yes |" in row for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+
+    assert named == set(Outcome)
+    assert final == FINAL_OUTCOMES
+
+
+def test_the_table_of_exit_codes_is_that_of_the_help() -> None:
+    epilog = app.get_command(click.Context(app), "run").epilog or ""  # type: ignore[union-attr] # a command without it fails here
+    told = re.findall(r"^\s+(\d+(?:, \d+)*)  ", epilog, re.MULTILINE)
+
+    assert first_cells(section("README.md", "Exit codes")) == told
+
+
+def test_every_command_stands_in_the_readme() -> None:
+    table = section("README.md", "Against the platform")
+
+    assert set(re.findall(r"^\| `bulk (\w+)", table, re.MULTILINE)) == set(COMMANDS)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith("https://"):
+            path, _, anchor = target.partition("#")
+            linked = page.parent / path if path else page
+            assert linked.exists(), target
+            assert not anchor or anchor in anchors(linked), target
+
+
+def test_the_readme_links_to_every_page_of_the_documentation() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in readme] == []
+
+
+def test_the_first_version_of_the_changelog_is_this_one() -> None:
+    versions = re.findall(
+        r"^## \[(.*?)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+    assert versions[0] == project["version"]
