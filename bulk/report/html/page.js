@@ -32,8 +32,8 @@
       tzDate: (at) => uPlot.tzDate(new Date(at * 1000), "Etc/UTC"),
       cursor: { drag: { x: true, y: false } },
       scales: {
-        // A run of one slot has no span: without room at its sides the axis would begin in 1970.
-        x: { range: (_, from, to) => (from === to ? [from - 5, to + 5] : [from, to]) },
+        // A run of one slot has no span, and uPlot would give it days: a few seconds at each side are enough.
+        x: { range: (plot, from, to) => (plot.data[0].length === 1 ? [from - 5, from + 5] : [from, to]) },
         y: { range: (_, __, most) => [0, (most || 1) * 1.1] },
       },
       axes: axes(),
