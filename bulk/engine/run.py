@@ -20,8 +20,11 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import BulkError, LedgerError
 from bulk.events import RunEnded, RunStarted, RunStopping, ignore
 from bulk.ledger.store import Ledger
+from bulk.model import FINAL_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.selection import Selection
     from bulk.events import Listener
@@ -29,6 +32,9 @@ if TYPE_CHECKING:
     from bulk.settings import Settings
 
 __all__ = ["run"]
+
+_SETTLED_WHEN_READ = FINAL_OUTCOMES | {Outcome.INVALID}
+"""Rows that no request can change."""
 
 
 async def run(
@@ -113,7 +119,9 @@ class _Job:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
         self._read_in = True
         selection = await asyncio.to_thread(select, self._ledger, self._settings)
-        await self._announce_start(selection)
+        outcomes = await self._announce_start(selection)
+        if not any(rows for outcome, rows in outcomes.items() if outcome not in _SETTLED_WHEN_READ):
+            return  # to pass over every lane of a large finished ledger takes as long as to read the input
         deadline = self._arm_deadline()
         try:
             with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
@@ -148,7 +156,7 @@ class _Job:
             rates=(self._settings.qps, self._settings.list_qps),
         )
 
-    async def _announce_start(self, selection: Selection) -> None:
+    async def _announce_start(self, selection: Selection) -> Mapping[str, int]:
         outcomes = await asyncio.to_thread(self._ledger.outcomes)
         self._listener(
             RunStarted(
@@ -163,6 +171,7 @@ class _Job:
                 outside=selection.outside,
             )
         )
+        return outcomes
 
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
         """Record the end; a ledger that can't be written must not hide how the run ended."""
