@@ -119,7 +119,7 @@ class Desk:
 
     def here(self, text: str) -> str:
         """Put what a page says about machine and platform into this folder's words."""
-        text = text.replace("/opt/bulk/bin/bulk", "bulk")
+        text = text.replace("runuser -u bulk -- ", "").replace("/opt/bulk/bin/bulk", "bulk")
         text = re.sub(r"(?<![\w.])/(etc|srv|var/lib|var/log)/bulk", rf"{self.folder}/\1/bulk", text)
         return re.sub(r" --region \S+| --endpoint https://\S+", "", text)
 
@@ -168,6 +168,7 @@ def furnished(platform: dict[str, str], tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("desk")
     for place in ("etc/bulk", "srv/bulk", "var/lib/bulk/metrics", "var/log/bulk"):
         (folder / place).mkdir(parents=True)
+    (folder / "etc/bulk/bulk.env").write_text("BULK_TIMEOUT=20\n", encoding="utf-8")
     (folder / "samples").mkdir()
     for sample in ("modules.csv", "modules.jsonl", "broken.csv"):
         shutil.copy(ROOT / "samples" / sample, folder / "samples")

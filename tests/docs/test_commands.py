@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -23,14 +24,18 @@ NOT_RUN = MappingProxyType(
         "lint-imports": "of the project's checks, which .ci/run starts",
         "python docs/generate_cli.py": "writes into the project; tests/docs/test_reference.py calls what it calls",
         "ALIBABA_CLOUD_ACCESS_KEY_": "an account's key; the sandbox's stands in for it",
+        "python3 -m venv ": "installs, as above",
+        "/opt/bulk/bin/python ": "installs, as above",
+        "useradd ": "needs a machine of one's own",
+        "install -d ": "gives folders to a user whom the command above makes",
         "systemctl ": "needs a machine that systemd runs",
         "journalctl ": "needs a machine that systemd runs",
     }
 )
 """How a command begins → why it is not run."""
 
-EXIT_CODES = MappingProxyType({"bulk run ": 1, "bulk plan ": 1})
-"""How a command begins → its exit code: the samples have rows that can't be provisioned. Other commands end with 0."""
+SOME_ROWS_ARE_NOT_PROVISIONED = re.compile(r"\bbulk (run|plan) ")
+"""Commands that end with 1, as the samples have such rows."""
 
 ELLIPSIS = "..."
 CTRL_C = "^C"
@@ -86,7 +91,7 @@ def expected_exit_code(command: str, shown: list[str] | None) -> int:
         return 130
     if any(line.startswith("Stopped: ") for line in shown or ()):
         return 3
-    return next((code for start, code in EXIT_CODES.items() if command.startswith(start)), 0)
+    return 1 if SOME_ROWS_ARE_NOT_PROVISIONED.search(command) else 0
 
 
 def test_the_commands_of_a_block_work_one_after_the_other(session: Fence, desk: Desk) -> None:
@@ -95,6 +100,8 @@ def test_the_commands_of_a_block_work_one_after_the_other(session: Fence, desk: 
         command = runnable(whole_command)
         if not command:
             continue
+        if command.startswith("sqlite3 ") and shutil.which("sqlite3") is None:
+            pytest.skip("sqlite3, which keeps copies of ledgers, is not installed")
         if CTRL_C in (shown or ()):
             printed, exit_code = desk.interrupt(command)
             printed.insert(1, CTRL_C)

@@ -112,7 +112,6 @@ def test_the_line_for_cron_works_and_prints_only_where_there_is_something_to_say
     (table,) = [fence.text for fence in fences if fence.language == "crontab"]
     (line,) = [line for line in table.splitlines() if line[0].isdigit()]
     *when, user, command = line.split(maxsplit=6)
-    (desk.folder / "etc/bulk/bulk.env").write_text("export BULK_TIMEOUT=20\n", encoding="utf-8")
 
     printed, _ = desk.run(command)
 
