@@ -202,6 +202,13 @@ JOIN windows USING (run_id)
 GROUP BY number, slot, about_ms
 ORDER BY number, slot, about_ms;
 
+-- name: pulse
+-- What was sent since a moment, looking no further back than so many attempts.
+SELECT action, code, count(*)
+FROM (SELECT at, action, code FROM attempts ORDER BY id DESC LIMIT :most)
+WHERE at >= :since
+GROUP BY action, code;
+
 -- name: failed_attempts
 -- The attempts of some runs that did not succeed, by slot of time; :windows as of `traffic`.
 WITH windows AS MATERIALIZED (

@@ -5,33 +5,38 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.report.summary import Tone, outcome_lines, plain, reason_lines
-from bulk.report.wording import cut, spell_count
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bulk.ledger.pulse import Pulse
     from bulk.ledger.status import LedgerStatus, RunRecord
     from bulk.report.summary import Paint
 
-__all__ = ["status_lines"]
+__all__ = ["status_line", "status_lines"]
 
 _SHOWN_RUNS = 4
 _REASONS_ROOM = 9
 """Lines for reasons, so that the whole fits a screen of 24 lines."""
 
 
-def status_lines(status: LedgerStatus, *, width: int = 80, paint: Paint = plain) -> list[str]:
+def status_lines(
+    status: LedgerStatus, pulse: Pulse | None = None, *, width: int = 80, paint: Paint = plain
+) -> list[str]:
     """Return the screen that shows a ledger.
 
     Args:
         status: What was read from it.
+        pulse: How fast the run is that is at work on it.
         width: Columns of the terminal.
         paint: How to colour.
     """
     lines = [
         paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
         cut(f"To {status.target}", width),
-        _work(status),
+        cut(_work(status), width),
+        *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
         "",
         *outcome_lines(status.outcomes, width=width, paint=paint),
     ]
@@ -43,6 +48,24 @@ def status_lines(status: LedgerStatus, *, width: int = 80, paint: Paint = plain)
     if status.runs:
         lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]
     return lines
+
+
+def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
+    """Return one line that says how a ledger stands while a run is at work, for a pipe."""
+    counts = ", ".join(
+        f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes[outcome]
+    )
+    return f"{spell_count(status.rows, 'row')}: {counts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+
+
+def _rates(status: LedgerStatus, pulse: Pulse) -> str:
+    asked = {run.run_id: run.create_per_s for run in status.runs}.get(status.holder.run_id) if status.holder else None
+    of = f" of {spell_rate(asked)}" if asked else ""
+    failures = "".join(f", {code} {attempts:,}" for code, attempts in pulse.failures.items())
+    return (
+        f"creates {pulse.creates_per_s:,.1f}{of}, listings {pulse.lists_per_s:,.1f}/s"
+        f" in the last {spell_duration(round(pulse.span_s))}{failures}"
+    )
 
 
 def _work(status: LedgerStatus) -> str:

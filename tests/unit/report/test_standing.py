@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from bulk.ledger.pulse import Pulse
 from bulk.ledger.status import Holder, LedgerStatus, RunRecord
 from bulk.model import Dialect, Outcome, Reason, Target
-from bulk.report.standing import status_lines
+from bulk.report.standing import status_line, status_lines
 
 
 def run_record(number: int, *, exit_code: int | None = 0, stopped: str | None = None) -> RunRecord:
@@ -69,6 +70,23 @@ def test_run_at_work_is_named_and_not_called_dead(status: LedgerStatus) -> None:
 
     assert lines[2] == "At work: run r2 (process 7 on h, since 2026-11-22T21:20:18.338Z)"
     assert "  r2  2026-11-22T21:20:18.338Z  at work" in lines
+
+
+def test_run_at_work_shows_how_fast_it_is(status: LedgerStatus) -> None:
+    at_work = replace(status, holder=Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h"))
+    pulse = Pulse(span_s=10.0, creates_per_s=8.04, lists_per_s=0.5, failures={"Throttling.User": 1_200})
+
+    rates = "creates 8.0 of 10/s, listings 0.5/s in the last 10 s, Throttling.User 1,200"
+    assert f"Now: {rates}" in status_lines(at_work, pulse)
+    assert status_line(at_work, pulse) == f"10 rows: created 8, failed 2; {rates}"
+
+
+@pytest.mark.parametrize("width", [34, 80])
+def test_screen_of_a_run_at_work_stays_inside_the_terminal(status: LedgerStatus, width: int) -> None:
+    at_work = replace(status, holder=Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h" * 40))
+    pulse = Pulse(span_s=10.0, creates_per_s=8.0, lists_per_s=0.5, failures={"Throttling.User": 1_200})
+
+    assert max(map(len, status_lines(at_work, pulse, width=width)[1:])) <= width
 
 
 def test_run_that_stopped_says_why(status: LedgerStatus) -> None:

@@ -1,0 +1,59 @@
+"""Read what a run has sent in the last seconds: how fast it is now, seen from another terminal."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.sql import query
+from bulk.ledger.times import iso_utc
+from bulk.model import Action
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["Pulse", "read_pulse"]
+
+_MOST_ATTEMPTS = 100_000
+"""Attempts are looked at from the last one back, and no more than so many: a watcher must not slow a run down."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulse:
+    """What was sent over some seconds up to now."""
+
+    span_s: float
+    creates_per_s: float
+    lists_per_s: float
+    failures: Mapping[str, int] = field(default_factory=dict)
+    """Error code → attempts that ended with it, most frequent first."""
+
+
+def read_pulse(path: Path, *, now: float, span_s: float) -> Pulse:
+    """Count what was sent since ``now - span_s``.
+
+    Args:
+        path: The ledger.
+        now: In seconds since the epoch.
+        span_s: How far back; more than 0.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    wanted = {"most": _MOST_ATTEMPTS, "since": iso_utc(now - span_s)}
+    with closing(open_for_reading(path)) as connection, translated(path):
+        counted = connection.execute(query("pulse"), wanted).fetchall()
+    sent = {action: sum(attempts for other, _, attempts in counted if other == action) for action in Action}
+    failures: dict[str, int] = {}
+    for _, code, attempts in counted:
+        if code is not None:
+            failures[code] = failures.get(code, 0) + attempts
+    return Pulse(
+        span_s=span_s,
+        creates_per_s=sent[Action.CREATE] / span_s,
+        lists_per_s=sent[Action.LIST] / span_s,
+        failures=dict(sorted(failures.items(), key=lambda failure: -failure[1])),
+    )
