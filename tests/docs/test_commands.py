@@ -22,6 +22,7 @@ NOT_RUN = MappingProxyType(
         "ruff ": "of the project's checks, which .ci/run starts",
         "mypy": "of the project's checks, which .ci/run starts",
         "lint-imports": "of the project's checks, which .ci/run starts",
+        "python benchmarks/": "takes its time; .ci/run starts each of them",
         "python docs/generate_cli.py": "writes into the project; tests/docs/test_reference.py calls what it calls",
         "ALIBABA_CLOUD_ACCESS_KEY_": "an account's key; the sandbox's stands in for it",
         "python3 -m venv ": "installs, as above",
