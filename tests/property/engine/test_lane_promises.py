@@ -106,7 +106,7 @@ class ModelPlatform:
     """By somebody else."""
 
     _shown: set[Key] = field(default_factory=set)
-    """What the last listing showed."""
+    """What `bulk` knows to be there: by the last listing, and by replies since."""
 
     _late: list[OtaModule] = field(default_factory=list)
     _in_doubt: set[Key] = field(default_factory=set)
@@ -143,6 +143,8 @@ class ModelPlatform:
         answer = self._carry_out(module)
         if luck is Luck.CRASH_AFTER:
             raise CrashedError
+        if isinstance(answer, Accepted):
+            self._shown.add(module.key)
         return answer
 
     async def _luck(self, module: OtaModule | None) -> Luck:
