@@ -73,6 +73,12 @@ class LedgerMachine(RuleBasedStateMachine):
         order.shuffle(file)  # type: ignore[attr-defined]  # hypothesis' own Random
         self.read_a_file(file)
 
+    @rule()
+    def read_the_file_in_another_letter_case(self) -> None:
+        self.read_a_file(
+            [module and replace(module, module_name=module.module_name.swapcase()) for module in self.file]
+        )
+
     @rule(file=st.lists(lines, max_size=12))
     def fail_to_read_a_file(self, file: list[OtaModule | None]) -> None:
         with suppress(ZeroDivisionError):
