@@ -27,6 +27,7 @@ COMMANDS = MappingProxyType(
         "status": "Show how a ledger stands, also while a run is at work.",
         "results": "Write what became of each row, or the rows to try again.",
         "report": "Write one page about a ledger, to read in a browser or print.",
+        "doctor": "Try what a run would need, and say what is wrong.",
         "settings": "Show each setting, and where it comes from.",
         "sandbox": "Serve a platform in a box, to rehearse against.",
     }

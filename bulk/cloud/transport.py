@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.signing import SignedQuery
 
-__all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport", "translate"]
+__all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport", "proxy_for", "translate"]
 
 MAX_REPLY_BYTES = 1024 * 1024
 """No reply of the platform comes near: a listing of eleven modules is some 5 KiB."""
@@ -161,12 +161,17 @@ class _Route:
         """Take the proxy from the environment here, once: aiohttp's ``trust_env`` asks a thread for each request."""
         url = urlsplit(endpoint)
         host = url.hostname or ""
-        direct = is_loopback(host) or bool(proxy_bypass(host))
-        return cls(endpoint, url.scheme, host, url.port, None if direct else getproxies().get(url.scheme))
+        return cls(endpoint, url.scheme, host, url.port, proxy_for(url.scheme, host))
 
     def url(self, query: str) -> URL:
         """Build the URL byte for byte; parsing it from one text would cost twice as much."""
         return URL.build(scheme=self.scheme, host=self.host, port=self.port, path="/", query_string=query, encoded=True)
+
+
+def proxy_for(scheme: str, host: str) -> str | None:
+    """Return the proxy that the environment names for a host; this machine itself needs none."""
+    direct = is_loopback(host) or bool(proxy_bypass(host))
+    return None if direct else getproxies().get(scheme)
 
 
 async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bulk.model import Target
     from bulk.settings import Settings
 
-__all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state"]
+__all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state", "served"]
 
 
 def ledger_path(source: str, settings: Settings) -> Path:
@@ -95,7 +95,7 @@ async def connected(
         connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
-    async with _address(settings, target, state) as endpoint, HttpTransport(limit=connections) as transport:
+    async with served(settings, target, state) as endpoint, HttpTransport(limit=connections) as transport:
         yield Client(
             target=target,
             endpoint=endpoint,
@@ -107,7 +107,7 @@ async def connected(
 
 
 @asynccontextmanager
-async def _address(settings: Settings, target: Target, state: Path | None) -> AsyncIterator[str]:
+async def served(settings: Settings, target: Target, state: Path | None) -> AsyncIterator[str]:
     """Give the platform's URL; for the sandbox, start it first. It grants what the run asks for."""
     if not settings.sandbox:
         yield target.endpoint

@@ -1,0 +1,163 @@
+"""The way to an endpoint, over real sockets and real TLS."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import ssl
+from contextlib import asynccontextmanager, suppress
+from ipaddress import IPv4Address
+from typing import TYPE_CHECKING
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from bulk.cloud.reach import reach
+from bulk.engine.diagnosis import Verdict
+from bulk.engine.doctor import examine
+from bulk.errors import NotSentError
+from bulk.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+
+@pytest.fixture(autouse=True)
+def _loop_is_watched(no_blocking_calls: None) -> None:
+    """Every test here fails where `bulk` blocks the event loop."""
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@asynccontextmanager
+async def listening(tls: ssl.SSLContext | None = None, *, patient: bool = False) -> AsyncIterator[int]:
+    """Take whoever connects, say nothing, and hang up: at once, or if patient when the other side has."""
+    handlers: list[asyncio.Task[None] | None] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.append(asyncio.current_task())
+        with suppress(OSError):
+            if patient:
+                await reader.read()
+            writer.close()
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0, ssl=tls) as server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*filter(None, handlers))
+
+
+def certified(folder: Path, *, days: int = 90) -> tuple[Path, ssl.SSLContext]:
+    """Return a certificate that vouches for itself and ends in so many days, and what serves it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = dt.datetime.now(dt.UTC)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - dt.timedelta(days=100))
+        .not_valid_after(now + dt.timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    certificate, private = folder / "certificate.pem", folder / "key.pem"
+    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, private)
+    return certificate, context
+
+
+async def failure(endpoint: str, timeout_s: float = 5.0) -> NotSentError:
+    with pytest.raises(NotSentError) as caught:
+        await reach(endpoint, timeout_s=timeout_s)
+    return caught.value
+
+
+async def test_plain_connection_is_timed() -> None:
+    async with listening() as port:
+        reached = await reach(f"http://127.0.0.1:{port}")
+
+    assert reached.connect_s > 0
+    assert (reached.proxy, reached.tls_version, reached.certificate_ends_at) == (None, None, None)
+
+
+async def test_trusted_certificate_tells_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    certificate, tls = certified(tmp_path, days=90)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with listening(tls) as port:
+        reached = await reach(f"https://127.0.0.1:{port}")
+
+    ends_in = dt.datetime.fromtimestamp(reached.certificate_ends_at or 0, dt.UTC) - dt.datetime.now(dt.UTC)
+    assert (reached.tls_version, ends_in.days) == ("TLSv1.3", 89)
+
+
+@pytest.mark.parametrize(("days", "trusted", "words"), [(90, False, "self-signed"), (-1, True, "expired")])
+async def test_certificate_that_is_not_to_be_trusted_is_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, trusted: bool, words: str
+) -> None:
+    certificate, tls = certified(tmp_path, days=days)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with listening(tls) as port:
+        error = await failure(f"https://127.0.0.1:{port}")
+
+    assert error.code == "tls"
+    assert words in str(error)
+
+
+async def test_self_signed_endpoint_fails_its_check_with_a_remedy(tmp_path: Path) -> None:
+    _, tls = certified(tmp_path)
+    async with listening(tls) as port:
+        checks = await examine(Settings(endpoint=f"https://127.0.0.1:{port}", ledger=str(tmp_path / "in.db")))
+
+    endpoint = next(check for check in checks if check.name == "endpoint")
+    assert endpoint.verdict is Verdict.FAILED
+    assert "SSL_CERT_FILE" in (endpoint.remedy or "")
+
+
+async def test_port_that_does_not_speak_tls_is_told_from_a_bad_certificate() -> None:
+    async with listening() as port:
+        error = await failure(f"https://127.0.0.1:{port}")
+
+    assert error.code in {"tls_handshake", "connection_refused"}
+
+
+async def test_port_that_nobody_listens_on_is_refused() -> None:
+    async with listening() as port:
+        pass
+
+    error = await failure(f"http://127.0.0.1:{port}")
+
+    assert error.code == "connection_refused"
+    assert "Connection refused" in str(error)
+
+
+async def test_host_that_never_answers_is_given_up_in_time() -> None:
+    async with listening(patient=True) as port:
+        error = await failure(f"https://127.0.0.1:{port}", timeout_s=0.2)
+
+    assert error.code == "connect_timeout"
+
+
+async def test_proxy_is_tried_in_place_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listening() as port:
+        monkeypatch.setenv("HTTPS_PROXY", f"http://user:password@127.0.0.1:{port}")
+        reached = await reach("https://iot.cn-shanghai.aliyuncs.com")
+
+    assert reached.proxy == f"http://127.0.0.1:{port}"
+    assert (await failure("https://iot.cn-shanghai.aliyuncs.com")).code == "proxy"
