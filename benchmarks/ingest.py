@@ -6,7 +6,7 @@
   100,000 products, into a ledger at ``synchronous=FULL``.
 - plain: the same file by csv.reader and one ``executemany`` into a table of four columns, committed once.
 - memory: the peak of `bulk plan --offline`, a process of its own, at 100,000 and at 1,000,000 rows; and of a whole
-  `bulk run` of 10,000 and 100,000 rows on as many products, without a rate, against the tiny platform.
+  `bulk run` of 50,000 and 100,000 rows on as many products, without a rate, against the tiny platform.
 - growth: the cost of a row at 1,000,000 rows beside that at 10,000, in CPU time, which a busy machine disturbs least.
 """
 
@@ -118,11 +118,14 @@ def main() -> None:
             rows: write_csv(Path(name) / f"{rows}.csv", rows, products=max(rows // 10, 1), shuffled=True)
             for rows in (many, few, least)
         }
-        wide = {rows: write_csv(Path(name) / f"wide-{rows}.csv", rows, products=rows) for rows in (few, least)}
+        wide = {
+            rows: write_csv(Path(name) / f"wide-{rows}.csv", rows, products=rows, shuffled=True)
+            for rows in (few // 2, few)
+        }
         readings = [read(sources[many], many) for _ in range(options.repeats)]
         small = [read(sources[least], least) for _ in range(options.repeats * 3)]
         plans = [plan(sources[rows], rows) for rows in (few, many)]
-        runs = [run(wide[rows], rows, endpoint) for rows in (least, few)]
+        runs = [run(wide[rows], rows, endpoint) for rows in wide]
     measured: list[Reading | Memory] = [*readings, *small, *plans, *runs]
     report(options, _judge(readings, small, plans, runs), [asdict(each) for each in measured])
 
