@@ -22,6 +22,7 @@ __all__ = [
     "LaneClosed",
     "LaneOpened",
     "Listener",
+    "PlanStarted",
     "RateChanged",
     "RetryScheduled",
     "RowSettled",
@@ -42,6 +43,13 @@ class IngestProgressed(Event):
     """So many rows of the input have been read."""
 
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanStarted(Event):
+    """The input is read; the products of its open rows are listed, and nothing else is done."""
+
+    products: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -229,6 +229,8 @@ class LogListener:
                 self._log.warning("credentials.renewal_failed", message=message)
             case events.IngestProgressed(rows):
                 self._log.debug("rows.read", rows=rows)
+            case events.PlanStarted(products):
+                self._log.info("plan.started", products=products)
             case events.RunStarted():
                 self._run_started(event)
             case events.RunStopping(reason):

@@ -21,7 +21,7 @@ from bulk.engine.recorder import Counters
 from bulk.engine.selection import EVERYTHING, select
 from bulk.engine.sending import visit
 from bulk.engine.stop import StopSignal
-from bulk.events import ignore
+from bulk.events import PlanStarted, ignore
 from bulk.ledger.store import Ledger
 from bulk.model import FINAL_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
 
@@ -155,6 +155,9 @@ class _Planning:
 
     async def _ask(self, path: Path, keys: CredentialProvider) -> None:
         state = sandbox_state(path)
+        products = self._selection.products
+        count = await asyncio.to_thread(self._ledger.count_open_products) if products is None else len(products)
+        self._listener(PlanStarted(count))
         is_there = await asyncio.to_thread(state.exists)
         await visit(
             self._ledger,

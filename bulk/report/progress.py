@@ -100,7 +100,7 @@ def bar(source: str, standing: Standing, width: int) -> RenderableType:
     from rich.text import Text  # noqa: PLC0415 - as in _bar()
 
     if standing.started is None:
-        return Text(f"Reading {source}: {spell_count(standing.rows, 'row')}", no_wrap=True, overflow="ellipsis")
+        return Text(_before_the_run(source, standing), no_wrap=True, overflow="ellipsis")
     title = Text(f"{source} → {standing.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
     words = [_counts(standing, " · ") or "nothing settled yet", f"{_rates(standing)} · {_doing(standing)}"]
     share, left = _share(standing), _left(standing)
@@ -171,9 +171,18 @@ def start_line(event: RunStarted) -> str:
 def plain_line(standing: Standing) -> str:
     """Return one line that says how a run stands."""
     if standing.started is None:
-        return f"Reading the input: {spell_count(standing.rows, 'row')}"
+        return _before_the_run("the input", standing)
     figures = (_share(standing), _counts(standing, ", "), _rates(standing), _left(standing), _doing(standing))
     return f"[{spell_duration(standing.elapsed_s)}] {'; '.join(figure for figure in figures if figure)}"
+
+
+def _before_the_run(source: str, standing: Standing) -> str:
+    if standing.products is None:
+        return f"Reading {source}: {spell_count(standing.rows, 'row')}"
+    left = _left(standing)
+    return f"Planning {source}: {standing.listed:,} of {spell_count(standing.products, 'product')} listed" + (
+        f", {left}" if left else ""
+    )
 
 
 def _share(standing: Standing) -> str:

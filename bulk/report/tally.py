@@ -14,6 +14,7 @@ from bulk.events import (
     IngestProgressed,
     LaneClosed,
     LaneOpened,
+    PlanStarted,
     RateChanged,
     RetryScheduled,
     RowSettled,
@@ -51,7 +52,13 @@ class Standing:
     """How a run stands at one moment."""
 
     started: RunStarted | None
-    """``None`` while the input is still being read."""
+    """``None`` while the input is still being read, and in a plan."""
+
+    products: int | None = None
+    """Products that a plan lists; ``None``: it is no plan, or it still reads the input."""
+
+    listed: int = 0
+    """Those of them that are listed."""
 
     rows: int
     """Rows of the input but for those that the run was told to leave, or rows read so far."""
@@ -123,6 +130,8 @@ class Tally:
         self._creates = 0
         self._granted_per_s = 0.0
         self._lanes = 0
+        self._closed = 0
+        self._products: int | None = None
         self._retry: tuple[float, str] | None = None
         self._stopping: str | None = None
         self._create_speed = _Speed(_RATE_SPAN_S)
@@ -135,10 +144,10 @@ class Tally:
                 self._settle(settlement.outcome)
             case AttemptMade(attempt):
                 self._creates += attempt.action is Action.CREATE
-            case LaneOpened():
-                self._lanes += 1
-            case LaneClosed():
-                self._lanes -= 1
+            case LaneOpened() | LaneClosed():
+                self._count_lane(event)
+            case PlanStarted(products):
+                self._products = products
             case RetryScheduled(code=code):
                 self._retry = (self._clock(), code)
             case RateChanged(action=Action.CREATE, per_s=per_s):
@@ -156,15 +165,18 @@ class Tally:
         rows = self._started.rows - self._started.outside if self._started else self._read
         settled = rows - self._open if self._started else 0
         create_per_s = self._create_speed.look(now, self._creates)
+        done_per_s = self._settle_speed.look(now, settled if self._started else self._closed)
         return Standing(
             started=self._started,
+            products=self._products,
+            listed=self._closed,
             rows=rows,
             settled=settled,
             counts=+self._counts,
             elapsed_s=now - self._started_at if self._started else 0.0,
             create_per_s=create_per_s,
             granted_per_s=self._granted_per_s,
-            left_s=self._left_s(self._settle_speed.look(now, settled)),
+            left_s=self._left_s(done_per_s),
             lanes=self._lanes,
             waiting_for=self._waiting_for(now, create_per_s),
             stopping=self._stopping,
@@ -180,6 +192,11 @@ class Tally:
         self._settle_speed = _Speed(_RATE_SPAN_S * 3)
         self.look()
 
+    def _count_lane(self, event: LaneOpened | LaneClosed) -> None:
+        closed = isinstance(event, LaneClosed)
+        self._lanes += -1 if closed else 1
+        self._closed += closed
+
     def _settle(self, outcome: str) -> None:
         if outcome in OPEN_OUTCOMES:
             return
@@ -187,11 +204,13 @@ class Tally:
         self._open -= 1
 
     def _left_s(self, per_s: float) -> float | None:
+        if self._started is None:
+            return ((self._products or 0) - self._closed) / per_s if per_s > 0 else None
         if self._open == 0:
             return 0.0
         if per_s > 0:
             return self._open / per_s
-        return self._open / self._granted_per_s if self._started and self._granted_per_s else None
+        return self._open / self._granted_per_s if self._granted_per_s else None
 
     def _waiting_for(self, now: float, create_per_s: float) -> str:
         if self._started is None:

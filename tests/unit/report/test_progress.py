@@ -87,6 +87,13 @@ def test_bar_counts_rows_while_the_input_is_read(standing: Standing) -> None:
     assert drawn(replace(standing, started=None, rows=700), 80) == ["Reading modules.csv: 700 rows"]
 
 
+def test_plan_shows_how_many_products_it_has_listed(standing: Standing) -> None:
+    planning = replace(standing, started=None, products=5_000, listed=1_234, left_s=377.0)
+
+    assert drawn(planning, 80) == ["Planning modules.csv: 1,234 of 5,000 products listed, 6 min 17 s left"]
+    assert plain_line(replace(planning, left_s=None)) == "Planning the input: 1,234 of 5,000 products listed"
+
+
 def test_bar_says_why_it_stops(standing: Standing) -> None:
     lines = drawn(replace(standing, stopping="interrupted by Ctrl-C"), 80)
 

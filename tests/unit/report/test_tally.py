@@ -9,6 +9,7 @@ from bulk.events import (
     IngestProgressed,
     LaneClosed,
     LaneOpened,
+    PlanStarted,
     RateChanged,
     RetryScheduled,
     RowSettled,
@@ -53,6 +54,21 @@ def lowered(per_s: float, action: Action = Action.CREATE) -> RateChanged:
     return RateChanged(action=action, per_s=per_s, asked_per_s=10.0, throttled=True)
 
 
+def test_plan_is_as_far_as_its_products_are_listed(tally: Tally, clock: Any) -> None:
+    tally(IngestProgressed(50))
+    tally(PlanStarted(10))
+    before = tally.look()
+    for product_key in ("pk1", "pk2"):
+        tally(LaneOpened(product_key, 1))
+        tally(LaneClosed(product_key))
+    clock.now += 1.0
+
+    after = tally.look()
+
+    assert (before.products, before.listed, before.left_s) == (10, 0, None)
+    assert (after.products, after.listed, after.left_s) == (10, 2, 4.0)
+
+
 def test_rows_that_a_run_leaves_for_another_one_are_neither_done_nor_open(
     tally: Tally, make_started: Callable[..., Any]
 ) -> None:
@@ -67,7 +83,7 @@ def test_input_that_is_read_has_no_pace_yet(tally: Tally) -> None:
     tally(IngestProgressed(500))
 
     standing = tally.look()
-    assert (standing.started, standing.rows, standing.settled, standing.left_s) == (None, 500, 0, 0.0)
+    assert (standing.started, standing.rows, standing.settled, standing.left_s) == (None, 500, 0, None)
     assert standing.waiting_for == "the input to be read"
 
 
