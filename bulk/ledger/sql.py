@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 
-__all__ = ["SCHEMA_VERSION", "query", "schema"]
+__all__ = ["SCHEMA_VERSION", "query", "query_of_many", "schema"]
 
 SCHEMA_VERSION = 1
 """Kept in SQLite's ``user_version``; a ledger of another version is refused."""
+
+_VALUES = re.compile(r"VALUES (\([^)]*\))")
 
 
 @cache
@@ -24,6 +27,12 @@ def query(name: str) -> str:
         KeyError: There is none.
     """
     return _queries()[name]
+
+
+@cache
+def query_of_many(name: str, records: int) -> str:
+    """Return the statement under a name, which inserts one record, as one that inserts so many."""
+    return _VALUES.sub(lambda found: f"VALUES {', '.join([found[1]] * records)}", query(name))
 
 
 @cache
