@@ -30,6 +30,7 @@ COMMANDS = MappingProxyType(
         "doctor": "Try what a run would need, and say what is wrong.",
         "settings": "Show each setting, and where it comes from.",
         "sandbox": "Serve a platform in a box, to rehearse against.",
+        "completion": "Print the script that lets a shell complete commands and options.",
     }
 )
 """Command → its line in the overview."""

@@ -71,7 +71,9 @@ _PLATFORM = (
     _where("--instance-id", metavar="ID", envvar="BULK_INSTANCE_ID", help="Alibaba's IotInstanceId, if there is one."),
     _where("--insecure-http", is_flag=True, help="Allow http:// to a host other than this one."),
     _where("--profile", metavar="NAME", help="Sign with the keys of this profile of `aliyun configure`."),
-    _where("--ledger", metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"),
+    _where(
+        "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
+    ),
     _rehearsal(
         "--faults", "sandbox_faults", metavar="SPEC", help="What goes wrong on purpose; see bulk sandbox --help."
     ),
@@ -214,7 +216,7 @@ _LOGS = (
 
 def input_argument(command: _Decorated) -> _Decorated:
     """Let a command take the input's path."""
-    return click.argument("source", metavar="INPUT")(command)
+    return click.argument("source", metavar="INPUT", type=click.Path(allow_dash=True))(command)
 
 
 def settings_options(command: _Decorated) -> _Decorated:

@@ -11,7 +11,7 @@ import click
 
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine
-from bulk.cli.values import read_outcomes
+from bulk.cli.values import complete_outcomes, read_outcomes
 from bulk.errors import SettingsError
 from bulk.report.wording import spell_count
 
@@ -43,6 +43,7 @@ _TO = "Where they go"
     "outcomes",
     type=read_outcomes,
     metavar="A,B",
+    shell_complete=complete_outcomes,
     cls=GroupedOption,
     heading=_WHICH,
     help="Only rows with these outcomes, such as failed,invalid.",

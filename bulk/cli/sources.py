@@ -69,7 +69,11 @@ def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete
     from bulk.profiles import find_file, profile_names  # noqa: PLC0415 - as above
 
     path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
-    return [CompletionItem(name) for name in (profile_names(path) if path else ()) if name.startswith(incomplete)]
+    try:
+        names = profile_names(path) if path else ()
+    except SettingsError:
+        return []  # a prompt is no place for a message; the command will have it
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
 
 
 def file_values(ctx: click.Context) -> Mapping[str, FileValue]:

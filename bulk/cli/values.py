@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from bulk.errors import SettingsError
 from bulk.model import Outcome
@@ -13,7 +14,14 @@ from bulk.settings import FailureCap, parse_delimiter, parse_duration
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-__all__ = ["read_columns", "read_delimiter", "read_duration", "read_failure_cap", "read_outcomes"]
+__all__ = [
+    "complete_outcomes",
+    "read_columns",
+    "read_delimiter",
+    "read_duration",
+    "read_failure_cap",
+    "read_outcomes",
+]
 
 _Value = TypeVar("_Value")
 
@@ -82,3 +90,14 @@ def read_outcomes(text: str) -> frozenset[Outcome]:
     if unknown or not names:
         raise click.BadParameter(f"{', '.join(unknown) or 'nothing'} is no outcome; there are {', '.join(Outcome)}")
     return frozenset(map(Outcome, names))
+
+
+def complete_outcomes(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the outcomes that may follow the last comma, without those that are named already."""
+    named, comma, last = incomplete.rpartition(",")
+    taken = set(named.split(","))
+    return [
+        CompletionItem(f"{named}{comma}{outcome}")
+        for outcome in Outcome
+        if outcome.startswith(last) and outcome not in taken
+    ]
