@@ -18,6 +18,7 @@ from bulk.report.metrics import METRICS
 if TYPE_CHECKING:
     from tests.docs.conftest import Desk, Fence
 
+ROOT = Path(__file__).parents[2]
 PAGE = "operations.md"
 NEEDS_PERSON = {1, 2, 4}
 STOPPING_TAKES_S = 4
@@ -26,7 +27,7 @@ SAMPLES_ARE_NOT_ALL_PROVISIONED = 1
 
 @pytest.fixture
 def page() -> str:
-    return (Path(__file__).parents[2] / "docs" / PAGE).read_text(encoding="utf-8")
+    return (ROOT / "docs" / PAGE).read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -159,3 +160,19 @@ def test_every_exit_code_is_in_the_table(page: str) -> None:
     codes = re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
 
     assert [int(code) for row in codes for code in row.split(",")] == [0, 1, 2, 3, 4, 130, 143]
+
+
+def test_every_reason_of_the_table_is_one_that_the_program_gives(page: str) -> None:
+    table = page.partition("## Why a run stops")[2].partition("\n## ")[0]
+    cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| ")][1:]
+    reasons = [reason for cell in cells for reason in re.findall(r"`([^`]+)`", cell)]
+    sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bulk").rglob("*.py")).lower()
+
+    unknown = [
+        part
+        for reason in reasons
+        for part in re.split(r"…|\d+", reason.lower())
+        if part.strip() and part.strip() not in sources
+    ]
+    assert reasons
+    assert unknown == []
