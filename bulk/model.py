@@ -202,6 +202,11 @@ class Failure:
     may_be_done: bool = False
     """``FATAL``, but not in the platform's own words: the request may have been carried out all the same."""
 
+    @property
+    def was_sent(self) -> bool:
+        """Whether the platform met the request; one that is fatal without a reply met a wrong certificate instead."""
+        return self.http_status is not None or self.kind is FailureKind.DOUBTFUL
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settlement:

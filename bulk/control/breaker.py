@@ -33,11 +33,11 @@ class Breaker:
             max_failures: How many failed rows are borne.
         """
         self._max_failures = max_failures
-        self._answered_at = now
         self._accepted_at = now
         self.silent = 0
         """Requests without an answer since the last one with an answer."""
 
+        self._silent_since = now
         self._storm_code: str | None = None
         self._storm = 0
         self._storm_is_of_products = False
@@ -46,17 +46,16 @@ class Breaker:
 
     def succeeded(self, *, now: float, create: bool) -> None:
         """Take note of an accepted request; one that shows that not everything is refused ends a storm of refusals."""
-        self._answered_at = self._accepted_at = now
+        self._accepted_at = now
         self.silent = 0
         # A listing shows it of products, but not of creates.
         if create or self._storm_is_of_products:
             self._storm = 0
 
-    def failed(self, failure: Failure, *, now: float) -> str | None:
+    def failed(self, failure: Failure, *, sent_at: float, now: float) -> str | None:
         """Take note of a failed request, and say whether the platform is out of reach or refuses everything."""
         if failure.kind in _NO_ANSWER:
-            return self._no_answer(failure, now)
-        self._answered_at = now
+            return self._no_answer(failure, sent_at, now)
         self.silent = 0
         if failure.kind is FailureKind.THROTTLED:
             return self._throttled(now)
@@ -77,9 +76,11 @@ class Breaker:
                 return f"{share:.1f}% of the rows failed, and --max-failures bears {cap.percent:g}%: see their reasons"
         return None
 
-    def _no_answer(self, failure: Failure, now: float) -> str | None:
+    def _no_answer(self, failure: Failure, sent_at: float, now: float) -> str | None:
+        if not self.silent:
+            self._silent_since = sent_at
         self.silent += 1
-        silence_s = now - self._answered_at
+        silence_s = now - self._silent_since
         if silence_s < _SILENCE_S or self.silent < _SILENT_ATTEMPTS:
             return None
         return (

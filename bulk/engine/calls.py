@@ -141,7 +141,7 @@ class Calls:
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
         self._recorder.attempted(action, answer, product_key=product_key, module_name=module_name, latency_s=latency_s)
         if isinstance(answer, Failure):
-            self._failed(answer, gate, action, now)
+            self._failed(answer, gate, action, sent_at=started, now=now)
         else:
             self._succeeded(gate, action, now)
         return answer
@@ -154,10 +154,10 @@ class Calls:
         ):
             self._announce_rate(gate, action, throttled=False)
 
-    def _failed(self, failure: Failure, gate: Gate, action: Action, now: float) -> None:
+    def _failed(self, failure: Failure, gate: Gate, action: Action, *, sent_at: float, now: float) -> None:
         if failure.kind is FailureKind.THROTTLED and gate.throttled(failure.retry_after_s):
             self._announce_rate(gate, action, throttled=True)
-        reason = self._breaker.failed(failure, now=now)
+        reason = self._breaker.failed(failure, sent_at=sent_at, now=now)
         if reason:
             self._stop.request(reason, exit_code=3)
 

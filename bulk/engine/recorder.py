@@ -150,7 +150,7 @@ class Recorder:
             request_id=answer.request_id,
             latency_s=latency_s,
         )
-        if failure is None or failure.kind is not FailureKind.NOT_SENT:
+        if failure is None or failure.was_sent:
             self._counters.requests[action] += 1
         if failure and failure.kind is FailureKind.THROTTLED:
             self._counters.throttled += 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -23,7 +23,7 @@ from bulk.ledger.store import Ledger
 from bulk.model import FINAL_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.selection import Selection
@@ -92,7 +92,7 @@ class _Job:
         started = time.monotonic()
         await asyncio.to_thread(self._begin)
         try:
-            with suppress(IngestStoppedError):
+            with suppress(IngestStoppedError), self._deadline():
                 await self._read_and_send(credentials)
             summary = await asyncio.to_thread(
                 conclude,
@@ -122,30 +122,31 @@ class _Job:
         outcomes = await self._announce_start(selection)
         if not any(rows for outcome, rows in outcomes.items() if outcome not in _SETTLED_WHEN_READ):
             return  # to pass over every lane of a large finished ledger takes as long as to read the input
-        deadline = self._arm_deadline()
-        try:
-            with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
-                await send(
-                    self._ledger,
-                    self._settings,
-                    self._target,
-                    run_id=self._run_id,
-                    selection=selection,
-                    credentials=credentials,
-                    counters=self._counters,
-                    stop=self._stop,
-                    listener=self._listener,
-                )
-        finally:
-            if deadline:
-                deadline.cancel()
+        with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
+            await send(
+                self._ledger,
+                self._settings,
+                self._target,
+                run_id=self._run_id,
+                selection=selection,
+                credentials=credentials,
+                counters=self._counters,
+                stop=self._stop,
+                listener=self._listener,
+            )
 
-    def _arm_deadline(self) -> asyncio.TimerHandle | None:
+    @contextmanager
+    def _deadline(self) -> Iterator[None]:
         deadline_s = self._settings.deadline_s
         if deadline_s is None:
-            return None
+            yield
+            return
         reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
-        return asyncio.get_running_loop().call_later(deadline_s, lambda: self._stop.request(reason, exit_code=3))
+        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self._stop.request(reason, exit_code=3))
+        try:
+            yield
+        finally:
+            timer.cancel()
 
     def _begin(self) -> None:
         self._ledger.begin_run(

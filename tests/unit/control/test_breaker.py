@@ -7,6 +7,10 @@ from bulk.model import Failure, FailureKind
 from bulk.settings import FailureCap
 
 
+def fail(breaker: Breaker, kind: FailureKind, code: str = "code", *, at: float = 0.0) -> str | None:
+    return breaker.failed(failure(kind, code), sent_at=at, now=at)
+
+
 def failure(kind: FailureKind, code: str = "code") -> Failure:
     return Failure(kind=kind, code=code, message="message")
 
@@ -15,7 +19,7 @@ def failure(kind: FailureKind, code: str = "code") -> Failure:
 def test_a_dead_endpoint_stops_the_run_within_a_minute(kind: FailureKind) -> None:
     breaker = Breaker(now=0.0)
 
-    reasons = [(second, breaker.failed(failure(kind, "timeout"), now=float(second))) for second in range(0, 60, 5)]
+    reasons = [(second, fail(breaker, kind, "timeout", at=float(second))) for second in range(0, 60, 5)]
 
     first, reason = next((second, reason) for second, reason in reasons if reason)
     assert 30 <= first < 60
@@ -28,41 +32,50 @@ def test_one_answer_in_between_keeps_the_run_going() -> None:
 
     reasons = []
     for second in range(0, 600, 5):
-        reasons.append(breaker.failed(failure(FailureKind.NOT_SENT), now=float(second)))
+        reasons.append(fail(breaker, FailureKind.NOT_SENT, at=float(second)))
         if second % 30 == 0:
             breaker.succeeded(now=float(second), create=False)
 
     assert reasons == [None] * len(reasons)
 
 
-def test_few_failures_after_a_long_quiet_time_are_no_outage() -> None:
+def test_failures_after_a_long_quiet_time_are_no_outage() -> None:
     breaker = Breaker(now=0.0)
 
-    assert breaker.failed(failure(FailureKind.DOUBTFUL), now=3600.0) is None
+    assert [fail(breaker, FailureKind.DOUBTFUL, at=3600.0 + second) for second in range(10)] == [None] * 10
+
+
+def test_an_endpoint_that_hangs_stops_a_run_of_one_lane_within_a_minute() -> None:
+    breaker = Breaker(now=0.0)
+    silence = failure(FailureKind.DOUBTFUL, "timeout")
+    sent = [0.0, 10.5, 21.5, 33.5, 47.5]
+
+    reasons = [breaker.failed(silence, sent_at=at, now=at + 10.0) for at in sent]
+
+    assert reasons[:3] == [None] * 3
+    assert "in 44 s without an answer" in (reasons[3] or "")
 
 
 def test_a_refusal_is_an_answer() -> None:
     breaker = Breaker(now=0.0)
 
     for second in range(0, 100, 5):
-        assert breaker.failed(failure(FailureKind.NOT_SENT), now=float(second)) is None
-        assert breaker.failed(failure(FailureKind.REFUSED), now=float(second)) is None
+        assert fail(breaker, FailureKind.NOT_SENT, at=float(second)) is None
+        assert fail(breaker, FailureKind.REFUSED, at=float(second)) is None
 
 
 def test_throttling_is_borne_for_minutes_but_not_for_ever() -> None:
     breaker = Breaker(now=0.0)
 
-    assert breaker.failed(failure(FailureKind.THROTTLED), now=500.0) is None
-    assert "throttled without a break for 10 minutes" in (
-        breaker.failed(failure(FailureKind.THROTTLED), now=600.0) or ""
-    )
+    assert fail(breaker, FailureKind.THROTTLED, at=500.0) is None
+    assert "throttled without a break for 10 minutes" in (fail(breaker, FailureKind.THROTTLED, at=600.0) or "")
 
 
 @pytest.mark.parametrize("kind", [FailureKind.UNRECOGNISED, FailureKind.DENIED])
 def test_a_storm_of_one_code_stops_the_run(kind: FailureKind) -> None:
     breaker = Breaker(now=0.0)
 
-    reasons = [breaker.failed(failure(kind, "iot.new.Code"), now=0.0) for _ in range(20)]
+    reasons = [fail(breaker, kind, "iot.new.Code", at=0.0) for _ in range(20)]
 
     assert reasons[:19] == [None] * 19
     assert "iot.new.Code" in (reasons[19] or "")
@@ -73,7 +86,7 @@ def test_an_accepted_create_ends_a_storm() -> None:
 
     for _ in range(10):
         for _ in range(19):
-            assert breaker.failed(failure(FailureKind.UNRECOGNISED), now=0.0) is None
+            assert fail(breaker, FailureKind.UNRECOGNISED, at=0.0) is None
         breaker.succeeded(now=0.0, create=True)
 
 
@@ -83,7 +96,7 @@ def test_listings_that_succeed_do_not_end_a_storm_of_creates() -> None:
     reasons = []
     for _ in range(20):
         breaker.succeeded(now=0.0, create=False)
-        reasons.append(breaker.failed(failure(FailureKind.UNRECOGNISED), now=0.0))
+        reasons.append(fail(breaker, FailureKind.UNRECOGNISED, at=0.0))
 
     assert reasons[-1] is not None
 
@@ -92,14 +105,14 @@ def test_different_codes_are_no_storm() -> None:
     breaker = Breaker(now=0.0)
 
     for number in range(100):
-        assert breaker.failed(failure(FailureKind.UNRECOGNISED, f"code-{number % 2}"), now=0.0) is None
+        assert fail(breaker, FailureKind.UNRECOGNISED, f"code-{number % 2}", at=0.0) is None
 
 
 def test_documented_refusals_are_no_storm() -> None:
     breaker = Breaker(now=0.0)
 
     for _ in range(100):
-        assert breaker.failed(failure(FailureKind.PRODUCT), now=0.0) is None
+        assert fail(breaker, FailureKind.PRODUCT, at=0.0) is None
 
 
 def test_max_failures_bears_exactly_so_many_rows() -> None:
