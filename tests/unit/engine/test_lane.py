@@ -1,0 +1,263 @@
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.control.breaker import Breaker
+from bulk.control.pace import Pace
+from bulk.control.retry import RetryPolicy
+from bulk.engine.calls import Calls
+from bulk.engine.creation import Means
+from bulk.engine.gate import Gate
+from bulk.engine.lane import work_off
+from bulk.engine.recorder import Counters, Recorder
+from bulk.engine.stop import StopSignal
+from bulk.events import ignore
+from bulk.model import Accepted, Action, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bulk.model import Attempt, Settlement
+
+KEY = "p1"
+
+
+def module(name: str) -> OtaModule:
+    return OtaModule(KEY, name)
+
+
+def failure(kind: FailureKind, code: str = "code") -> Failure:
+    status = None if kind is FailureKind.NOT_SENT else 400
+    return Failure(kind=kind, code=code, message="message", http_status=status)
+
+
+@dataclass
+class ScriptedPlatform:
+    """Answers creates by script, then always well; a listing shows what was made and what was there."""
+
+    there: list[OtaModule] = field(default_factory=list)
+    script: dict[str, list[Failure]] = field(default_factory=dict)
+    sent: list[str] = field(default_factory=list)
+    listing_failures: list[Failure] = field(default_factory=list)
+
+    async def list_modules(self, _product_key: str) -> Listing | Failure:
+        self.sent.append("list")
+        if self.listing_failures:
+            return self.listing_failures.pop(0)
+        return Listing(tuple(self.there), "R", 200)
+
+    async def create_module(self, wanted: OtaModule) -> Accepted | Failure:
+        self.sent.append(wanted.module_name)
+        if self.script.get(wanted.module_name):
+            return self.script[wanted.module_name].pop(0)
+        self.there.append(wanted)
+        return Accepted("R", 200)
+
+
+@dataclass
+class Notebook:
+    """A ledger that only remembers."""
+
+    outcomes: dict[int, Settlement] = field(default_factory=dict)
+    claims: list[list[int]] = field(default_factory=list)
+
+    def settle(self, settlement: Settlement) -> None:
+        self.outcomes[settlement.line] = settlement
+
+    def note(self, _attempt: Attempt) -> None:
+        pass
+
+    async def claim(self, settlements: Iterable[Settlement]) -> None:
+        self.claims.append([settlement.line for settlement in settlements])
+
+
+@dataclass
+class Bench:
+    platform: ScriptedPlatform
+    notebook: Notebook
+    counters: Counters
+    stop: StopSignal
+
+    async def work_off(self, *rows: Row, max_attempts: int = 2) -> dict[int, str]:
+        gates = {action: Gate(Pace(0, now=0.0)) for action in Action}
+        for gate in gates.values():
+            self.stop.follow(gate.close)
+        breaker = Breaker(now=time.monotonic())
+        recorder = Recorder(self.notebook, counters=self.counters, breaker=breaker, stop=self.stop, listener=ignore)
+        calls = Calls(
+            self.platform,
+            gates=gates,
+            policy=RetryPolicy(max_attempts=max_attempts, first_s=0.0),
+            breaker=breaker,
+            recorder=recorder,
+            stop=self.stop,
+            uniform=lambda _low, high: high,
+            listener=ignore,
+        )
+        await work_off(Lane(KEY, rows), Means(calls, recorder, self.stop, max_attempts))
+        return {line: settlement.outcome.value for line, settlement in self.notebook.outcomes.items()}
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(ScriptedPlatform(), Notebook(), Counters(), StopSignal())
+
+
+def rows(*names: str) -> tuple[Row, ...]:
+    return tuple(Row(line, module(name)) for line, name in enumerate(names, 2))
+
+
+async def test_rows_are_listed_claimed_and_created_in_file_order(bench: Bench) -> None:
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert bench.platform.sent == ["list", "a", "b"]
+    assert bench.notebook.claims == [[2, 3]]
+    assert outcomes == {2: "created", 3: "created"}
+
+
+async def test_a_row_whose_create_may_still_come_keeps_its_slot(bench: Bench) -> None:
+    bench.platform.there = [module(f"old-{number}") for number in range(9)]
+    bench.platform.script["a"] = [failure(FailureKind.DOUBTFUL)] * 2
+
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert outcomes == {2: "failed", 3: "over_budget"}
+    assert "b" not in bench.platform.sent
+    assert "1 by earlier rows that are still open" in (bench.notebook.outcomes[3].message or "")
+
+
+async def test_a_row_that_was_refused_for_good_leaves_its_slot_to_a_later_one(bench: Bench) -> None:
+    bench.platform.there = [module(f"old-{number}") for number in range(9)]
+    bench.platform.script["a"] = [failure(FailureKind.REFUSED)]
+
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert outcomes == {2: "failed", 3: "created"}
+    assert bench.notebook.claims == [[2], [3]]
+
+
+async def test_a_create_of_unknown_outcome_is_asked_about_before_it_is_sent_again(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.DOUBTFUL)]
+
+    outcomes = await bench.work_off(*rows("a"))
+
+    assert bench.platform.sent == ["list", "a", "list", "a"]
+    assert outcomes == {2: "created"}
+    assert bench.notebook.outcomes[2].attempts == 2
+
+
+async def test_a_throttled_create_is_sent_again_without_asking_and_uses_up_no_attempt(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.THROTTLED)] * 5
+
+    outcomes = await bench.work_off(*rows("a"), max_attempts=1)
+
+    assert bench.platform.sent == ["list", *["a"] * 6]
+    assert outcomes == {2: "created"}
+    assert (bench.counters.throttled, bench.counters.retries) == (5, 5)
+
+
+async def test_a_create_that_was_not_sent_is_no_request(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.NOT_SENT)]
+
+    outcomes = await bench.work_off(*rows("a"))
+
+    assert outcomes == {2: "created"}
+    assert bench.counters.requests == {Action.LIST: 1, Action.CREATE: 1}
+
+
+async def test_a_name_that_somebody_else_took_meanwhile_exists(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.EXISTS, "iot.ota.CreateOTAModuleNameExist")]
+    listings = [Listing((), "R", 200), Listing((module("a"),), "R", 200)]
+
+    async def list_modules(_product_key: str) -> Listing:
+        return listings.pop(0)
+
+    bench.platform.list_modules = list_modules  # type: ignore[method-assign]  # two listings that differ
+
+    outcomes = await bench.work_off(*rows("a"))
+
+    assert outcomes == {2: "exists"}
+    assert not bench.notebook.outcomes[2].recovered
+
+
+async def test_an_unknown_product_fails_all_its_rows_without_sending_them(bench: Bench) -> None:
+    bench.platform.listing_failures = [failure(FailureKind.PRODUCT, "iot.prod.NotExistedProduct")]
+
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert bench.platform.sent == ["list"]
+    assert outcomes == {2: "failed", 3: "failed"}
+    assert {settled.code for settled in bench.notebook.outcomes.values()} == {"iot.prod.NotExistedProduct"}
+
+
+async def test_a_product_that_is_refused_at_its_first_create_sends_no_second(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.PRODUCT, "iot.Prod.NotProductOwner")]
+
+    outcomes = await bench.work_off(*rows("a", "b", "c"))
+
+    assert bench.platform.sent == ["list", "a"]
+    assert outcomes == {2: "failed", 3: "failed", 4: "failed"}
+
+
+async def test_the_platforms_word_that_a_product_is_full_is_believed(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.QUOTA, "iot.ota.CreateOTAModuleExceedLimit")]
+
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert bench.platform.sent == ["list", "a", "list"]
+    assert outcomes == {2: "over_budget", 3: "over_budget"}
+
+
+async def test_a_fatal_refusal_stops_the_run_and_leaves_the_rows_open(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.FATAL, "InvalidAccessKeyId.NotFound")]
+
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert outcomes == {2: "pending", 3: "pending"}
+    assert bench.stop.exit_code == 3
+    assert "InvalidAccessKeyId.NotFound" in (bench.stop.reason or "")
+
+
+async def test_a_listing_that_keeps_failing_leaves_a_row_in_doubt_unknown(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.DOUBTFUL, "timeout")]
+    listings: list[Listing | Failure] = [Listing((), "R", 200), *[failure(FailureKind.DOUBTFUL, "http_502")] * 2]
+
+    async def list_modules(_product_key: str) -> Listing | Failure:
+        return listings.pop(0)
+
+    bench.platform.list_modules = list_modules  # type: ignore[method-assign]  # fails from the second on
+
+    outcomes = await bench.work_off(*rows("a"))
+
+    assert outcomes == {2: "unknown"}
+    settled = bench.notebook.outcomes[2]
+    assert (settled.code, settled.in_doubt) == ("timeout", True)
+    assert "http_502" in (settled.message or "")
+
+
+async def test_a_row_in_doubt_from_an_earlier_run_is_recovered_by_the_first_listing(bench: Bench) -> None:
+    bench.platform.there = [module("a")]
+
+    outcomes = await bench.work_off(Row(2, module("a"), attempts=1, in_doubt=True))
+
+    assert bench.platform.sent == ["list"]
+    assert outcomes == {2: "created"}
+    assert bench.counters.recovered == 1
+
+
+async def test_a_stop_gives_unsent_claims_back(bench: Bench) -> None:
+    async def create_module(wanted: OtaModule) -> Accepted:
+        bench.stop.request("enough", exit_code=130)
+        bench.platform.sent.append(wanted.module_name)
+        return Accepted("R", 200)
+
+    bench.platform.create_module = create_module  # type: ignore[method-assign]  # a stop comes while it is in flight
+
+    outcomes = await bench.work_off(*rows("a", "b"))
+
+    assert bench.platform.sent == ["list", "a"]
+    assert outcomes == {2: Outcome.CREATED.value, 3: Outcome.PENDING.value}
