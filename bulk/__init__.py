@@ -25,7 +25,6 @@ if TYPE_CHECKING:
         LedgerError,
         LedgerHeldError,
         LedgerTargetError,
-        PlatformError,
         SettingsError,
     )
     from bulk.events import Event, Listener
@@ -43,7 +42,6 @@ _HOMES = {
         "LedgerError",
         "LedgerHeldError",
         "LedgerTargetError",
-        "PlatformError",
         "SettingsError",
     ),
     "bulk.events": ("Event", "Listener"),
@@ -67,7 +65,6 @@ __all__ = [
     "OtaModule",
     "Outcome",
     "Plan",
-    "PlatformError",
     "ReadSettings",
     "Settings",
     "SettingsError",

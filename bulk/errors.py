@@ -6,13 +6,12 @@ BulkError
 ├── LedgerError                   exit 3: the ledger cannot be read or written
 │   ├── LedgerHeldError           exit 4: another run holds it
 │   └── LedgerTargetError         exit 4: it belongs to another target
-└── PlatformError                 exit 3: action, request_id
-    ├── TransportError
-    │   ├── NotSentError          repeating is safe
-    │   └── OutcomeUnknownError   list first, then decide
-    └── ReplyError                status, code → its class in cloud/codes
+└── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
+    ├── NotSentError              repeating is safe
+    └── OutcomeUnknownError       list first, then decide
 
-Expected outcomes (retry, give up, budget spent) are values, not exceptions: see `bulk.model`.
+Expected outcomes (retry, give up, budget spent) are values, not exceptions, and so is what the platform refuses: see
+`bulk.model.Failure`.
 A message is written for the person who must act on it and never holds a secret.
 """
 
@@ -28,8 +27,6 @@ __all__ = [
     "LedgerTargetError",
     "NotSentError",
     "OutcomeUnknownError",
-    "PlatformError",
-    "ReplyError",
     "SettingsError",
     "TransportError",
 ]
@@ -85,42 +82,17 @@ class LedgerTargetError(LedgerError):
     exit_code = 4
 
 
-class PlatformError(BulkError):
-    """A call to the platform failed in a way that its caller can't go on from."""
+class TransportError(BulkError):
+    """No usable answer arrived; met inside `bulk.cloud` alone, which turns it into a `Failure`."""
 
-    def __init__(self, message: str, *, action: str | None = None, request_id: str | None = None) -> None:
-        """Keep which call it was.
-
-        Args:
-            message: What happened, redacted.
-            action: The API action, such as ``CreateOTAModule``.
-            request_id: The platform's id of the request, if a reply carried one.
-        """
-        super().__init__(message)
-        self.action = action
-        self.request_id = request_id
-
-
-class TransportError(PlatformError):
-    """No usable answer arrived."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        code: str = "connection_lost",
-        action: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
+    def __init__(self, message: str, *, code: str = "connection_lost") -> None:
         """Keep why.
 
         Args:
             message: What happened, redacted.
-            code: A word of ours, as `cloud.codes` lists them.
-            action: The API action.
-            request_id: Always ``None``: no reply, no id.
+            code: A word of ours, as `bulk.cloud.codes` lists them.
         """
-        super().__init__(message, action=action, request_id=request_id)
+        super().__init__(message)
         self.code = code
 
 
@@ -130,29 +102,3 @@ class NotSentError(TransportError):
 
 class OutcomeUnknownError(TransportError):
     """The request may have been carried out; ask the platform before sending it again."""
-
-
-class ReplyError(PlatformError):
-    """The platform answered, with a refusal or with something that can't be read."""
-
-    def __init__(
-        self,
-        message: str,
-        *,
-        status: int,
-        code: str,
-        action: str | None = None,
-        request_id: str | None = None,
-    ) -> None:
-        """Keep the platform's own words.
-
-        Args:
-            message: The platform's message, redacted.
-            status: HTTP status of the reply.
-            code: The platform's error code, empty where the reply had none.
-            action: The API action.
-            request_id: The platform's id of the request.
-        """
-        super().__init__(message, action=action, request_id=request_id)
-        self.status = status
-        self.code = code

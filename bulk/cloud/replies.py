@@ -103,8 +103,8 @@ def server_time_at(headers: Mapping[str, str]) -> float | None:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return how long the platform or a proxy asks to wait, in seconds.
 
-    ``x-acs-retry-after`` counts milliseconds; ``Retry-After`` seconds, its form with a date is passed over. No more than
-    a minute is granted, as by the platform's own command line: a wrong number must not put a run to sleep for days.
+    ``x-acs-retry-after`` counts milliseconds; ``Retry-After`` seconds, its form with a date is passed over. No more
+    than a minute is granted, as by the platform's own command line: a wrong number must not put a run to sleep.
     """
     for name, per_s in (("x-acs-retry-after", 1000), ("retry-after", 1)):
         text = headers.get(name, "").strip()
