@@ -86,11 +86,13 @@ def run(
 
         confirm(ctx, source, settings, confirmed=confirmed)
     invocation: Invocation = ctx.obj
-    # After a few products were tried, what goes on is the whole job.
-    resume = invocation.again_without(_TRYING)
+    # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
+    again, rest = invocation.again, invocation.again_without(_TRYING)
     stop = StopSignal()
     with watched(ctx, source) as listener:
-        summary = execute(lambda: run_engine(source, settings, listener=listener, stop=stop, resume=resume), stop)
+        summary = execute(
+            lambda: run_engine(source, settings, listener=listener, stop=stop, resume=again, resume_rest=rest), stop
+        )
     if as_json:
         print_json(summary_json(summary))
     else:

@@ -45,6 +45,7 @@ async def run(
     listener: Listener = ignore,
     stop: StopSignal | None = None,
     resume: str | None = None,
+    resume_rest: str | None = None,
 ) -> Summary:
     """Create the modules that the input asks for, and return how its rows stand.
 
@@ -55,6 +56,8 @@ async def run(
         listener: Told what happens.
         stop: Ends the run early when it is requested.
         resume: The command that goes on, for the summary.
+        resume_rest: The command that goes on with what ``limit`` and ``only`` left, once their part is done; default:
+            ``resume``.
 
     Raises:
         SettingsError: Settings or credentials can't be used; nothing was read.
@@ -67,7 +70,7 @@ async def run(
     ledger = await asyncio.to_thread(Ledger.open, path, target=target)
     try:
         job = _Job(source, settings, target, ledger, listener=listener, stop=stop or StopSignal())
-        return await job.run(keys, resume)
+        return await job.run(keys, resume, resume_rest or resume)
     finally:
         await asyncio.shield(asyncio.to_thread(ledger.close))
 
@@ -88,7 +91,7 @@ class _Job:
         self._counters = Counters()
         self._read_in = False
 
-    async def run(self, credentials: CredentialProvider, resume: str | None) -> Summary:
+    async def run(self, credentials: CredentialProvider, resume: str | None, resume_rest: str | None) -> Summary:
         started = time.monotonic()
         await asyncio.to_thread(self._begin)
         try:
@@ -103,7 +106,7 @@ class _Job:
                 counters=self._counters,
                 elapsed_s=time.monotonic() - started,
                 stop=self._stop,
-                resume=resume,
+                resume=resume if self._stop.requested else resume_rest,
                 read_in=self._read_in,
             )
         except BaseException as exc:

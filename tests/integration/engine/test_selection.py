@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk.engine.stop import StopSignal
 from bulk.events import Event, RunStarted
 from bulk.model import OtaModule
 from bulk.sandbox import Sandbox, SandboxConfig
@@ -48,7 +49,8 @@ async def test_only_selected_products_are_asked_for(
 ) -> None:
     told: list[Event] = []
     async with Sandbox(CONFIG) as box:
-        summary = await run_job(job, box, run_with={"listener": told.append, "resume": "the rest"}, **selection)
+        with_commands = {"listener": told.append, "resume": "the same", "resume_rest": "the rest"}
+        summary = await run_job(job, box, run_with=with_commands, **selection)
 
         assert {seen.product_key for seen in box.seen} == tried
     assert (summary.outcomes["created"], summary.outcomes["pending"]) == (2 * len(tried), 6 - 2 * len(tried))
@@ -67,3 +69,13 @@ async def test_next_try_takes_the_next_products_and_a_run_without_limit_the_rest
         audit(job.ledger, box).job_is_done(job)
     assert counts == [2, 4]
     assert (whole.exit_code, whole.outcomes["created"]) == (0, 6)
+
+
+async def test_try_that_is_stopped_goes_on_as_a_try(job: Job, run_job: RunJob) -> None:
+    stop = StopSignal()
+    stop.request("interrupted by Ctrl-C", exit_code=130)
+    with_commands = {"stop": stop, "resume": "the same", "resume_rest": "the rest"}
+    async with Sandbox(CONFIG) as box:
+        summary = await run_job(job, box, run_with=with_commands, limit=2)
+
+    assert (summary.exit_code, summary.resume) == (130, "the same")

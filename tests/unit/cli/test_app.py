@@ -121,6 +121,13 @@ def test_resume_is_the_command_as_it_was_typed(engine: Engine) -> None:
     assert engine.asked["resume"].endswith(" run 'my file.csv' --sandbox --map 'Desc=a note'")
 
 
+def test_try_that_is_cut_short_goes_on_as_a_try_and_else_as_the_whole_job(engine: Engine) -> None:
+    main(["run", "in.csv", "--sandbox", "--limit", "5", "--only=a1*"])
+
+    assert engine.asked["resume"].endswith(" run in.csv --sandbox --limit 5 '--only=a1*'")
+    assert engine.asked["resume_rest"].endswith(" run in.csv --sandbox")
+
+
 @pytest.mark.parametrize(
     ("error", "exit_code"),
     [

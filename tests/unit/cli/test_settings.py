@@ -158,3 +158,14 @@ def test_screen_has_a_line_a_setting(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_every_key_of_the_file_is_an_option_of_run() -> None:
     assert {key.option for key in KEYS.values()} <= {parameter.name for parameter in run.params}
+
+
+def test_keys_that_are_not_there_are_told_and_no_error(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+    value, origin = shown(capsys, "--profile", "nobody")["access_key_id"]
+
+    assert value is None
+    assert origin.startswith("none: ")
