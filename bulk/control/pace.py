@@ -9,8 +9,10 @@ Three rules together, because none of them is enough alone:
 - **Never past.** The last N releases are remembered, and the next waits until the oldest of them has left the window.
   This is the promise; the other two only decide how the window is filled.
 
-A throttled reply means that others share the account's limit. It halves the rate, at most once in the time that the
-platform takes to notice; every success then adds a little, so that what was lost is back in about three seconds.
+A throttled reply means that others share the account's limit, or that latencies spread more than was assumed. It halves
+the rate, at most once in the time that the platform takes to notice; every success then adds a little, so that what was
+lost is back in about three seconds. After a stray, a throttle where the full rate had been borne, it is back at once,
+and the margin is wider for a while.
 """
 
 from __future__ import annotations
@@ -38,8 +40,17 @@ REACTION_S = 1.0
 PAUSE_S = 0.05
 """Pause after a throttled reply that names none."""
 
-STRAY_S = 10.0
-"""A throttled reply with none in so long a time before it is a stray: most likely, nobody shares the limit."""
+STRAY_AFTER_S = 1.0
+"""A throttled reply after so long a time at the full rate is a stray: where others take a share, none gets there."""
+
+WIDER_AFTER_STRAY = 1.5
+"""How much wider a stray makes the margin: the latencies spread more than was assumed."""
+
+WIDEST_MARGIN_S = 0.060
+"""Widest that strays make the margin: 94% of a low rate are left."""
+
+NARROWER_AFTER_S = 60.0
+"""Seconds without a stray that take one widening back."""
 
 CLIMB_AFTER_STRAY_S = 0.3
 """Seconds in which successes win back what a stray took."""
@@ -74,21 +85,22 @@ class Pace:
 
         self._paused_until = now
         self._deaf_until = now
-        self._lowered_at = -math.inf
+        self._full_since = now
         self._climb_per_s2 = 0.0
         if per_s:
-            self._plan_window(per_s)
+            # A rate that is no whole number has a window as long as its whole requests need: 2.5/s is 3 in 1.2 s.
+            self._released: deque[float] = deque(maxlen=math.ceil(per_s))
+            self._plan_window(_margin_s(per_s), now)
             self._due = now + min(self._step_s, 1.0)
             self._debt_s = 0.0
 
-    def _plan_window(self, per_s: float) -> None:
-        # A rate that is no whole number has a window as long as its whole requests need: 2.5/s is 3 in 1.2 s.
-        count = math.ceil(per_s)
-        margin_s = _margin_s(per_s)
-        self._full_step_s = self._step_s = (count / per_s + margin_s) / count
+    def _plan_window(self, margin_s: float, now: float) -> None:
+        """Lay the steps of a window out that is longer than the platform's by a margin."""
+        count = math.ceil(self.per_s)
+        self._margin_s, self._margin_since = margin_s, now
+        self._full_step_s = self._step_s = (count / self.per_s + margin_s) / count
         # A little shorter than `count` steps: else each late timer would push back the same place of all later windows.
-        self._window_s = count / per_s + 0.95 * margin_s
-        self._released: deque[float] = deque(maxlen=count)
+        self._window_s = count / self.per_s + 0.95 * margin_s
 
     def wait_s(self, now: float) -> float:
         """Return in how many seconds a request may leave; 0.0: now."""
@@ -139,9 +151,11 @@ class Pace:
             return False
         self._deaf_until = max(now + REACTION_S, self._paused_until)
         lowered = max(self.rate_per_s / 2, min(self.per_s, LOWEST_PER_S))
-        climb_s = CLIMB_AFTER_STRAY_S if now - self._lowered_at > STRAY_S else CLIMB_S
+        stray = self.rate_per_s == self.per_s and now - self._full_since >= STRAY_AFTER_S
+        if stray:
+            self._plan_window(min(self._margin_s * WIDER_AFTER_STRAY, WIDEST_MARGIN_S), now)
+        climb_s = CLIMB_AFTER_STRAY_S if stray else CLIMB_S
         self._climb_per_s2 = max((self.rate_per_s - lowered) / climb_s, self.per_s / CLIMB_FROM_NOTHING_S)
-        self._lowered_at = now
         self._set_rate(lowered)
         return True
 
@@ -155,6 +169,9 @@ class Pace:
         if self.rate_per_s < self.per_s and now >= self._paused_until:
             gained = min(self._climb_per_s2 / self.rate_per_s, self.rate_per_s)
             self._set_rate(min(self.per_s, self.rate_per_s + gained))
+            self._full_since = now
+        elif self.per_s and now - self._margin_since >= NARROWER_AFTER_S:
+            self._plan_window(max(_margin_s(self.per_s), self._margin_s / WIDER_AFTER_STRAY), now)
 
     def _set_rate(self, per_s: float) -> None:
         self.rate_per_s = per_s

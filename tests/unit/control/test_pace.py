@@ -193,3 +193,47 @@ def test_postponing_what_no_release_matches_changes_nothing() -> None:
     pace.postpone(3.5, 4.0)
 
     assert pace.wait_s(3.0) == before_s
+
+
+def throttled_after(pace: Pace, now: float) -> float:
+    """Let one stray come, climb back, and return the time that ten requests of the full rate take then."""
+    pace.throttled(now, retry_after_s=None)
+    for _ in range(100):
+        now += 0.1
+        pace.succeeded(now)
+    begin = now
+    for _ in range(10):
+        now += pace.wait_s(now)
+        pace.release(now)
+    return now - begin
+
+
+def test_a_stray_is_won_back_at_once_and_leaves_a_wider_margin() -> None:
+    pace = Pace(10.0, now=0.0)
+
+    spans = [throttled_after(pace, now) for now in (20.0, 40.0, 60.0, 80.0, 100.0)]
+
+    assert pace.rate_per_s == 10.0
+    assert spans[0] < spans[1] < spans[2]
+    assert spans[4] <= 1.06
+
+
+def test_a_throttle_before_the_full_rate_was_borne_is_no_stray() -> None:
+    pace = Pace(10.0, now=0.0)
+    pace.throttled(0.5, retry_after_s=None)
+
+    pace.succeeded(1.0)
+    pace.succeeded(1.1)
+
+    assert pace.rate_per_s < 6.0
+
+
+def test_a_minute_without_a_stray_narrows_the_margin_again() -> None:
+    pace = Pace(10.0, now=0.0)
+    throttled_after(pace, 20.0)
+    wide = pace._full_step_s
+
+    pace.succeeded(100.0)
+
+    assert pace._full_step_s < wide
+    assert pace._full_step_s == Pace(10.0, now=0.0)._full_step_s
