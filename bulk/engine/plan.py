@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
 from bulk.engine.connect import credentials_for, ledger_path, sandbox_state
+from bulk.engine.finish import finish
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.engine.recorder import Counters
@@ -85,9 +86,9 @@ async def _scratch_of(path: Path, target: Target) -> AsyncIterator[Ledger]:
         try:
             yield ledger
         finally:
-            await asyncio.shield(asyncio.to_thread(ledger.close))
+            await finish(ledger.close)
     finally:
-        await asyncio.shield(asyncio.to_thread(folder.cleanup))
+        await finish(folder.cleanup)
 
 
 class _Planning:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from bulk.cloud.dialects import resolve_target
 from bulk.engine.conclude import conclude, summary_json
 from bulk.engine.connect import credentials_for, ledger_path
+from bulk.engine.finish import finish
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import select
@@ -72,7 +73,7 @@ async def run(
         job = _Job(source, settings, target, ledger, listener=listener, stop=stop or StopSignal())
         return await job.run(keys, resume, resume_rest or resume)
     finally:
-        await asyncio.shield(asyncio.to_thread(ledger.close))
+        await finish(ledger.close)
 
 
 class _Job:
@@ -180,13 +181,11 @@ class _Job:
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
         """Record the end; a ledger that can't be written must not hide how the run ended."""
         with suppress(LedgerError):
-            await asyncio.shield(
-                asyncio.to_thread(
-                    self._ledger.end_run,
-                    self._run_id,
-                    at=time.time(),
-                    exit_code=exit_code,
-                    stopped=stopped,
-                    summary=summary,
-                )
+            await finish(
+                self._ledger.end_run,
+                self._run_id,
+                at=time.time(),
+                exit_code=exit_code,
+                stopped=stopped,
+                summary=summary,
             )

@@ -15,6 +15,7 @@ from bulk.engine.calls import Calls
 from bulk.engine.connect import connected, sandbox_state
 from bulk.engine.creation import Means
 from bulk.engine.dispatch import Dispatcher, most_lanes
+from bulk.engine.finish import finish
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Recorder
@@ -144,8 +145,8 @@ async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIte
     try:
         yield writer
     finally:
-        # Shielded: also a run that is cancelled commits what it knows.
-        await asyncio.shield(asyncio.to_thread(writer.close))
+        # Also a run that is cancelled commits what it knows.
+        await finish(writer.close)
 
 
 def _paced_calls(
@@ -190,5 +191,5 @@ async def _open_lanes(ledger: Ledger, selection: Selection) -> AsyncGenerator[La
             for lane in selected:
                 yield lane
     finally:
-        # Shielded: a run that is cut off must not leave a reader behind on a ledger that it closes.
-        await asyncio.shield(asyncio.to_thread(reader.close))
+        # A run that is cut off must not leave a reader behind on a ledger that it closes.
+        await finish(reader.close)
