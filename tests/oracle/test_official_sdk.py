@@ -24,6 +24,9 @@ with warnings.catch_warnings():
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+# The SDK stamps its requests by a function that Python 3.12 deprecates; that is not ours to mend.
+pytestmark = pytest.mark.filterwarnings("ignore:datetime.datetime.utcnow:DeprecationWarning")
+
 PRODUCT = "a1Oracle001"
 
 
