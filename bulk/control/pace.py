@@ -98,7 +98,8 @@ class Pace:
         """Lay the steps of a window out that is longer than the platform's by a margin."""
         count = math.ceil(self.per_s)
         self._margin_s, self._margin_since = margin_s, now
-        self._full_step_s = self._step_s = (count / self.per_s + margin_s) / count
+        self._full_step_s = (count / self.per_s + margin_s) / count
+        self._set_rate(self.rate_per_s)
         # A little shorter than `count` steps: else each late timer would push back the same place of all later windows.
         self._window_s = count / self.per_s + 0.95 * margin_s
 
@@ -170,7 +171,7 @@ class Pace:
             gained = min(self._climb_per_s2 / self.rate_per_s, self.rate_per_s)
             self._set_rate(min(self.per_s, self.rate_per_s + gained))
             self._full_since = now
-        elif self.per_s and now - self._margin_since >= NARROWER_AFTER_S:
+        elif self.rate_per_s == self.per_s > 0 and now - self._margin_since >= NARROWER_AFTER_S:
             self._plan_window(max(_margin_s(self.per_s), self._margin_s / WIDER_AFTER_STRAY), now)
 
     def _set_rate(self, per_s: float) -> None:

@@ -64,7 +64,3 @@ class StopSignal:
             except TimeoutError:
                 pass
         return self.requested
-
-    async def wait(self) -> None:
-        """Return when a stop is requested."""
-        await self._event.wait()

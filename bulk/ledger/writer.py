@@ -102,7 +102,7 @@ class LedgerWriter:
         with self._handover:
             self._group.settlements.extend(settlements)
             self._group.waiters.append(waiter)
-        self._something.set()
+        self._wake()
         await waiter
 
     def close(self) -> None:

@@ -237,3 +237,14 @@ def test_a_minute_without_a_stray_narrows_the_margin_again() -> None:
 
     assert pace._full_step_s < wide
     assert pace._full_step_s == Pace(10.0, now=0.0)._full_step_s
+
+
+def test_a_success_of_a_request_from_before_does_not_undo_the_halving() -> None:
+    pace = Pace(10.0, now=0.0)
+    pace.throttled(100.0, retry_after_s=5.0)
+    pace.throttled(200.0, retry_after_s=5.0)  # the margin is old enough to be narrowed, but the rate is not full
+    lowered = pace._step_s
+
+    pace.succeeded(201.0)
+
+    assert pace._step_s == lowered > 0.19
