@@ -41,8 +41,8 @@ from tiny_platform import on_first_cpu, tiny_platform
 from yarl import URL
 
 from bulk.cloud.credentials import Credentials, StaticCredentials
-from bulk.cloud.dialects import create_parameters, list_parameters, with_common_parameters
-from bulk.cloud.signing import sign, timestamp
+from bulk.cloud.dialects import common_parameters, create_parameters, list_parameters
+from bulk.cloud.signing import Signer, timestamp
 from bulk.engine.run import run
 from bulk.events import RunEnded, RunStarted
 from bulk.model import Dialect, OtaModule, Target
@@ -125,15 +125,9 @@ def signed_queries(rows: int, products: int) -> list[str]:
     for product in range(products):
         modules = [OtaModule(*module_of(index, products=products)) for index in range(product, rows, products)]
         wanted += [list_parameters(modules[0].product_key), *map(create_parameters, modules)]
-    at, nonce = timestamp(int(time.time())), uuid.uuid4().hex
-    return [
-        sign(
-            with_common_parameters(each, target, credentials=KEYS, timestamp=at, nonce=nonce),
-            "POST",
-            secret=KEYS.access_key_secret,
-        ).text
-        for each in wanted
-    ]
+    changing = {"SignatureNonce": uuid.uuid4().hex, "Timestamp": timestamp(int(time.time()))}
+    signer = Signer("POST", common_parameters(target, KEYS), secret=KEYS.access_key_secret)
+    return [signer.sign(each | changing) for each in wanted]
 
 
 def cookbook(rows: int, products: int, endpoint: str, record: Path, loop: str) -> float:

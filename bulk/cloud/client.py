@@ -8,10 +8,10 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from bulk.cloud.dialects import create_parameters, http_method, list_parameters, with_common_parameters
+from bulk.cloud.dialects import common_parameters, create_parameters, http_method, list_parameters
 from bulk.cloud.failures import lost, refused, unreadable
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
-from bulk.cloud.signing import sign, timestamp
+from bulk.cloud.signing import Signer, timestamp
 from bulk.cloud.transport import SignedRequest
 from bulk.errors import TransportError
 from bulk.model import Accepted, Failure, FailureKind, Listing
@@ -85,6 +85,8 @@ class Client:
         self._nonce = nonce or unique_nonces()
         self._on_clock_corrected = on_clock_corrected
         self._offset_s: float | None = None
+        self._signs_with: Credentials | None = None
+        """The key of the signer: renewed ones get another."""
 
     async def list_modules(self, product_key: str) -> Listing | Failure:
         """See `Platform.list_modules`."""
@@ -123,11 +125,13 @@ class Client:
         return failure
 
     def _signed(self, parameters: dict[str, str], credentials: Credentials, *, at: float) -> SignedRequest:
-        with_common_parameters(
-            parameters, self._target, credentials=credentials, timestamp=timestamp(int(at)), nonce=self._nonce()
-        )
-        query = sign(parameters, self._method, secret=credentials.access_key_secret)
-        return SignedRequest(self._method, self._endpoint, query)
+        if credentials is not self._signs_with:
+            common = common_parameters(self._target, credentials)
+            self._signer = Signer(self._method, common, secret=credentials.access_key_secret)
+            self._signs_with = credentials
+        parameters["SignatureNonce"] = self._nonce()
+        parameters["Timestamp"] = timestamp(int(at))
+        return SignedRequest(self._method, self._endpoint, self._signer.sign(parameters))
 
     def _follow_clock_of(self, reply: Reply, offset_s: float | None) -> bool:
         """Correct the clock, once; return whether the refused request is worth repeating.

@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from bulk.settings import Settings
 
 __all__ = [
+    "common_parameters",
     "create_parameters",
     "http_method",
     "is_loopback",
     "list_parameters",
     "resolve_target",
-    "with_common_parameters",
 ]
 
 _TUYA_PORT = 8686
@@ -88,31 +88,21 @@ def create_parameters(module: OtaModule) -> dict[str, str]:
     return parameters
 
 
-def with_common_parameters(
-    parameters: dict[str, str], target: Target, *, credentials: Credentials, timestamp: str, nonce: str
-) -> dict[str, str]:
-    """Add to a request's own parameters what every request of the dialect carries, but for the signature.
+def common_parameters(target: Target, credentials: Credentials) -> dict[str, str]:
+    """Return what all requests of the dialect have in common; nonce, time and signature stand in each of them.
 
     Args:
-        parameters: Of the action; changed in place, since a copy for each request would be felt.
         target: Its dialect and instance.
         credentials: Whose key id, and token if it has one, is named.
-        timestamp: As `cloud.signing.timestamp` writes it.
-        nonce: Never used before.
     """
-    parameters["AccessKeyId"] = credentials.access_key_id
-    parameters["SignatureMethod"] = "HMAC-SHA1"
-    parameters["SignatureNonce"] = nonce
-    parameters["Timestamp"] = timestamp
+    parameters = {"AccessKeyId": credentials.access_key_id, "SignatureMethod": "HMAC-SHA1"}
     if credentials.security_token:
         parameters["SecurityToken"] = credentials.security_token
     match target.dialect:
         case Dialect.TUYA:
             pass  # its samples show no others, and whether it would bear them is not known
         case Dialect.ALIBABA:
-            parameters["Format"] = "JSON"
-            parameters["SignatureVersion"] = "1.0"
-            parameters["Version"] = "2018-01-20"
+            parameters |= {"Format": "JSON", "SignatureVersion": "1.0", "Version": "2018-01-20"}
             if target.instance_id:
                 parameters["IotInstanceId"] = target.instance_id
         case _:

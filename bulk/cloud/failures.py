@@ -108,7 +108,7 @@ def _remedy_for_signature(message: str, request: SignedRequest) -> str | None:
     echoed = echoed_string_to_sign(message)
     if echoed is None:
         return classify(SIGNATURE_CODE, None).remedy
-    return _SECRET_IS_WRONG if echoed == request.query.signed_text else _SIGNED_OTHERWISE
+    return _SECRET_IS_WRONG if echoed == request.signed_text else _SIGNED_OTHERWISE
 
 
 def _in_place_of_message(reply: Reply, secrets: tuple[str | None, ...]) -> str:

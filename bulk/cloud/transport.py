@@ -14,13 +14,12 @@ from aiohttp import http_exceptions
 from yarl import URL
 
 from bulk.cloud.dialects import is_loopback
+from bulk.cloud.signing import string_to_sign, unsigned
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
-
-    from bulk.cloud.signing import SignedQuery
 
 __all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport", "proxy_for", "translate"]
 
@@ -39,7 +38,13 @@ class SignedRequest:
     endpoint: str
     """URL without path, such as ``https://iot.cn-shanghai.aliyuncs.com``."""
 
-    query: SignedQuery
+    query: str = field(repr=False)
+    """As `cloud.signing.Signer` wrote it. Whoever reads it can replay it: never show it."""
+
+    @property
+    def signed_text(self) -> str:
+        """The string to sign, to compare with the one that the platform echoes when it refuses a signature."""
+        return string_to_sign(self.method, unsigned(self.query))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +122,7 @@ class HttpTransport:
         try:
             async with self._session.request(
                 request.method,
-                route.url(request.query.text),
+                route.url(request.query),
                 allow_redirects=False,
                 proxy=route.proxy,
                 timeout=self._timeout_of(timeout_s),

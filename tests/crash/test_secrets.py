@@ -30,7 +30,7 @@ CRASH_IN_TRANSPORT = """
 import bulk.cloud.transport as m
 
 async def crash(self, request, *, timeout_s):
-    raise RuntimeError(f"{request.endpoint}/?{request.query.text} {os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET']}")
+    raise RuntimeError(f"{request.endpoint}/?{request.query} {os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET']}")
 
 m.HttpTransport.send = crash
 """

@@ -18,7 +18,6 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bulk.cloud.signing import SignedQuery
 from bulk.cloud.transport import MAX_REPLY_BYTES, HttpTransport, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
 
@@ -33,7 +32,7 @@ Step = Callable[..., Any]
 
 def to(endpoint: str, method: str = "GET") -> SignedRequest:
     """Address a request."""
-    return SignedRequest(method, endpoint, SignedQuery(QUERY, "string to sign"))
+    return SignedRequest(method, endpoint, QUERY)
 
 
 @pytest.fixture(autouse=True)

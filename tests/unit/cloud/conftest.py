@@ -32,7 +32,7 @@ class ScriptedTransport:
 
     def parameters(self, index: int) -> dict[str, str]:
         """Return the parameters of a request, as the platform would read them."""
-        return dict(parse_qsl(self.sent[index].query.text, keep_blank_values=True, strict_parsing=True))
+        return dict(parse_qsl(self.sent[index].query, keep_blank_values=True, strict_parsing=True))
 
 
 @pytest.fixture

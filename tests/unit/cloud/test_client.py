@@ -255,7 +255,7 @@ async def test_refused_signature_without_echo_points_at_the_secret(scripted: Scr
 
 
 async def test_echo_of_our_own_string_to_sign_means_a_wrong_secret(scripted: Script) -> None:
-    transport = scripted(refusing_signature(lambda request: request.query.signed_text))
+    transport = scripted(refusing_signature(lambda request: request.signed_text))
 
     result = await client(transport).create_module(MODULE)
 
@@ -277,12 +277,12 @@ async def test_echo_of_another_string_to_sign_means_that_the_request_was_changed
 @pytest.mark.parametrize(
     "answer",
     [
-        refusing_signature(lambda request: request.query.signed_text),
-        lambda request: reply(400, Code="InvalidParameter", Message=f"https://host/?{request.query.text}"),
-        lambda request: reply(400, Code="InvalidParameter", Message=request.query.text),
-        lambda request: Reply(502, f"<a href='https://host/?{request.query.text}'>".encode()),
-        lambda request: Reply(200, f"echo {request.query.text}".encode()),
-        lambda request: reply(Success=True, Data=request.query.text),
+        refusing_signature(lambda request: request.signed_text),
+        lambda request: reply(400, Code="InvalidParameter", Message=f"https://host/?{request.query}"),
+        lambda request: reply(400, Code="InvalidParameter", Message=request.query),
+        lambda request: Reply(502, f"<a href='https://host/?{request.query}'>".encode()),
+        lambda request: Reply(200, f"echo {request.query}".encode()),
+        lambda request: reply(Success=True, Data=request.query),
         lambda _: reply(400, Code=f"Bad.{SECRET}", Message=f"secret {SECRET}, token {TOKEN}"),
     ],
 )
@@ -319,3 +319,7 @@ async def test_keys_are_asked_for_before_each_request(scripted: Script) -> None:
 
     assert [transport.parameters(i)["AccessKeyId"] for i in (0, 1)] == ["key1", "key2"]
     assert "SecurityToken" not in transport.parameters(0)
+
+
+def test_request_shows_neither_query_nor_signature() -> None:
+    assert "CreateOTAModule" not in repr(SignedRequest("GET", "https://host", "Action=CreateOTAModule&Signature=x"))

@@ -8,11 +8,11 @@ import pytest
 
 from bulk.cloud.credentials import Credentials
 from bulk.cloud.dialects import (
+    common_parameters,
     create_parameters,
     http_method,
     list_parameters,
     resolve_target,
-    with_common_parameters,
 )
 from bulk.errors import SettingsError
 from bulk.model import Dialect, OtaModule, Target
@@ -87,22 +87,12 @@ def test_endpoint_with_password_is_refused_without_showing_it() -> None:
 
 
 def common(dialect: Dialect, *, instance_id: str | None = None, token: str | None = None) -> dict[str, str]:
-    """Return what a dialect adds to no parameters at all."""
-    return with_common_parameters(
-        {},
-        Target(dialect, "https://host", instance_id),
-        credentials=Credentials("testid", "testsecret", token),
-        timestamp="2018-01-20T12:00:00Z",
-        nonce="n1",
-    )
+    """Return what all requests of a dialect have in common."""
+    target = Target(dialect, "https://host", instance_id)
+    return common_parameters(target, Credentials("testid", "testsecret", token))
 
 
-TUYA_COMMON = {
-    "AccessKeyId": "testid",
-    "SignatureMethod": "HMAC-SHA1",
-    "SignatureNonce": "n1",
-    "Timestamp": "2018-01-20T12:00:00Z",
-}
+TUYA_COMMON = {"AccessKeyId": "testid", "SignatureMethod": "HMAC-SHA1"}
 ALIBABA_COMMON = TUYA_COMMON | {"Format": "JSON", "SignatureVersion": "1.0", "Version": "2018-01-20"}
 
 
