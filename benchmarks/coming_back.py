@@ -84,7 +84,9 @@ async def prepare(source: Path, path: Path, *, target: Target, rows: int, share:
             began = time.process_time()
             lanes = reader.next_lanes(PRODUCTS_AT_ONCE)
             read = time.process_time()
-            await writer.claim(_created(lanes))
+            for settlement in _created(lanes):
+                writer.settle(settlement)
+            await writer.claim([])
             settling_s += time.process_time() - read
             lanes_s += read - began
             settled += sum(len(lane.rows) for lane in lanes)

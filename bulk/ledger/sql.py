@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.resources import files
 
@@ -10,8 +9,6 @@ __all__ = ["SCHEMA_VERSION", "query", "query_of_many", "schema"]
 
 SCHEMA_VERSION = 1
 """Kept in SQLite's ``user_version``; a ledger of another version is refused."""
-
-_VALUES = re.compile(r"VALUES (\([^)]*\))")
 
 
 @cache
@@ -31,8 +28,9 @@ def query(name: str) -> str:
 
 @cache
 def query_of_many(name: str, records: int) -> str:
-    """Return the statement under a name, which inserts one record, as one that inserts so many."""
-    return _VALUES.sub(lambda found: f"VALUES {', '.join([found[1]] * records)}", query(name))
+    """Return the statement under a name, which ends with the values of one record, as one that inserts so many."""
+    head, values = query(name).rsplit("VALUES ", 1)
+    return f"{head}VALUES {', '.join([values] * records)}"
 
 
 @cache

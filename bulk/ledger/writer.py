@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
 from bulk.ledger.database import translated
-from bulk.ledger.sql import query, query_of_many
+from bulk.ledger.sql import query_of_many
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
@@ -26,16 +26,19 @@ __all__ = ["LedgerWriter"]
 _LINGER_S = 0.01
 """How long a group gathers: measured, it costs a claim 10 ms and saves tens of thousands of commits."""
 
-_TOGETHER = 32
-"""Records in one statement. SQLite lets go of the interpreter's lock once a statement, and while the event loop is busy
-each time costs two switches between threads: this way a request takes 7% less CPU."""
+_TOGETHER = 128
+"""Records in one statement at most. SQLite lets go of the interpreter's lock once a statement, and while the event loop
+is busy each time costs two switches between threads."""
 
 
 @dataclass(slots=True)
 class _Group:
     """What will be committed together."""
 
-    settlements: list[Settlement] = field(default_factory=list)
+    outcomes: list[Settlement] = field(default_factory=list)
+    claims: list[Settlement] = field(default_factory=list)
+    """Written after the outcomes: what is handed over behind a claim waits until the claim is on disk."""
+
     attempts: list[Attempt] = field(default_factory=list)
     waiters: list[Future[None]] = field(default_factory=list)
 
@@ -81,7 +84,7 @@ class LedgerWriter:
     def settle(self, settlement: Settlement) -> None:
         """Hand over an outcome; it is committed within some 10 ms."""
         with self._handover:
-            self._group.settlements.append(settlement)
+            self._group.outcomes.append(settlement)
         self._wake()
 
     def note(self, attempt: Attempt) -> None:
@@ -90,8 +93,8 @@ class LedgerWriter:
             self._group.attempts.append(attempt)
         self._wake()
 
-    async def claim(self, settlements: Iterable[Settlement]) -> None:
-        """Return when these records are on disk.
+    async def claim(self, claims: Iterable[Settlement]) -> None:
+        """Return when these rows are on disk as `sending`.
 
         Raises:
             LedgerError: They are not, and no request may be sent for them.
@@ -100,7 +103,7 @@ class LedgerWriter:
             raise self._failure
         waiter = self._loop.create_future()
         with self._handover:
-            self._group.settlements.extend(settlements)
+            self._group.claims.extend(claims)
             self._group.waiters.append(waiter)
         self._wake()
         await waiter
@@ -154,7 +157,8 @@ class LedgerWriter:
     def _write(self, group: _Group) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._insert("record", [self._record(settlement) for settlement in group.settlements])
+            self._insert("record", [self._outcome(settlement) for settlement in group.outcomes])
+            self._insert("record_claim", [self._claim(settlement) for settlement in group.claims])
             self._insert("add_attempt", [self._attempt(attempt) for attempt in group.attempts])
             self._connection.execute("COMMIT")
         except BaseException:
@@ -163,26 +167,43 @@ class LedgerWriter:
             raise
 
     def _insert(self, name: str, records: list[tuple[object, ...]]) -> None:
-        whole = len(records) - len(records) % _TOGETHER
-        for start in range(0, whole, _TOGETHER):
-            values = tuple(chain.from_iterable(records[start : start + _TOGETHER]))
-            self._connection.execute(query_of_many(name, _TOGETHER), values)
-        self._connection.executemany(query(name), records[whole:])
+        done, together = 0, _TOGETHER
+        while left := len(records) - done:
+            while together > left:
+                together //= 2  # so that few sizes are ever prepared, and every statement is soon in SQLite's cache
+            values = tuple(chain.from_iterable(records[done : done + together]))
+            self._connection.execute(query_of_many(name, together), values)
+            done += together
 
-    def _record(self, settlement: Settlement) -> tuple[object, ...]:
+    # To Python's sqlite3 a StrEnum, a bool or None is a foreign value, for which it looks for an adapter.
+
+    def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
         return (
             module.product_key,
             module.module_name,
             module.alias_name,
             module.desc,
-            settlement.outcome,
-            settlement.code,
-            settlement.message,
-            settlement.request_id,
+            settlement.outcome.value,
+            settlement.code or "",
+            settlement.message or "",
+            settlement.request_id or "",
             settlement.attempts,
-            settlement.recovered,
-            settlement.in_doubt,
+            int(settlement.recovered),
+            int(settlement.in_doubt),
+            iso_utc(settlement.at),
+            self._run_id,
+        )
+
+    def _claim(self, settlement: Settlement) -> tuple[object, ...]:
+        module = settlement.module
+        return (
+            module.product_key,
+            module.module_name,
+            module.alias_name,
+            module.desc,
+            settlement.attempts,
+            int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
         )
@@ -191,13 +212,13 @@ class LedgerWriter:
         return (
             self._run_id,
             iso_utc(attempt.at),
-            attempt.action,
+            attempt.action.value,
             attempt.product_key,
-            attempt.module_name,
-            attempt.http_status,
-            attempt.code,
-            attempt.request_id,
-            round(attempt.latency_s * 1000, 1),
+            attempt.module_name or "",
+            attempt.http_status or 0,
+            attempt.code or "",
+            attempt.request_id or "",
+            int(attempt.latency_s * 10_000 + 0.5) / 10,  # a tenth of what round() costs
         )
 
     def _on_loop(self, callback: Callable[..., None], *args: object) -> None:

@@ -56,7 +56,10 @@ STEPS = {
         "import bulk.engine.recorder as m\n"
         'dies_in(m.Recorder, "settle", call=9, when=lambda recorder, row, outcome: outcome == "created")'
     ),
-    "during a commit": 'import bulk.ledger.writer as m; dies_in(m, "query", call=4, when=lambda n: n == "add_attempt")',
+    "during a commit": (
+        "import bulk.ledger.writer as m\n"
+        'dies_in(m, "query_of_many", call=4, when=lambda name, _: name == "add_attempt")'
+    ),
     "before the end is recorded": 'import bulk.ledger.store as m; dies_in(m.Ledger, "end_run")',
 }
 MIX = (

@@ -68,6 +68,46 @@ async def test_the_last_word_on_a_module_stands(writer: LedgerWriter, path: Path
     assert on_disk(path) == [("A", "created")]
 
 
+async def test_what_is_not_known_of_an_outcome_or_a_request_is_null(writer: LedgerWriter, ledger: Ledger) -> None:
+    writer.settle(settlement("a", Outcome.CREATED))
+    writer.note(
+        Attempt(
+            at=0.0,
+            action=Action.LIST,
+            product_key="p1",
+            module_name=None,
+            http_status=None,
+            code=None,
+            request_id=None,
+            latency_s=0.1,
+        )
+    )
+
+    await asyncio.to_thread(writer.close)
+
+    assert ledger.connection.execute("SELECT code, message, request_id FROM modules").fetchall() == [(None,) * 3]
+    assert ledger.connection.execute("SELECT module_name, http_status, code, request_id FROM attempts").fetchall() == [
+        (None,) * 4
+    ]
+
+
+async def test_a_claim_takes_the_place_of_what_an_earlier_run_knew(writer: LedgerWriter, ledger: Ledger) -> None:
+    writer.settle(settlement("a", Outcome.FAILED, message="the platform was down"))
+
+    await writer.claim([settlement("a", Outcome.SENDING)])
+
+    assert ledger.connection.execute("SELECT outcome, message FROM modules").fetchall() == [("sending", None)]
+
+
+@pytest.mark.parametrize("rows", [1, 127, 128, 300])
+async def test_every_record_of_a_group_is_written_once(rows: int, writer: LedgerWriter, path: Path) -> None:
+    names = [f"m{number:03d}" for number in range(rows)]
+
+    await writer.claim([settlement(name, Outcome.SENDING) for name in names])
+
+    assert on_disk(path) == [(name, "sending") for name in names]
+
+
 async def test_closing_writes_what_is_left(writer: LedgerWriter, path: Path) -> None:
     writer.settle(settlement("a", Outcome.CREATED))
 
@@ -106,7 +146,7 @@ async def test_a_full_disk_fails_the_claim_and_says_so_once(
     ledger.connection.execute(f"PRAGMA max_page_count = {pages}")
 
     with pytest.raises(LedgerError, match="the disk is full: make room and run the same command again"):
-        await writer.claim([settlement(f"m{number}", Outcome.SENDING, message="x" * 500) for number in range(200)])
+        await writer.claim([settlement(f"m{number}", Outcome.SENDING) for number in range(1_000)])
     with pytest.raises(LedgerError):
         await writer.claim([settlement("late", Outcome.SENDING)])
     with pytest.raises(LedgerError):
@@ -119,8 +159,10 @@ async def test_a_full_disk_fails_the_claim_and_says_so_once(
 async def test_a_record_that_cannot_be_stored_keeps_nobody_waiting(
     writer: LedgerWriter, failures: list[LedgerError]
 ) -> None:
+    writer.settle(settlement("a", Outcome.FAILED, message="\ud800"))
+
     with pytest.raises(LedgerError, match="a record could not be written"):
-        await writer.claim([settlement("a", Outcome.SENDING, message="\ud800")])
+        await writer.claim([])
 
     assert len(failures) == 1
     with pytest.raises(LedgerError):
