@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.control.budget import decide
 from bulk.control.retry import Next
@@ -41,8 +41,7 @@ class Rest(StrEnum):
     FULL = "full"  #: the platform says that the product has no slot left
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(NamedTuple):
     """How a row's way ended; the row itself is settled."""
 
     rest: Rest = Rest.GO_ON
@@ -75,7 +74,7 @@ class Creation:
             if answer is None:
                 return self._stopped()
             if isinstance(answer, Accepted):
-                self._row = replace(self._row, attempts=self._row.attempts + 1)
+                self._row = self._row._replace(attempts=self._row.attempts + 1)
                 return self._settle(Outcome.CREATED, request_id=answer.request_id)
             ending = await self._after(answer)
             if ending is not None:
@@ -85,16 +84,16 @@ class Creation:
         """Do what follows a failure; ``None``: send again."""
         step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
         if step.counts:
-            self._row = replace(self._row, attempts=self._row.attempts + 1)
+            self._row = self._row._replace(attempts=self._row.attempts + 1)
         if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
-            self._row = replace(self._row, in_doubt=True)
+            self._row = self._row._replace(in_doubt=True)
         match step.next:
             case Next.STOP_RUN:
                 return self._stopped()
             case Next.FAIL_ROW:
                 return self._fail(failure)
             case Next.FAIL_LANE:
-                return replace(self._fail(failure), rest=Rest.REFUSED, failure=failure)
+                return self._fail(failure)._replace(rest=Rest.REFUSED, failure=failure)
             case Next.ASK:
                 return await self._ask(failure, step)
         return await self._repeat(failure, step)
@@ -128,7 +127,7 @@ class Creation:
 
     def _not_there(self, failure: Failure, step: Step, decision: Decision) -> Ending | None:
         if failure.kind is FailureKind.QUOTA:
-            return replace(self._settle_as(Outcome.OVER_BUDGET, failure), rest=Rest.FULL, failure=failure)
+            return self._settle_as(Outcome.OVER_BUDGET, failure)._replace(rest=Rest.FULL, failure=failure)
         for verdict in decision.over_budget:  # somebody else took the slot meanwhile
             return self._settle(verdict.outcome, message=verdict.message)
         if self._attempt >= self._means.max_attempts:
@@ -141,7 +140,7 @@ class Creation:
         if self._means.stop.requested:
             return self._stopped()
         if failure.kind is FailureKind.QUOTA:
-            return replace(self._settle_as(Outcome.OVER_BUDGET, failure), rest=Rest.FULL, failure=failure)
+            return self._settle_as(Outcome.OVER_BUDGET, failure)._replace(rest=Rest.FULL, failure=failure)
         return self._settle(
             Outcome.UNKNOWN,
             code=failure.code,

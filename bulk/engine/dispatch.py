@@ -62,13 +62,14 @@ class Dispatcher:
         self._listener = listener
         self._active = 0
         self._something_moved = asyncio.Event()
+        self._waiting = False
         calls.on_progress = self._nudge
         stop.follow(self._nudge)
 
     def _nudge(self) -> None:
         """Look again whether a lane is needed."""
         # Asked here, since most requests change nothing: to wake the dispatcher for each would cost a turn of the loop.
-        if self._stop.requested or self._needs_lane():
+        if self._waiting and (self._stop.requested or self._needs_lane()):
             self._something_moved.set()
 
     async def run(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
@@ -86,13 +87,20 @@ class Dispatcher:
         async with asyncio.TaskGroup() as group:
             async for lane in lanes:
                 while not self._stop.requested and not self._needs_lane():
-                    self._something_moved.clear()
-                    await self._something_moved.wait()
+                    await self._wait_for_a_nudge()
                 if self._stop.requested:
                     return
                 self._active += 1
                 group.create_task(self._live(lane, work))
                 await asyncio.sleep(0)  # until it stands in its first queue: what is needed next depends on that
+
+    async def _wait_for_a_nudge(self) -> None:
+        self._something_moved.clear()
+        self._waiting = True
+        try:
+            await self._something_moved.wait()
+        finally:
+            self._waiting = False
 
     async def _live(self, lane: Lane, work: Callable[[Lane], Awaitable[None]]) -> None:
         self._listener(LaneOpened(lane.product_key, len(lane.rows)))

@@ -190,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
         loop = asyncio.get_running_loop()
         writer = LedgerWriter(self.ledger.connection, self.path, run_id="r", loop=loop, on_failure=failures.append)
         for settlement in settlements:
-            writer.settle(replace(settlement, at=1.0))
+            writer.settle(settlement._replace(at=1.0))
         await asyncio.to_thread(writer.close)
         assert not failures
 
