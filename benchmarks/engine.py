@@ -125,9 +125,9 @@ def signed_queries(rows: int, products: int) -> list[str]:
     for product in range(products):
         modules = [OtaModule(*module_of(index, products=products)) for index in range(product, rows, products)]
         wanted += [list_parameters(modules[0].product_key), *map(create_parameters, modules)]
-    changing = {"SignatureNonce": uuid.uuid4().hex, "Timestamp": timestamp(int(time.time()))}
+    at, nonce = timestamp(int(time.time())), uuid.uuid4().hex
     signer = Signer("POST", common_parameters(target, KEYS), secret=KEYS.access_key_secret)
-    return [signer.sign(each | changing) for each in wanted]
+    return [signer.sign(each, nonce=nonce, timestamp=at) for each in wanted]
 
 
 def cookbook(rows: int, products: int, endpoint: str, record: Path, loop: str) -> float:

@@ -155,6 +155,10 @@ class Row(NamedTuple):
     in_doubt: bool = False
     """A create may have been carried out unseen: a module that a listing shows as this row wants it is this row's."""
 
+    def tried_once_more(self) -> Row:
+        """Return the row with another create counted."""
+        return Row(self.line, self.module, self.attempts + 1, self.in_doubt)
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:

@@ -72,7 +72,7 @@ class Client:
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
             wall_clock: Seconds since the epoch.
-            nonce: Never returns the same text twice; default: `unique_nonces`.
+            nonce: Never returns the same text twice, of unreserved characters alone; default: `unique_nonces`.
             on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
         """
         self._target = target
@@ -129,9 +129,8 @@ class Client:
             common = common_parameters(self._target, credentials)
             self._signer = Signer(self._method, common, secret=credentials.access_key_secret)
             self._signs_with = credentials
-        parameters["SignatureNonce"] = self._nonce()
-        parameters["Timestamp"] = timestamp(int(at))
-        return SignedRequest(self._method, self._endpoint, self._signer.sign(parameters))
+        query = self._signer.sign(parameters, nonce=self._nonce(), timestamp=timestamp(int(at)))
+        return SignedRequest(self._method, self._endpoint, query)
 
     def _follow_clock_of(self, reply: Reply, offset_s: float | None) -> bool:
         """Correct the clock, once; return whether the refused request is worth repeating.

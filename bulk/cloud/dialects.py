@@ -71,13 +71,13 @@ def http_method(dialect: Dialect) -> str:
 
 def list_parameters(product_key: str) -> dict[str, str]:
     """Return the parameters of a listing, without the common ones."""
-    return {"Action": Action.LIST.value, "ProductKey": product_key}
+    return {"Action": Action.LIST, "ProductKey": product_key}
 
 
 def create_parameters(module: OtaModule) -> dict[str, str]:
     """Return the parameters of a create, without the common ones; what the row leaves out is not sent."""
     parameters = {
-        "Action": Action.CREATE.value,
+        "Action": Action.CREATE,
         "ProductKey": module.product_key,
         "ModuleName": module.module_name,
     }

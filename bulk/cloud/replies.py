@@ -37,15 +37,26 @@ class UnreadableDataError(ValueError):
 class Answer(NamedTuple):
     """What a reply says, whatever its spelling."""
 
-    success: bool | None
-    """``None``: the reply does not say."""
-
-    code: str
-    """Empty where there is none, as on success."""
-
-    request_id: str | None
     fields: Mapping[str, Any]
     """All of it, names in lower case."""
+
+    @property
+    def success(self) -> bool | None:
+        """Whether it says that it succeeded; ``None``: it does not say."""
+        success = self.fields.get("success")
+        if isinstance(success, str):
+            return _WORDS_FOR_TRUTH.get(success.strip().lower())
+        return success if isinstance(success, bool) else None
+
+    @property
+    def code(self) -> str:
+        """The error code; empty where there is none, as on success."""
+        return _text(self.fields.get("code"))
+
+    @property
+    def request_id(self) -> str | None:
+        """What the platform's support asks for, if it is there."""
+        return _text(self.fields.get("requestid")) or None
 
     @property
     def message(self) -> str:
@@ -65,8 +76,8 @@ def read_answer(body: bytes) -> Answer:
     except orjson.JSONDecodeError:
         return _read_xml(body)
     if not isinstance(document, dict):
-        return _read_fields({})
-    return _read_fields({name.lower(): value for name, value in document.items()})
+        return Answer({})
+    return Answer({name.lower(): value for name, value in document.items()})
 
 
 def read_modules(data: Any, product_key: str) -> tuple[OtaModule, ...]:  # noqa: ANN401 - whatever JSON holds
@@ -111,20 +122,11 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     return None
 
 
-def _read_fields(fields: Mapping[str, Any]) -> Answer:
-    success = fields.get("success")
-    if isinstance(success, str):
-        success = _WORDS_FOR_TRUTH.get(success.strip().lower())
-    elif not isinstance(success, bool):
-        success = None
-    return Answer(success, _text(fields.get("code")), _text(fields.get("requestid")) or None, fields)
-
-
 def _read_xml(body: bytes) -> Answer:
     """Pick an error out of XML, which the gateway sends before it has read that JSON is wanted."""
     found = _XML_FIELD.findall(body[:_MAX_XML_CHARACTERS].decode(errors="replace"))
     # Success is left out: only an error may be believed without having read the whole document.
-    return _read_fields({name.lower(): html.unescape(value.strip()) for name, value in reversed(found)})
+    return Answer({name.lower(): html.unescape(value.strip()) for name, value in reversed(found)})
 
 
 def _read_module(item: object, product_key: str) -> OtaModule:

@@ -6,7 +6,7 @@ that its key ends in ``&`` too and that its digest is Base64 is an assumption, f
 
 from __future__ import annotations
 
-import base64
+import binascii
 import hmac
 import time
 from functools import lru_cache
@@ -34,32 +34,34 @@ class Signer:
         """
         self._method = method
         self._common = dict(common)
-        self._keyed = _keyed(secret)
-        self._forms: dict[tuple[str, ...], tuple[str, list[str]]] = {}
+        self._secret = secret
+        self._forms: dict[tuple[str, ...], str] = {}
 
-    def sign(self, parameters: Mapping[str, str]) -> str:
+    def sign(self, parameters: Mapping[str, str], *, nonce: str, timestamp: str) -> str:
         """Return the query of a request with these parameters beside the common ones, ready to be sent byte for byte.
 
         Whoever reads it can replay it: never show it.
 
         Args:
-            parameters: Name → value as plain text, all of them in the query; without ``Signature``.
+            parameters: Of the action: name → value as plain text, all of them in the query.
+            nonce: Never used before, of unreserved characters alone.
+            timestamp: As `timestamp` writes it.
         """
-        names = tuple(parameters)
-        form, order = self._forms.get(names) or self._add_form(names)
-        query = form % tuple([percent_encode(parameters[name]) for name in order])
-        digest = _digest(self._keyed, string_to_sign(self._method, query))
+        values = dict(zip(parameters, map(percent_encode, parameters.values()), strict=True))
+        values["SignatureNonce"] = nonce
+        values["Timestamp"] = percent_encode(timestamp)
+        names = tuple(values)
+        query = (self._forms.get(names) or self._add_form(names)) % values
+        digest = signature(self._secret, string_to_sign(self._method, query))
         # Base64 holds only these three beside unreserved characters.
         encoded = digest.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         return f"{query}{_SIGNATURE}{encoded}"
 
-    def _add_form(self, names: tuple[str, ...]) -> tuple[str, list[str]]:
-        """Write the query of all requests with these parameters, a ``%s`` in the place of each value."""
+    def _add_form(self, names: tuple[str, ...]) -> str:
+        """Write the query of all requests with these parameters; ``%(Name)s`` stands in the place of each value."""
         values = {name: percent_encode(value).replace("%", "%%") for name, value in self._common.items()}
-        values |= dict.fromkeys(names, "%s")
-        encoded = {name: percent_encode(name).replace("%", "%%") for name in values}
-        form = "&".join([f"{encoded[name]}={values[name]}" for name in sorted(values)])
-        self._forms[names] = form, sorted(names)
+        values |= {name: f"%({name})s" for name in names}
+        self._forms[names] = "&".join([f"{name}={value}" for name, value in sorted(values.items())])
         return self._forms[names]
 
 
@@ -94,21 +96,11 @@ def unsigned(query: str) -> str:
 
 def signature(secret: str, text: str) -> str:
     """Return the Base64 of the HMAC-SHA1 of ``text`` under ``secret&``."""
-    return _digest(_keyed(secret), text)
+    digest = hmac.digest(f"{secret}&".encode(), text.encode(), "sha1")
+    return binascii.b2a_base64(digest, newline=False).decode()
 
 
 @lru_cache(maxsize=4)  # formatting costs ten times as much as looking up, and a second has many requests
 def timestamp(second: int) -> str:
     """Write a time in whole seconds since the epoch as the platform reads it: ``2018-01-20T12:00:00Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
-
-
-def _keyed(secret: str) -> hmac.HMAC:
-    return hmac.new(f"{secret}&".encode(), digestmod="sha1")
-
-
-def _digest(keyed: hmac.HMAC, text: str) -> str:
-    # To key an HMAC costs more than to compute it, so each text gets a copy of one that is keyed.
-    copied = keyed.copy()
-    copied.update(text.encode())
-    return base64.b64encode(copied.digest()).decode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 from urllib.parse import urlsplit
@@ -31,16 +31,19 @@ _CONNECT_TIMEOUT_S = 5.0
 """The official SDK's. A bound of its own, so that a dead endpoint is told from a lost reply."""
 
 
-@dataclass(frozen=True, slots=True)
-class SignedRequest:
+class SignedRequest(NamedTuple):
     """One request, to be sent once: its nonce makes a second sending a refused one."""
 
     method: str
     endpoint: str
     """URL without path, such as ``https://iot.cn-shanghai.aliyuncs.com``."""
 
-    query: str = field(repr=False)
+    query: str
     """As `cloud.signing.Signer` wrote it. Whoever reads it can replay it: never show it."""
+
+    def __repr__(self) -> str:
+        """Leave the query out."""
+        return f"SignedRequest({self.method!r}, {self.endpoint!r})"
 
     @property
     def signed_text(self) -> str:

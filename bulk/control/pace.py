@@ -165,14 +165,20 @@ class Pace:
         if self.per_s:
             self._due, self._debt_s = max(self._due, self._paused_until), 0.0
 
-    def succeeded(self, now: float) -> None:
-        """Climb back a little, if the rate was lowered; replies to requests from before are no reason to."""
+    def succeeded(self, now: float) -> bool:
+        """Climb back a little, if the rate was lowered; replies to requests from before are no reason to.
+
+        Returns:
+            True: the rate was raised just now.
+        """
         if self.rate_per_s < self.per_s and now >= self._paused_until:
             gained = min(self._climb_per_s2 / self.rate_per_s, self.rate_per_s)
             self._set_rate(min(self.per_s, self.rate_per_s + gained))
             self._full_since = now
-        elif self.rate_per_s == self.per_s > 0 and now - self._margin_since >= NARROWER_AFTER_S:
+            return True
+        if self.rate_per_s == self.per_s > 0 and now - self._margin_since >= NARROWER_AFTER_S:
             self._plan_window(max(_margin_s(self.per_s), self._margin_s / WIDER_AFTER_STRAY), now)
+        return False
 
     def _set_rate(self, per_s: float) -> None:
         self.rate_per_s = per_s

@@ -147,10 +147,9 @@ class Calls:
         return answer
 
     def _succeeded(self, gate: Gate, action: Action, now: float) -> None:
-        gate.succeeded()
         self._breaker.succeeded(now=now, create=action is Action.CREATE)
-        if gate.rate_per_s != (announced := self._announced_per_s[action]) and (
-            gate.rate_per_s == gate.per_s or gate.rate_per_s > announced * _ANNOUNCED_STEP
+        if gate.succeeded() and (
+            gate.rate_per_s == gate.per_s or gate.rate_per_s > self._announced_per_s[action] * _ANNOUNCED_STEP
         ):
             self._announce_rate(gate, action, throttled=False)
 

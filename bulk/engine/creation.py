@@ -74,7 +74,7 @@ class Creation:
             if answer is None:
                 return self._stopped()
             if isinstance(answer, Accepted):
-                self._row = self._row._replace(attempts=self._row.attempts + 1)
+                self._row = self._row.tried_once_more()
                 return self._settle(Outcome.CREATED, request_id=answer.request_id)
             ending = await self._after(answer)
             if ending is not None:
@@ -84,7 +84,7 @@ class Creation:
         """Do what follows a failure; ``None``: send again."""
         step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
         if step.counts:
-            self._row = self._row._replace(attempts=self._row.attempts + 1)
+            self._row = self._row.tried_once_more()
         if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
             self._row = self._row._replace(in_doubt=True)
         match step.next:

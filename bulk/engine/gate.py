@@ -138,6 +138,10 @@ class Gate:
         """
         return self._pace.throttled(self._clock(), retry_after_s=retry_after_s)
 
-    def succeeded(self) -> None:
-        """Tell the pace that a request was carried out."""
-        self._pace.succeeded(self._clock())
+    def succeeded(self) -> bool:
+        """Tell the pace that a request was carried out.
+
+        Returns:
+            True: the rate was raised just now.
+        """
+        return self._pace.succeeded(self._clock())

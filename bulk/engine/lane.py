@@ -65,17 +65,16 @@ class _LaneWork:
         These are the ones behind, and after a listing also those that were admitted by an older one: somebody else may
         have taken their slot or made their module. When a row's end is that of all, they are settled, and none is left.
         """
-        for position, row in enumerate(admitted):
+        for position, row in enumerate(admitted, start=1):
             creation = Creation(row, self._means)
             ending = await creation.run()
-            unsent = (*admitted[position + 1 :], *behind)
             if ending.rest is not Rest.GO_ON:
-                for other in unsent:
+                for other in (*admitted[position:], *behind):
                     self._settle_unsent(other, ending)
                 return ()
             self._take_note(row, ending, creation.listing)
             if creation.listing is not None:
-                return unsent
+                return *admitted[position:], *behind
         return behind
 
     def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
