@@ -54,7 +54,7 @@ class PlanStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The input is in the ledger; requests begin. To count very many rows takes longer: then the first have left before."""
+    """The input is in the ledger; requests begin."""
 
     run_id: str
     ledger: str
@@ -64,7 +64,7 @@ class RunStarted(Event):
     """Rows of the input."""
 
     outcomes: dict[str, int]
-    """How the rows stood before the first request: each outcome's name → rows."""
+    """How the rows stand before the first request: each outcome's name → rows."""
 
     create_per_s: float
     """Creates a second asked for; 0: unlimited."""
