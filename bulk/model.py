@@ -26,16 +26,18 @@ __all__ = [
     "Dialect",
     "Failure",
     "FailureKind",
+    "InvalidRow",
     "Lane",
     "Listing",
     "OtaModule",
     "Outcome",
-    "ReadRow",
+    "ReadRows",
     "Reason",
     "Row",
     "Settlement",
     "Summary",
     "Target",
+    "ValidRow",
 ]
 
 MAX_CUSTOM_MODULES = 10
@@ -134,12 +136,27 @@ class OtaModule:
         return self.product_key, self.module_name.casefold()
 
 
-ReadRow = tuple[int, str | None, str | None, str | None, str | None, str, str | None]
-"""A row as it was read: ``(line, product_key, module_name, alias_name, desc, record, problem)``; a tuple, for speed.
+ValidRow = tuple[int, str, str, str, str, str]
+"""A row as it was read: ``(line, product_key, module_name, alias_name, desc, record)``; a tuple, for speed.
 
-``line`` is the line of the file on which the record starts, starting at 1; ``record`` the row as it was. Of a valid row
-``problem`` is ``None``; of an invalid one the four fields are ``None``, and ``problem`` says field and reason.
+``line`` is the line of the file on which the record starts, starting at 1; an optional field that is absent is empty;
+``record`` is the row as it was: the line, or a JSON array of the cells, in which 0 to 3 may stand for the four fields.
 """
+
+InvalidRow = tuple[int, str, str]
+"""A row that fails validation: ``(line, record, problem)``; ``problem`` says field and reason."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRows:
+    """Some rows as they were read, in file order each."""
+
+    valid: list[ValidRow] = field(default_factory=list)
+    invalid: list[InvalidRow] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        """Return how many rows they are together."""
+        return len(self.valid) + len(self.invalid)
 
 
 class Row(NamedTuple):

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IngestStoppedError", "ingest"]
 
-_BATCH_ROWS = 1_000
+_BATCH_ROWS = 4_000
 _ANNOUNCED_EVERY_ROWS = 50_000
 
 
@@ -35,8 +35,8 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
     """
     loop = asyncio.get_running_loop()
 
-    def announce(rows: int) -> None:
-        if rows % _ANNOUNCED_EVERY_ROWS == 0:
+    def announce(before: int, rows: int) -> None:
+        if before // _ANNOUNCED_EVERY_ROWS < rows // _ANNOUNCED_EVERY_ROWS:
             loop.call_soon_threadsafe(listener, IngestProgressed(rows))
 
     def work() -> None:
@@ -46,7 +46,7 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
         ):
             for batch in reader.batches(_BATCH_ROWS):
                 intake.add(batch)
-                announce(intake.rows)
+                announce(intake.rows - len(batch), intake.rows)
                 if stop.requested:
                     raise IngestStoppedError
 

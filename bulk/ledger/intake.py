@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bulk.ledger.database import translated
-from bulk.ledger.sql import query
+from bulk.ledger.sql import insert_many, query
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
@@ -14,9 +14,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from bulk.model import ReadRow
+    from bulk.model import ReadRows
 
 __all__ = ["Intake", "replaced_rows"]
+
+
+_TOGETHER = 1024
+"""Rows in one statement."""
 
 
 class Intake:
@@ -26,10 +30,11 @@ class Intake:
         self._connection = connection
         self.rows = 0
 
-    def add(self, batch: list[ReadRow]) -> None:
-        """Write a batch; a thousand rows at a time is a good size."""
-        self._connection.executemany(query("add_row"), batch)
-        self.rows += len(batch)
+    def add(self, rows: ReadRows) -> None:
+        """Write some rows."""
+        insert_many(self._connection, "add_row", rows.valid, together=_TOGETHER)
+        insert_many(self._connection, "add_invalid_row", rows.invalid, together=_TOGETHER)
+        self.rows += len(rows)
 
 
 @contextmanager

@@ -68,5 +68,15 @@ def read_results(
     """
     wanted = None if outcomes is None else orjson.dumps(sorted(outcomes)).decode()
     with translated(ledger):
-        for record in connection.execute(query("results"), {"outcomes": wanted, "limit": limit}):
-            yield Result(*record)
+        for line, record, key, name, alias, desc, *ours in connection.execute(
+            query("results"), {"outcomes": wanted, "limit": limit}
+        ):
+            yield Result(line, _as_it_was(record, (key, name, alias, desc)), key, name, *ours)
+
+
+def _as_it_was(record: str, fields: tuple[str | None, ...]) -> str:
+    """Put a valid row's fields where its record has their numbers; only an array of cells can have any."""
+    if fields[0] is None or not record.startswith("["):
+        return record
+    cells = [(fields[cell] or "") if isinstance(cell, int) else cell for cell in orjson.loads(record)]
+    return orjson.dumps(cells).decode()

@@ -24,7 +24,8 @@ CREATE TABLE rows (
     module_name TEXT COLLATE NOCASE,         -- ASCII by rule, so NOCASE is the platform's case-blindness
     alias_name  TEXT,
     "desc"      TEXT,
-    record      TEXT NOT NULL,               -- the row as it was: a JSON array of its cells, or the JSONL line
+    record      TEXT NOT NULL,               -- the row as it was: the JSONL line, or a JSON array of its cells,
+                                             -- in which 0 to 3 stand for the four columns above
     outcome     TEXT,                        -- 'invalid' or 'duplicate'; NULL: as `modules` says
     message     TEXT
 );

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib.resources import files
+from itertools import chain
+from typing import TYPE_CHECKING
 
-__all__ = ["SCHEMA_VERSION", "query", "query_of_many", "schema"]
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Sequence
+
+__all__ = ["SCHEMA_VERSION", "insert_many", "query", "query_of_many", "schema"]
 
 SCHEMA_VERSION = 1
 """Kept in SQLite's ``user_version``; a ledger of another version is refused."""
@@ -31,6 +37,19 @@ def query_of_many(name: str, records: int) -> str:
     """Return the statement under a name, which ends with the values of one record, as one that inserts so many."""
     head, values = query(name).rsplit("VALUES ", 1)
     return f"{head}VALUES {', '.join([values] * records)}"
+
+
+def insert_many(
+    connection: sqlite3.Connection, name: str, records: Sequence[tuple[object, ...]], *, together: int
+) -> None:
+    """Insert records by the statement under a name, up to ``together`` in one: a power of two."""
+    done = 0
+    while left := len(records) - done:
+        while together > left:
+            together //= 2  # so that few sizes are ever prepared, and every statement is soon in SQLite's cache
+        values = tuple(chain.from_iterable(records[done : done + together]))
+        connection.execute(query_of_many(name, together), values)
+        done += together
 
 
 @cache

@@ -15,15 +15,16 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.errors import InputError, SettingsError
+from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.lines import MAX_RECORD_CHARS
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from bulk.model import ReadRow
+    from bulk.model import InvalidRow, ValidRow
     from bulk.rows.lines import Block, LineSource
     from bulk.settings import ReadSettings
 
@@ -37,8 +38,8 @@ ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 BLANK = ' \t,;"\r\n'
 """What a line without content is made of."""
 
-NO_WIDTH = -1
-"""A number of cells that no record has."""
+TOGETHER = 64
+"""Lines that are looked at together: enough to make little of what a look costs, few to look at again one by one."""
 
 NO_DELIMITERS = '"\r\n\0'
 UNCLOSED = "unexpected end of data"
@@ -66,12 +67,15 @@ class DelimitedReader:
         positions = self._names.resolve(header, file=source.name, line=self._header_line)
         self._positions = tuple(positions.get(field, -1) for field in Field)
         self._width = len(header)
+        numbers = {position: number for number, position in enumerate(self._positions)}
+        of_fields = orjson.dumps([numbers.get(position) for position in range(self._width)]).decode()
+        self._field_record = "" if "null" in of_fields else of_fields
         self._named_width = len(_without_blank_end(header))
         columns = {str(field): header[position] for field, position in positions.items()}
         self.shape = InputShape(format, source.encoding, self._delimiter, tuple(header), columns)
 
-    def blocks(self) -> Iterator[list[ReadRow]]:
-        """Yield the rows in lists of any length, once.
+    def blocks(self) -> Iterator[ReadRows]:
+        """Yield the rows in portions of any size, once.
 
         Raises:
             InputError: The file can't be read to its end.
@@ -81,65 +85,95 @@ class DelimitedReader:
             rows, used = self._read(first, lines, final=block.cut)
             yield rows
             if block.cut:
-                yield [self._malformed(block.first, block.lines[0], f"is longer than {MAX_RECORD_CHARS:,} characters")]
+                reason = f"is longer than {MAX_RECORD_CHARS:,} characters"
+                yield ReadRows(invalid=[_malformed(block.first, block.lines[0], reason)])
                 first, lines = block.first + 1, []
             else:
                 first, lines = first + used, lines[used:] + block.lines
         yield self._read(first, lines, final=True)[0]
 
-    def _read(self, first: int, lines: list[str], *, final: bool) -> tuple[list[ReadRow], int]:
+    def _read(self, first: int, lines: list[str], *, final: bool) -> tuple[ReadRows, int]:
         """Return the rows of these lines and how many lines they are; a record still open is left for later."""
-        rows: list[ReadRow] = []
+        rows = ReadRows()
         used = 0
-        # A NUL spoils its row wherever it stands; one look at all lines spares looking at each cell.
-        width = self._width if not any("\0" in line for line in lines) else NO_WIDTH
         while used < len(lines):
-            done, reached, problem = self._scan(first + used, lines[used:], rows, width=width)
+            together = lines[used : used + TOGETHER]
+            plain = self._plain(first + used, together)
+            if plain is not None:
+                rows.valid.extend(plain)
+                used += len(together)
+                continue
+            done, reached, problem = self._scan(first + used, lines[used:], rows, least=len(together))
             used += done
             if problem is None:
-                break
+                continue
             open_lines = lines[used:]
             if not final and reached == len(open_lines) and sum(map(len, open_lines)) <= MAX_RECORD_CHARS:
                 break
-            rows.append(self._malformed(first + used, lines[used], _reason(problem, self._delimiter)))
+            rows.invalid.append(_malformed(first + used, lines[used], _reason(problem, self._delimiter)))
             used += 1
         return rows, used
 
-    def _scan(self, first: int, lines: list[str], rows: list[ReadRow], *, width: int) -> tuple[int, int, str | None]:
-        """Append rows up to the first malformed record; only those with ``width`` cells may be plainly valid.
+    def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
+        """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+        try:
+            records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
+        except csv.Error:
+            return None
+        # Fewer records than lines are records of several lines.
+        if len(records) != len(lines) or set(map(len, records)) != {self._width} or self._header in records:
+            return None
+        columns = list(zip(*records, strict=True))
+        absent = ("",) * len(lines)
+        keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
+        # A NUL spoils its row wherever it stands.
+        if "\0" in "".join(lines) or not self._rules.accept(keys, names, aliases, descs):
+            return None
+        return zip(itertools.count(first), keys, names, aliases, descs, self._records(columns))
+
+    def _records(self, columns: list[tuple[str, ...]]) -> Iterator[str]:
+        """Return the records as they are kept of rows whose fields are their cells: numbers stand for these."""
+        if self._field_record:
+            return itertools.repeat(self._field_record)
+        kept: list[Iterable[object]] = [*columns]
+        for number, position in enumerate(self._positions):
+            if position >= 0:
+                kept[position] = itertools.repeat(number)
+        return (orjson.dumps(cells).decode() for cells in zip(*kept, strict=False))  # a repetition has no end
+
+    def _scan(self, first: int, lines: list[str], rows: ReadRows, *, least: int) -> tuple[int, int, str | None]:
+        """Add the rows up to the first malformed record, or of ``least`` lines and what belongs to their last record.
 
         Returns:
-            The number of lines before that record, the number of its lines that were looked at, and what is wrong.
+            The number of lines done, the number of lines that were looked at behind them, and what is wrong there.
         """
         reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        accept, dumps, append = self._rules.accept, orjson.dumps, rows.append
-        at_key, at_name, at_alias, at_desc = self._positions
-        header, done = self._header, 0
+        done = 0
         try:
             for cells in reader:
                 line, done = first + done, reader.line_num
-                if len(cells) == width:
-                    key, name = cells[at_key], cells[at_name]
-                    alias = cells[at_alias] if at_alias >= 0 else None
-                    desc = cells[at_desc] if at_desc >= 0 else None
-                    if accept(key, name, alias, desc) and cells != header:
-                        append((line, key, name, alias or None, desc or None, dumps(cells).decode(), None))
-                        continue
                 if any(cell and not cell.isspace() for cell in cells):
-                    append(self._judge(line, cells, lines=first + done - line))
+                    self._judge(line, cells, rows, lines=first + done - line)
+                if done >= least:
+                    break
         except csv.Error as exc:
             return done, reader.line_num - done, str(exc)
         return done, 0, None
 
-    def _judge(self, line: int, cells: list[str], *, lines: int) -> ReadRow:
-        """Look closely at a record that is not plainly valid."""
+    def _judge(self, line: int, cells: list[str], rows: ReadRows, *, lines: int) -> None:
+        """Look closely at a record."""
         record = orjson.dumps(cells).decode()
         problem = self._misfit(cells)
         if problem:
             spread = f", read from {lines} lines: is a quote missing?" if lines > 1 else ""
-            return line, None, None, None, None, record, problem + spread
+            rows.invalid.append((line, record, problem + spread))
+            return
         key, name, alias, desc = (cells[position] if position >= 0 else "" for position in self._positions)
-        return self._rules.row(line, (key, name, alias, desc), record)
+        judged = self._rules.judge((key, name, alias, desc))
+        if isinstance(judged, str):
+            rows.invalid.append((line, record, judged))
+        else:
+            rows.valid.append((line, *judged, record))
 
     def _misfit(self, cells: list[str]) -> str | None:
         if cells == self._header:
@@ -151,10 +185,6 @@ class DelimitedReader:
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._named_width :]):
             return f"the row has {len(cells)} cells, too many for the {self._named_width} columns of the header"
         return None
-
-    def _malformed(self, line: int, text: str, reason: str) -> ReadRow:
-        record = orjson.dumps(text.rstrip("\r\n")).decode()
-        return line, None, None, None, None, record, f"the line {reason}"
 
     def _read_header(self) -> list[str]:
         """Return the header's names; what follows the header in its block is kept for `blocks`."""
@@ -183,6 +213,10 @@ class DelimitedReader:
         self._header_line = line
         self._first, self._lines = line + reader.line_num, block.lines[index + reader.line_num :]
         return header
+
+
+def _malformed(line: int, text: str, reason: str) -> InvalidRow:
+    return line, orjson.dumps(text.rstrip("\r\n")).decode(), f"the line {reason}"
 
 
 def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name

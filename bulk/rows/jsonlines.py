@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from collections import Counter
@@ -10,15 +11,16 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.errors import InputError
+from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.lines import MAX_RECORD_CHARS
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from bulk.model import ReadRow
+    from bulk.model import InvalidRow, ValidRow
     from bulk.rows.lines import Block, LineSource
     from bulk.settings import ReadSettings
 
@@ -26,6 +28,9 @@ __all__ = ["JsonLinesReader"]
 
 MAX_KNOWN_KEY_SETS = 1_000
 """Objects with different keys are told apart by a table; it is emptied when it grows past this."""
+
+TOGETHER = 64
+"""Lines that are looked at together: enough to make little of what a look costs, few to look at again one by one."""
 
 KINDS = {
     str: "text",
@@ -35,6 +40,8 @@ KINDS = {
     dict: "an object",
 }
 
+OBJECT = frozenset({dict})
+TEXT = frozenset({str})
 OPTIONAL_TEXT = frozenset({str, type(None)})
 
 FIELD_TYPES = frozenset({str, int, type(None)})
@@ -70,8 +77,8 @@ class JsonLinesReader:
         columns = {str(field): keys[found[0]] for field, found in self._names.candidates(keys).items()}
         self.shape = InputShape("jsonl", source.encoding, None, (), columns)
 
-    def blocks(self) -> Iterator[list[ReadRow]]:
-        """Yield the rows in lists of any length, once.
+    def blocks(self) -> Iterator[ReadRows]:
+        """Yield the rows in portions of any size, once.
 
         Raises:
             InputError: The file can't be read to its end.
@@ -81,42 +88,71 @@ class JsonLinesReader:
         for block in self._blocks:
             yield self._read(block)
 
-    def _read(self, block: Block) -> list[ReadRow]:
+    def _read(self, block: Block) -> ReadRows:
+        rows = ReadRows()
         if block.cut:
             problem = f"the line is longer than {MAX_RECORD_CHARS:,} characters"
-            return [_invalid(block.first, block.lines[0], problem)]
-        rows: list[ReadRow] = []
-        append, loads, accept, known_keys = rows.append, orjson.loads, self._rules.accept, self._known_keys
-        for line, text in enumerate(block.lines, block.first):
-            try:
-                found = loads(text)
-            except orjson.JSONDecodeError as exc:
-                if not text.isspace():
-                    append(_invalid(line, text, f"the line is not JSON: {exc.msg} at character {exc.colno}"))
-                continue
-            if type(found) is dict and _has_distinct_keys(text, found):
-                keys = known_keys.get(tuple(found))
-                if type(keys) is tuple:
-                    get: Callable[[str | None], Any] = found.get
-                    key, name, alias, desc = map(get, keys)
-                    if _are_text(key, name, alias, desc) and accept(key, name, alias, desc):
-                        append((line, key, name, alias or None, desc or None, text.strip(), None))
-                        continue
-            append(self._judge(line, text, found))
+            rows.invalid.append(_invalid(block.first, block.lines[0], problem))
+            return rows
+        for start in range(0, len(block.lines), TOGETHER):
+            first, lines = block.first + start, block.lines[start : start + TOGETHER]
+            plain = self._plain(first, lines)
+            if plain is None:
+                self._scan(first, lines, rows)
+            else:
+                rows.valid.extend(plain)
         return rows
 
-    def _judge(self, line: int, text: str, found: Any) -> ReadRow:  # noqa: ANN401 - whatever JSON holds
-        """Look closely at a line that is not plainly valid."""
+    def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
+        """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+        try:
+            found = list(map(orjson.loads, lines))
+        except orjson.JSONDecodeError:
+            return None
+        if set(map(type, found)) != OBJECT or not _have_distinct_keys(lines, found):
+            return None
+        values = []
+        for each in found:
+            columns = self._keys(each)
+            if isinstance(columns, str):
+                return None
+            key, name, alias, desc = columns
+            get: Callable[[str | None], Any] = each.get
+            values.append((get(key), get(name), get(alias), get(desc)))
+        texts = [text for column in zip(*values, strict=True) if (text := _texts(column)) is not None]
+        if len(texts) != len(Field) or not self._rules.accept(*texts):
+            return None
+        keys, names, aliases, descs = texts
+        return zip(itertools.count(first), keys, names, aliases, descs, map(str.strip, lines))
+
+    def _scan(self, first: int, lines: list[str], rows: ReadRows) -> None:
+        """Add the rows of these lines one by one."""
+        for line, text in enumerate(lines, first):
+            try:
+                found = orjson.loads(text)
+            except orjson.JSONDecodeError as exc:
+                if not text.isspace():
+                    problem = f"the line is not JSON: {exc.msg} at character {exc.colno}"
+                    rows.invalid.append(_invalid(line, text, problem))
+                continue
+            judged = self._judge(text, found)
+            if isinstance(judged, str):
+                rows.invalid.append(_invalid(line, text, judged))
+            else:
+                rows.valid.append((line, *judged, text.strip()))
+
+    def _judge(self, text: str, found: Any) -> tuple[str, str, str, str] | str:  # noqa: ANN401 - whatever JSON holds
+        """Return the fields of a line, trimmed, or what is wrong with it."""
         if not isinstance(found, dict):
-            return _invalid(line, text, f"the line is {_kind(found)}, not an object")
+            return f"the line is {_kind(found)}, not an object"
         keys = self._keys(found)
         if isinstance(keys, str):
-            return _invalid(line, text, keys)
-        problem = _repeated_key(text) or _wrong_kinds(found, keys)
+            return keys
+        problem = _repeated_key(text, found) or _wrong_kinds(found, keys)
         if problem:
-            return _invalid(line, text, problem)
+            return problem
         key, name, alias, desc = ("" if found.get(column) is None else str(found[column]) for column in keys)
-        return self._rules.row(line, (key, name, alias, desc), text.strip())
+        return self._rules.judge((key, name, alias, desc))
 
     def _keys(self, found: dict[str, Any]) -> Keys | str:
         """Return which key of an object holds which field, or what is wrong with its keys."""
@@ -163,12 +199,16 @@ class JsonLinesReader:
         return list(keys)
 
 
-def _invalid(line: int, text: str, problem: str) -> ReadRow:
-    return line, None, None, None, None, text.strip(), problem
+def _invalid(line: int, text: str, problem: str) -> InvalidRow:
+    return line, text.strip(), problem
 
 
-def _are_text(key: object, name: object, alias: object, desc: object) -> bool:
-    return type(key) is type(name) is str and type(alias) in OPTIONAL_TEXT and type(desc) in OPTIONAL_TEXT
+def _texts(column: Sequence[Any]) -> Sequence[str] | None:
+    """Return an optional field of some rows, absent ones as empty; ``None``: some are no text."""
+    kinds = set(map(type, column))
+    if kinds <= TEXT:
+        return column
+    return [value or "" for value in column] if kinds <= OPTIONAL_TEXT else None
 
 
 def _kind(value: object) -> str:
@@ -186,13 +226,16 @@ def _wrong_kinds(found: dict[str, Any], keys: Keys) -> str | None:
     return "; ".join(problems) or None
 
 
-def _has_distinct_keys(text: str, found: dict[str, Any]) -> bool:
-    """Say quickly whether no key can be there twice; False means: look closer with `_repeated_key`."""
+def _have_distinct_keys(lines: list[str], found: list[dict[str, Any]]) -> bool:
+    """Say quickly whether no key can be twice in an object; False means: look closer with `_repeated_key`."""
     # Each key that was given ends in a quote and a colon, and so may other things: as many as keys are no more.
-    return text.count(":") == len(found) or len(END_OF_KEY.findall(text)) == len(found)
+    keys, text = sum(map(len, found)), "".join(lines)
+    return text.count(":") == keys or len(END_OF_KEY.findall(text)) == keys
 
 
-def _repeated_key(text: str) -> str | None:
+def _repeated_key(text: str, found: dict[str, Any]) -> str | None:
+    if _have_distinct_keys([text], [found]):
+        return None
     try:
         pairs = PAIRS.decode(text.strip())
     except RecursionError:

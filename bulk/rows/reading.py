@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
+from bulk.model import ReadRows
 from bulk.rows.delimited import DelimitedReader
 from bulk.rows.jsonlines import JsonLinesReader
 from bulk.rows.lines import LineSource
@@ -14,7 +15,6 @@ from bulk.rows.source import STDIN, open_bytes
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.model import ReadRow
     from bulk.rows.shape import InputShape
     from bulk.rows.source import ByteStream
     from bulk.settings import ReadSettings
@@ -37,19 +37,19 @@ class RowReader:
 
         self._reader = reader
 
-    def batches(self, size: int = 1000) -> Iterator[list[ReadRow]]:
-        """Yield all rows in file order, in lists of ``size``, the last one shorter; none is empty.
+    def batches(self, size: int = 1000) -> Iterator[ReadRows]:
+        """Yield all rows in file order, some more than ``size`` at a time, at the end what is left; none is empty.
 
         Raises:
             InputError: The file can't be read or decoded to its end; no such row is a row.
         """
-        waiting: list[ReadRow] = []
+        waiting = ReadRows()
         for rows in self._reader.blocks():
-            waiting += rows
-            whole = len(waiting) - len(waiting) % size
-            for start in range(0, whole, size):
-                yield waiting[start : start + size]
-            del waiting[:whole]
+            waiting.valid.extend(rows.valid)
+            waiting.invalid.extend(rows.invalid)
+            if len(waiting) >= size:
+                yield waiting
+                waiting = ReadRows()
         if waiting:
             yield waiting
 

@@ -1,6 +1,6 @@
 """How an input's records are laid out, and the way back from a stored record to the input's own format.
 
-A record is kept as one string, so that the ledger can hold it beside the row and an export can write it again:
+A record is one string, so that the ledger can give it back beside the row and an export can write it again:
 a JSON array of the cells (CSV, TSV), or the line's own text (JSONL). A line of a CSV file that could not be taken
 apart is kept as a JSON string instead of an array. What is longer than a record may be is kept cut.
 """

@@ -18,7 +18,7 @@ from bulk.ledger.lanes import LaneReader
 from bulk.ledger.reading import read_results
 from bulk.ledger.store import Ledger
 from bulk.ledger.writer import LedgerWriter
-from bulk.model import Dialect, OtaModule, Outcome, ReadRow, Settlement, Target
+from bulk.model import Dialect, OtaModule, Outcome, ReadRows, Settlement, Target
 
 TARGET = Target(Dialect.TUYA, "https://example.test")
 FINAL = {Outcome.CREATED, Outcome.EXISTS}
@@ -174,12 +174,13 @@ class LedgerMachine(RuleBasedStateMachine):
         return record.outcome
 
     def _read(self, file: list[OtaModule | None], then: object = None) -> None:
-        rows: list[ReadRow] = [
-            (line, None, None, None, None, "[]", "wrong")
-            if module is None
-            else (line, module.product_key, module.module_name, module.alias_name, module.desc, "[]", None)
-            for line, module in enumerate(file, 2)
-        ]
+        rows = ReadRows()
+        for line, module in enumerate(file, 2):
+            if module is None:
+                rows.invalid.append((line, "[]", "wrong"))
+            else:
+                alias, desc = module.alias_name or "", module.desc or ""
+                rows.valid.append((line, module.product_key, module.module_name, alias, desc, "[]"))
         with self.ledger.intake(name="it.csv", shape="{}", at=0.0) as intake:
             intake.add(rows)
             if callable(then):

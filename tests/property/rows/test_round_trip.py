@@ -17,10 +17,13 @@ from bulk.rows import lines as lines_module
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
-    from bulk.model import ReadRow
+    from bulk.model import ReadRows
     from bulk.rows import InputShape
+
+    Row = tuple[int, str | None, str | None, str | None, str | None, str, str | None]
+    """Line, the four fields, record and problem: ``None`` what is absent, or of no use in an invalid row."""
 
 HEADER = ["ProductKey", "ModuleName", "AliasName", "Desc", "note"]
 CHUNK_BYTES = st.sampled_from([1, 7, 64, 64 * 1024])
@@ -36,14 +39,28 @@ note = st.text(st.characters(codec="gb18030", exclude_characters="\0"), max_size
 row = st.tuples(key, name, alias, desc, note)
 
 
-def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list[ReadRow]]:
+def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list[Row]]:
     """Read through a stream that gives its bytes in chunks of this size."""
     usual, lines_module.CHUNK_BYTES = lines_module.CHUNK_BYTES, chunk_bytes
     try:
         with open_input("-", ReadSettings(**how), stdin=io.BytesIO(content)) as reader:
-            return reader.shape, [found for batch in reader.batches(3) for found in batch]
+            return reader.shape, sorted(found for batch in reader.batches(3) for found in _rows(batch))
     finally:
         lines_module.CHUNK_BYTES = usual
+
+
+def _rows(batch: ReadRows) -> Iterator[Row]:
+    for line, key, name, alias, desc, record in batch.valid:
+        yield line, key, name, alias or None, desc or None, _whole(record, (key, name, alias, desc)), None
+    for line, record, problem in batch.invalid:
+        yield line, None, None, None, None, record, problem
+
+
+def _whole(record: str, fields: tuple[str, ...]) -> str:
+    found = orjson.loads(record)
+    if isinstance(found, dict):
+        return record
+    return orjson.dumps([fields[cell] if isinstance(cell, int) else cell for cell in found]).decode()
 
 
 def encoded(values: Iterable[str], delimiter: str, quoting: Any) -> str:

@@ -12,13 +12,13 @@ from bulk.ledger.lanes import LaneReader
 from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.ledger.status import read_status
 from bulk.ledger.store import Ledger
-from bulk.model import Dialect, Outcome, Target
+from bulk.model import Dialect, Outcome, ReadRows, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bulk.model import Lane, ReadRow
+    from bulk.model import Lane, ValidRow
 
 TARGET = Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")
 
@@ -44,7 +44,7 @@ def walked(ledger: Ledger, *, products: int) -> list[Lane]:
 
 
 def test_rows_are_pending_until_they_are_settled(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a"), valid(3, "p1", "b"))
     settle(ledger, "p1", "A", "created")
@@ -56,7 +56,7 @@ def test_rows_are_pending_until_they_are_settled(
 
 
 def test_a_repeated_row_is_a_duplicate_and_names_its_line(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a", "x"), valid(3, "p2", "a", "x"), valid(4, "p1", "a", "x"), valid(5, "p1", "a", "x"))
 
@@ -81,7 +81,7 @@ def test_a_repeated_row_is_a_duplicate_and_names_its_line(
 def test_a_row_that_contradicts_an_earlier_one_is_invalid_and_says_how(
     ledger: Ledger,
     read_in: Callable[..., None],
-    valid: Callable[..., ReadRow],
+    valid: Callable[..., ValidRow],
     name: str,
     alias: str | None,
     desc: str | None,
@@ -97,15 +97,15 @@ def test_a_row_that_contradicts_an_earlier_one_is_invalid_and_says_how(
 
 
 def test_a_row_that_fails_validation_keeps_its_reason(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in((2, None, None, None, None, "[]", "ModuleName is empty"), valid(3, "p1", "a"))
+    read_in(valid(3, "p1", "a"), invalid=(2, "[]", "ModuleName is empty"))
 
     assert outcomes(ledger) == {2: ("invalid", "ModuleName is empty"), 3: ("pending", None)}
 
 
 def test_a_changed_file_meets_its_modules_again_by_key(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a", "x"), valid(3, "p1", "b"), valid(4, "p2", "c"))
     settle(ledger, "p1", "a", "created", alias="x")
@@ -119,13 +119,13 @@ def test_a_changed_file_meets_its_modules_again_by_key(
 
 
 def test_a_reading_that_fails_leaves_the_rows_as_they_were(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a"))
 
     def break_off() -> None:
         with ledger.intake(name="other.csv", shape="{}", at=0.0) as intake:
-            intake.add([valid(9, "p9", "z")])
+            intake.add(ReadRows([valid(9, "p9", "z")]))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):
@@ -137,7 +137,7 @@ def test_a_reading_that_fails_leaves_the_rows_as_they_were(
 
 
 def test_lanes_come_in_the_order_of_their_products_first_lines(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p9", "c"), valid(5, "p5", "d"))
 
@@ -151,7 +151,7 @@ def test_lanes_come_in_the_order_of_their_products_first_lines(
 
 
 def test_only_open_rows_are_in_lanes(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(*(valid(line, "p1", f"m{line}") for line in range(2, 12)), valid(20, "p1", "m2"), valid(21, "p2", "done"))
     for line, outcome in enumerate(Outcome, 2):
@@ -233,7 +233,7 @@ def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 
 def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
-    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(*(valid(line, f"p{line}", "m") for line in range(2, 3_000)))
     ledger.begin_run("cafe0002", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
@@ -246,14 +246,14 @@ def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
 
 
 def test_a_scratch_copy_leaves_the_ledger_alone(
-    path: Path, ledger: Ledger, tmp_path: Path, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    path: Path, ledger: Ledger, tmp_path: Path, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a"), valid(3, "p1", "b"))
     settle(ledger, "p1", "a", "created")
 
     scratch = Ledger.scratch(path, tmp_path, target=TARGET)
     with scratch.intake(name="x", shape="{}", at=0.0) as intake:
-        intake.add([valid(2, "p1", "a")])
+        intake.add(ReadRows([valid(2, "p1", "a")]))
 
     assert scratch.outcomes()["created"] == 1
     scratch.close()
@@ -276,7 +276,7 @@ def test_a_scratch_ledger_needs_none_before_it(tmp_path: Path) -> None:
 
 
 def test_crowded_lanes_are_those_of_products_that_ask_for_more_than_ten(
-    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(
         *(valid(line, "p1", f"m{line}") for line in range(2, 13)),
@@ -291,9 +291,9 @@ def test_crowded_lanes_are_those_of_products_that_ask_for_more_than_ten(
 
 
 def test_status_tells_how_a_ledger_stands(
-    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), (4, None, None, None, None, "[]", "ModuleName is empty"))
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "ModuleName is empty"))
     ledger.begin_run("cafe0003", at=0.0, version="1.2", source="modules.csv", rates=(10.0, 5.0))
     settle(ledger, "p1", "a", "failed")
 
@@ -322,7 +322,7 @@ def test_status_of_no_ledger_says_where_ledgers_are(tmp_path: Path) -> None:
 
 
 def test_results_come_in_file_order_and_can_be_narrowed(
-    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ReadRow]
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p1", "b"))
     settle(ledger, "p9", "a", "created")

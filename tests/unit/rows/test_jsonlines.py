@@ -11,9 +11,8 @@ from bulk.rows import lines as lines_module
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulk.model import ReadRow
-
-    Read = Callable[..., list[ReadRow]]
+    Row = tuple[Any, ...]
+    Read = Callable[..., list[Row]]
 
 GOOD = '{"ProductKey": "a1", "ModuleName": "mcu"}'
 
@@ -23,10 +22,10 @@ def nested(depth: int) -> str:
 
 
 @pytest.fixture
-def read_lines(read: Read) -> Callable[..., list[ReadRow]]:
+def read_lines(read: Read) -> Callable[..., list[Row]]:
     """Read lines, the first of which is a good row."""
 
-    def read_after_good(*lines: str, **settings: Any) -> list[ReadRow]:
+    def read_after_good(*lines: str, **settings: Any) -> list[Row]:
         return read("\n".join([GOOD, *lines]), name="modules.jsonl", **settings)[1:]
 
     return read_after_good

@@ -4,9 +4,12 @@ import pytest
 
 from bulk.rows.validate import Rules
 
-LINE = 7
-RECORD = "[]"
 VALID = ("a1Demo00001", "mcu", "主控", "Main controller firmware")
+
+
+def accepted(*values: str, rules: Rules | None = None) -> bool:
+    columns = [(good, value) for good, value in zip(VALID, values, strict=True)]
+    return (rules or Rules()).accept(*columns)
 
 
 def problem_of(
@@ -18,33 +21,31 @@ def problem_of(
     lenient: bool = False,
 ) -> str | None:
     rules = Rules(lenient_alias=lenient)
-    problem = rules.row(LINE, (product_key, module_name, alias_name, desc), RECORD)[-1]
-    # What is accepted quickly must be what is accepted after a close look.
-    assert not (rules.accept(product_key, module_name, alias_name, desc) and problem)
+    judged = rules.judge((product_key, module_name, alias_name, desc))
+    problem = judged if isinstance(judged, str) else None
+    # What is accepted quickly must be what is accepted after a close look, as it stands.
+    if accepted(product_key, module_name, alias_name, desc, rules=rules):
+        assert judged == (product_key, module_name, alias_name, desc)
     return problem
 
 
-def test_valid_row_is_accepted_at_once_and_kept_whole() -> None:
-    rules = Rules()
-
-    row = rules.row(LINE, VALID, RECORD)
-
-    assert rules.accept(*VALID)
-    assert row == (LINE, *VALID, RECORD, None)
+def test_valid_row_is_accepted_at_once_and_kept_as_it_is() -> None:
+    assert accepted(*VALID)
+    assert Rules().judge(VALID) == VALID
 
 
 def test_blanks_around_fields_are_trimmed_and_blank_fields_absent() -> None:
-    row = Rules().row(LINE, (" a1Demo00001\t", "\u3000mcu ", "  ", "\u00a0"), RECORD)
+    fields = (" a1Demo00001\t", "\u3000mcu ", "  ", "\u00a0")
 
-    assert row == (LINE, "a1Demo00001", "mcu", None, None, RECORD, None)
+    assert not accepted(*fields)
+    assert Rules().judge(fields) == ("a1Demo00001", "mcu", "", "")
 
 
 def test_every_problem_of_a_row_is_named() -> None:
-    row = Rules().row(LINE, ("", "", "a b", "x" * 101), RECORD)
+    problems = Rules().judge(("", "", "a b", "x" * 101))
 
-    assert row[1:5] == (None, None, None, None)
-    assert row[-1] is not None
-    assert [part.split()[0] for part in row[-1].split("; ") if part[0].isupper()] == [
+    assert isinstance(problems, str)
+    assert [part.split()[0] for part in problems.split("; ") if part[0].isupper()] == [
         "ProductKey",
         "ModuleName",
         "AliasName",
@@ -54,7 +55,7 @@ def test_every_problem_of_a_row_is_named() -> None:
 
 @pytest.mark.parametrize("name", ["a", "A-Z.0_9", "x" * 64, "...", "default1", "defaul", "-"])
 def test_module_name_within_the_rule_is_valid(name: str) -> None:
-    assert Rules().accept(VALID[0], name, None, None)
+    assert accepted(VALID[0], name, "", "")
     assert problem_of(module_name=name) is None
 
 
@@ -83,8 +84,8 @@ def test_module_name_beyond_the_rule_is_invalid_with_reason(name: str, reason: s
 
 
 def test_newline_after_a_name_is_never_accepted_at_once() -> None:
-    assert not Rules().accept(VALID[0], "mcu\n", None, None)
-    assert not Rules().accept(VALID[0], "mcu", "主控\n", None)
+    assert not accepted(VALID[0], "mcu\n", "", "")
+    assert not accepted(VALID[0], "mcu", "主控\n", "")
 
 
 @pytest.mark.parametrize("key", ["a1Le6d0****", "12345abcdeZ", "x", "产品", "k" * 200])

@@ -9,7 +9,7 @@ import pytest
 from bulk.ledger.sql import query
 from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
-from bulk.model import Action, Dialect, Outcome, Target
+from bulk.model import Action, Dialect, Outcome, ReadRows, Target
 from bulk.report.html.content import read_content
 from bulk.report.html.page import render
 from bulk.rows import InputShape
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from bulk.model import ReadRow
     from bulk.report.html.content import Content
 
 BEGAN_AT = 1_800_000_000.0
@@ -38,12 +37,11 @@ class Book:
     def read_in(
         self, *names: tuple[str, str], name: str = "modules.csv", invalid: tuple[str, str] | None = None
     ) -> None:
-        rows: list[ReadRow] = [(line, *pair, None, None, "[]", None) for line, pair in enumerate(names, 2)]
+        rows = ReadRows([(line, *pair, "", "", "[]") for line, pair in enumerate(names, 2)])
+        if invalid:
+            rows.invalid.append((len(names) + 2, *invalid))
         with self.ledger.intake(name=name, shape=SHAPE.to_json(), at=BEGAN_AT) as intake:
             intake.add(rows)
-            if invalid:
-                record, problem = invalid
-                intake.add([(len(rows) + 2, None, None, None, None, record, problem)])
 
     def begin(self, run_id: str, *, at: float = BEGAN_AT, create_per_s: float = 10.0) -> None:
         self.ledger.begin_run(run_id, at=at, version="0.1", source="modules.csv", rates=(create_per_s, 10.0))
