@@ -51,7 +51,7 @@ class Growth:
 
     rows: int
     lanes_us: float
-    """To read its lane."""
+    """To find its product and to read its lane."""
 
     settling_us: float
     """To record its outcome, on disk."""
@@ -79,7 +79,9 @@ async def prepare(source: Path, path: Path, *, target: Target, rows: int, share:
         ledger.connection, path, run_id="benchmark", loop=asyncio.get_running_loop(), on_failure=_raise
     )
     lanes_s, settling_s, settled = 0.0, 0.0, 0
+    began = time.process_time()
     with closing(LaneReader(path)) as reader:
+        lanes_s += time.process_time() - began
         while settled < rows * share:
             began = time.process_time()
             lanes = reader.next_lanes(PRODUCTS_AT_ONCE)

@@ -54,7 +54,7 @@ class PlanStarted(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The input is in the ledger; requests begin."""
+    """The input is in the ledger; requests begin. Where very many rows are to be counted, the first leave meanwhile."""
 
     run_id: str
     ledger: str
@@ -64,7 +64,7 @@ class RunStarted(Event):
     """Rows of the input."""
 
     outcomes: dict[str, int]
-    """How the rows stand before the first request: each outcome's name → rows."""
+    """How the rows stood before the first request: each outcome's name → rows."""
 
     create_per_s: float
     """Creates a second asked for; 0: unlimited."""

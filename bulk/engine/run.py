@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -20,11 +20,11 @@ from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
 from bulk.errors import BulkError, LedgerError
 from bulk.events import RunEnded, RunStarted, RunStopping, ignore
+from bulk.ledger.snapshot import Snapshot
 from bulk.ledger.store import Ledger
-from bulk.model import FINAL_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import AsyncIterator, Iterator
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.selection import Selection
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
 
 __all__ = ["run"]
 
-_SETTLED_WHEN_READ = FINAL_OUTCOMES | {Outcome.INVALID}
-"""Rows that no request can change."""
+_COUNTED_BEFORE_S = 0.1
+"""How long the first request waits for the rows to be counted: enough for some ten thousand."""
 
 
 async def run(
@@ -123,9 +123,11 @@ class _Job:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
         self._read_in = True
         selection = await asyncio.to_thread(select, self._ledger, self._settings)
-        outcomes = await self._announce_start(selection)
-        if not any(rows for outcome, rows in outcomes.items() if outcome not in _SETTLED_WHEN_READ):
-            return  # to pass over every lane of a large finished ledger takes as long as to read the input
+        async with self._start_announced(selection):
+            if await asyncio.to_thread(self._ledger.has_open_rows):
+                await self._send(selection, credentials)
+
+    async def _send(self, selection: Selection, credentials: CredentialProvider) -> None:
         with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
             await send(
                 self._ledger,
@@ -161,8 +163,22 @@ class _Job:
             rates=(self._settings.qps, self._settings.list_qps),
         )
 
-    async def _announce_start(self, selection: Selection) -> Mapping[str, int]:
-        outcomes = await asyncio.to_thread(self._ledger.outcomes)
+    @asynccontextmanager
+    async def _start_announced(self, selection: Selection) -> AsyncIterator[None]:
+        """Announce how the rows stand before the block, or beside it where there are so many that this takes long."""
+        snapshot = await asyncio.to_thread(Snapshot, self._ledger.path)
+        counting = asyncio.ensure_future(self._announce_start(snapshot, selection))
+        try:
+            await asyncio.wait([counting], timeout=_COUNTED_BEFORE_S)
+            yield
+            await counting
+        finally:
+            counting.cancel()
+            await finish(snapshot.close)
+            await asyncio.gather(counting, return_exceptions=True)
+
+    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> None:
+        outcomes = await asyncio.to_thread(snapshot.outcomes)
         self._listener(
             RunStarted(
                 run_id=self._run_id,
@@ -176,7 +192,6 @@ class _Job:
                 outside=selection.outside,
             )
         )
-        return outcomes
 
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
         """Record the end; a ledger that can't be written must not hide how the run ended."""

@@ -8,6 +8,8 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulk.ledger.store import Ledger
     from bulk.settings import Settings
 
@@ -18,8 +20,8 @@ __all__ = ["EVERYTHING", "Selection", "select"]
 class Selection:
     """The products that are tried; the open rows of the others stay as they are."""
 
-    products: frozenset[str] | None = None
-    """``None``: every product with open rows."""
+    products: Mapping[str, int] | None = None
+    """Each with its open rows, in the order of their first lines; ``None``: every product that has any."""
 
     outside: int = 0
     """Open rows that are left for another run."""
@@ -37,9 +39,9 @@ def select(ledger: Ledger, settings: Settings) -> Selection:
     if settings.limit is None and not settings.only:
         return EVERYTHING
     open_rows = ledger.open_products()
-    matching = (key for key in open_rows if _wanted(key, settings.only))
-    products = frozenset(islice(matching, settings.limit))
-    return Selection(products, sum(rows for key, rows in open_rows.items() if key not in products))
+    matching = ((key, rows) for key, rows in open_rows.items() if _wanted(key, settings.only))
+    products = dict(islice(matching, settings.limit))
+    return Selection(products, sum(open_rows.values()) - sum(products.values()))
 
 
 def _wanted(product_key: str, only: tuple[str, ...]) -> bool:

@@ -181,14 +181,10 @@ def _paced_calls(
 
 async def _open_lanes(ledger: Ledger, selection: Selection) -> AsyncGenerator[Lane, None]:
     """Read the selected lanes off the event loop, some products ahead."""
-    wanted = selection.products
-    left = None if wanted is None else len(wanted)
-    reader = await asyncio.to_thread(LaneReader, ledger.path)
+    reader = await asyncio.to_thread(LaneReader, ledger.path, selection.products)
     try:
-        while left != 0 and (lanes := await asyncio.to_thread(reader.next_lanes)):
-            selected = lanes if wanted is None else [lane for lane in lanes if lane.product_key in wanted]
-            left = None if left is None else left - len(selected)
-            for lane in selected:
+        while lanes := await asyncio.to_thread(reader.next_lanes):
+            for lane in lanes:
                 yield lane
     finally:
         # A run that is cut off must not leave a reader behind on a ledger that it closes.

@@ -13,19 +13,25 @@ from bulk.model import Lane, OtaModule, Row
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Iterable
     from pathlib import Path
 
 __all__ = ["LaneReader", "read_lanes"]
 
 
 class LaneReader:
-    """Walks the products in the order of their first lines. Its methods block, and may be called on any thread.
+    """Walks the products with open rows, in the order of their first lines, or those that it is told.
 
-    Every step reads afresh, so no snapshot is held that would keep the writer's log from being emptied.
+    Its methods block, and may be called on any thread. Every step reads afresh, so no snapshot is held that would keep
+    the writer's log from being emptied.
     """
 
-    def __init__(self, path: Path) -> None:
-        """Open the ledger beside its writer.
+    def __init__(self, path: Path, product_keys: Iterable[str] | None = None) -> None:
+        """Open the ledger beside its writer and find the products.
+
+        Args:
+            path: The ledger.
+            product_keys: The products to walk through; ``None``: all that have open rows now.
 
         Raises:
             LedgerError: It can't be read.
@@ -33,9 +39,10 @@ class LaneReader:
         self._path = path
         self._connection = open_for_reading(path)
         with translated(path):
-            # The list is a table of this connection alone; the ledger itself stays closed to it.
-            for statement in ("PRAGMA query_only = OFF", query("list_products"), "PRAGMA query_only = ON"):
-                self._connection.execute(statement)
+            # The list is a table of this connection alone: it may be longer than memory should hold.
+            self._connection.execute("PRAGMA query_only = OFF")
+            _list_products(self._connection, product_keys)
+            self._connection.execute("PRAGMA query_only = ON")
         self._after = 0
         self._step = threading.Lock()
 
@@ -62,6 +69,14 @@ class LaneReader:
         """Let the ledger go, as soon as a step that was cut off has ended."""
         with self._step:
             self._connection.close()
+
+
+def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None) -> None:
+    if product_keys is None:
+        connection.execute(f"CREATE TEMP TABLE products AS {query('open_products')}")
+    else:
+        connection.execute("CREATE TEMP TABLE products (product_key TEXT NOT NULL)")
+        connection.executemany("INSERT INTO temp.products VALUES (?)", ((key,) for key in product_keys))
 
 
 def read_lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:

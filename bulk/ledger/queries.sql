@@ -45,18 +45,8 @@ WHERE rows.outcome IS NULL
   AND rows.module_name = repeated.module_name
   AND rows.line > repeated.first_line;
 
--- name: list_products
--- Every product by its first line, in a table of the reader's own: found once, by the index alone. To ask at each row
--- whether it is its product's first costs ten times as much.
-CREATE TEMP TABLE products AS
-SELECT min(line) AS first_line, product_key
-FROM rows
-WHERE outcome IS NULL
-GROUP BY product_key
-ORDER BY first_line;
-
 -- name: next_products
--- Products in the order of their first line; the table was filled in that order.
+-- The next of the products that a reader walks through: a table of its own, filled in their order.
 SELECT rowid, product_key
 FROM products
 WHERE rowid > :after
@@ -96,7 +86,9 @@ INSERT INTO attempts (run_id, at, action, product_key, module_name, http_status,
 VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, 0), nullif(?, ''), nullif(?, ''), ?);
 
 -- name: count_outcomes
-SELECT outcome, count(*) FROM standing GROUP BY outcome;
+SELECT outcome, count(*) FROM rows WHERE outcome IS NOT NULL GROUP BY outcome
+UNION ALL
+SELECT outcome, count(*) FROM standing WHERE outcome_when_read IS NULL GROUP BY outcome;
 
 -- name: count_absent
 -- Modules that an earlier input asked for and this one does not.
@@ -109,9 +101,14 @@ WHERE NOT EXISTS (
 
 -- name: reasons
 -- Why rows are not provisioned, most frequent first.
-SELECT outcome, code, count(*) AS rows, min(line) AS example_line, message
+SELECT outcome, NULL AS code, count(*) AS rows, min(line) AS example_line, message
+FROM rows
+WHERE outcome = 'invalid'
+GROUP BY outcome
+UNION ALL
+SELECT outcome, code, count(*), min(line), message
 FROM standing
-WHERE outcome NOT IN ('created', 'exists', 'duplicate', 'pending', 'sending')
+WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists', 'pending', 'sending')
 GROUP BY outcome, code
 ORDER BY rows DESC, example_line;
 
@@ -135,12 +132,19 @@ HAVING count(*) > :most
 ORDER BY min(line);
 
 -- name: open_products
--- Products with open rows, in the order of their first one, and how many each has.
-SELECT product_key, count(*)
+-- Products with open rows, in the order of their first line, and how many each has: one walk along the rows and the
+-- modules in their common order. To ask product by product in file order costs many times as much.
+SELECT product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
 FROM standing
-WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists')
+WHERE outcome_when_read IS NULL
 GROUP BY product_key
+HAVING open_rows > 0
 ORDER BY min(line);
+
+-- name: has_open_rows
+SELECT EXISTS (
+    SELECT 1 FROM standing WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists')
+);
 
 -- name: count_open_products
 SELECT count(DISTINCT product_key)
@@ -230,7 +234,7 @@ GROUP BY number, slot, code, http_status;
 -- Products with rows that get no slot, most rows first; the first such row's message says who holds the slots.
 SELECT product_key, count(*) AS rows, min(line) AS first_line, message
 FROM standing
-WHERE outcome = 'over_budget'
+WHERE outcome_when_read IS NULL AND outcome = 'over_budget'
 GROUP BY product_key
 ORDER BY rows DESC, first_line
 LIMIT :products;

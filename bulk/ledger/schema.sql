@@ -30,8 +30,13 @@ CREATE TABLE rows (
     message     TEXT
 );
 
--- Lanes, keys and repeats: only rows that stand for a module.
-CREATE INDEX rows_by_key ON rows (product_key, module_name) WHERE outcome IS NULL;
+-- Lanes, keys and repeats: only rows that stand for a module. It holds all that a lane needs, so that the rows of a lane
+-- lie together and are not looked up one by one in file order; and it has the order of `modules`, so that how all rows
+-- stand is one walk along both. The outcome, though always NULL here, is what `standing` asks for first.
+CREATE INDEX rows_by_key ON rows (product_key, module_name, alias_name, "desc", outcome) WHERE outcome IS NULL;
+
+-- The others, as a rule few.
+CREATE INDEX rows_settled_when_read ON rows (outcome) WHERE outcome IS NOT NULL;
 
 -- What became of each module that any input of this ledger asked for. A key has no record here before it is
 -- claimed or settled.
@@ -99,7 +104,7 @@ SELECT
         ELSE m.outcome
     END AS outcome,
     m.code,
-    coalesce(r.message, m.message) AS message,
+    iif(r.outcome IS NULL, m.message, r.message) AS message,
     m.request_id,
     coalesce(m.attempts, 0) AS attempts,
     coalesce(m.recovered, 0) AS recovered,

@@ -143,9 +143,14 @@ class Ledger:
         return read_results(self.connection, self.path, outcomes=outcomes)
 
     def open_products(self) -> dict[str, int]:
-        """Return the products with open rows, in the order of their first one, and how many each has."""
+        """Return the products with open rows, in the order of their first lines, and how many each has."""
         with translated(self.path):
             return dict(self.connection.execute(query("open_products")).fetchall())
+
+    def has_open_rows(self) -> bool:
+        """Say whether any row of the input can still be tried."""
+        with translated(self.path):
+            return bool(self.connection.execute(query("has_open_rows")).fetchone()[0])
 
     def count_open_products(self) -> int:
         """Return how many products have open rows."""

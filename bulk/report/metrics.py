@@ -138,7 +138,8 @@ class RunMetrics(Collector):
         known = {"run_id": event.run_id, "input": event.input, "ledger": event.ledger, "target": event.target}
         self._labels = self._labels | known
         self._asked_per_s.update({Action.CREATE: event.create_per_s, Action.LIST: event.list_per_s})
-        self._granted_per_s.update(self._asked_per_s)
+        for action, per_s in self._asked_per_s.items():
+            self._granted_per_s[action] = self._granted_per_s[action] or per_s  # changed already, perhaps
 
     def _count(self, attempt: Attempt) -> None:
         result = _OK if attempt.code is None else classify(attempt.code, attempt.http_status).kind

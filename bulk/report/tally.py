@@ -172,7 +172,7 @@ class Tally:
             listed=self._closed,
             rows=rows,
             settled=settled,
-            counts=+self._counts,
+            counts=+self._counts if self._started else {},
             elapsed_s=now - self._started_at if self._started else 0.0,
             create_per_s=create_per_s,
             granted_per_s=self._granted_per_s,
@@ -185,9 +185,10 @@ class Tally:
     def _start(self, event: RunStarted) -> None:
         self._started = event
         self._started_at = self._clock()
+        # Where very many rows had to be counted, some were settled meanwhile, and the rate may have changed.
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
-        self._open = open_rows(event)
-        self._granted_per_s = event.create_per_s
+        self._open += open_rows(event)
+        self._granted_per_s = self._granted_per_s or event.create_per_s
         # Rows that were settled before this run began are no speed of its own.
         self._settle_speed = _Speed(_RATE_SPAN_S * 3)
         self.look()

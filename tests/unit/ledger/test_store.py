@@ -36,8 +36,8 @@ def settle(ledger: Ledger, key: str, name: str, outcome: str, **content: str | N
     )
 
 
-def walked(ledger: Ledger, *, products: int) -> list[Lane]:
-    reader = LaneReader(ledger.path)
+def walked(ledger: Ledger, *, products: int, only: list[str] | None = None) -> list[Lane]:
+    reader = LaneReader(ledger.path, only)
     lanes = [lane for batch in iter(lambda: reader.next_lanes(products), []) for lane in batch]
     reader.close()
     return lanes
@@ -148,6 +148,39 @@ def test_lanes_come_in_the_order_of_their_products_first_lines(
         ("p1", [3]),
         ("p5", [5]),
     ]
+
+
+def test_lanes_of_some_products_come_in_the_order_that_is_asked_for(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    read_in(*(valid(line, f"p{line}", "a") for line in range(2, 7)))
+    settle(ledger, "p3", "a", "created")
+
+    lanes = walked(ledger, products=1, only=["p5", "p3", "p2"])
+
+    assert [lane.product_key for lane in lanes] == ["p5", "p2"]
+
+
+def test_open_products_are_in_the_order_of_their_first_lines_whatever_became_of_these(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p9", "c"), valid(5, "p5", "d"))
+    settle(ledger, "p9", "a", "created")
+    settle(ledger, "p5", "d", "exists")
+
+    assert ledger.open_products() == {"p9": 1, "p1": 1}
+    assert list(ledger.open_products()) == ["p9", "p1"]
+    assert ledger.has_open_rows()
+
+
+def test_rows_that_are_all_settled_leave_nothing_to_try(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "a"))
+    settle(ledger, "p1", "a", "created")
+
+    assert not ledger.has_open_rows()
+    assert walked(ledger, products=64) == []
 
 
 def test_only_open_rows_are_in_lanes(

@@ -97,6 +97,18 @@ def test_rows_stand_as_they_are_settled(metrics: RunMetrics, make_started: Calla
     assert found["bulk_recovered_total"] == 1
 
 
+def test_rate_that_changed_while_the_rows_were_counted_stays(
+    metrics: RunMetrics, make_started: Callable[..., Event]
+) -> None:
+    metrics(RateChanged(action=Action.CREATE, per_s=4.0, asked_per_s=10.0, throttled=True))
+    metrics(make_started())
+
+    granted = figures(shown(metrics))
+
+    assert granted["bulk_rate_granted_per_second CreateOTAModule"] == 4.0
+    assert granted["bulk_rate_granted_per_second ListOTAModuleByProduct"] == 10.0
+
+
 def test_rates_are_the_asked_and_the_granted(metrics: RunMetrics, make_started: Callable[..., Event]) -> None:
     metrics(make_started(create_per_s=10.0, list_per_s=8.0))
     metrics(RateChanged(action=Action.CREATE, per_s=5.0, asked_per_s=10.0, throttled=True))

@@ -98,6 +98,22 @@ def test_settled_row_moves_from_open_to_its_outcome(tally: Tally, make_started: 
     assert standing.counts == {"created": 101, "failed": 1}
 
 
+def test_rows_that_are_settled_while_all_are_counted_are_not_lost(
+    tally: Tally, make_started: Callable[..., Any]
+) -> None:
+    tally(IngestProgressed(1000))
+    tally(lowered(4.0))
+    tally(settled(Outcome.CREATED))
+    before = tally.look()
+    tally(make_started(outcomes={"pending": 900, "created": 100}))
+
+    after = tally.look()
+
+    assert (before.settled, before.counts) == (0, {})
+    assert (after.settled, after.counts) == (101, {"created": 101})
+    assert after.granted_per_s == 4.0
+
+
 def test_claim_is_no_outcome(tally: Tally, make_started: Callable[..., Any]) -> None:
     tally(make_started())
 

@@ -1,0 +1,49 @@
+"""See a ledger as it stood at one moment, while a run goes on writing to it."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.status import count_outcomes
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Snapshot"]
+
+
+class Snapshot:
+    """A ledger as it stood when this was made. Its methods block, and may be called on any thread.
+
+    While it is open the writer's log can't be emptied: close it soon.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open the ledger beside its writer.
+
+        Raises:
+            LedgerError: It can't be read.
+        """
+        self._path = path
+        self._connection = open_for_reading(path)
+        self._at_work = threading.Lock()
+        with translated(path):
+            self._connection.execute("BEGIN")
+            self._connection.execute("SELECT 1 FROM target").fetchone()  # what is seen from now on is fixed by a read
+
+    def outcomes(self) -> dict[str, int]:
+        """Return how many rows of the input had each outcome, zeros included.
+
+        Raises:
+            LedgerError: The ledger can't be read, or this was closed meanwhile.
+        """
+        with self._at_work, translated(self._path):
+            return count_outcomes(self._connection)
+
+    def close(self) -> None:
+        """Let the ledger go, cutting off what is being counted."""
+        self._connection.interrupt()
+        with self._at_work:
+            self._connection.close()
