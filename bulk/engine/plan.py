@@ -19,7 +19,7 @@ from bulk.engine.finish import finish
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.engine.recorder import Counters
-from bulk.engine.selection import EVERYTHING, select
+from bulk.engine.selection import EVERYTHING, select, selected_lanes
 from bulk.engine.sending import visit
 from bulk.engine.stop import StopSignal
 from bulk.events import PlanStarted, ignore
@@ -156,23 +156,21 @@ class _Planning:
 
     async def _ask(self, path: Path, keys: CredentialProvider) -> None:
         state = sandbox_state(path)
-        products = self._selection.products
-        count = await asyncio.to_thread(self._ledger.count_open_products) if products is None else len(products)
-        self._listener(PlanStarted(count))
         is_there = await asyncio.to_thread(state.exists)
-        await visit(
-            self._ledger,
-            self._settings,
-            self._target,
-            selection=self._selection,
-            state=state if is_there else None,
-            writer=_NoWriter(),
-            counters=Counters(),
-            credentials=keys,
-            stop=self._stop,
-            listener=self._listener,
-            work=self._look,
-        )
+        async with selected_lanes(self._ledger, self._selection) as lanes:
+            self._listener(PlanStarted(lanes.products))
+            await visit(
+                self._settings,
+                self._target,
+                lanes=lanes,
+                state=state if is_there else None,
+                writer=_NoWriter(),
+                counters=Counters(),
+                credentials=keys,
+                stop=self._stop,
+                listener=self._listener,
+                work=self._look,
+            )
 
     async def _look(self, lane: Lane, means: Means) -> None:
         listing = await means.calls.list_modules(lane.product_key)

@@ -15,7 +15,7 @@ from bulk.engine.connect import credentials_for, ledger_path
 from bulk.engine.finish import finish
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.recorder import Counters
-from bulk.engine.selection import select
+from bulk.engine.selection import select, selected_lanes
 from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
 from bulk.errors import BulkError, LedgerError
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.selection import Selection
     from bulk.events import Listener
+    from bulk.ledger.lanes import LaneReader
     from bulk.model import Summary, Target
     from bulk.settings import Settings
 
@@ -123,18 +124,18 @@ class _Job:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
         self._read_in = True
         selection = await asyncio.to_thread(select, self._ledger, self._settings)
-        async with self._start_announced(selection):
-            if await asyncio.to_thread(self._ledger.has_open_rows):
-                await self._send(selection, credentials)
+        async with selected_lanes(self._ledger, selection) as lanes, self._start_announced(selection):
+            if lanes.products:
+                await self._send(lanes, credentials)
 
-    async def _send(self, selection: Selection, credentials: CredentialProvider) -> None:
+    async def _send(self, lanes: LaneReader, credentials: CredentialProvider) -> None:
         with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
             await send(
                 self._ledger,
                 self._settings,
                 self._target,
                 run_id=self._run_id,
-                selection=selection,
+                lanes=lanes,
                 credentials=credentials,
                 counters=self._counters,
                 stop=self._stop,

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from bulk.engine.finish import finish
+from bulk.ledger.lanes import LaneReader
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from bulk.ledger.store import Ledger
     from bulk.settings import Settings
 
-__all__ = ["EVERYTHING", "Selection", "select"]
+__all__ = ["EVERYTHING", "Selection", "select", "selected_lanes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +47,21 @@ def select(ledger: Ledger, settings: Settings) -> Selection:
     matching = ((key, rows) for key, rows in open_rows.items() if _wanted(key, settings.only))
     products = dict(islice(matching, settings.limit))
     return Selection(products, sum(open_rows.values()) - sum(products.values()))
+
+
+@asynccontextmanager
+async def selected_lanes(ledger: Ledger, selection: Selection) -> AsyncIterator[LaneReader]:
+    """Find the selected products, and let their lanes be read until the block ends.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    reader = await asyncio.to_thread(LaneReader, ledger.path, selection.products)
+    try:
+        yield reader
+    finally:
+        # A run that is cut off must not leave a reader behind on a ledger that it closes.
+        await finish(reader.close)
 
 
 def _wanted(product_key: str, only: tuple[str, ...]) -> bool:

@@ -20,7 +20,6 @@ from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Recorder
 from bulk.events import ClockCorrected
-from bulk.ledger.lanes import LaneReader
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Action
 
@@ -31,10 +30,10 @@ if TYPE_CHECKING:
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.recorder import Counters, Writer
-    from bulk.engine.selection import Selection
     from bulk.engine.stop import StopSignal
     from bulk.errors import LedgerError
     from bulk.events import Listener
+    from bulk.ledger.lanes import LaneReader
     from bulk.ledger.store import Ledger
     from bulk.model import Lane, Target
     from bulk.settings import Settings
@@ -51,23 +50,22 @@ async def send(
     target: Target,
     *,
     run_id: str,
-    selection: Selection,
+    lanes: LaneReader,
     credentials: CredentialProvider,
     counters: Counters,
     stop: StopSignal,
     listener: Listener,
 ) -> None:
-    """Give every open row its outcome, or stop early.
+    """Give every open row of the lanes its outcome, or stop early.
 
     A ledger that can't be written any more stops the run like a platform that can't be reached does: what was
     recorded stays, and the claims on disk tell the next run what to ask about.
     """
     async with _writing(ledger, run_id=run_id, stop=stop) as writer:
         await visit(
-            ledger,
             settings,
             target,
-            selection=selection,
+            lanes=lanes,
             state=sandbox_state(ledger.path),
             writer=writer,
             counters=counters,
@@ -79,11 +77,10 @@ async def send(
 
 
 async def visit(
-    ledger: Ledger,
     settings: Settings,
     target: Target,
     *,
-    selection: Selection,
+    lanes: LaneReader,
     state: Path | None,
     writer: Writer,
     counters: Counters,
@@ -92,13 +89,12 @@ async def visit(
     listener: Listener,
     work: Callable[[Lane, Means], Awaitable[None]],
 ) -> None:
-    """Do ``work`` for the selected lanes with open rows, as many side by side as the rates ask for.
+    """Do ``work`` for lanes with open rows, as many side by side as the rates ask for.
 
     Args:
-        ledger: Where the lanes are read.
         settings: How fast, how stubborn.
         target: Where requests go.
-        selection: Which lanes are worked off.
+        lanes: Which lanes.
         state: Where the sandbox keeps its world; ``None``: it forgets it.
         writer: Where outcomes and attempts are recorded.
         counters: Counted up.
@@ -128,8 +124,8 @@ async def visit(
         try:
             async with asyncio.timeout(None) as limit:
                 with stop.following(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S)):
-                    async with aclosing(_open_lanes(ledger, selection)) as lanes:
-                        await dispatcher.run(lanes, lambda lane: work(lane, means))
+                    async with aclosing(_one_by_one(lanes)) as each:
+                        await dispatcher.run(each, lambda lane: work(lane, means))
         except TimeoutError:
             pass  # what was in flight keeps its claim: the next run lists before it sends again
 
@@ -179,13 +175,8 @@ def _paced_calls(
     return calls, tuple(gates.values())
 
 
-async def _open_lanes(ledger: Ledger, selection: Selection) -> AsyncGenerator[Lane, None]:
-    """Read the selected lanes off the event loop, some products ahead."""
-    reader = await asyncio.to_thread(LaneReader, ledger.path, selection.products)
-    try:
-        while lanes := await asyncio.to_thread(reader.next_lanes):
-            for lane in lanes:
-                yield lane
-    finally:
-        # A run that is cut off must not leave a reader behind on a ledger that it closes.
-        await finish(reader.close)
+async def _one_by_one(lanes: LaneReader) -> AsyncGenerator[Lane, None]:
+    """Read lanes off the event loop, some products ahead."""
+    while found := await asyncio.to_thread(lanes.next_lanes):
+        for lane in found:
+            yield lane

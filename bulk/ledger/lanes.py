@@ -41,7 +41,8 @@ class LaneReader:
         with translated(path):
             # The list is a table of this connection alone: it may be longer than memory should hold.
             self._connection.execute("PRAGMA query_only = OFF")
-            _list_products(self._connection, product_keys)
+            self.products = _list_products(self._connection, product_keys)
+            """How many products it walks through."""
             self._connection.execute("PRAGMA query_only = ON")
         self._after = 0
         self._step = threading.Lock()
@@ -71,12 +72,13 @@ class LaneReader:
             self._connection.close()
 
 
-def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None) -> None:
+def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None) -> int:
     if product_keys is None:
         connection.execute(f"CREATE TEMP TABLE products AS {query('open_products')}")
     else:
         connection.execute("CREATE TEMP TABLE products (product_key TEXT NOT NULL)")
         connection.executemany("INSERT INTO temp.products VALUES (?)", ((key,) for key in product_keys))
+    return int(connection.execute("SELECT count(*) FROM products").fetchone()[0])
 
 
 def read_lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:

@@ -141,11 +141,6 @@ GROUP BY product_key
 HAVING open_rows > 0
 ORDER BY min(line);
 
--- name: has_open_rows
-SELECT EXISTS (
-    SELECT 1 FROM standing WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists')
-);
-
 -- name: count_open_products
 SELECT count(DISTINCT product_key)
 FROM standing

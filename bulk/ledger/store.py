@@ -147,11 +147,6 @@ class Ledger:
         with translated(self.path):
             return dict(self.connection.execute(query("open_products")).fetchall())
 
-    def has_open_rows(self) -> bool:
-        """Say whether any row of the input can still be tried."""
-        with translated(self.path):
-            return bool(self.connection.execute(query("has_open_rows")).fetchone()[0])
-
     def count_open_products(self) -> int:
         """Return how many products have open rows."""
         with translated(self.path):

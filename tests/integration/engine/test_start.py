@@ -9,6 +9,7 @@ import pytest
 
 from bulk.errors import LedgerError
 from bulk.events import AttemptMade, Event, RunEnded, RunStarted
+from bulk.ledger.lanes import LaneReader
 from bulk.ledger.snapshot import Snapshot
 from bulk.sandbox import Sandbox, SandboxConfig
 
@@ -87,11 +88,11 @@ async def test_a_run_that_breaks_off_does_not_wait_for_the_count(
             snapshot._connection.execute(endless)
         return {}
 
-    def break_off(*_: object) -> None:
+    def break_off(_: LaneReader) -> None:
         raise LedgerError("the lanes can't be read")
 
     monkeypatch.setattr(Snapshot, "outcomes", count_for_ever)
-    monkeypatch.setattr("bulk.engine.sending.LaneReader", break_off)
+    monkeypatch.setattr(LaneReader, "next_lanes", break_off)
     async with Sandbox(CONFIG) as box:
         with pytest.raises(LedgerError, match="the lanes can't be read"):
             await run_job(job, box, run_with={"listener": told.append})

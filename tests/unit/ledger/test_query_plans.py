@@ -75,7 +75,6 @@ def test_what_is_written_for_each_row_looks_at_no_other(connection: sqlite3.Conn
         ("count_outcomes", "SCAN r USING COVERING INDEX rows_by_key"),
         ("open_products", "SCAN r USING COVERING INDEX rows_by_key"),
         ("count_open_products", "SCAN r USING COVERING INDEX rows_by_key"),
-        ("has_open_rows", "SCAN r USING COVERING INDEX rows_by_key"),
         # What is said of a row that is not provisioned is not in the index; of the others nothing is looked up.
         ("reasons", "SCAN r USING INDEX rows_by_key"),
         ("results", "SCAN r"),
