@@ -38,12 +38,18 @@ class Answer(NamedTuple):
     """What a reply says, whatever its spelling."""
 
     fields: Mapping[str, Any]
-    """All of it, names in lower case."""
+    """All of it, as it came."""
+
+    def field(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+        """Return a field, whatever the letter case of its name; ``None`` where there is none."""
+        if name in self.fields:
+            return self.fields[name]
+        return next((value for spelled, value in self.fields.items() if spelled.lower() == name.lower()), None)
 
     @property
     def success(self) -> bool | None:
         """Whether it says that it succeeded; ``None``: it does not say."""
-        success = self.fields.get("success")
+        success = self.field("Success")
         if isinstance(success, str):
             return _WORDS_FOR_TRUTH.get(success.strip().lower())
         return success if isinstance(success, bool) else None
@@ -51,22 +57,22 @@ class Answer(NamedTuple):
     @property
     def code(self) -> str:
         """The error code; empty where there is none, as on success."""
-        return _text(self.fields.get("code"))
+        return _text(self.field("Code"))
 
     @property
     def request_id(self) -> str | None:
         """What the platform's support asks for, if it is there."""
-        return _text(self.fields.get("requestid")) or None
+        return _text(self.field("RequestId")) or None
 
     @property
     def message(self) -> str:
         """What went wrong: `ErrorMessage` of the platform, `Message` of the gateway before it."""
-        return _text(self.fields.get("errormessage")) or _text(self.fields.get("message"))
+        return _text(self.field("ErrorMessage")) or _text(self.field("Message"))
 
     @property
     def data(self) -> Any:  # noqa: ANN401 - whatever JSON holds
         """As it came; see `read_modules`."""
-        return self.fields.get("data")
+        return self.field("Data")
 
 
 def read_answer(body: bytes) -> Answer:
@@ -75,9 +81,7 @@ def read_answer(body: bytes) -> Answer:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
         return _read_xml(body)
-    if not isinstance(document, dict):
-        return Answer({})
-    return Answer({name.lower(): value for name, value in document.items()})
+    return Answer(document if isinstance(document, dict) else {})
 
 
 def read_modules(data: Any, product_key: str) -> tuple[OtaModule, ...]:  # noqa: ANN401 - whatever JSON holds
@@ -126,7 +130,7 @@ def _read_xml(body: bytes) -> Answer:
     """Pick an error out of XML, which the gateway sends before it has read that JSON is wanted."""
     found = _XML_FIELD.findall(body[:_MAX_XML_CHARACTERS].decode(errors="replace"))
     # Success is left out: only an error may be believed without having read the whole document.
-    return Answer({name.lower(): html.unescape(value.strip()) for name, value in reversed(found)})
+    return Answer({name: html.unescape(value.strip()) for name, value in reversed(found)})
 
 
 def _read_module(item: object, product_key: str) -> OtaModule:
