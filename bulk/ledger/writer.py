@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
 from bulk.ledger.database import translated
-from bulk.ledger.sql import query_of_many
+from bulk.ledger.sql import insert_many
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
@@ -167,13 +166,7 @@ class LedgerWriter:
             raise
 
     def _insert(self, name: str, records: list[tuple[object, ...]]) -> None:
-        done, together = 0, _TOGETHER
-        while left := len(records) - done:
-            while together > left:
-                together //= 2  # so that few sizes are ever prepared, and every statement is soon in SQLite's cache
-            values = tuple(chain.from_iterable(records[done : done + together]))
-            self._connection.execute(query_of_many(name, together), values)
-            done += together
+        insert_many(self._connection, name, records, together=_TOGETHER)
 
     # To Python's sqlite3 a StrEnum, a bool or None is a foreign value, for which it looks for an adapter.
 

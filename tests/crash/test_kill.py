@@ -58,7 +58,7 @@ STEPS = {
     ),
     "during a commit": (
         "import bulk.ledger.writer as m\n"
-        'dies_in(m, "query_of_many", call=4, when=lambda name, _: name == "add_attempt")'
+        'dies_in(m, "insert_many", call=4, when=lambda _, name, *__, **___: name == "add_attempt")'
     ),
     "before the end is recorded": 'import bulk.ledger.store as m; dies_in(m.Ledger, "end_run")',
 }
