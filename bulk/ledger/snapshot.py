@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from bulk.ledger.database import open_for_reading, translated
@@ -15,9 +17,9 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """A ledger as it stood when this was made. Its methods block, and may be called on any thread.
+    """A ledger as it stood when this was made, to be asked once. Its methods block, and may be called on any thread.
 
-    While it is open the writer's log can't be emptied: close it soon.
+    While it is held the writer's log can't be emptied and grows: so the answer lets it go.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,16 +36,17 @@ class Snapshot:
             self._connection.execute("SELECT 1 FROM target").fetchone()  # what is seen from now on is fixed by a read
 
     def outcomes(self) -> dict[str, int]:
-        """Return how many rows of the input had each outcome, zeros included.
+        """Return how many rows of the input had each outcome, zeros included, and let the ledger go.
 
         Raises:
-            LedgerError: The ledger can't be read, or this was closed meanwhile.
+            LedgerError: The ledger can't be read, or it was let go meanwhile.
         """
-        with self._at_work, translated(self._path):
+        with self._at_work, closing(self._connection), translated(self._path):
             return count_outcomes(self._connection)
 
     def close(self) -> None:
-        """Let the ledger go, cutting off what is being counted."""
-        self._connection.interrupt()
+        """Let the ledger go, cutting off what is being counted; safe to call after it was."""
+        with suppress(sqlite3.ProgrammingError):  # nothing to cut off where it was let go
+            self._connection.interrupt()
         with self._at_work:
             self._connection.close()

@@ -32,6 +32,23 @@ def test_a_snapshot_shows_nothing_that_was_written_since(
     assert ledger.outcomes()["created"] == 1
 
 
+def test_the_log_can_be_emptied_once_a_snapshot_was_asked(
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    empty = "PRAGMA wal_checkpoint(TRUNCATE)"
+    read_in(valid(2, "p1", "a"))
+    snapshot = Snapshot(path)
+    ledger.connection.execute("UPDATE input SET name = 'other.csv'")
+    ledger.connection.execute("PRAGMA busy_timeout = 0")
+    (held, *_) = ledger.connection.execute(empty).fetchone()
+
+    snapshot.outcomes()
+
+    (held_still, *_) = ledger.connection.execute(empty).fetchone()
+    assert (held, held_still) == (1, 0)
+    snapshot.close()
+
+
 def test_a_snapshot_that_was_closed_counts_no_more(path: Path, ledger: Ledger) -> None:  # noqa: ARG001 - lays it out
     snapshot = Snapshot(path)
     snapshot.close()
