@@ -13,12 +13,12 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from typing import TYPE_CHECKING
 
+from ingest_timed import ingest_timed
 from inputs import write_csv
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import tiny_platform
@@ -35,7 +35,7 @@ from bulk.model import Dialect, Outcome, Settlement, Target
 from bulk.settings import ReadSettings, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from bulk.events import Event
     from bulk.model import Lane
@@ -120,29 +120,15 @@ async def again(source: Path, path: Path, endpoint: str) -> Again:
             stop.request("the first reply is here", exit_code=3)
 
     settings = Settings(endpoint=endpoint, ledger=str(path))
-    with _ingest_timed() as (began, ended):
+    with ingest_timed() as ingest_times:
         summary = await run(str(source), settings, credentials=KEYS, listener=listen, stop=stop)
     return Again(
         rows=summary.rows,
         requests=sum(summary.requests.values()),
-        ingest_s=ended[0] - began[0],
-        after_ingest_s=time.perf_counter() - ended[0],
-        first_reply_s=replies[0] - ended[0] if replies else None,
+        ingest_s=ingest_times.ended_s - ingest_times.began_s,
+        after_ingest_s=time.perf_counter() - ingest_times.ended_s,
+        first_reply_s=replies[0] - ingest_times.ended_s if replies else None,
     )
-
-
-@contextmanager
-def _ingest_timed() -> Iterator[tuple[list[float], list[float]]]:
-    """Note when the ingests of runs in the block begin and end: no event tells it to the millisecond."""
-    began, ended = list[float](), list[float]()
-
-    async def timed(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
-        began.append(time.perf_counter())
-        await ingest(*args, **kwargs)
-        ended.append(time.perf_counter())
-
-    with patch("bulk.engine.run.ingest", timed):
-        yield began, ended
 
 
 def main() -> None:

@@ -35,6 +35,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import aiohttp
+from ingest_timed import ingest_timed
 from inputs import module_of, write_csv
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
@@ -44,14 +45,11 @@ from bulk.cloud.credentials import Credentials, StaticCredentials
 from bulk.cloud.dialects import common_parameters, create_parameters, list_parameters
 from bulk.cloud.signing import Signer, timestamp
 from bulk.engine.run import run
-from bulk.events import RunEnded, RunStarted
 from bulk.model import Dialect, OtaModule, Target
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-
-    from bulk.events import Event
 
 TASKS = 64
 ROWS_A_PRODUCT = 5
@@ -77,21 +75,14 @@ class Turn:
 
 def engine(source: Path, endpoint: str, loop: str) -> tuple[float, float, float]:
     """Return the requests a second of a run, while it sends and as a whole, and the CPU µs of each while it sends."""
-    times: dict[type[Event], float] = {}
-    cpu_s: dict[type[Event], float] = {}
-
-    def listen(event: Event) -> None:
-        if isinstance(event, (RunStarted, RunEnded)):
-            times[type(event)], cpu_s[type(event)] = time.perf_counter(), time.process_time()
-
     settings = Settings(endpoint=endpoint, qps=0, list_qps=0, ledger=f"{source}.{time.monotonic_ns()}.db")
     started = time.perf_counter()
-    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
-        summary = runner.run(run(str(source), settings, credentials=StaticCredentials(KEYS), listener=listen))
+    with asyncio.Runner(loop_factory=_factory(loop)) as runner, ingest_timed() as ingest:
+        summary = runner.run(run(str(source), settings, credentials=StaticCredentials(KEYS)))
+        ended, cpu_s = time.perf_counter(), time.process_time()
     assert summary.outcomes["created"] == summary.rows, summary
     requests = sum(summary.requests.values())
-    cpu_us = 1e6 * (cpu_s[RunEnded] - cpu_s[RunStarted]) / requests
-    return requests / (times[RunEnded] - times[RunStarted]), requests / (times[RunEnded] - started), cpu_us
+    return requests / (ended - ingest.ended_s), requests / (ended - started), 1e6 * (cpu_s - ingest.cpu_s) / requests
 
 
 def bare(queries: list[str], endpoint: str, loop: str) -> tuple[float, float]:

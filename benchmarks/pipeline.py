@@ -16,19 +16,17 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ingest_timed import ingest_timed
 from inputs import write_csv
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
 
 from bulk.cloud.credentials import Credentials, StaticCredentials
 from bulk.engine.run import run
-from bulk.events import RunEnded, RunStarted
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from bulk.events import Event
 
 PER_S = 500.0
 LATENCY_S = (0.020, 0.080)
@@ -45,27 +43,30 @@ class Measured:
     bound_s: float
     sending_s: float
     ratio: float
+    whole_ratio: float
+    """With the reading of the input."""
+
     loop: str
 
 
 def measure(folder: Path, endpoint: str, *, rows: int, products: int, loop: str) -> Measured:
     """Run a job of its own and time its sending."""
     source = write_csv(folder / "modules.csv", rows, products=products)
-    times: dict[type[Event], float] = {}
-
-    def listen(event: Event) -> None:
-        if isinstance(event, (RunStarted, RunEnded)):
-            times[type(event)] = time.monotonic()
-
     settings = Settings(endpoint=endpoint, qps=PER_S, list_qps=PER_S, ledger=str(folder / f"{time.monotonic_ns()}.db"))
     keys = StaticCredentials(Credentials("benchmark", "benchmark-secret"))
-    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
-        summary = runner.run(run(str(source), settings, credentials=keys, listener=listen))
+    with asyncio.Runner(loop_factory=_factory(loop)) as runner, ingest_timed() as ingest:
+        summary = runner.run(run(str(source), settings, credentials=keys))
+        ended = time.perf_counter()
     assert summary.requests == {"list": products, "create": rows}, summary
-    sending_s = times[RunEnded] - times[RunStarted]
+    sending_s = ended - ingest.ended_s
     bound_s = max(products, rows) / PER_S
     return Measured(
-        products=products, bound_s=bound_s, sending_s=round(sending_s, 3), ratio=sending_s / bound_s, loop=loop
+        products=products,
+        bound_s=bound_s,
+        sending_s=round(sending_s, 3),
+        ratio=sending_s / bound_s,
+        whole_ratio=(ended - ingest.began_s) / bound_s,
+        loop=loop,
     )
 
 
@@ -94,7 +95,9 @@ def main() -> None:
                 figures += taken
                 claim = f"{ROWS // share:,} rows on {products // share:,} products, {loop}: time / bound"
                 ratio = middle(each.ratio for each in taken)
-                verdicts.append(Verdict(claim=claim, figure=ratio, limit=MOST, at_most=True))
+                whole = middle(each.whole_ratio for each in taken)
+                detail = f"{whole:.3f} with the reading of the input"
+                verdicts.append(Verdict(claim=claim, figure=ratio, limit=MOST, at_most=True, detail=detail))
     report(options, verdicts, [asdict(each) for each in figures])
 
 

@@ -1,0 +1,40 @@
+"""Tell when a run has its input in the ledger; its own announcement comes later, beside its first requests."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from unittest.mock import patch
+
+from bulk.engine.ingest import ingest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["IngestTimes", "ingest_timed"]
+
+
+@dataclass(slots=True)
+class IngestTimes:
+    """When a run read its input, on the clock of ``time.perf_counter``."""
+
+    began_s: float = 0.0
+    ended_s: float = 0.0
+    cpu_s: float = 0.0
+    """CPU time of the process when it ended."""
+
+
+@contextmanager
+def ingest_timed() -> Iterator[IngestTimes]:
+    """Note the times of one run inside the block."""
+    times = IngestTimes()
+
+    async def timed(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
+        times.began_s = time.perf_counter()
+        await ingest(*args, **kwargs)
+        times.ended_s, times.cpu_s = time.perf_counter(), time.process_time()
+
+    with patch("bulk.engine.run.ingest", timed):
+        yield times
