@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IngestStoppedError", "ingest"]
 
-_BATCH_ROWS = 4_000
+_BATCH_ROWS = 1_000
 _ANNOUNCED_EVERY_ROWS = 50_000
 
 

@@ -11,9 +11,13 @@ VALUES (?, ?, 'invalid', ?);
 INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
 
 -- name: mark_repeats
--- The first line of a key stands for the module; later ones are duplicates, or contradict it.
+-- The first line of a key stands for the module; later ones are duplicates, or contradict it. A key's first line is
+-- looked for where it has several: as an aggregate it would cost every row.
 WITH repeated AS (
-    SELECT product_key, module_name, min(line) AS first_line
+    SELECT product_key, module_name, (
+        SELECT min(f.line) FROM rows AS f
+        WHERE f.outcome IS NULL AND f.product_key = rows.product_key AND f.module_name = rows.module_name
+    ) AS first_line
     FROM rows
     WHERE outcome IS NULL
     GROUP BY product_key, module_name

@@ -17,7 +17,7 @@ import orjson
 from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
-from bulk.rows.lines import MAX_RECORD_CHARS
+from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 
@@ -38,8 +38,6 @@ ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 BLANK = ' \t,;"\r\n'
 """What a line without content is made of."""
 
-TOGETHER = 64
-"""Lines that are looked at together: enough to make little of what a look costs, few to look at again one by one."""
 
 NO_DELIMITERS = '"\r\n\0'
 UNCLOSED = "unexpected end of data"
@@ -97,13 +95,12 @@ class DelimitedReader:
         rows = ReadRows()
         used = 0
         while used < len(lines):
-            together = lines[used : used + TOGETHER]
-            plain = self._plain(first + used, together)
+            plain = self._plain(first + used, lines[used : used + LOOKED_AT_TOGETHER])
             if plain is not None:
                 rows.valid.extend(plain)
-                used += len(together)
+                used = min(used + LOOKED_AT_TOGETHER, len(lines))
                 continue
-            done, reached, problem = self._scan(first + used, lines[used:], rows, least=len(together))
+            done, reached, problem = self._scan(first + used, lines[used:], rows, least=LOOKED_AT_TOGETHER)
             used += done
             if problem is None:
                 continue
@@ -152,7 +149,7 @@ class DelimitedReader:
         try:
             for cells in reader:
                 line, done = first + done, reader.line_num
-                if any(cell and not cell.isspace() for cell in cells):
+                if not "".join(cells).isspace() and any(cells):
                     self._judge(line, cells, rows, lines=first + done - line)
                 if done >= least:
                     break
@@ -178,7 +175,7 @@ class DelimitedReader:
     def _misfit(self, cells: list[str]) -> str | None:
         if cells == self._header:
             return "the row is the header again: several files were joined here"
-        if any("\0" in cell for cell in cells):
+        if "\0" in "".join(cells):
             return "the row holds a NUL character (U+0000): the file is damaged or not in this encoding"
         if len(cells) < self._named_width:
             return f"the row has {len(cells)} cells, too few for the {self._named_width} columns of the header"

@@ -13,7 +13,7 @@ import orjson
 from bulk.errors import InputError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
-from bulk.rows.lines import MAX_RECORD_CHARS
+from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 
@@ -28,9 +28,6 @@ __all__ = ["JsonLinesReader"]
 
 MAX_KNOWN_KEY_SETS = 1_000
 """Objects with different keys are told apart by a table; it is emptied when it grows past this."""
-
-TOGETHER = 64
-"""Lines that are looked at together: enough to make little of what a look costs, few to look at again one by one."""
 
 KINDS = {
     str: "text",
@@ -94,8 +91,8 @@ class JsonLinesReader:
             problem = f"the line is longer than {MAX_RECORD_CHARS:,} characters"
             rows.invalid.append(_invalid(block.first, block.lines[0], problem))
             return rows
-        for start in range(0, len(block.lines), TOGETHER):
-            first, lines = block.first + start, block.lines[start : start + TOGETHER]
+        for start in range(0, len(block.lines), LOOKED_AT_TOGETHER):
+            first, lines = block.first + start, block.lines[start : start + LOOKED_AT_TOGETHER]
             plain = self._plain(first, lines)
             if plain is None:
                 self._scan(first, lines, rows)
@@ -218,12 +215,14 @@ def _kind(value: object) -> str:
 
 
 def _wrong_kinds(found: dict[str, Any], keys: Keys) -> str | None:
+    if {type(found[key]) for key in keys if key is not None} <= FIELD_TYPES:
+        return None
     problems = [
         f"{field} is {_kind(found[key])}; write it as text, in quotes"
         for field, key in zip(Field, keys, strict=True)
         if key is not None and type(found[key]) not in FIELD_TYPES
     ]
-    return "; ".join(problems) or None
+    return "; ".join(problems)
 
 
 def _have_distinct_keys(lines: list[str], found: list[dict[str, Any]]) -> bool:

@@ -14,13 +14,16 @@ if TYPE_CHECKING:
 
     from bulk.rows.source import ByteStream
 
-__all__ = ["MAX_RECORD_CHARS", "Block", "LineSource"]
+__all__ = ["LOOKED_AT_TOGETHER", "MAX_RECORD_CHARS", "Block", "LineSource"]
 
 CHUNK_BYTES = 64 * 1024
 """Some thousand lines: enough to make little of what a block costs, few enough to look at again from the middle."""
 
 MAX_RECORD_CHARS = 1024 * 1024
 """Longest line, and longest record of several lines, that is looked into."""
+
+LOOKED_AT_TOGETHER = 32
+"""Lines: enough to make little of what a look costs, and few to be looked at one by one where one is at fault."""
 
 KEPT_CHARS = 2_000
 """How much is kept of a line that is longer."""

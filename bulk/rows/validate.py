@@ -74,17 +74,13 @@ class Rules:
     def judge(self, values: tuple[str, str, str, str]) -> tuple[str, str, str, str] | str:
         """Trim and check the fields of a row, absent ones given as empty; return them, or what is wrong with them."""
         product_key, module_name, alias_name, desc = (value.strip() for value in values)
-        problems = [
-            problem
-            for problem in (
-                _problem_of_product_key(product_key),
-                _problem_of_module_name(module_name),
-                self._problem_of_alias_name(alias_name),
-                _problem_of_desc(desc),
-            )
-            if problem
-        ]
-        return "; ".join(problems) or (product_key, module_name, alias_name, desc)
+        problems = (
+            _problem_of_product_key(product_key),
+            _problem_of_module_name(module_name),
+            self._problem_of_alias_name(alias_name),
+            _problem_of_desc(desc),
+        )
+        return "; ".join(filter(None, problems)) or (product_key, module_name, alias_name, desc)
 
     def _problem_of_alias_name(self, value: str) -> str | None:
         if len(value) > MAX_NAME_CHARS:
@@ -130,6 +126,8 @@ def _problem_of_module_name(value: str) -> str | None:
 def _problem_of_desc(value: str) -> str | None:
     if len(value) > MAX_DESC_CHARS:
         return f"Desc has {len(value)} characters, the platform takes {MAX_DESC_CHARS}"
+    if value.isprintable():
+        return None
     beyond = BEYOND_DESC.search(value)
     return f"Desc holds {_named(beyond[0])}" if beyond else None
 
