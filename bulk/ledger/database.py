@@ -15,7 +15,11 @@ if TYPE_CHECKING:
 
 __all__ = ["open_for_reading", "open_for_writing", "translated"]
 
-_CACHE_KIB = 16_384
+_WRITING_CACHE_KIB = 8_192
+_READING_CACHE_KIB = 2_048
+"""What a connection may keep of the file, and of what it sorts until it writes that out. Measured from 10,000 to a
+million rows: 16 MiB for each are no faster, and a run has up to three connections."""
+
 _BUSY_TIMEOUT_S = 5.0
 
 
@@ -29,7 +33,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         LedgerError: The folder or file can't be written, is no ledger, is damaged, or is of another version.
     """
     with translated(path):
-        connection = _connect(f"{path.absolute().as_uri()}?mode=rwc")
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", cache_kib=_WRITING_CACHE_KIB)
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
@@ -51,7 +55,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
     with translated(path):
-        connection = _connect(f"{path.absolute().as_uri()}?mode=rw")
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rw", cache_kib=_READING_CACHE_KIB)
         try:
             connection.execute("PRAGMA query_only = ON")
             _require_version(connection, path)
@@ -74,10 +78,10 @@ def translated(path: Path) -> Iterator[None]:
         raise LedgerError(f"{path}: {_explain(exc)}") from exc
 
 
-def _connect(uri: str) -> sqlite3.Connection:
+def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     try:
-        connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
+        connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA temp_store = FILE")
     except BaseException:
         connection.close()
