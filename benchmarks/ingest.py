@@ -3,10 +3,10 @@
     python benchmarks/ingest.py [--quick] [--repeats N] [--json FILE]
 
 - ingest: what `bulk run` and `bulk plan` do first: read, validate, find repeats, index; 1,000,000 rows in no order over
-  100,000 products, into a ledger at ``synchronous=FULL``.
-- plain: the same file by csv.reader and one ``executemany`` into a table of four columns, committed once.
+  100,000 products, into a ledger at ``synchronous=FULL``; as CSV and as JSONL.
+- plain: the CSV by csv.reader and one ``executemany`` into a table of four columns, committed once.
 - memory: the peak of `bulk plan --offline`, a process of its own, at 100,000 and at 1,000,000 rows; and of a whole
-  `bulk run` of 50,000 and 100,000 rows on as many products, without a rate, against the tiny platform.
+  `bulk run` of as many, in no order over 100,000 products, without a rate, against the tiny platform: minutes.
 - growth: the cost of a row at 1,000,000 rows beside that at 10,000, in CPU time, which a busy machine disturbs least.
 """
 
@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from inputs import write_csv
+from inputs import as_jsonl, write_csv
 from processes import bulk
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import tiny_platform
@@ -35,7 +35,7 @@ from bulk.model import Dialect, Target
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 TARGET = Target(Dialect.ALIBABA, "http://127.0.0.1")
 NOWHERE = ("--endpoint", "http://127.0.0.1:9")
@@ -46,6 +46,7 @@ class Reading:
     """What reading one input cost; the fields are keys of the JSON."""
 
     rows: int
+    format: str
     ingest_s: float
     ingest_cpu_us_a_row: float
     plain_s: float
@@ -90,10 +91,12 @@ def timed(work: Callable[[Path, Path], None], source: Path) -> tuple[float, floa
 
 
 def read(source: Path, rows: int) -> Reading:
-    """Measure both ways, one after the other."""
+    """Measure both ways, one after the other; a JSONL beside the CSV of the same rows."""
     ingest_s, cpu_s = timed(into_ledger, source)
-    plain_s, _ = timed(plainly, source)
-    return Reading(rows=rows, ingest_s=ingest_s, ingest_cpu_us_a_row=1e6 * cpu_s / rows, plain_s=plain_s)
+    plain_s, _ = timed(plainly, source.with_suffix(".csv"))
+    cpu_us = 1e6 * cpu_s / rows
+    kind = source.suffix.removeprefix(".")
+    return Reading(rows=rows, format=kind, ingest_s=ingest_s, ingest_cpu_us_a_row=cpu_us, plain_s=plain_s)
 
 
 def plan(source: Path, rows: int) -> Memory:
@@ -118,55 +121,50 @@ def main() -> None:
             rows: write_csv(Path(name) / f"{rows}.csv", rows, products=max(rows // 10, 1), shuffled=True)
             for rows in (many, few, least)
         }
-        wide = {
-            rows: write_csv(Path(name) / f"wide-{rows}.csv", rows, products=rows, shuffled=True)
-            for rows in (few // 2, few)
-        }
+        # The many are ten rows a product, so as many products are these.
+        wide = write_csv(Path(name) / "wide.csv", few, products=few, shuffled=True)
         readings = [read(sources[many], many) for _ in range(options.repeats)]
+        lines = as_jsonl(sources[many])
+        other = [read(lines, many) for _ in range(options.repeats)]
         small = [read(sources[least], least) for _ in range(options.repeats * 3)]
         plans = [plan(sources[rows], rows) for rows in (few, many)]
-        runs = [run(wide[rows], rows, endpoint) for rows in wide]
-    measured: list[Reading | Memory] = [*readings, *small, *plans, *runs]
-    report(options, _judge(readings, small, plans, runs), [asdict(each) for each in measured])
+        runs = [run(source, rows, endpoint) for source, rows in ((wide, few), (sources[many], many))]
+    measured: list[Reading | Memory] = [*readings, *other, *small, *plans, *runs]
+    verdicts = [*_judge_speed(readings), *_judge_speed(other), _judge_growth(readings, small)]
+    report(options, [*verdicts, *_judge_memory(plans, runs)], [asdict(each) for each in measured])
 
 
-def _judge(
-    readings: Sequence[Reading], small: Sequence[Reading], plans: Sequence[Memory], runs: Sequence[Memory]
-) -> list[Verdict]:
-    many = readings[0].rows
-    per_s = middle(many / each.ingest_s for each in readings)
-    plain_per_s = middle(many / each.plain_s for each in readings)
-    plain = middle(each.ingest_s / each.plain_s for each in readings)
-    growth = middle(each.ingest_cpu_us_a_row for each in readings) / middle(each.ingest_cpu_us_a_row for each in small)
-    verdicts = [
-        Verdict(claim=f"{many:,} rows: ingested a second", figure=per_s, limit=120_000),
-        Verdict(
-            claim="ingest / plain csv.reader and executemany",
-            figure=plain,
-            limit=3,
-            at_most=True,
-            detail=f"{per_s:,.0f} / {plain_per_s:,.0f} a second",
-        ),
-        Verdict(
-            claim=f"cost of a row at {many:,} / at {small[0].rows:,}",
-            figure=growth,
-            limit=1.15,
-            at_most=True,
-        ),
-    ]
-    for fewer, more in (plans, runs):
+def _judge_speed(readings: Sequence[Reading]) -> Iterator[Verdict]:
+    rows, kind = readings[0].rows, readings[0].format.upper()
+    per_s = middle(rows / each.ingest_s for each in readings)
+    plain_per_s = middle(rows / each.plain_s for each in readings)
+    yield Verdict(claim=f"{rows:,} rows of {kind}: ingested a second", figure=per_s, limit=120_000)
+    yield Verdict(
+        claim=f"{kind}: ingest / plain csv.reader and executemany",
+        figure=middle(each.ingest_s / each.plain_s for each in readings),
+        limit=3,
+        at_most=True,
+        detail=f"{per_s:,.0f} / {plain_per_s:,.0f} a second",
+    )
+
+
+def _judge_growth(readings: Sequence[Reading], small: Sequence[Reading]) -> Verdict:
+    at_many, at_few = (middle(each.ingest_cpu_us_a_row for each in measured) for measured in (readings, small))
+    claim = f"cost of a row at {readings[0].rows:,} / at {small[0].rows:,}"
+    return Verdict(claim=claim, figure=at_many / at_few, limit=1.15, at_most=True)
+
+
+def _judge_memory(*commands: Sequence[Memory]) -> Iterator[Verdict]:
+    for fewer, more in commands:
         claim = f"bulk {more.command}, {more.rows:,} rows: peak MB"
-        verdicts += [
-            Verdict(claim=claim, figure=more.peak_mb, limit=150, at_most=True, detail=f"in {more.elapsed_s:.1f} s"),
-            Verdict(
-                claim=f"{claim} / at {fewer.rows:,}",
-                figure=more.peak_mb / fewer.peak_mb,
-                limit=1.10,
-                at_most=True,
-                detail=f"{more.peak_mb:.0f} / {fewer.peak_mb:.0f}",
-            ),
-        ]
-    return verdicts
+        yield Verdict(claim=claim, figure=more.peak_mb, limit=150, at_most=True, detail=f"in {more.elapsed_s:.1f} s")
+        yield Verdict(
+            claim=f"{claim} / at {fewer.rows:,}",
+            figure=more.peak_mb / fewer.peak_mb,
+            limit=1.10,
+            at_most=True,
+            detail=f"{more.peak_mb:.0f} / {fewer.peak_mb:.0f}",
+        )
 
 
 if __name__ == "__main__":

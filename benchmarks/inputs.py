@@ -6,10 +6,12 @@ import csv
 import random
 from typing import TYPE_CHECKING
 
+import orjson
+
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["module_of", "write_csv"]
+__all__ = ["as_jsonl", "module_of", "write_csv"]
 
 _HEADER = ("ProductKey", "ModuleName", "AliasName", "Desc")
 
@@ -43,4 +45,12 @@ def write_csv(path: Path, rows: int, *, products: int, shuffled: bool = False) -
         writer = csv.writer(file)
         writer.writerow(_HEADER)
         writer.writerows(module_of(index, products=products) for index in order)
+    return path
+
+
+def as_jsonl(source: Path) -> Path:
+    """Write the rows of a CSV as JSONL beside it, and return its path."""
+    path = source.with_suffix(".jsonl")
+    with source.open(encoding="utf-8", newline="") as rows, path.open("wb") as file:
+        file.writelines(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in csv.DictReader(rows))
     return path
