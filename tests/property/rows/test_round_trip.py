@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     """Line, the four fields, record and problem: ``None`` what is absent, or of no use in an invalid row."""
 
 HEADER = ["ProductKey", "ModuleName", "AliasName", "Desc", "note"]
+JSON_HEAD = '{"ProductKey":"a0","ModuleName":"b"}\n'
 CHUNK_BYTES = st.sampled_from([1, 7, 64, 64 * 1024])
 
 name = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64).filter(
@@ -161,6 +162,66 @@ def test_any_bytes_are_refused_with_a_reason_or_read_line_by_line(
     assert all((stored[6] is None) == (stored[1] is not None and stored[2] is not None) for stored in found)
     if encoding in {None, "utf-8"} and not content.startswith((b"\xff\xfe", b"\xfe\xff", b"\x1f\x8b")):
         assert all(1 <= line <= physical_lines(content) for line in lines)
+
+
+CSV_RECORDS = st.sampled_from(
+    [
+        "a1,mcu,主控,Main board,x",
+        "a1, mcu ,,,",
+        "a1,mo dule,,,",
+        'a1,"wifi","无线","x, ""y""",3',
+        'a1,mcu,,"two\nlines",',
+        "a1,mcu,,,a\0b",
+        "a1,,,,",
+        "a1,default,,,",
+        f"a1,{'x' * 65},,,",
+        f"a1,mcu,,{'x' * 101},",
+        "a1,mcu,é,,",
+        "a1,mcu",
+        "a1,mcu,,,,,",
+        'a1,"mcu"x,,,',
+        ",,,,",
+        "",
+        ",".join(HEADER),
+    ]
+)
+JSON_RECORDS = st.sampled_from(
+    [
+        '{"ProductKey":"a1","ModuleName":"mcu","AliasName":"主控","Desc":"Main board","note":[0,1]}',
+        '{"ProductKey":"a1","ModuleName":"mcu"}',
+        ' {"ProductKey":"a1","ModuleName":"mcu","Desc":null} ',
+        '{"ProductKey":"a1","ModuleName":"mcu","Desc":""}',
+        '{"ProductKey":7,"ModuleName":"mcu"}',
+        '{"ProductKey":"a1","ModuleName":"mcu","ModuleName":"wifi"}',
+        '{"ProductKey":"a1","ModuleName":"mcu","Desc":"a \\"b\\": c"}',
+        '{"ProductKey":"a1","ModuleName":"mo dule"}',
+        '{"ProductKey":"a1","product_key":"a2","ModuleName":"mcu"}',
+        '{"ProductKey":"a1","ModuleName":["mcu"]}',
+        "[0,1,2,3]",
+        "{",
+        "",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(records=st.lists(CSV_RECORDS, min_size=1, max_size=100) | st.lists(JSON_RECORDS, min_size=1, max_size=100))
+@example(records=["a1,mcu,主控,Main board,x"] * 99 + ["a1,mcu,,,a\0b"])
+def test_a_row_is_judged_alike_whatever_stands_beside_it(records: list[str]) -> None:
+    kind, head = (
+        ("jsonl", JSON_HEAD)
+        if any(record.strip().startswith(("{", "[")) for record in records)
+        else ("csv", ",".join(HEADER) + "\n")
+    )
+
+    _, found = read((head + "".join(record + "\n" for record in records)).encode(), 64 * 1024, format=kind)
+
+    expected, line = [], 1 + head.count("\n")
+    for record in records:
+        _, alone = read((head + record + "\n").encode(), 64 * 1024, format=kind)
+        expected += [(line, *row[1:]) for row in alone if row[0] > head.count("\n")]
+        line += 1 + record.count("\n")
+    assert [row for row in found if row[0] > head.count("\n")] == expected
 
 
 @settings(deadline=None)

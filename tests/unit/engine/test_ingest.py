@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.engine import ingest as ingest_module
+from bulk.engine.ingest import IngestStoppedError, ingest
+from bulk.engine.stop import StopSignal
+from bulk.errors import InputError
+from bulk.events import Event, IngestProgressed, ignore
+from bulk.ledger.store import Ledger
+from bulk.model import Dialect, Target
+from bulk.settings import ReadSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+HEADER = "ProductKey,ModuleName\n"
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(tmp_path / "m.ledger.db", target=Target(Dialect.TUYA, "https://example.tuyacloud.com:8686"))
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "m.csv"
+    note = "x" * 100
+    rows = (f"p{n},{'m' if n % 5 else ''},{note}\n" for n in range(5_000))
+    path.write_text("ProductKey,ModuleName,note\n" + "".join(rows))
+    return path
+
+
+def lines(ledger: Ledger) -> list[int]:
+    return [line for (line,) in ledger.connection.execute("SELECT line FROM rows ORDER BY line")]
+
+
+async def test_every_row_is_in_the_ledger_valid_or_not(ledger: Ledger, source: Path) -> None:
+    await ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+
+    assert lines(ledger) == list(range(2, 5_002))
+    assert ledger.outcomes()["invalid"] == 1_000
+    assert ledger.outcomes()["pending"] == 4_000
+
+
+async def test_progress_is_announced_each_time_so_many_more_are_read(
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger, source: Path
+) -> None:
+    monkeypatch.setattr(ingest_module, "_ANNOUNCED_EVERY_ROWS", 1_500)
+    announced: list[Event] = []
+
+    await ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=announced.append)
+
+    rows = [event.rows for event in announced if isinstance(event, IngestProgressed)]
+    assert [count // 1_500 for count in rows] == [1, 2, 3]
+    assert rows == sorted(rows)
+
+
+async def test_a_stop_leaves_the_rows_as_they_were(ledger: Ledger, source: Path, tmp_path: Path) -> None:
+    before = tmp_path / "before.csv"
+    before.write_text(HEADER + "p1,a\n")
+    await ingest(str(before), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+    stop = StopSignal()
+    stop.request("it was asked to", exit_code=130)
+
+    with pytest.raises(IngestStoppedError):
+        await ingest(str(source), ReadSettings(), ledger, stop=stop, listener=ignore)
+
+    assert lines(ledger) == [2]
+
+
+async def test_an_input_that_breaks_off_leaves_the_rows_as_they_were(
+    ledger: Ledger, source: Path, tmp_path: Path
+) -> None:
+    await ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+    broken = tmp_path / "broken.csv"
+    broken.write_bytes(HEADER.encode() + b"p1,a\n" * 50_000 + b"p2,\xff\n")
+
+    with pytest.raises(InputError, match="line 50002"):
+        await ingest(str(broken), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+
+    assert len(lines(ledger)) == 5_000
