@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from typing import TYPE_CHECKING
 
+from bulk.engine.threads import interruptible
 from bulk.events import IngestProgressed
 from bulk.rows import open_input
 
@@ -34,6 +36,7 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
         IngestStoppedError: A stop was requested meanwhile.
     """
     loop = asyncio.get_running_loop()
+    cancelled = threading.Event()
 
     def announce(before: int, rows: int) -> None:
         if before // _ANNOUNCED_EVERY_ROWS < rows // _ANNOUNCED_EVERY_ROWS:
@@ -47,7 +50,7 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
             for batch in reader.batches(_BATCH_ROWS):
                 intake.add(batch)
                 announce(intake.rows - len(batch), intake.rows)
-                if stop.requested:
+                if stop.requested or cancelled.is_set():
                     raise IngestStoppedError
 
-    await asyncio.to_thread(work)
+    await interruptible(work, interrupt=cancelled.set)

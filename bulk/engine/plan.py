@@ -3,31 +3,30 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from bisect import insort
 from collections import Counter
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import datetime, timedelta
 from itertools import chain, islice
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
 from bulk.engine.connect import credentials_for, ledger_path, sandbox_state
-from bulk.engine.finish import finish
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import EVERYTHING, select, selected_lanes
 from bulk.engine.sending import visit
 from bulk.engine.stop import StopSignal
+from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
 from bulk.ledger.store import Ledger
 from bulk.model import FINAL_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
+    from pathlib import Path
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.control.budget import Decision
@@ -73,22 +72,8 @@ async def plan(
     path = ledger_path(source, settings)
     keys = credentials or (None if offline else await credentials_for(settings, listener=listener))
     stop = stop or StopSignal()
-    async with _scratch_of(path, target) as ledger:
+    async with held(Ledger.scratch, path, target=target) as ledger:
         return await _Planning(source, settings, target, ledger, listener=listener, stop=stop).run(path, keys)
-
-
-@asynccontextmanager
-async def _scratch_of(path: Path, target: Target) -> AsyncIterator[Ledger]:
-    """Give a copy of the ledger to plan with, off the event loop, and leave nothing behind."""
-    folder = await asyncio.to_thread(tempfile.TemporaryDirectory, prefix="bulk-plan-")
-    try:
-        ledger = await asyncio.to_thread(Ledger.scratch, path, Path(folder.name), target=target)
-        try:
-            yield ledger
-        finally:
-            await finish(ledger.close)
-    finally:
-        await finish(folder.cleanup)
 
 
 class _Planning:
@@ -113,9 +98,9 @@ class _Planning:
     async def run(self, path: Path, keys: CredentialProvider | None) -> Plan:
         with suppress(IngestStoppedError):
             await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
-            await asyncio.to_thread(self._take_stock)
+            await in_thread(self._take_stock)
             if keys is None:
-                await asyncio.to_thread(self._judge_by_files)
+                await in_thread(self._judge_by_files)
             else:
                 await self._ask(path, keys)
         return self._plan(path, offline=keys is None)

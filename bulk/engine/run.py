@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 from bulk.cloud.dialects import resolve_target
 from bulk.engine.conclude import conclude, summary_json
 from bulk.engine.connect import credentials_for, ledger_path
-from bulk.engine.finish import finish
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import select, selected_lanes
 from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
+from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.errors import BulkError, LedgerError
 from bulk.events import RunEnded, RunStarted, RunStopping, ignore
 from bulk.ledger.snapshot import Snapshot
@@ -69,12 +69,9 @@ async def run(
     target = resolve_target(settings)
     path = ledger_path(source, settings)
     keys = credentials or await credentials_for(settings, listener=listener)
-    ledger = await asyncio.to_thread(Ledger.open, path, target=target)
-    try:
+    async with held(Ledger.open, path, target=target) as ledger:
         job = _Job(source, settings, target, ledger, listener=listener, stop=stop or StopSignal())
         return await job.run(keys, resume, resume_rest or resume)
-    finally:
-        await finish(ledger.close)
 
 
 class _Job:
@@ -95,11 +92,11 @@ class _Job:
 
     async def run(self, credentials: CredentialProvider, resume: str | None, resume_rest: str | None) -> Summary:
         started = time.monotonic()
-        await asyncio.to_thread(self._begin)
         try:
+            await in_thread(self._begin)
             with suppress(IngestStoppedError), self._deadline():
                 await self._read_and_send(credentials)
-            summary = await asyncio.to_thread(
+            summary = await in_thread(
                 conclude,
                 self._ledger,
                 run_id=self._run_id,
@@ -123,7 +120,7 @@ class _Job:
     async def _read_and_send(self, credentials: CredentialProvider) -> None:
         await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
         self._read_in = True
-        selection = await asyncio.to_thread(select, self._ledger, self._settings)
+        selection = await in_thread(select, self._ledger, self._settings)
         async with selected_lanes(self._ledger, selection) as lanes, self._start_announced(selection):
             if lanes.products:
                 await self._send(lanes, credentials)
@@ -167,19 +164,18 @@ class _Job:
     @asynccontextmanager
     async def _start_announced(self, selection: Selection) -> AsyncIterator[None]:
         """Announce how the rows stand before the block, or beside it where there are so many that this takes long."""
-        snapshot = await asyncio.to_thread(Snapshot, self._ledger.path)
-        counting = asyncio.ensure_future(self._announce_start(snapshot, selection))
-        try:
-            await asyncio.wait([counting], timeout=_COUNTED_BEFORE_S)
-            yield
-            await counting
-        finally:
-            counting.cancel()
-            await finish(snapshot.close)
-            await asyncio.gather(counting, return_exceptions=True)
+        async with held(Snapshot, self._ledger.path) as snapshot:
+            counting = asyncio.ensure_future(self._announce_start(snapshot, selection))
+            try:
+                await asyncio.wait([counting], timeout=_COUNTED_BEFORE_S)
+                yield
+                await counting
+            finally:
+                counting.cancel()
+                await until_ended(counting)
 
     async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> None:
-        outcomes = await asyncio.to_thread(snapshot.outcomes)
+        outcomes = await interruptible(snapshot.outcomes, interrupt=snapshot.interrupt)
         self._listener(
             RunStarted(
                 run_id=self._run_id,
@@ -197,7 +193,7 @@ class _Job:
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
         """Record the end; a ledger that can't be written must not hide how the run ended."""
         with suppress(LedgerError):
-            await finish(
+            await in_thread(
                 self._ledger.end_run,
                 self._run_id,
                 at=time.time(),

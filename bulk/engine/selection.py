@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bulk.engine.finish import finish
+from bulk.engine.threads import held
 from bulk.ledger.lanes import LaneReader
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import Mapping
+    from contextlib import AbstractAsyncContextManager
 
     from bulk.ledger.store import Ledger
     from bulk.settings import Settings
@@ -49,19 +48,13 @@ def select(ledger: Ledger, settings: Settings) -> Selection:
     return Selection(products, sum(open_rows.values()) - sum(products.values()))
 
 
-@asynccontextmanager
-async def selected_lanes(ledger: Ledger, selection: Selection) -> AsyncIterator[LaneReader]:
+def selected_lanes(ledger: Ledger, selection: Selection) -> AbstractAsyncContextManager[LaneReader]:
     """Find the selected products, and let their lanes be read until the block ends.
 
     Raises:
         LedgerError: The ledger can't be read.
     """
-    reader = await asyncio.to_thread(LaneReader, ledger.path, selection.products)
-    try:
-        yield reader
-    finally:
-        # A run that is cut off must not leave a reader behind on a ledger that it closes.
-        await finish(reader.close)
+    return held(LaneReader, ledger.path, selection.products)
 
 
 def _wanted(product_key: str, only: tuple[str, ...]) -> bool:

@@ -15,10 +15,10 @@ from bulk.engine.calls import Calls
 from bulk.engine.connect import connected, sandbox_state
 from bulk.engine.creation import Means
 from bulk.engine.dispatch import Dispatcher, most_lanes
-from bulk.engine.finish import finish
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Recorder
+from bulk.engine.threads import in_thread
 from bulk.events import ClockCorrected
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Action
@@ -142,7 +142,7 @@ async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIte
         yield writer
     finally:
         # Also a run that is cancelled commits what it knows.
-        await finish(writer.close)
+        await in_thread(writer.close)
 
 
 def _paced_calls(
@@ -177,6 +177,6 @@ def _paced_calls(
 
 async def _one_by_one(lanes: LaneReader) -> AsyncGenerator[Lane, None]:
     """Read lanes off the event loop, some products ahead."""
-    while found := await asyncio.to_thread(lanes.next_lanes):
+    while found := await in_thread(lanes.next_lanes):
         for lane in found:
             yield lane

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import orjson
@@ -22,8 +21,8 @@ __all__ = ["LaneReader", "read_lanes"]
 class LaneReader:
     """Walks the products with open rows, in the order of their first lines, or those that it is told.
 
-    Its methods block, and may be called on any thread. Every step reads afresh, so no snapshot is held that would keep
-    the writer's log from being emptied.
+    Its methods block, and may be called on any thread, one at a time. Every step reads afresh, so no snapshot is held
+    that would keep the writer's log from being emptied.
     """
 
     def __init__(self, path: Path, product_keys: Iterable[str] | None = None) -> None:
@@ -45,7 +44,6 @@ class LaneReader:
             """How many products it walks through."""
             self._connection.execute("PRAGMA query_only = ON")
         self._after = 0
-        self._step = threading.Lock()
 
     def next_lanes(self, products: int = 64) -> list[Lane]:
         """Return the next lanes with open rows; an empty list: there are no more.
@@ -56,7 +54,7 @@ class LaneReader:
         Raises:
             LedgerError: The ledger can't be read.
         """
-        with self._step, translated(self._path):
+        with translated(self._path):
             while found := self._connection.execute(
                 query("next_products"), {"after": self._after, "products": products}
             ).fetchall():
@@ -67,9 +65,8 @@ class LaneReader:
         return []
 
     def close(self) -> None:
-        """Let the ledger go, as soon as a step that was cut off has ended."""
-        with self._step:
-            self._connection.close()
+        """Let the ledger go."""
+        self._connection.close()
 
 
 def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None) -> int:

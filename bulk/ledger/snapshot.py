@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
@@ -17,7 +16,7 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """A ledger as it stood when this was made, to be asked once. Its methods block, and may be called on any thread.
+    """A ledger as it stood when this was made, to be asked once. Its methods block.
 
     While it is held the writer's log can't be emptied and grows: so the answer lets it go.
     """
@@ -30,7 +29,6 @@ class Snapshot:
         """
         self._path = path
         self._connection = open_for_reading(path)
-        self._at_work = threading.Lock()
         with translated(path):
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT 1 FROM target").fetchone()  # what is seen from now on is fixed by a read
@@ -39,14 +37,16 @@ class Snapshot:
         """Return how many rows of the input had each outcome, zeros included, and let the ledger go.
 
         Raises:
-            LedgerError: The ledger can't be read, or it was let go meanwhile.
+            LedgerError: The ledger can't be read, or it was let go, or the counting was interrupted.
         """
-        with self._at_work, closing(self._connection), translated(self._path):
+        with closing(self._connection), translated(self._path):
             return count_outcomes(self._connection)
 
-    def close(self) -> None:
-        """Let the ledger go, cutting off what is being counted; safe to call after it was."""
-        with suppress(sqlite3.ProgrammingError):  # nothing to cut off where it was let go
+    def interrupt(self) -> None:
+        """Cut off what is being counted on another thread; does nothing where that has ended."""
+        with suppress(sqlite3.ProgrammingError):  # it was let go
             self._connection.interrupt()
-        with self._at_work:
-            self._connection.close()
+
+    def close(self) -> None:
+        """Let the ledger go; safe to call after it was. Nothing may be counted meanwhile."""
+        self._connection.close()

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sqlite3
-from contextlib import closing
+import tempfile
+from contextlib import ExitStack, closing
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerTargetError
@@ -22,9 +24,6 @@ from bulk.model import MAX_CUSTOM_MODULES
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
-    from pathlib import Path
-
-    from filelock import FileLock
 
     from bulk.ledger.intake import Intake
     from bulk.ledger.reading import Result
@@ -40,10 +39,10 @@ class Ledger:
     `bulk.ledger.lanes.LaneReader` reads beside it.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, *, lock: FileLock | None) -> None:
+    def __init__(self, path: Path, connection: sqlite3.Connection, held: ExitStack) -> None:
         self.path = path
         self.connection = connection
-        self._lock = lock
+        self._held = held
 
     @classmethod
     def open(cls, path: Path, *, target: Target) -> Ledger:
@@ -54,42 +53,32 @@ class Ledger:
             LedgerTargetError: It belongs to another target.
             LedgerError: It can't be opened or written.
         """
-        lock = hold(path)
-        try:
-            connection = open_for_writing(path)
-            try:
-                with translated(path):
-                    _bind(connection, path, target)
-            except BaseException:
-                connection.close()
-                raise
-        except BaseException:
-            lock.release()
-            raise
-        return cls(path, connection, lock=lock)
+        with ExitStack() as held:
+            held.callback(hold(path).release)
+            connection = held.enter_context(closing(open_for_writing(path)))
+            with translated(path):
+                _bind(connection, path, target)
+            return cls(path, connection, held.pop_all())
 
     @classmethod
-    def scratch(cls, path: Path, folder: Path, *, target: Target) -> Ledger:
+    def scratch(cls, path: Path, *, target: Target) -> Ledger:
         """Make a copy of the ledger, or an empty one if there is none, to plan with; the ledger is not touched.
+
+        The copy stands in the system's folder for temporary files, until it is closed.
 
         Raises:
             LedgerTargetError: The ledger belongs to another target.
             LedgerError: It can't be read.
         """
-        copy = folder / "plan.db"
-        if path.is_file():
-            with (
-                translated(path),
-                closing(open_for_reading(path)) as source,
-                closing(sqlite3.connect(copy)) as copied,
-            ):
-                _require_target(source, path, target)
-                source.backup(copied)
-        connection = open_for_writing(copy)
-        connection.execute("PRAGMA synchronous = OFF")
-        with translated(copy):
-            _bind(connection, copy, target)
-        return cls(copy, connection, lock=None)
+        with ExitStack() as held:
+            copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="bulk-plan-")), "plan.db")
+            if path.is_file():
+                _copy(path, copy, target)
+            connection = held.enter_context(closing(open_for_writing(copy)))
+            with translated(copy):
+                connection.execute("PRAGMA synchronous = OFF")
+                _bind(connection, copy, target)
+            return cls(copy, connection, held.pop_all())
 
     def intake(self, *, name: str, shape: str, at: float) -> AbstractContextManager[Intake]:
         """Replace the rows by those of an input: see `replaced_rows`."""
@@ -162,9 +151,13 @@ class Ledger:
 
     def close(self) -> None:
         """Let the ledger go."""
-        self.connection.close()
-        if self._lock is not None:
-            self._lock.release()
+        self._held.close()
+
+
+def _copy(path: Path, copy: Path, target: Target) -> None:
+    with translated(path), closing(open_for_reading(path)) as source, closing(sqlite3.connect(copy)) as copied:
+        _require_target(source, path, target)
+        source.backup(copied)
 
 
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:

@@ -84,8 +84,7 @@ async def test_a_run_that_breaks_off_does_not_wait_for_the_count(
     told: list[Event] = []
 
     def count_for_ever(snapshot: Snapshot) -> dict[str, int]:
-        with snapshot._at_work:
-            snapshot._connection.execute(endless)
+        snapshot._connection.execute(endless)
         return {}
 
     def break_off(_: LaneReader) -> None:

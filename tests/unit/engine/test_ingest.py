@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import asyncio
+import os
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -71,6 +74,38 @@ async def test_a_stop_leaves_the_rows_as_they_were(ledger: Ledger, source: Path,
     with pytest.raises(IngestStoppedError):
         await ingest(str(source), ReadSettings(), ledger, stop=stop, listener=ignore)
 
+    assert lines(ledger) == [2]
+
+
+async def test_a_cancelled_task_leaves_the_rows_as_they_were_and_reads_no_further(
+    monkeypatch: pytest.MonkeyPatch, ledger: Ledger, tmp_path: Path
+) -> None:
+    before = tmp_path / "before.csv"
+    before.write_text(HEADER + "p1,a\n")
+    await ingest(str(before), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+    monkeypatch.setattr(ingest_module, "_ANNOUNCED_EVERY_ROWS", 1_000)
+    endless = tmp_path / "endless.csv"
+    os.mkfifo(endless)
+    written = 0
+
+    def write_until_nobody_reads() -> None:
+        nonlocal written
+        with suppress(BrokenPipeError), endless.open("w") as pipe:
+            pipe.write(HEADER)
+            while True:
+                written += pipe.write(f"p{written},a\n")
+
+    writing = asyncio.ensure_future(asyncio.to_thread(write_until_nobody_reads))
+
+    def cancel(_: Event) -> None:
+        reading.cancel()
+
+    reading = asyncio.ensure_future(ingest(str(endless), ReadSettings(), ledger, stop=StopSignal(), listener=cancel))
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    await writing
+    assert written > 1_000
     assert lines(ledger) == [2]
 
 

@@ -279,29 +279,30 @@ def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
 
 
 def test_a_scratch_copy_leaves_the_ledger_alone(
-    path: Path, ledger: Ledger, tmp_path: Path, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a"), valid(3, "p1", "b"))
     settle(ledger, "p1", "a", "created")
 
-    scratch = Ledger.scratch(path, tmp_path, target=TARGET)
+    scratch = Ledger.scratch(path, target=TARGET)
     with scratch.intake(name="x", shape="{}", at=0.0) as intake:
         intake.add(ReadRows([valid(2, "p1", "a")]))
 
     assert scratch.outcomes()["created"] == 1
     scratch.close()
     assert ledger.outcomes()["pending"] == 1
+    assert not scratch.path.parent.exists()
 
 
-def test_a_scratch_copy_is_for_the_same_target(path: Path, ledger: Ledger, tmp_path: Path) -> None:
+def test_a_scratch_copy_is_for_the_same_target(path: Path, ledger: Ledger) -> None:
     ledger.close()
 
     with pytest.raises(LedgerTargetError):
-        Ledger.scratch(path, tmp_path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
+        Ledger.scratch(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
 
 
 def test_a_scratch_ledger_needs_none_before_it(tmp_path: Path) -> None:
-    scratch = Ledger.scratch(tmp_path / "none.db", tmp_path, target=TARGET)
+    scratch = Ledger.scratch(tmp_path / "none.db", target=TARGET)
 
     assert sum(scratch.outcomes().values()) == 0
     assert not (tmp_path / "none.db").exists()

@@ -1,0 +1,87 @@
+"""Blocking work in threads that never outlives who waits for it.
+
+A cancelled task goes on at once, the thread that it waited for does not end. Whoever then closed what the thread uses
+would pull a ledger from under a commit: so here a cancellation is raised when the thread has ended, however often it
+is repeated. A user's program may cancel our task many times, and an anyio scope cancels every wait until it is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from contextvars import copy_context
+from functools import partial
+from typing import TYPE_CHECKING, Any, ParamSpec, Protocol, TypeVar
+
+import anyio
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import AsyncIterator, Callable
+
+__all__ = ["held", "in_thread", "interruptible", "until_ended"]
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Result = TypeVar("_Result")
+_Parameters = ParamSpec("_Parameters")
+_Held = TypeVar("_Held", bound=_Closable)
+
+
+async def in_thread(
+    work: Callable[_Parameters, _Result], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+) -> _Result:
+    """Return what the work returns, or raise what it raises, once it has ended; a cancellation waits for that too."""
+    return await interruptible(partial(work, *args, **kwargs), interrupt=lambda: None)
+
+
+async def interruptible(work: Callable[[], _Result], *, interrupt: Callable[[], None]) -> _Result:
+    """Do as `in_thread` does, for work that takes long: call ``interrupt`` when cancelled, to make it end early."""
+    working = _started(work)
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        interrupt()
+        await until_ended(working)
+        raise
+
+
+@asynccontextmanager
+async def held(
+    open_: Callable[_Parameters, _Held], *args: _Parameters.args, **kwargs: _Parameters.kwargs
+) -> AsyncIterator[_Held]:
+    """Open something in a thread, and close it in a thread when the block ends.
+
+    It is closed also where it was opened only after the task that asked for it had been cancelled.
+    """
+    opening = _started(partial(open_, *args, **kwargs))
+    try:
+        await until_ended(opening)
+        yield opening.result()
+    finally:
+        if opening.exception() is None:
+            await in_thread(opening.result().close)
+
+
+async def until_ended(work: Future[Any]) -> None:
+    """Return when the work has ended, however it did; a cancellation meanwhile is raised then.
+
+    What the work raised is left in the future; in a cancellation it stands as the cause.
+    """
+    cancelled: asyncio.CancelledError | None = None
+    with anyio.CancelScope(shield=True):
+        while not work.done():
+            try:
+                await asyncio.wait([work])
+            except asyncio.CancelledError as exc:
+                cancelled = exc
+    if cancelled:
+        raise cancelled from (None if work.cancelled() else work.exception())
+
+
+def _started(work: Callable[[], _Result]) -> Future[_Result]:
+    # A future, not a task: a loop that shuts down cancels every task, and would take this for an end of the work.
+    return asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
