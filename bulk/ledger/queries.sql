@@ -90,9 +90,25 @@ INSERT INTO attempts (run_id, at, action, product_key, module_name, http_status,
 VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, 0), nullif(?, ''), nullif(?, ''), ?);
 
 -- name: count_outcomes
-SELECT outcome, count(*) FROM rows WHERE outcome IS NOT NULL GROUP BY outcome
-UNION ALL
-SELECT outcome, count(*) FROM standing WHERE outcome_when_read IS NULL GROUP BY outcome;
+-- A column for each outcome, in one walk: to group a million rows by so few values would sort them first, which fills the
+-- cache twice. LIMIT keeps the two queries apart; merged, they would work out each row's outcome for every column.
+SELECT
+    count(*) FILTER (WHERE outcome = 'pending') AS pending,
+    count(*) FILTER (WHERE outcome = 'sending') AS sending,
+    count(*) FILTER (WHERE outcome = 'created') AS created,
+    count(*) FILTER (WHERE outcome = 'exists') AS "exists",
+    count(*) FILTER (WHERE outcome = 'duplicate') AS duplicate,
+    count(*) FILTER (WHERE outcome = 'drifted') AS drifted,
+    count(*) FILTER (WHERE outcome = 'over_budget') AS over_budget,
+    count(*) FILTER (WHERE outcome = 'invalid') AS invalid,
+    count(*) FILTER (WHERE outcome = 'failed') AS failed,
+    count(*) FILTER (WHERE outcome = 'unknown') AS unknown
+FROM (
+    SELECT outcome FROM rows WHERE outcome IS NOT NULL
+    UNION ALL
+    SELECT outcome FROM standing WHERE outcome_when_read IS NULL
+    LIMIT -1
+);
 
 -- name: count_absent
 -- Modules that an earlier input asked for and this one does not.

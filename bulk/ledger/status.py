@@ -125,9 +125,8 @@ def read_target(connection: sqlite3.Connection) -> Target:
 
 def count_outcomes(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many rows of the input have each outcome, zeros included."""
-    counts = dict.fromkeys((outcome.value for outcome in Outcome), 0)
-    counts.update(connection.execute(query("count_outcomes")).fetchall())
-    return counts
+    counted = connection.execute(query("count_outcomes"))
+    return {outcome: rows for (outcome, *_), rows in zip(counted.description, counted.fetchone(), strict=True)}
 
 
 def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:

@@ -89,6 +89,12 @@ def test_how_all_rows_stand_is_one_walk_with_a_search_for_each_module(
     assert any(step.startswith("SEARCH m") and BY_MODULE in step for step in steps), steps
 
 
+def test_rows_are_counted_without_sorting_them(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "count_outcomes")
+
+    assert [step for step in steps if "TEMP B-TREE" in step] == [], steps
+
+
 @pytest.mark.parametrize("name", ["count_outcomes", "reasons"])
 def test_rows_that_were_settled_when_read_are_found_by_an_index_of_their_own(
     connection: sqlite3.Connection, name: str

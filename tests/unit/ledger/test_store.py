@@ -55,6 +55,19 @@ def test_rows_are_pending_until_they_are_settled(
     assert ledger.outcomes()["pending"] == 1
 
 
+def test_every_outcome_is_counted(ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]) -> None:
+    settled = [outcome for outcome in Outcome if outcome not in {Outcome.DUPLICATE, Outcome.INVALID}]
+    read_in(
+        *(valid(line, "p1", f"m{line}") for line in range(2, 2 + len(settled))),
+        valid(50, "p1", "m2"),
+        invalid=(51, "[]", "ModuleName is empty"),
+    )
+    for line, outcome in enumerate(settled, 2):
+        settle(ledger, "p1", f"m{line}", outcome)
+
+    assert list(ledger.outcomes().items()) == [(outcome.value, 1) for outcome in Outcome]
+
+
 def test_a_repeated_row_is_a_duplicate_and_names_its_line(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
