@@ -43,10 +43,9 @@ async def interruptible(work: Callable[[], _Result], *, interrupt: Callable[[], 
     working = _started(work)
     try:
         return await asyncio.shield(working)
-    except asyncio.CancelledError:
+    except asyncio.CancelledError as cancelled:
         interrupt()
-        await until_ended(working)
-        raise
+        raise cancelled from await until_ended(working)
 
 
 @asynccontextmanager
@@ -66,10 +65,10 @@ async def held(
             await in_thread(opening.result().close)
 
 
-async def until_ended(work: Future[Any]) -> None:
-    """Return when the work has ended, however it did; a cancellation meanwhile is raised then.
+async def until_ended(work: Future[Any]) -> BaseException | None:
+    """Wait until the work has ended, and return what it raised, if anything.
 
-    What the work raised is left in the future; in a cancellation it stands as the cause.
+    A cancellation meanwhile is raised then, caused by what the work raised.
     """
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
@@ -78,8 +77,10 @@ async def until_ended(work: Future[Any]) -> None:
                 await asyncio.wait([work])
             except asyncio.CancelledError as exc:
                 cancelled = exc
+    failure = None if work.cancelled() else work.exception()
     if cancelled:
-        raise cancelled from (None if work.cancelled() else work.exception())
+        raise cancelled from failure
+    return failure
 
 
 def _started(work: Callable[[], _Result]) -> Future[_Result]:

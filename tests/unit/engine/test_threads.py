@@ -53,8 +53,8 @@ async def turns(count: int = 5) -> None:
         await asyncio.sleep(0)
 
 
-async def cancelled_again_and_again(task: asyncio.Task[object]) -> None:
-    for _ in range(4):
+async def cancelled(task: asyncio.Task[object], *, times: int = 4) -> None:
+    for _ in range(times):
         task.cancel()
         await turns()
 
@@ -69,7 +69,7 @@ async def test_a_cancellation_is_raised_when_the_work_has_ended(work: Work) -> N
     task: asyncio.Task[object] = asyncio.ensure_future(in_thread(work))
     await asyncio.to_thread(work.begun.wait, LONGEST_S)
 
-    await cancelled_again_and_again(task)
+    await cancelled(task)
     assert not task.done()
 
     work.may_end.set()
@@ -78,10 +78,11 @@ async def test_a_cancellation_is_raised_when_the_work_has_ended(work: Work) -> N
     assert work.ended
 
 
-async def test_what_the_work_raised_is_the_cause_of_a_cancellation_that_waited_for_it(work: Work) -> None:
+@pytest.mark.parametrize("times", [1, 4])
+async def test_what_the_work_raised_is_the_cause_of_a_cancellation_that_waited_for_it(work: Work, times: int) -> None:
     task: asyncio.Task[object] = asyncio.ensure_future(in_thread(work.fail))
     await asyncio.to_thread(work.begun.wait, LONGEST_S)
-    await cancelled_again_and_again(task)
+    await cancelled(task, times=times)
 
     work.may_end.set()
 
@@ -137,7 +138,7 @@ async def test_what_was_opened_after_a_cancellation_is_closed(work: Work) -> Non
 
     task: asyncio.Task[object] = asyncio.ensure_future(hold())
     await asyncio.to_thread(work.begun.wait, LONGEST_S)
-    await cancelled_again_and_again(task)
+    await cancelled(task)
 
     work.may_end.set()
 
@@ -164,6 +165,6 @@ async def test_a_task_that_was_cancelled_itself_has_ended() -> None:
     task = asyncio.ensure_future(asyncio.Event().wait())
     task.cancel()
 
-    await until_ended(task)
+    assert await until_ended(task) is None
 
     assert task.cancelled()
