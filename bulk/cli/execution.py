@@ -28,7 +28,7 @@ _LEFT = b"Left at once. The next run asks the platform what became of the reques
 
 
 class Stoppable(Protocol):
-    """What is asked to stop; ``bulk.engine.run.StopSignal`` is one."""
+    """What is asked to stop; ``bulk.engine.stop.StopSignal`` is one."""
 
     def request(self, reason: str, *, exit_code: int) -> None:
         """Ask for a graceful stop; returns at once."""
