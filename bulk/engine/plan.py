@@ -6,6 +6,7 @@ import asyncio
 from bisect import insort
 from collections import Counter
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
 from bulk.engine.connect import credentials_for, ledger_path, sandbox_state
 from bulk.engine.ingest import IngestStoppedError, ingest
+from bulk.engine.job import Job
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import EVERYTHING, select, selected_lanes
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from bulk.engine.creation import Means
     from bulk.events import Listener
     from bulk.ledger.reading import Result
-    from bulk.model import Attempt, Lane, Row, Settlement, Target
+    from bulk.model import Attempt, Lane, Row, Settlement
     from bulk.settings import Settings
 
 __all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
@@ -73,21 +75,15 @@ async def plan(
     keys = credentials or (None if offline else await credentials_for(settings, listener=listener))
     stop = stop or StopSignal()
     async with held(Ledger.scratch, path, target=target) as ledger:
-        return await _Planning(source, settings, target, ledger, listener=listener, stop=stop).run(path, keys)
+        job = _Planning(source=source, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop)
+        return await job.run(path, keys)
 
 
-class _Planning:
-    """One plan, while its copy of the ledger is open."""
+@dataclass
+class _Planning(Job):
+    """One plan."""
 
-    def __init__(
-        self, source: str, settings: Settings, target: Target, ledger: Ledger, *, listener: Listener, stop: StopSignal
-    ) -> None:
-        self._source = source
-        self._settings = settings
-        self._target = target
-        self._ledger = ledger
-        self._listener = listener
-        self._stop = stop
+    def __post_init__(self) -> None:
         self._outcomes: Counter[Outcome] = Counter()
         self._requests: Counter[str] = Counter()
         self._full: list[FullProduct] = []
@@ -97,7 +93,7 @@ class _Planning:
 
     async def run(self, path: Path, keys: CredentialProvider | None) -> Plan:
         with suppress(IngestStoppedError):
-            await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
+            await ingest(self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
             await in_thread(self._take_stock)
             if keys is None:
                 await in_thread(self._judge_by_files)
@@ -107,20 +103,20 @@ class _Planning:
 
     def _take_stock(self) -> None:
         """Start with the rows that no listing can change."""
-        standing = self._ledger.outcomes()
+        standing = self.ledger.outcomes()
         self._rows = sum(standing.values())
-        self._selection = select(self._ledger, self._settings)
+        self._selection = select(self.ledger, self.settings)
         for outcome in _SETTLED:
             self._outcomes[outcome] = standing[outcome]
-            for row in islice(self._ledger.rows((outcome,)), _EXAMPLES):
+            for row in islice(self.ledger.rows((outcome,)), _EXAMPLES):
                 self._show(_planned(row, outcome, already=outcome is Outcome.CREATED))
 
     def _judge_by_files(self) -> None:
         """Judge only products that ask for more than ten: every other open row would be created."""
         wanted = self._selection.products
-        self._requests["list"] = self._ledger.count_open_products() if wanted is None else len(wanted)
+        self._requests["list"] = self.ledger.count_open_products() if wanted is None else len(wanted)
         open_rows = self._rows - self._outcomes.total() - self._selection.outside
-        for lane, made in self._ledger.crowded_lanes():
+        for lane, made in self.ledger.crowded_lanes():
             if wanted is None or lane.product_key in wanted:
                 self._lose(lane, decide(lane.rows, (), held=made), taken_by=())
         self._requests["create"] = open_rows - self._outcomes[Outcome.OVER_BUDGET]
@@ -133,7 +129,7 @@ class _Planning:
         wanted = self._selection.products
         admitted = (
             row
-            for row in self._ledger.rows(_TRIED)
+            for row in self.ledger.rows(_TRIED)
             if row.line not in losing and (wanted is None or row.product_key in wanted)
         )
         for row in islice(admitted, _EXAMPLES):
@@ -142,18 +138,18 @@ class _Planning:
     async def _ask(self, path: Path, keys: CredentialProvider) -> None:
         state = sandbox_state(path)
         is_there = await asyncio.to_thread(state.exists)
-        async with selected_lanes(self._ledger, self._selection) as lanes:
-            self._listener(PlanStarted(lanes.products))
+        async with selected_lanes(self.ledger, self._selection) as lanes:
+            self.listener(PlanStarted(lanes.products))
             await visit(
-                self._settings,
-                self._target,
+                self.settings,
+                self.target,
                 lanes=lanes,
                 state=state if is_there else None,
                 writer=_NoWriter(),
                 counters=Counters(),
                 credentials=keys,
-                stop=self._stop,
-                listener=self._listener,
+                stop=self.stop,
+                listener=self.listener,
                 work=self._look,
             )
 
@@ -198,13 +194,13 @@ class _Planning:
 
     def _plan(self, path: Path, *, offline: bool) -> Plan:
         lists, creates = self._requests["list"], self._requests["create"]
-        seconds = max(_seconds(lists, self._settings.list_qps), _seconds(creates, self._settings.qps))
+        seconds = max(_seconds(lists, self.settings.list_qps), _seconds(creates, self.settings.qps))
         # What nobody looked at, because it was not asked for or because the plan was cut short, stays as it is.
         self._outcomes[Outcome.PENDING] = self._rows - self._outcomes.total()
         return Plan(
-            input=self._source,
+            input=self.source,
             ledger=str(path),
-            target=str(self._target),
+            target=str(self.target),
             offline=offline,
             rows=self._rows,
             outcomes={outcome.value: self._outcomes[outcome] for outcome in Outcome},
@@ -216,7 +212,7 @@ class _Planning:
             ends_at=_clock_time_in(seconds) if seconds else None,
             full_products=tuple(sorted(self._full, key=lambda product: product.lines)),
             examples=tuple(sorted(chain(*self._examples.values()), key=lambda row: row.line)),
-            stopped=self._stop.reason,
+            stopped=self.stop.reason,
         )
 
 

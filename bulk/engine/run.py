@@ -6,6 +6,7 @@ import asyncio
 import secrets
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,7 @@ from bulk.cloud.dialects import resolve_target
 from bulk.engine.conclude import conclude, summary_json
 from bulk.engine.connect import credentials_for, ledger_path
 from bulk.engine.ingest import IngestStoppedError, ingest
+from bulk.engine.job import Job
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import select, selected_lanes
 from bulk.engine.sending import send
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from bulk.engine.selection import Selection
     from bulk.events import Listener
     from bulk.ledger.lanes import LaneReader
-    from bulk.model import Summary, Target
+    from bulk.model import Summary
     from bulk.settings import Settings
 
 __all__ = ["run"]
@@ -70,22 +72,22 @@ async def run(
     path = ledger_path(source, settings)
     keys = credentials or await credentials_for(settings, listener=listener)
     async with held(Ledger.open, path, target=target) as ledger:
-        job = _Job(source, settings, target, ledger, listener=listener, stop=stop or StopSignal())
+        job = _Run(
+            source=source,
+            settings=settings,
+            target=target,
+            ledger=ledger,
+            listener=listener,
+            stop=stop or StopSignal(),
+        )
         return await job.run(keys, resume, resume_rest or resume)
 
 
-class _Job:
-    """One run, while its ledger is open."""
+@dataclass
+class _Run(Job):
+    """One run."""
 
-    def __init__(
-        self, source: str, settings: Settings, target: Target, ledger: Ledger, *, listener: Listener, stop: StopSignal
-    ) -> None:
-        self._source = source
-        self._settings = settings
-        self._target = target
-        self._ledger = ledger
-        self._listener = listener
-        self._stop = stop
+    def __post_init__(self) -> None:
         self._run_id = secrets.token_hex(4)
         self._counters = Counters()
         self._read_in = False
@@ -98,14 +100,14 @@ class _Job:
                 await self._read_and_send(credentials)
             summary = await in_thread(
                 conclude,
-                self._ledger,
+                self.ledger,
                 run_id=self._run_id,
-                source=self._source,
-                target=self._target,
+                source=self.source,
+                target=self.target,
                 counters=self._counters,
                 elapsed_s=time.monotonic() - started,
-                stop=self._stop,
-                resume=resume if self._stop.requested else resume_rest,
+                stop=self.stop,
+                resume=resume if self.stop.requested else resume_rest,
                 read_in=self._read_in,
             )
         except BaseException as exc:
@@ -114,57 +116,57 @@ class _Job:
             await self._end(exit_code=getattr(exc, "exit_code", 3), stopped=why)
             raise
         await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=summary_json(summary).decode())
-        self._listener(RunEnded(summary))
+        self.listener(RunEnded(summary))
         return summary
 
     async def _read_and_send(self, credentials: CredentialProvider) -> None:
-        await ingest(self._source, self._settings.read, self._ledger, stop=self._stop, listener=self._listener)
+        await ingest(self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
         self._read_in = True
-        selection = await in_thread(select, self._ledger, self._settings)
-        async with selected_lanes(self._ledger, selection) as lanes, self._start_announced(selection):
+        selection = await in_thread(select, self.ledger, self.settings)
+        async with selected_lanes(self.ledger, selection) as lanes, self._start_announced(selection):
             if lanes.products:
                 await self._send(lanes, credentials)
 
     async def _send(self, lanes: LaneReader, credentials: CredentialProvider) -> None:
-        with self._stop.following(lambda: self._listener(RunStopping(self._stop.reason or ""))):
+        with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
             await send(
-                self._ledger,
-                self._settings,
-                self._target,
+                self.ledger,
+                self.settings,
+                self.target,
                 run_id=self._run_id,
                 lanes=lanes,
                 credentials=credentials,
                 counters=self._counters,
-                stop=self._stop,
-                listener=self._listener,
+                stop=self.stop,
+                listener=self.listener,
             )
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
-        deadline_s = self._settings.deadline_s
+        deadline_s = self.settings.deadline_s
         if deadline_s is None:
             yield
             return
         reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
-        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self._stop.request(reason, exit_code=3))
+        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self.stop.request(reason, exit_code=3))
         try:
             yield
         finally:
             timer.cancel()
 
     def _begin(self) -> None:
-        self._ledger.begin_run(
+        self.ledger.begin_run(
             self._run_id,
             at=time.time(),
             version=version("bulk"),  # reads files: another reason to stay off the event loop
-            source=self._source,
-            rates=(self._settings.qps, self._settings.list_qps),
+            source=self.source,
+            rates=(self.settings.qps, self.settings.list_qps),
         )
 
     @asynccontextmanager
     async def _start_announced(self, selection: Selection) -> AsyncIterator[None]:
         """Announce how the rows stand before the block, or beside it where there are so many that this takes long."""
-        async with held(Snapshot, self._ledger.path) as snapshot:
+        async with held(Snapshot, self.ledger.path) as snapshot:
             counting = asyncio.ensure_future(self._announce_start(snapshot, selection))
             try:
                 await asyncio.wait([counting], timeout=_COUNTED_BEFORE_S)
@@ -176,16 +178,16 @@ class _Job:
 
     async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> None:
         outcomes = await interruptible(snapshot.outcomes, interrupt=snapshot.interrupt)
-        self._listener(
+        self.listener(
             RunStarted(
                 run_id=self._run_id,
-                ledger=str(self._ledger.path),
-                input=self._source,
-                target=str(self._target),
+                ledger=str(self.ledger.path),
+                input=self.source,
+                target=str(self.target),
                 rows=sum(outcomes.values()),
                 outcomes=outcomes,
-                create_per_s=self._settings.qps,
-                list_per_s=self._settings.list_qps,
+                create_per_s=self.settings.qps,
+                list_per_s=self.settings.list_qps,
                 outside=selection.outside,
             )
         )
@@ -194,7 +196,7 @@ class _Job:
         """Record the end; a ledger that can't be written must not hide how the run ended."""
         with suppress(LedgerError):
             await in_thread(
-                self._ledger.end_run,
+                self.ledger.end_run,
                 self._run_id,
                 at=time.time(),
                 exit_code=exit_code,

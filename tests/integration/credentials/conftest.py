@@ -7,7 +7,6 @@ proxy: it answers for whichever host is asked, also inside TLS, with certificate
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import json
 import os
 import ssl
@@ -21,9 +20,6 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from alibabacloud_credentials.utils import auth_util
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bulk.cloud.official_chain import OfficialChain
 
@@ -95,31 +91,9 @@ async def _read_head(reader: asyncio.StreamReader) -> tuple[str, str, dict[str, 
 
 
 @pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, ssl.SSLContext]:
+def authority(certified: Callable[..., tuple[Path, ssl.SSLContext]]) -> tuple[Path, ssl.SSLContext]:
     """Return the certificate to trust, and what serves TLS for the token service."""
-    folder = tmp_path_factory.mktemp("tls")
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "stand-in")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(STS)]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    trusted, private = folder / "certificate.pem", folder / "key.pem"
-    trusted.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(trusted, private)
-    return trusted, context
+    return certified(x509.DNSName(STS))
 
 
 @pytest.fixture(autouse=True)

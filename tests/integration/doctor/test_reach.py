@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import ssl
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 
 from bulk.cloud.reach import reach
 from bulk.engine.diagnosis import Verdict
@@ -22,8 +19,11 @@ from bulk.errors import NotSentError
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import ssl
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
+
+    Certified = tuple[Path, ssl.SSLContext]
 
 
 @pytest.fixture(autouse=True)
@@ -56,30 +56,9 @@ async def listening(tls: ssl.SSLContext | None = None, *, patient: bool = False)
         await asyncio.gather(*filter(None, handlers))
 
 
-def certified(folder: Path, *, days: int = 90) -> tuple[Path, ssl.SSLContext]:
-    """Return a certificate that vouches for itself and ends in so many days, and what serves it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
-    now = dt.datetime.now(dt.UTC)
-    made = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(now - dt.timedelta(days=100))
-        .not_valid_after(now + dt.timedelta(days=days))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))]), critical=False)
-        .sign(key, hashes.SHA256())
-    )
-    certificate, private = folder / "certificate.pem", folder / "key.pem"
-    certificate.write_bytes(made.public_bytes(serialization.Encoding.PEM))
-    private.write_bytes(
-        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
-    )
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, private)
-    return certificate, context
+@pytest.fixture
+def certified_here(certified: Callable[..., Certified]) -> Callable[..., Certified]:
+    return partial(certified, x509.IPAddress(IPv4Address("127.0.0.1")))
 
 
 async def failure(endpoint: str, timeout_s: float = 5.0) -> NotSentError:
@@ -96,8 +75,10 @@ async def test_plain_connection_is_timed() -> None:
     assert (reached.proxy, reached.tls_version, reached.certificate_ends_at) == (None, None, None)
 
 
-async def test_trusted_certificate_tells_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    certificate, tls = certified(tmp_path, days=90)
+async def test_trusted_certificate_tells_its_end(
+    certified_here: Callable[..., Certified], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate, tls = certified_here(days=90)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with listening(tls) as port:
         reached = await reach(f"https://127.0.0.1:{port}")
@@ -108,9 +89,9 @@ async def test_trusted_certificate_tells_its_end(tmp_path: Path, monkeypatch: py
 
 @pytest.mark.parametrize(("days", "trusted", "words"), [(90, False, "self-signed"), (-1, True, "expired")])
 async def test_certificate_that_is_not_to_be_trusted_is_refused_with_the_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, days: int, trusted: bool, words: str
+    certified_here: Callable[..., Certified], monkeypatch: pytest.MonkeyPatch, days: int, trusted: bool, words: str
 ) -> None:
-    certificate, tls = certified(tmp_path, days=days)
+    certificate, tls = certified_here(days=days)
     if trusted:
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
     async with listening(tls) as port:
@@ -120,8 +101,10 @@ async def test_certificate_that_is_not_to_be_trusted_is_refused_with_the_reason(
     assert words in str(error)
 
 
-async def test_self_signed_endpoint_fails_its_check_with_a_remedy(tmp_path: Path) -> None:
-    _, tls = certified(tmp_path)
+async def test_self_signed_endpoint_fails_its_check_with_a_remedy(
+    certified_here: Callable[..., Certified], tmp_path: Path
+) -> None:
+    _, tls = certified_here()
     async with listening(tls) as port:
         checks = await examine(Settings(endpoint=f"https://127.0.0.1:{port}", ledger=str(tmp_path / "in.db")))
 

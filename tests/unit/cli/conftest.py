@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -11,12 +12,14 @@ from bulk.engine.ingest import ingest
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.ledger.store import Ledger
-from bulk.model import Dialect, Outcome, Summary, Target
+from bulk.model import Dialect, Target
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from bulk.model import Summary
 
 
 @pytest.fixture(autouse=True)
@@ -27,26 +30,9 @@ def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: P
 
 
 @pytest.fixture
-def make_summary() -> Callable[..., Summary]:
-    def make(*, outcomes: dict[str, int] | None = None, **fields: Any) -> Summary:
-        counts = dict.fromkeys(map(str, Outcome), 0) | (outcomes or {"created": 3})
-        usual: dict[str, Any] = {
-            "run_id": "r1",
-            "ledger": "in.csv.ledger.db",
-            "input": "in.csv",
-            "target": "https://h (tuya)",
-            "rows": sum(counts.values()),
-            "absent": 0,
-            "requests": {"list": 1, "create": 3},
-            "retries": 0,
-            "throttled": 0,
-            "recovered": 0,
-            "elapsed_s": 1.0,
-            "exit_code": 0,
-        }
-        return Summary(outcomes=counts, **(usual | fields))
-
-    return make
+def make_summary(make_summary: Callable[..., Summary]) -> Callable[..., Summary]:
+    requests = {"list": 1, "create": 3}
+    return partial(make_summary, ledger="in.csv.ledger.db", input="in.csv", outcomes={"created": 3}, requests=requests)
 
 
 @pytest.fixture
