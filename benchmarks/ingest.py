@@ -5,8 +5,7 @@
 - ingest: what `bulk run` and `bulk plan` do first: read, validate, find repeats, index; 1,000,000 rows in no order over
   100,000 products, into a ledger at ``synchronous=FULL``; as CSV and as JSONL.
 - plain: the CSV by csv.reader and one ``executemany`` into a table of four columns, committed once.
-- memory: the peak of `bulk plan --offline`, a process of its own, at 100,000 and at 1,000,000 rows; and of a whole
-  `bulk run` of as many, in no order over 100,000 products, without a rate, against the tiny platform: minutes.
+- memory: the peak of `bulk plan --offline`, a process of its own, at 100,000 and at 1,000,000 rows.
 - growth: the cost of a row at 1,000,000 rows beside that at 10,000, in CPU time, which a busy machine disturbs least.
 """
 
@@ -23,9 +22,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from inputs import as_jsonl, write_csv
-from processes import bulk
+from processes import OnRows, judge_memory, on_rows
 from reporting import Verdict, middle, options_of, report
-from tiny_platform import tiny_platform
 
 from bulk.engine.ingest import ingest
 from bulk.engine.stop import StopSignal
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
 TARGET = Target(Dialect.ALIBABA, "http://127.0.0.1")
-NOWHERE = ("--endpoint", "http://127.0.0.1:9")
+OFFLINE = ("--offline", "--endpoint", "http://127.0.0.1:9")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,16 +48,6 @@ class Reading:
     ingest_s: float
     ingest_cpu_us_a_row: float
     plain_s: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Memory:
-    """What a command took; the fields are keys of the JSON."""
-
-    command: str
-    rows: int
-    peak_mb: float
-    elapsed_s: float
 
 
 def into_ledger(source: Path, path: Path) -> None:
@@ -99,39 +87,24 @@ def read(source: Path, rows: int) -> Reading:
     return Reading(rows=rows, format=kind, ingest_s=ingest_s, ingest_cpu_us_a_row=cpu_us, plain_s=plain_s)
 
 
-def plan(source: Path, rows: int) -> Memory:
-    """Plan offline in a process of its own."""
-    spent = bulk("plan", str(source), "--offline", "--json", *NOWHERE)
-    return Memory(command="plan --offline", rows=rows, peak_mb=spent.peak_mb, elapsed_s=spent.elapsed_s)
-
-
-def run(source: Path, rows: int, endpoint: str) -> Memory:
-    """Run against the tiny platform in a process of its own."""
-    spent = bulk("run", str(source), "--endpoint", endpoint, "--qps", "0", "--list-qps", "0", "--json")
-    return Memory(command="run", rows=rows, peak_mb=spent.peak_mb, elapsed_s=spent.elapsed_s)
-
-
 def main() -> None:
     """Measure, print the table, and write JSON if asked to."""
     options = options_of(__doc__)
     share = 100 if options.quick else 1
     many, few, least = 1_000_000 // share, 100_000 // share, 10_000 // share
-    with tempfile.TemporaryDirectory() as name, tiny_platform() as endpoint:
+    with tempfile.TemporaryDirectory() as name:
         sources = {
             rows: write_csv(Path(name) / f"{rows}.csv", rows, products=max(rows // 10, 1), shuffled=True)
             for rows in (many, few, least)
         }
-        # The many are ten rows a product, so as many products are these.
-        wide = write_csv(Path(name) / "wide.csv", few, products=few, shuffled=True)
         readings = [read(sources[many], many) for _ in range(options.repeats)]
         lines = as_jsonl(sources[many])
         other = [read(lines, many) for _ in range(options.repeats)]
         small = [read(sources[least], least) for _ in range(options.repeats * 3)]
-        plans = [plan(sources[rows], rows) for rows in (few, many)]
-        runs = [run(source, rows, endpoint) for source, rows in ((wide, few), (sources[many], many))]
-    measured: list[Reading | Memory] = [*readings, *other, *small, *plans, *runs]
-    verdicts = [*_judge_speed(readings), *_judge_speed(other), _judge_growth(readings, small)]
-    report(options, [*verdicts, *_judge_memory(plans, runs)], [asdict(each) for each in measured])
+        plans = [on_rows(rows, sources[rows], command="plan", options=OFFLINE) for rows in (few, many)]
+    measured: list[Reading | OnRows] = [*readings, *other, *small, *plans]
+    verdicts = [*_judge_speed(readings), *_judge_speed(other), _judge_growth(readings, small), *judge_memory(*plans)]
+    report(options, verdicts, [asdict(each) for each in measured])
 
 
 def _judge_speed(readings: Sequence[Reading]) -> Iterator[Verdict]:
@@ -152,19 +125,6 @@ def _judge_growth(readings: Sequence[Reading], small: Sequence[Reading]) -> Verd
     at_many, at_few = (middle(each.ingest_cpu_us_a_row for each in measured) for measured in (readings, small))
     claim = f"cost of a row at {readings[0].rows:,} / at {small[0].rows:,}"
     return Verdict(claim=claim, figure=at_many / at_few, limit=1.15, at_most=True)
-
-
-def _judge_memory(*commands: Sequence[Memory]) -> Iterator[Verdict]:
-    for fewer, more in commands:
-        claim = f"bulk {more.command}, {more.rows:,} rows: peak MB"
-        yield Verdict(claim=claim, figure=more.peak_mb, limit=150, at_most=True, detail=f"in {more.elapsed_s:.1f} s")
-        yield Verdict(
-            claim=f"{claim} / at {fewer.rows:,}",
-            figure=more.peak_mb / fewer.peak_mb,
-            limit=1.10,
-            at_most=True,
-            detail=f"{more.peak_mb:.0f} / {fewer.peak_mb:.0f}",
-        )
 
 
 if __name__ == "__main__":

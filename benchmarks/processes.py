@@ -9,10 +9,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from reporting import Verdict
 
-__all__ = ["Spent", "bulk", "python"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+__all__ = ["OnRows", "Spent", "bulk", "judge_memory", "on_rows", "python"]
 
 KEYS = {"ALIBABA_CLOUD_ACCESS_KEY_ID": "benchmark", "ALIBABA_CLOUD_ACCESS_KEY_SECRET": "benchmark-secret"}
 
@@ -25,6 +28,36 @@ class Spent:
     cpu_s: float
     peak_mb: float
     stdout: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OnRows:
+    """What a command took on an input of so many rows; the fields are keys of the JSON."""
+
+    command: str
+    rows: int
+    elapsed_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def on_rows(rows: int, source: Path, *, command: str, options: Sequence[str]) -> OnRows:
+    """Run a command of bulk on an input; it must end well."""
+    spent = bulk(command, str(source), "--json", *options)
+    return OnRows(command=command, rows=rows, elapsed_s=spent.elapsed_s, cpu_s=spent.cpu_s, peak_mb=spent.peak_mb)
+
+
+def judge_memory(fewer: OnRows, more: OnRows) -> Iterator[Verdict]:
+    """Hold the peak to what is asked for: bounded, and the same whatever the number of rows."""
+    claim = f"bulk {more.command}, {more.rows:,} rows: peak MB"
+    yield Verdict(claim=claim, figure=more.peak_mb, limit=150, at_most=True, detail=f"in {more.elapsed_s:.1f} s")
+    yield Verdict(
+        claim=f"{claim} / at {fewer.rows:,}",
+        figure=more.peak_mb / fewer.peak_mb,
+        limit=1.10,
+        at_most=True,
+        detail=f"{more.peak_mb:.0f} / {fewer.peak_mb:.0f}",
+    )
 
 
 def bulk(*arguments: str) -> Spent:
