@@ -123,8 +123,10 @@ class DelimitedReader:
         columns = list(zip(*records, strict=True))
         absent = ("",) * len(lines)
         keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
-        # A NUL spoils its row wherever it stands.
-        if "\0" in "".join(lines) or not self._rules.accept(keys, names, aliases, descs):
+        if not self._rules.accept(keys, names, aliases, descs):
+            return None
+        # A NUL spoils its row wherever it stands, and no field may hold one.
+        if not self._field_record and "\0" in "".join(lines):
             return None
         return zip(itertools.count(first), keys, names, aliases, descs, self._records(columns))
 

@@ -22,7 +22,7 @@ CHUNK_BYTES = 64 * 1024
 MAX_RECORD_CHARS = 1024 * 1024
 """Longest line, and longest record of several lines, that is looked into."""
 
-LOOKED_AT_TOGETHER = 32
+LOOKED_AT_TOGETHER = 48
 """Lines: enough to make little of what a look costs, and few to be looked at one by one where one is at fault."""
 
 KEPT_CHARS = 2_000
