@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["open_for_reading", "open_for_writing", "translated"]
+__all__ = ["closed_on_failure", "open_for_reading", "open_for_writing", "translated"]
 
 _WRITING_CACHE_KIB = 8_192
 _READING_CACHE_KIB = 2_048
@@ -34,15 +34,12 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """
     with translated(path):
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", cache_kib=_WRITING_CACHE_KIB)
-        try:
+        with closed_on_failure(connection):
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             _lay_out(connection, path)
             _check_size(connection, path)
             _check_if_a_run_died(connection)
-        except BaseException:
-            connection.close()
-            raise
     return connection
 
 
@@ -56,13 +53,20 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
     with translated(path):
         connection = _connect(f"{path.absolute().as_uri()}?mode=rw", cache_kib=_READING_CACHE_KIB)
-        try:
+        with closed_on_failure(connection):
             connection.execute("PRAGMA query_only = ON")
             _require_version(connection, path)
-        except BaseException:
-            connection.close()
-            raise
     return connection
+
+
+@contextmanager
+def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
+    """Close a connection that could not be made ready; one that could goes on to its user."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 @contextmanager
@@ -80,12 +84,9 @@ def translated(path: Path) -> Iterator[None]:
 
 def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
-    try:
+    with closed_on_failure(connection):
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA temp_store = FILE")
-    except BaseException:
-        connection.close()
-        raise
     return connection
 
 

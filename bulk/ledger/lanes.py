@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.database import closed_on_failure, open_for_reading, translated
 from bulk.ledger.sql import query
 from bulk.model import Lane, OtaModule, Row
 
@@ -37,7 +37,7 @@ class LaneReader:
         """
         self._path = path
         self._connection = open_for_reading(path)
-        with translated(path):
+        with closed_on_failure(self._connection), translated(path):
             # The list is a table of this connection alone: it may be longer than memory should hold.
             self._connection.execute("PRAGMA query_only = OFF")
             self.products = _list_products(self._connection, product_keys)

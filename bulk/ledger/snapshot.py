@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.database import closed_on_failure, open_for_reading, translated
 from bulk.ledger.status import count_outcomes
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ class Snapshot:
         """
         self._path = path
         self._connection = open_for_reading(path)
-        with translated(path):
+        with closed_on_failure(self._connection), translated(path):
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT 1 FROM target").fetchone()  # what is seen from now on is fixed by a read
 

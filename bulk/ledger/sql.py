@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Sequence
 
-__all__ = ["SCHEMA_VERSION", "insert_many", "query", "query_of_many", "schema"]
+__all__ = ["SCHEMA_VERSION", "insert_many", "query", "schema"]
 
 SCHEMA_VERSION = 1
 """Kept in SQLite's ``user_version``; a ledger of another version is refused."""
@@ -33,7 +33,7 @@ def query(name: str) -> str:
 
 
 @cache
-def query_of_many(name: str, records: int) -> str:
+def _query_of_many(name: str, records: int) -> str:
     """Return the statement under a name, which ends with the values of one record, as one that inserts so many."""
     head, values = query(name).rsplit("VALUES ", 1)
     return f"{head}VALUES {', '.join([values] * records)}"
@@ -48,7 +48,7 @@ def insert_many(
         while together > left:
             together //= 2  # so that few sizes are ever prepared, and every statement is soon in SQLite's cache
         values = tuple(chain.from_iterable(records[done : done + together]))
-        connection.execute(query_of_many(name, together), values)
+        connection.execute(_query_of_many(name, together), values)
         done += together
 
 

@@ -39,6 +39,12 @@ def source(tmp_path: Path) -> Path:
     return path
 
 
+async def read_one_row(folder: Path, ledger: Ledger) -> None:
+    source = folder / "before.csv"
+    source.write_text(HEADER + "p1,a\n")
+    await ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+
+
 def lines(ledger: Ledger) -> list[int]:
     return [line for (line,) in ledger.connection.execute("SELECT line FROM rows ORDER BY line")]
 
@@ -65,9 +71,7 @@ async def test_progress_is_announced_each_time_so_many_more_are_read(
 
 
 async def test_a_stop_leaves_the_rows_as_they_were(ledger: Ledger, source: Path, tmp_path: Path) -> None:
-    before = tmp_path / "before.csv"
-    before.write_text(HEADER + "p1,a\n")
-    await ingest(str(before), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+    await read_one_row(tmp_path, ledger)
     stop = StopSignal()
     stop.request("it was asked to", exit_code=130)
 
@@ -80,9 +84,7 @@ async def test_a_stop_leaves_the_rows_as_they_were(ledger: Ledger, source: Path,
 async def test_a_cancelled_task_leaves_the_rows_as_they_were_and_reads_no_further(
     monkeypatch: pytest.MonkeyPatch, ledger: Ledger, tmp_path: Path
 ) -> None:
-    before = tmp_path / "before.csv"
-    before.write_text(HEADER + "p1,a\n")
-    await ingest(str(before), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
+    await read_one_row(tmp_path, ledger)
     monkeypatch.setattr(ingest_module, "_ANNOUNCED_EVERY_ROWS", 1_000)
     endless = tmp_path / "endless.csv"
     os.mkfifo(endless)

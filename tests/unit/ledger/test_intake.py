@@ -1,13 +1,11 @@
 from __future__ import annotations
 
-import re
 from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.ledger.reading import open_for_reading, read_results
-from bulk.ledger.sql import query
 from bulk.model import ReadRows
 
 if TYPE_CHECKING:
@@ -70,11 +68,3 @@ def test_an_absent_field_is_null(ledger: Ledger, read_in: Callable[..., None], v
     assert ledger.connection.execute('SELECT alias_name, "desc", outcome, message FROM rows').fetchall() == [
         (None, None, None, None)
     ]
-
-
-def test_repeats_are_found_by_one_walk_along_the_index(ledger: Ledger) -> None:
-    steps = [step[3] for step in ledger.connection.execute(f"EXPLAIN QUERY PLAN {query('mark_repeats')}")]
-
-    walks = [re.sub("COVERING ", "", step) for step in steps if step.startswith("SCAN")]
-    assert walks == ["SCAN rows USING INDEX rows_by_key", "SCAN repeated"], steps
-    assert not [step for step in steps if "TEMP B-TREE" in step], steps
