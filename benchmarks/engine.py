@@ -37,6 +37,7 @@ from urllib.parse import quote
 import aiohttp
 from ingest_timed import ingest_timed
 from inputs import module_of, write_csv
+from loops import installed_loops, loop_factory
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
 from yarl import URL
@@ -49,7 +50,7 @@ from bulk.model import Dialect, OtaModule, Target
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 TASKS = 64
 ROWS_A_PRODUCT = 5
@@ -77,7 +78,7 @@ def engine(source: Path, endpoint: str, loop: str) -> tuple[float, float, float]
     """Return the requests a second of a run, while it sends and as a whole, and the CPU µs of each while it sends."""
     settings = Settings(endpoint=endpoint, qps=0, list_qps=0, ledger=f"{source}.{time.monotonic_ns()}.db")
     started = time.perf_counter()
-    with asyncio.Runner(loop_factory=_factory(loop)) as runner, ingest_timed() as ingest:
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner, ingest_timed() as ingest:
         summary = runner.run(run(str(source), settings, credentials=StaticCredentials(KEYS)))
         ended, cpu_s = time.perf_counter(), time.process_time()
     assert summary.outcomes["created"] == summary.rows, summary
@@ -105,7 +106,7 @@ def bare(queries: list[str], endpoint: str, loop: str) -> tuple[float, float]:
             cpu_us = 1e6 * (time.process_time() - cpu_s) / len(queries)
             return len(queries) / (time.perf_counter() - started), cpu_us
 
-    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         return runner.run(send_all())
 
 
@@ -140,7 +141,7 @@ def cookbook(rows: int, products: int, endpoint: str, record: Path, loop: str) -
                 await asyncio.gather(*(create(session, index, free, log) for index in range(rows)))
                 return rows / (time.perf_counter() - started)
 
-    with asyncio.Runner(loop_factory=_factory(loop)) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         return runner.run(create_all())
 
 
@@ -212,19 +213,11 @@ def take_turn(folder: Path, endpoint: str, loop: str, *, rows: int) -> Turn:
     )
 
 
-def _factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if loop == "asyncio":
-        return None
-    import uvloop  # noqa: PLC0415 - an extra
-
-    return uvloop.new_event_loop
-
-
 def main() -> None:
     """Measure, print the table, and write JSON if asked to."""
     options = options_of(__doc__, loops=True, repeats=5)
     on_first_cpu()
-    loops = [options.loop] if options.loop else ["asyncio", *(["uvloop"] if find_spec("uvloop") else [])]
+    loops = [options.loop] if options.loop else installed_loops()
     turns: list[Turn] = []
     with tempfile.TemporaryDirectory() as folder, tiny_platform() as endpoint:
         for _ in range(options.repeats):

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
+from loops import loop_factory
 
 from bulk.control.pace import Pace
 from bulk.engine.gate import Gate
@@ -106,9 +107,9 @@ def windows(arrivals: Iterable[float], granted: float) -> tuple[int, int]:
     return most, refused
 
 
-def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, uvloop: bool) -> Measured:
+def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, loop: str) -> Measured:
     """Run one limiter on an event loop of its own."""
-    with asyncio.Runner(loop_factory=_uvloop() if uvloop else None) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
 
         async def run() -> tuple[list[float], float]:
             before_s = time.process_time()
@@ -127,12 +128,6 @@ def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, uvloop
         throttled_per_thousand=round(1_000 * refused / max(1, len(came)), 2),
         cpu_us=round(1e6 * cpu_s / max(1, len(came)), 1),
     )
-
-
-def _uvloop() -> Callable[[], asyncio.AbstractEventLoop]:
-    import uvloop  # noqa: PLC0415 - an extra: needed only where it is asked for
-
-    return uvloop.new_event_loop
 
 
 def machine(loop: str) -> str:
@@ -155,7 +150,7 @@ def main() -> None:
     for per_s in rates:
         for stall_s in (0.0, STALL_S):
             for limiter in LIMITERS:
-                row = measure(limiter, per_s, length_s=length_s, stall_s=stall_s, uvloop=options.loop == "uvloop")
+                row = measure(limiter, per_s, length_s=length_s, stall_s=stall_s, loop=options.loop)
                 rows.append(asdict(row))
                 print(_line(row), flush=True)
     if options.json:

@@ -12,21 +12,17 @@ import asyncio
 import tempfile
 import time
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from ingest_timed import ingest_timed
 from inputs import write_csv
+from loops import installed_loops, loop_factory
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
 
 from bulk.cloud.credentials import Credentials, StaticCredentials
 from bulk.engine.run import run
 from bulk.settings import Settings
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 PER_S = 500.0
 LATENCY_S = (0.020, 0.080)
@@ -54,7 +50,7 @@ def measure(folder: Path, endpoint: str, *, rows: int, products: int, loop: str)
     source = write_csv(folder / "modules.csv", rows, products=products)
     settings = Settings(endpoint=endpoint, qps=PER_S, list_qps=PER_S, ledger=str(folder / f"{time.monotonic_ns()}.db"))
     keys = StaticCredentials(Credentials("benchmark", "benchmark-secret"))
-    with asyncio.Runner(loop_factory=_factory(loop)) as runner, ingest_timed() as ingest:
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner, ingest_timed() as ingest:
         summary = runner.run(run(str(source), settings, credentials=keys))
         ended = time.perf_counter()
     assert summary.requests == {"list": products, "create": rows}, summary
@@ -70,14 +66,6 @@ def measure(folder: Path, endpoint: str, *, rows: int, products: int, loop: str)
     )
 
 
-def _factory(loop: str) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if loop == "asyncio":
-        return None
-    import uvloop  # noqa: PLC0415 - an extra
-
-    return uvloop.new_event_loop
-
-
 def main() -> None:
     """Measure, print the table, and write JSON if asked to."""
     options = options_of(__doc__, repeats=1)
@@ -86,7 +74,7 @@ def main() -> None:
     figures, verdicts = [], []
     with tempfile.TemporaryDirectory() as folder, tiny_platform(latency_s=LATENCY_S) as endpoint:
         for products in PRODUCTS:
-            for loop in ("asyncio", "uvloop") if find_spec("uvloop") else ("asyncio",):
+            for loop in installed_loops():
                 taken = [
                     measure(Path(folder), endpoint, rows=ROWS // share, products=products // share, loop=loop)
                     for _ in range(options.repeats)

@@ -11,8 +11,9 @@ import multiprocessing
 import os
 import random
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, cast
+
+from loops import installed_loops, loop_factory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,12 +73,7 @@ def _until_closed(ready: Connection) -> None:
 
 def _process(ready: Connection, latency_s: tuple[float, float]) -> None:
     _pin(-1)
-    factory = None
-    if find_spec("uvloop"):
-        import uvloop  # noqa: PLC0415 - an extra; the server is faster with it, and does without
-
-        factory = uvloop.new_event_loop
-    with asyncio.Runner(loop_factory=factory) as runner:
+    with asyncio.Runner(loop_factory=loop_factory(installed_loops()[-1])) as runner:
         runner.run(_serve(ready, latency_s))
 
 
