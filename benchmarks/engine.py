@@ -37,7 +37,7 @@ from urllib.parse import quote
 import aiohttp
 from ingest_timed import ingest_timed
 from inputs import module_of, write_csv
-from loops import installed_loops, loop_factory
+from loops import loop_factory
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
 from yarl import URL
@@ -217,18 +217,19 @@ def main() -> None:
     """Measure, print the table, and write JSON if asked to."""
     options = options_of(__doc__, loops=True, repeats=5)
     on_first_cpu()
-    loops = [options.loop] if options.loop else installed_loops()
     turns: list[Turn] = []
     with tempfile.TemporaryDirectory() as folder, tiny_platform() as endpoint:
         for _ in range(options.repeats):
-            for loop in loops:
+            for loop in options.loops:
                 turns.append(take_turn(Path(folder), endpoint, loop, rows=1_000 if options.quick else 20_000))
                 print(turns[-1], flush=True)
-    verdicts = [verdict for loop in loops for verdict in _judge(loop, [turn for turn in turns if turn.loop == loop])]
+    verdicts = [verdict for loop in options.loops for verdict in _judge(loop, turns)]
     report(options, verdicts, [asdict(turn) for turn in turns])
 
 
-def _judge(loop: str, turns: list[Turn]) -> Iterator[Verdict]:
+def _judge(loop: str, every_turn: list[Turn]) -> Iterator[Verdict]:
+    turns = [turn for turn in every_turn if turn.loop == loop]
+
     def verdict(claim: str, limit: float, ours: str, theirs: str) -> Verdict:
         ratio = middle(getattr(turn, ours) / getattr(turn, theirs) for turn in turns)
         speeds = [middle(getattr(turn, name) for turn in turns) for name in (ours, theirs)]

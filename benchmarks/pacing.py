@@ -1,36 +1,33 @@
 """Compare our pace with aiolimiter's buckets: share of the rate reached, fullest second, throttles, CPU a grant.
 
-    python benchmarks/pacing.py [--quick] [--loop asyncio|uvloop] [--json FILE]
+    python benchmarks/pacing.py [--quick] [--loop asyncio|uvloop] [--repeats N] [--json FILE]
 
 64 tasks ask for grants without end. Throttles are counted afterwards: each grant is given a latency of 5 to 25 ms, and
 a strict sliding window of one second refuses what is over the rate. No limiter is told, so that all face the same.
+Each is measured once undisturbed, and once with an event loop that stands still for 250 ms in the middle.
 """
 
 from __future__ import annotations
 
-import argparse
 import asyncio
-import json
-import os
-import platform
 import random
 import time
 from collections import deque
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
 from loops import loop_factory
+from reporting import Verdict, middle, options_of, report
 
 from bulk.control.pace import Pace
 from bulk.engine.gate import Gate
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
 TASKS = 64
+FASTEST_PER_S = 5_000
 STALL_S = 0.250
 BUCKET_S = 0.020
 
@@ -39,6 +36,7 @@ BUCKET_S = 0.020
 class Measured:
     """One limiter at one rate; the fields are the keys of the JSON."""
 
+    loop: str
     limiter: str
     per_s: int
     stall_s: float
@@ -120,6 +118,7 @@ def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, loop: 
     latency = random.Random(1)
     _, refused = windows(sorted(at + latency.uniform(0.005, 0.025) for at in came), per_s)
     return Measured(
+        loop=loop,
         limiter=limiter,
         per_s=per_s,
         stall_s=stall_s,
@@ -130,32 +129,20 @@ def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, loop: 
     )
 
 
-def machine(loop: str) -> str:
-    """Return the line that says where the figures come from."""
-    python = f"Python {platform.python_version()}, {loop}, aiolimiter {version('aiolimiter')}"
-    return f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs, {python}"
-
-
 def main() -> None:
     """Measure, print a table, and write JSON if asked to."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="one rate, half a second each: shows only that it runs")
-    parser.add_argument("--loop", choices=["asyncio", "uvloop"], default="asyncio")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
-    options = parser.parse_args()
-    rates, length_s = ((1_000,), 0.5) if options.quick else ((10, 100, 1_000, 5_000), 5.0)
-    print(machine(options.loop))
-    print(f"{'limiter':26}{'rate':>6}{'stall':>8}{'reached':>10}{'most/s':>8}{'throttled':>11}{'CPU a grant':>13}")
+    options = options_of(__doc__, loops=True, repeats=1)
+    rates, length_s = ((FASTEST_PER_S,), 0.5) if options.quick else ((10, 100, 1_000, FASTEST_PER_S), 5.0)
+    print(f"{'limiter':26}{'loop':>8}{'rate':>6}{'stall':>8}{'reached':>10}{'most/s':>8}{'throttled':>11}{'CPU':>11}")
     rows = []
-    for per_s in rates:
-        for stall_s in (0.0, STALL_S):
-            for limiter in LIMITERS:
-                row = measure(limiter, per_s, length_s=length_s, stall_s=stall_s, loop=options.loop)
-                rows.append(asdict(row))
-                print(_line(row), flush=True)
-    if options.json:
-        report = {"machine": machine(options.loop), "length_s": length_s, "rows": rows}
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    for loop in options.loops * options.repeats:
+        for per_s in rates:
+            for stall_s in (0.0, STALL_S):
+                for limiter in LIMITERS:
+                    rows.append(measure(limiter, per_s, length_s=length_s, stall_s=stall_s, loop=loop))
+                    print(_line(rows[-1]), flush=True)
+    verdicts = [verdict for loop in options.loops for verdict in _judge(loop, rows)]
+    report(options, verdicts, [asdict(row) for row in rows])
 
 
 def _line(row: Measured) -> str:
@@ -165,7 +152,26 @@ def _line(row: Measured) -> str:
         f"{row.throttled_per_thousand:.1f}‰",
         f"{row.cpu_us:.1f} µs",
     )
-    return f"{row.limiter:26}{row.per_s:>6}{stall:>8}{reached:>10}{row.most_in_a_second:>8}{throttled:>11}{cpu:>13}"
+    return (
+        f"{row.limiter:26}{row.loop:>8}{row.per_s:>6}{stall:>8}{reached:>10}{row.most_in_a_second:>8}"
+        f"{throttled:>11}{cpu:>11}"
+    )
+
+
+def _judge(loop: str, rows: list[Measured]) -> Iterator[Verdict]:
+    ours = [row for row in rows if row.loop == loop and row.limiter == "bulk"]
+    for per_s, stall_s in dict.fromkeys((row.per_s, row.stall_s) for row in ours):
+        same = [row for row in ours if (row.per_s, row.stall_s) == (per_s, stall_s)]
+        what = f"{loop}: {per_s:,}/s" + (f", stalled for {stall_s * 1000:.0f} ms" if stall_s else "")
+        yield Verdict(claim=f"{what}: % reached", figure=middle(row.reached_percent for row in same), limit=98.0)
+        throttled = middle(row.throttled_per_thousand for row in same)
+        yield Verdict(claim=f"{what}: ‰ throttled", figure=throttled, limit=0.0, at_most=True)
+    yield Verdict(
+        claim=f"{loop}: CPU µs a grant at {FASTEST_PER_S:,}/s",
+        figure=middle(row.cpu_us for row in ours if row.per_s == FASTEST_PER_S),
+        limit=20.0,
+        at_most=True,
+    )
 
 
 if __name__ == "__main__":

@@ -13,12 +13,14 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
+from loops import installed_loops
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 __all__ = ["Verdict", "machine", "middle", "options_of", "report"]
 
-_LIBRARIES = ("aiohttp", "yarl", "uvloop", "orjson")
+_LIBRARIES = ("aiohttp", "yarl", "uvloop", "orjson", "aiolimiter")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +46,7 @@ def options_of(doc: str | None, *, loops: bool = False, repeats: int = 3) -> arg
 
     Args:
         doc: The script's docstring, for ``--help``.
-        loops: Let the event loop be chosen.
+        loops: Let the event loop be chosen; the answer has ``loops``, the names of those to measure.
         repeats: How often each figure is taken, where not said.
     """
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -56,6 +58,8 @@ def options_of(doc: str | None, *, loops: bool = False, repeats: int = 3) -> arg
     if loops:
         parser.add_argument("--loop", choices=["asyncio", "uvloop"], help="only this event loop (default: both)")
     options = parser.parse_args()
+    if loops:
+        options.loops = [options.loop] if options.loop else installed_loops()
     options.repeats = options.repeats or (1 if options.quick else repeats)
     return options
 
