@@ -63,8 +63,8 @@ class Gate:
         """
         if self._closed:
             return False
-        now = self._clock()
         if not self._queue:
+            now = self._clock()
             if not (wait_s := self._pace.wait_s(now)):
                 self._pace.release(now)
                 return True
