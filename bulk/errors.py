@@ -8,6 +8,7 @@ BulkError
 │   └── LedgerTargetError         exit 4: it belongs to another target
 └── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
     ├── NotSentError              repeating is safe
+    ├── TurnMissedError           it could not leave in time: repeat at another time (the engine meets this one)
     └── OutcomeUnknownError       list first, then decide
 
 Expected outcomes (retry, give up, budget spent) are values, not exceptions, and so is what the platform refuses: see
@@ -29,6 +30,7 @@ __all__ = [
     "OutcomeUnknownError",
     "SettingsError",
     "TransportError",
+    "TurnMissedError",
 ]
 
 
@@ -98,6 +100,13 @@ class TransportError(BulkError):
 
 class NotSentError(TransportError):
     """No request left this machine; repeating is safe."""
+
+
+class TurnMissedError(TransportError):
+    """No request left this machine, and now would be too late: it was paced for a time that is over.
+
+    What it waited for, a connection or new keys, is kept for the next time.
+    """
 
 
 class OutcomeUnknownError(TransportError):

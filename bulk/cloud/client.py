@@ -12,8 +12,8 @@ from bulk.cloud.dialects import common_parameters, create_parameters, http_metho
 from bulk.cloud.failures import lost, refused, unreadable
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
 from bulk.cloud.signing import Signer, timestamp
-from bulk.cloud.transport import SignedRequest
-from bulk.errors import TransportError
+from bulk.cloud.transport import LATE_S, SignedRequest
+from bulk.errors import TransportError, TurnMissedError
 from bulk.model import Accepted, Failure, FailureKind, Listing
 
 if TYPE_CHECKING:
@@ -40,11 +40,19 @@ class Platform(Protocol):
     """What the engine asks of the platform. A call is one request, never repeated inside."""
 
     async def list_modules(self, product_key: str) -> Listing | Failure:
-        """Ask for all modules of a product."""
+        """Ask for all modules of a product.
+
+        Raises:
+            TurnMissedError: It could not be sent at once, and was not sent at all.
+        """
         ...
 
     async def create_module(self, module: OtaModule) -> Accepted | Failure:
-        """Ask for a module to be made."""
+        """Ask for a module to be made.
+
+        Raises:
+            TurnMissedError: As above.
+        """
         ...
 
 
@@ -59,6 +67,7 @@ class Client:
         credentials: CredentialProvider,
         transport: Transport,
         timeout_s: float = 10.0,
+        punctual: bool = False,
         wall_clock: Callable[[], float] = time.time,
         nonce: Callable[[], str] | None = None,
         on_clock_corrected: Callable[[float], None] | None = None,
@@ -71,6 +80,7 @@ class Client:
             credentials: Asked before every request.
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
+            punctual: Send at once or not at all, also where keys must be waited for. The transport has a like flag.
             wall_clock: Seconds since the epoch.
             nonce: Never returns the same text twice, of unreserved characters alone; default: `unique_nonces`.
             on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
@@ -81,6 +91,7 @@ class Client:
         self._credentials = credentials
         self._transport = transport
         self._timeout_s = timeout_s
+        self._punctual = punctual
         self._wall_clock = wall_clock
         self._nonce = nonce or unique_nonces()
         self._on_clock_corrected = on_clock_corrected
@@ -90,7 +101,7 @@ class Client:
 
     async def list_modules(self, product_key: str) -> Listing | Failure:
         """See `Platform.list_modules`."""
-        credentials = await self._credentials.current()
+        credentials = await self._keys()
         result = await self._call(list_parameters(product_key), credentials)
         if isinstance(result, Failure):
             return result
@@ -102,11 +113,18 @@ class Client:
 
     async def create_module(self, module: OtaModule) -> Accepted | Failure:
         """See `Platform.create_module`."""
-        result = await self._call(create_parameters(module), await self._credentials.current())
+        result = await self._call(create_parameters(module), await self._keys())
         if isinstance(result, Failure):
             return result
         reply, answer = result
         return Accepted(answer.request_id, reply.status)
+
+    async def _keys(self) -> Credentials:
+        asked_at = time.monotonic()
+        credentials = await self._credentials.current()
+        if self._punctual and time.monotonic() - asked_at > LATE_S:
+            raise TurnMissedError("keys are slow to be renewed, each time anew")
+        return credentials
 
     async def _call(self, parameters: dict[str, str], credentials: Credentials) -> tuple[Reply, Answer] | Failure:
         """Send one request; return what came back if it says that it succeeded."""
@@ -114,6 +132,8 @@ class Client:
         request = self._signed(parameters, credentials, at=self._wall_clock() + (offset_s or 0.0))
         try:
             reply = await self._transport.send(request, timeout_s=self._timeout_s)
+        except TurnMissedError:
+            raise
         except TransportError as exc:
             return lost(exc, credentials)
         answer = read_answer(reply.body)

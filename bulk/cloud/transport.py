@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import ssl
+import time
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
@@ -16,16 +17,31 @@ from yarl import URL
 
 from bulk.cloud.dialects import is_loopback
 from bulk.cloud.signing import string_to_sign, unsigned
-from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
+from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
-__all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport", "proxy_for", "translate"]
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+__all__ = [
+    "LATE_S",
+    "MAX_REPLY_BYTES",
+    "HttpTransport",
+    "Reply",
+    "SignedRequest",
+    "Transport",
+    "proxy_for",
+    "translate",
+]
 
 MAX_REPLY_BYTES = 1024 * 1024
 """No reply of the platform comes near: a listing of eleven modules is some 5 KiB."""
+
+LATE_S = 0.005
+"""How much later than it was let out a request may leave: far less than latencies differ anyway."""
 
 _CONNECT_TIMEOUT_S = 5.0
 """The official SDK's. A bound of its own, so that a dead endpoint is told from a lost reply."""
@@ -83,6 +99,7 @@ class Transport(Protocol):
         Raises:
             NotSentError: No request left this machine; repeating is safe.
             OutcomeUnknownError: The request may have been carried out.
+            TurnMissedError: No request left, as it would have left late; only where the transport is a punctual one.
         """
         ...
 
@@ -90,21 +107,23 @@ class Transport(Protocol):
 class HttpTransport:
     """HTTP with kept connections, as an async context manager. TLS is verified, redirects are not followed."""
 
-    def __init__(self, *, limit: int = 64) -> None:
+    def __init__(self, *, limit: int = 64, punctual: bool = False) -> None:
         """Open nothing yet.
 
         Args:
             limit: Most connections side by side; at least as many as there are lanes, or requests wait in line
                 while their timeout runs.
+            punctual: Send a request at once or not at all: none that has waited for its connection to be made.
         """
         self._limit = limit
+        self._connector_class = _PunctualConnector if punctual else aiohttp.TCPConnector
         self._route: _Route | None = None
         self._timeout = aiohttp.ClientTimeout()
 
     async def __aenter__(self) -> Self:
         """Open the session; connections follow as they are needed."""
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=self._limit),
+            connector=self._connector_class(limit=self._limit),
             cookie_jar=aiohttp.DummyCookieJar(),
         )
         # aiohttp repeats a GET by itself when a kept connection turns out to be closed. It would repeat a create unseen
@@ -152,6 +171,28 @@ class HttpTransport:
             connect_s = min(_CONNECT_TIMEOUT_S, timeout_s / 2)
             self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
         return self._timeout
+
+
+class _PunctualConnector(aiohttp.TCPConnector):
+    """Keeps a connection that took long to be made for whoever comes next, and lets this request take another turn.
+
+    A request is paced before its connection is made. Those that go out later than they were let out, after names were
+    resolved and TLS was agreed on, would arrive together with punctual ones behind them.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own parameter
+    ) -> Connection:
+        """See `aiohttp.BaseConnector.connect`."""
+        began = time.monotonic()
+        connection = await super().connect(req, traces, timeout)
+        if time.monotonic() - began > LATE_S:
+            connection.release()
+            raise TurnMissedError("connections are slow to be made, and are closed before they are used")
+        return connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,6 +137,12 @@ class Pace:
             if self._released[place] < released_at:
                 return
 
+    def give_back(self, released_at: float) -> None:
+        """Note that one request of those released at ``released_at`` did not leave; its step is made good."""
+        if self.per_s and released_at in self._released:
+            self._released.remove(released_at)
+            self._debt_s = min(CATCH_UP_S, self._debt_s + self._step_s)
+
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
         """Pause, and halve the rate unless this reply belongs to a burst that was answered already.
 

@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, TypeVar
 
 from bulk.control.retry import Next
+from bulk.errors import TurnMissedError
 from bulk.events import RateChanged
 from bulk.model import Accepted, Action, Failure, FailureKind, Listing
 
@@ -27,6 +28,9 @@ __all__ = ["Calls"]
 _LATENCY_WEIGHT = 0.1
 _ANNOUNCED_STEP = 1.05
 """A rate climbs a little with every success; only steps that an operator would notice are announced."""
+
+_MOST_TURNS = 3
+"""Turns that one request may miss before that is a failure like any other: an endpoint may close what it accepts."""
 
 _ABANDONED = Failure(
     kind=FailureKind.DOUBTFUL, code="abandoned", message="the run ended before the answer came; the next run will ask"
@@ -123,19 +127,25 @@ class Calls:
         module_name: str | None = None,
     ) -> _Success | Failure | None:
         gate = self._gates[action]
-        if not await gate.acquire():
-            return None
-        self.on_progress()
-        started = time.monotonic()
-        try:
-            answer = await request()
-        except asyncio.CancelledError:
-            # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
-            latency_s = time.monotonic() - started
-            self._recorder.attempted(
-                action, _ABANDONED, product_key=product_key, module_name=module_name, latency_s=latency_s
-            )
-            raise
+        for _ in range(_MOST_TURNS):
+            released_at = await gate.acquire()
+            if released_at is None:
+                return None
+            self.on_progress()
+            started = time.monotonic()
+            try:
+                answer = await request()
+                break
+            except TurnMissedError as exc:
+                gate.give_back(released_at)
+                answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
+            except asyncio.CancelledError:
+                # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
+                latency_s = time.monotonic() - started
+                self._recorder.attempted(
+                    action, _ABANDONED, product_key=product_key, module_name=module_name, latency_s=latency_s
+                )
+                raise
         now = time.monotonic()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)

@@ -95,13 +95,17 @@ async def connected(
         connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
-    async with served(settings, target, state) as endpoint, HttpTransport(limit=connections) as transport:
+    async with (
+        served(settings, target, state) as endpoint,
+        HttpTransport(limit=connections, punctual=True) as transport,
+    ):
         yield Client(
             target=target,
             endpoint=endpoint,
             credentials=credentials,
             transport=transport,
             timeout_s=settings.timeout_s,
+            punctual=True,
             on_clock_corrected=on_clock_corrected,
         )
 

@@ -55,23 +55,28 @@ class Gate:
         """Requests a second in force now; 0: unlimited."""
         return self._pace.rate_per_s
 
-    async def acquire(self) -> bool:
+    async def acquire(self) -> float | None:
         """Wait until one request may leave.
 
         Returns:
-            True: send exactly one, at once. False: the gate was closed, send nothing.
+            When it was let out, by the given clock: send exactly one, at once. ``None``: the gate was closed, send
+            nothing.
         """
         if self._closed:
-            return False
+            return None
         if not self._queue:
             now = self._clock()
             if not (wait_s := self._pace.wait_s(now)):
                 self._pace.release(now)
-                return True
+                return now
             self._arm(wait_s)
         return await self._wait_in_line()
 
-    async def _wait_in_line(self) -> bool:
+    def give_back(self, released_at: float) -> None:
+        """Take back what `acquire` gave: no request left, and none will."""
+        self._pace.give_back(released_at)
+
+    async def _wait_in_line(self) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         self._queue.append(place)
         try:
@@ -80,11 +85,12 @@ class Gate:
             self._leave_line(place)
             raise
         if released_at is None or self._closed:
-            return False
+            return None
         # The loop may have stalled between letting this one out and its going: what counts is when it goes.
         if (now := self._clock()) - released_at > LATE_S:
             self._pace.postpone(released_at, now)
-        return True
+            return now
+        return released_at
 
     def _leave_line(self, place: asyncio.Future[float | None]) -> None:
         """Give up a place in the queue; whoever was let out already and can't go hands that on."""

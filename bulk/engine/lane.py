@@ -79,7 +79,8 @@ class _LaneWork:
 
     def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
         if listing is not None:
-            self._known = {module.key: module for module in listing.modules}
+            # Added to what is known: a listing may not show yet what this lane has just made.
+            self._known |= {module.key: module for module in listing.modules}
         if ending.outcome is Outcome.CREATED:
             self._known[row.module.key] = row.module
         self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)

@@ -10,6 +10,7 @@ import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
 from ipaddress import IPv4Address
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -19,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bulk.cloud.transport import MAX_REPLY_BYTES, HttpTransport, SignedRequest
-from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
+from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,6 +89,31 @@ async def test_request_on_a_kept_connection_that_closes_is_not_sent_again(
 
     assert (type(error), error.code) == (OutcomeUnknownError, "connection_lost")
     assert len(server.heads) == 2
+
+
+async def test_punctual_request_that_waited_for_its_connection_leaves_it_to_the_next(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = await serve(OK)
+    clock = SimpleNamespace(now=0.0)
+    look_up = socket.getaddrinfo
+
+    def look_up_slowly(*args: Any, **kwargs: Any) -> Any:
+        clock.now += 1.0
+        return look_up(*args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
+    monkeypatch.setattr("bulk.cloud.transport.time", SimpleNamespace(monotonic=lambda: clock.now))
+    request = to(server.endpoint.replace("127.0.0.1", "localhost"))
+
+    async with HttpTransport(punctual=True) as transport:
+        error = await failure(transport, request)
+        heads_before = list(server.heads)
+        reply = await transport.send(request, timeout_s=5)
+
+    assert type(error) is TurnMissedError
+    assert heads_before == []
+    assert (reply.status, len(server.heads), clock.now) == (200, 1, 1.0)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

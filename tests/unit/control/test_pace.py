@@ -195,6 +195,29 @@ def test_postponing_what_no_release_matches_changes_nothing() -> None:
     assert pace.wait_s(3.0) == before_s
 
 
+def test_what_was_given_back_fills_no_window_and_is_made_good() -> None:
+    pace = Pace(10.0, now=0.0)
+    before = released_until(pace, 1.1)
+
+    for unused in before[2:5]:
+        pace.give_back(unused)
+    after = released_until(pace, 2.1, since=1.1)
+
+    left = before[:2] + before[5:] + after
+    assert after[3] - before[-1] < 0.2
+    assert all(later - earlier > 1.0 for earlier, later in zip(left, left[10:], strict=False))
+
+
+def test_giving_back_what_has_left_the_window_changes_nothing() -> None:
+    pace = Pace(1.0, now=0.0)
+    pace.release(1.0)
+    pace.release(3.0)
+
+    pace.give_back(1.0)
+
+    assert pace.wait_s(3.5) > 0.4
+
+
 def throttled_after(pace: Pace, now: float) -> float:
     """Let one stray come, climb back, and return the time that ten requests of the full rate take then."""
     pace.throttled(now, retry_after_s=None)

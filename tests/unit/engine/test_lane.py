@@ -15,6 +15,7 @@ from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Counters, Recorder
 from bulk.engine.stop import StopSignal
+from bulk.errors import TurnMissedError
 from bulk.events import ignore
 from bulk.model import Accepted, Action, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
 
@@ -43,19 +44,31 @@ class ScriptedPlatform:
     script: dict[str, list[Failure]] = field(default_factory=dict)
     sent: list[str] = field(default_factory=list)
     listing_failures: list[Failure] = field(default_factory=list)
+    turns_missed: int = 0
+    """How many requests more can't leave in time."""
+
+    hidden: int = 0
+    """How many of the newest modules a listing does not show yet."""
 
     async def list_modules(self, _product_key: str) -> Listing | Failure:
+        self._leave()
         self.sent.append("list")
         if self.listing_failures:
             return self.listing_failures.pop(0)
-        return Listing(tuple(self.there), "R", 200)
+        return Listing(tuple(self.there[: len(self.there) - self.hidden]), "R", 200)
 
     async def create_module(self, wanted: OtaModule) -> Accepted | Failure:
+        self._leave()
         self.sent.append(wanted.module_name)
         if self.script.get(wanted.module_name):
             return self.script[wanted.module_name].pop(0)
         self.there.append(wanted)
         return Accepted("R", 200)
+
+    def _leave(self) -> None:
+        if self.turns_missed:
+            self.turns_missed -= 1
+            raise TurnMissedError("no connection in time")
 
 
 @dataclass
@@ -117,6 +130,39 @@ async def test_rows_are_listed_claimed_and_created_in_file_order(bench: Bench) -
     assert bench.platform.sent == ["list", "a", "b"]
     assert bench.notebook.claims == [[2, 3]]
     assert outcomes == {2: "created", 3: "created"}
+
+
+async def test_a_request_that_could_not_leave_in_time_takes_another_turn_and_is_no_attempt(bench: Bench) -> None:
+    bench.platform.turns_missed = 2
+
+    outcomes = await bench.work_off(*rows("a"), max_attempts=1)
+
+    assert outcomes == {2: "created"}
+    assert bench.platform.sent == ["list", "a"]
+    assert sum(bench.counters.requests.values()) == 2
+    assert bench.counters.retries == 0
+
+
+async def test_a_request_that_misses_turn_after_turn_fails_like_one_without_connection(bench: Bench) -> None:
+    bench.platform.turns_missed = 4
+
+    outcomes = await bench.work_off(*rows("a"))
+
+    assert outcomes == {2: "created"}
+    assert sum(bench.counters.requests.values()) == 2
+    assert bench.counters.retries == 1
+
+
+async def test_a_listing_that_lags_does_not_free_the_slots_of_what_was_just_made(bench: Bench) -> None:
+    bench.platform.hidden = 2
+    bench.platform.script["m7"] = [failure(FailureKind.DOUBTFUL)]
+
+    outcomes = await bench.work_off(*rows(*(f"m{number}" for number in range(12))))
+
+    assert len(bench.platform.there) == 10
+    assert list(outcomes.values()).count("created") == 10
+    assert list(outcomes.values()).count("over_budget") == 2
+    assert "m10" not in bench.platform.sent
 
 
 async def test_a_row_whose_create_may_still_come_keeps_its_slot(bench: Bench) -> None:
