@@ -26,6 +26,13 @@ if TYPE_CHECKING:
 
 __all__ = ["Client", "Platform", "unique_nonces"]
 
+_CLOCKS_AGREE_S = 60.0
+"""Clocks that differ less are no reason to refuse a request: the platform bears some 15 minutes."""
+
+_MOST_CORRECTIONS = 5
+"""A machine's clock is wrong when a run begins, and may be set right while it lasts; an endpoint whose time leaps about
+must not be followed for ever."""
+
 
 def unique_nonces() -> Callable[[], str]:
     """Return what gives a new nonce at every call: 128 random bits and a count.
@@ -95,7 +102,8 @@ class Client:
         self._wall_clock = wall_clock
         self._nonce = nonce or unique_nonces()
         self._on_clock_corrected = on_clock_corrected
-        self._offset_s: float | None = None
+        self._offset_s = 0.0
+        self._corrections = 0
         self._signs_with: Credentials | None = None
         """The key of the signer: renewed ones get another."""
 
@@ -129,7 +137,7 @@ class Client:
     async def _call(self, parameters: dict[str, str], credentials: Credentials) -> tuple[Reply, Answer] | Failure:
         """Send one request; return what came back if it says that it succeeded."""
         offset_s = self._offset_s
-        request = self._signed(parameters, credentials, at=self._wall_clock() + (offset_s or 0.0))
+        request = self._signed(parameters, credentials, at=self._wall_clock() + offset_s)
         try:
             reply = await self._transport.send(request, timeout_s=self._timeout_s)
         except TurnMissedError:
@@ -152,20 +160,25 @@ class Client:
         query = self._signer.sign(parameters, nonce=self._nonce(), timestamp=timestamp(int(at)))
         return SignedRequest(self._method, self._endpoint, query)
 
-    def _follow_clock_of(self, reply: Reply, offset_s: float | None) -> bool:
-        """Correct the clock, once; return whether the refused request is worth repeating.
+    def _follow_clock_of(self, reply: Reply, offset_s: float) -> bool:
+        """Correct the clock by the reply; return whether the refused request is worth repeating.
+
+        It is not where the platform's own time, as the reply tells it, is the one that the request was stamped with.
 
         Args:
             reply: Refuses a request for its timestamp.
             offset_s: The correction that the request was stamped with.
         """
-        if self._offset_s is not None:
-            # Requests that were on their way when the clock was corrected are refused for the old time, too.
-            return offset_s is None
         server_at = server_time_at(reply.headers)
         if server_at is None:
             return False
-        self._offset_s = server_at - self._wall_clock()
-        if self._on_clock_corrected is not None:
-            self._on_clock_corrected(self._offset_s)
-        return True
+        needed_s = server_at - self._wall_clock()
+        if abs(needed_s - self._offset_s) > _CLOCKS_AGREE_S:
+            if self._corrections == _MOST_CORRECTIONS:
+                return False
+            self._corrections += 1
+            self._offset_s = needed_s
+            if self._on_clock_corrected is not None:
+                self._on_clock_corrected(needed_s)
+        # Else it was corrected already: after this request had been stamped, or in vain.
+        return abs(self._offset_s - offset_s) > _CLOCKS_AGREE_S

@@ -200,6 +200,38 @@ async def test_expired_timestamp_corrects_the_clock_once_and_says_so(scripted: S
     assert [transport.parameters(i)["Timestamp"][11:] for i in (0, 1)] == ["22:13:20Z", "23:13:20Z"]
 
 
+async def test_clock_that_is_set_right_later_is_followed_again(scripted: Script) -> None:
+    expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
+    transport = scripted(expired, reply(Success=True), expired, reply(Success=True))
+    corrections: list[float] = []
+    behind_s = 3600.0
+    platform = client(transport, wall_clock=lambda: 1_700_003_600.0 - behind_s, on_clock_corrected=corrections.append)
+    await platform.create_module(MODULE)
+    await platform.create_module(MODULE)
+
+    behind_s = 0.0
+    refused = await platform.create_module(MODULE)
+    repeated = await platform.create_module(MODULE)
+
+    assert isinstance(refused, Failure)
+    assert refused.kind is FailureKind.CLOCK
+    assert repeated == Accepted(None, 200)
+    assert corrections == [3600.0, 0.0]
+
+
+async def test_endpoint_whose_time_leaps_about_is_not_followed_for_ever(scripted: Script) -> None:
+    hours = ("23", "21", "20", "23", "21", "20")
+    transport = scripted(
+        *(reply(400, {"date": f"Tue, 14 Nov 2023 {hour}:13:20 GMT"}, Code="InvalidTimeStamp.Expired") for hour in hours)
+    )
+    platform = client(transport)
+
+    results = [await platform.create_module(MODULE) for _ in hours]
+
+    kinds = [result.kind for result in results if isinstance(result, Failure)]
+    assert kinds == [FailureKind.CLOCK] * 5 + [FailureKind.FATAL]
+
+
 async def test_request_stamped_before_the_correction_is_worth_repeating(scripted: Script) -> None:
     expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
     transport, both_signed = scripted(expired, expired), asyncio.Barrier(2)
