@@ -99,6 +99,7 @@ class Breaker:
 
     def _refused(self, failure: Failure) -> str | None:
         if failure.kind not in _SYSTEMIC:
+            self._storm = 0
             return None
         self._storm = self._storm + 1 if failure.code == self._storm_code else 1
         self._storm_code = failure.code

@@ -18,7 +18,7 @@ from bulk.engine.dispatch import Dispatcher, most_lanes
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Recorder
-from bulk.engine.threads import in_thread
+from bulk.engine.threads import closed_in_thread, in_thread
 from bulk.events import ClockCorrected
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Action
@@ -127,7 +127,9 @@ async def visit(
                     async with aclosing(_one_by_one(lanes)) as each:
                         await dispatcher.run(each, lambda lane: work(lane, means))
         except TimeoutError:
-            pass  # what was in flight keeps its claim: the next run lists before it sends again
+            if not limit.expired():
+                raise  # somebody else's, such as a credential provider's
+            # What was in flight keeps its claim: the next run lists before it sends again.
 
 
 @asynccontextmanager
@@ -138,11 +140,9 @@ async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIte
     writer = LedgerWriter(
         ledger.connection, ledger.path, run_id=run_id, loop=asyncio.get_running_loop(), on_failure=failed
     )
-    try:
+    # Also a run that is cancelled commits what it knows.
+    async with closed_in_thread(writer):
         yield writer
-    finally:
-        # Also a run that is cancelled commits what it knows.
-        await in_thread(writer.close)
 
 
 def _paced_calls(

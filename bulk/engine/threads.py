@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncIterator, Callable
 
-__all__ = ["held", "in_thread", "interruptible", "until_ended"]
+__all__ = ["closed_in_thread", "held", "in_thread", "interruptible", "until_ended"]
 
 
 class _Closable(Protocol):
@@ -59,10 +59,30 @@ async def held(
     opening = _started(partial(open_, *args, **kwargs))
     try:
         await until_ended(opening)
-        yield opening.result()
-    finally:
+    except asyncio.CancelledError:
         if opening.exception() is None:
-            await in_thread(opening.result().close)
+            async with closed_in_thread(opening.result()):
+                raise
+        raise
+    async with closed_in_thread(opening.result()) as opened:
+        yield opened
+
+
+@asynccontextmanager
+async def closed_in_thread(opened: _Held) -> AsyncIterator[_Held]:
+    """Close in a thread what is open when the block ends; a cancellation stays one, also where closing fails."""
+    cancelled: asyncio.CancelledError | None = None
+    try:
+        yield opened
+    except asyncio.CancelledError as exc:
+        cancelled = exc
+        raise
+    finally:
+        failure = await until_ended(_started(opened.close))
+        if failure and cancelled:
+            raise cancelled from failure
+        if failure:
+            raise failure
 
 
 async def until_ended(work: Future[Any]) -> BaseException | None:

@@ -21,6 +21,8 @@ __all__ = ["LaneReader", "read_lanes"]
 class LaneReader:
     """Walks the products with open rows, in the order of their first lines, or those that it is told.
 
+    Products of which all open rows have failed before come last.
+
     Its methods block, and may be called on any thread, one at a time. Every step reads afresh, so no snapshot is held
     that would keep the writer's log from being emptied.
     """

@@ -152,14 +152,15 @@ HAVING count(*) > :most
 ORDER BY min(line);
 
 -- name: open_products
--- Products with open rows, in the order of their first line, and how many each has: one walk along the rows and the
--- modules in their common order. To ask product by product in file order costs many times as much.
+-- Products with open rows, in the order of their first line, and how many each has; last those of which all have failed
+-- before, so that many that fail alike, which stop a run, don't keep others waiting in every run. One walk along the rows
+-- and the modules in their common order. To ask product by product in file order costs many times as much.
 SELECT product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
 FROM standing
 WHERE outcome_when_read IS NULL
 GROUP BY product_key
 HAVING open_rows > 0
-ORDER BY min(line);
+ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
 
 -- name: count_open_products
 SELECT count(DISTINCT product_key)

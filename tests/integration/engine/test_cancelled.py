@@ -79,6 +79,22 @@ async def test_a_run_in_an_anyio_scope_that_is_cancelled_leaves_a_complete_ledge
     await finished_by_a_second_run(source, box)
 
 
+async def test_a_credential_provider_that_times_out_is_not_taken_for_the_end(source: Path, box: Sandbox) -> None:
+    class Slow:
+        asked = 0
+
+        async def current(self) -> bulk.Credentials:
+            self.asked += 1
+            if self.asked == 20:
+                raise TimeoutError("the token service did not answer")
+            return await keys_of(box).current()
+
+    with pytest.raises(TimeoutError, match="token service"):
+        await bulk.run(str(source), settings_for(box), credentials=Slow())
+
+    await finished_by_a_second_run(source, box)
+
+
 async def test_a_task_that_is_cancelled_again_and_again_leaves_a_complete_ledger(source: Path, box: Sandbox) -> None:
     def cancel_until_it_ends() -> None:
         if not task.done():

@@ -108,6 +108,15 @@ def test_different_codes_are_no_storm() -> None:
         assert fail(breaker, FailureKind.UNRECOGNISED, f"code-{number % 2}", at=0.0) is None
 
 
+def test_another_refusal_ends_a_storm() -> None:
+    breaker = Breaker(now=0.0)
+
+    for _ in range(10):
+        for _ in range(19):
+            assert fail(breaker, FailureKind.UNRECOGNISED, at=0.0) is None
+        assert fail(breaker, FailureKind.REFUSED, at=0.0) is None
+
+
 def test_documented_refusals_are_no_storm() -> None:
     breaker = Breaker(now=0.0)
 

@@ -121,6 +121,24 @@ async def test_what_is_held_is_closed_when_the_block_ends(work: Work) -> None:
     assert work.closed == 1
 
 
+async def test_a_cancellation_stays_one_though_closing_fails(work: Work) -> None:
+    async def hold() -> None:
+        async with held(work):
+            await asyncio.Event().wait()
+
+    task: asyncio.Task[object] = asyncio.ensure_future(hold())
+    work.may_end.set()
+    await asyncio.to_thread(work.begun.wait, LONGEST_S)
+    while not work.ended:
+        await turns()
+    work.ended = False  # closing it now fails
+    await cancelled(task, times=1)
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert isinstance(caught.value.__cause__, AssertionError)
+
+
 async def test_what_could_not_be_opened_is_not_closed(work: Work) -> None:
     work.may_end.set()
 

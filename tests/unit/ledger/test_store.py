@@ -187,6 +187,16 @@ def test_open_products_are_in_the_order_of_their_first_lines_whatever_became_of_
         assert reader.products == 2
 
 
+def test_products_of_which_all_rows_have_failed_before_come_last(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    read_in(valid(2, "p9", "a"), valid(3, "p1", "b"), valid(4, "p5", "c"), valid(5, "p5", "d"), valid(6, "p2", "e"))
+    for product_key, name in (("p9", "a"), ("p5", "d"), ("p1", "b")):
+        settle(ledger, product_key, name, "failed")
+
+    assert list(ledger.open_products()) == ["p5", "p2", "p9", "p1"]
+
+
 def test_rows_that_are_all_settled_leave_nothing_to_try(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
