@@ -42,15 +42,18 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
         if before // _ANNOUNCED_EVERY_ROWS < rows // _ANNOUNCED_EVERY_ROWS:
             loop.call_soon_threadsafe(listener, IngestProgressed(rows))
 
+    def obey() -> None:
+        if stop.requested or cancelled.is_set():
+            raise IngestStoppedError
+
     def work() -> None:
         with (
-            open_input(source, settings) as reader,
+            open_input(source, settings, while_waiting=obey) as reader,
             ledger.intake(name=source, shape=reader.shape.to_json(), at=time.time()) as intake,
         ):
             for batch in reader.batches(_BATCH_ROWS):
                 intake.add(batch)
                 announce(intake.rows - len(batch), intake.rows)
-                if stop.requested or cancelled.is_set():
-                    raise IngestStoppedError
+                obey()
 
     await interruptible(work, interrupt=cancelled.set)

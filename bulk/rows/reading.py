@@ -13,7 +13,7 @@ from bulk.rows.lines import LineSource
 from bulk.rows.source import STDIN, open_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from bulk.rows.shape import InputShape
     from bulk.rows.source import ByteStream
@@ -55,20 +55,27 @@ class RowReader:
 
 
 @contextmanager
-def open_input(path: str, settings: ReadSettings, *, stdin: ByteStream | None = None) -> Iterator[RowReader]:
+def open_input(
+    path: str,
+    settings: ReadSettings,
+    *,
+    stdin: ByteStream | None = None,
+    while_waiting: Callable[[], None] = lambda: None,
+) -> Iterator[RowReader]:
     """Open an input and read its header.
 
     Args:
         path: A file's path, or ``-`` for stdin.
         settings: How it is read.
         stdin: What stands for stdin; the process's own if not given.
+        while_waiting: Called again and again while a pipe is silent; what it raises ends the reading.
 
     Raises:
         InputError: The input as a whole can't be read.
         SettingsError: Format, encoding, delimiter or ``--map`` can't be used.
     """
     chosen = _format(path, settings.format)
-    with open_bytes(path, stdin=stdin) as stream:
+    with open_bytes(path, stdin=stdin, while_waiting=while_waiting) as stream:
         source = LineSource(stream, name=path, encoding=settings.encoding)
         if chosen == "jsonl":
             yield RowReader(path, JsonLinesReader(source, settings))

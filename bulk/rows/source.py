@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import gzip
+import io
+import os
+import select
+import stat
 import sys
 import zlib
 from contextlib import contextmanager, nullcontext
@@ -12,13 +16,15 @@ from typing import TYPE_CHECKING, BinaryIO, Protocol
 from bulk.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 __all__ = ["STDIN", "ByteStream", "open_bytes", "reading"]
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
 ZIP_MAGIC = b"PK\x03\x04"
+
+_LOOK_EVERY_S = 0.2
 
 
 class ByteStream(Protocol):
@@ -41,13 +47,29 @@ class _Rewound:
         return head + self._rest.read(size - len(head)) if len(head) < size else head
 
 
+class _Pipe:
+    """What is written while it is read: its reader need not wait for a writer that has nothing to say."""
+
+    def __init__(self, file: io.FileIO, while_waiting: Callable[[], None]) -> None:
+        self._file = file
+        self._while_waiting = while_waiting
+
+    def read(self, size: int, /) -> bytes:
+        while not select.select([self._file], [], [], _LOOK_EVERY_S)[0]:
+            self._while_waiting()
+        return self._file.read(size)
+
+
 @contextmanager
-def open_bytes(path: str, *, stdin: ByteStream | None = None) -> Iterator[ByteStream]:
+def open_bytes(
+    path: str, *, stdin: ByteStream | None = None, while_waiting: Callable[[], None] = lambda: None
+) -> Iterator[ByteStream]:
     """Open ``path``, unpacked if it is gzip.
 
     Args:
         path: A file's path, or ``-`` for stdin, which is left open.
         stdin: What stands for stdin; the process's own if not given.
+        while_waiting: Called again and again while a pipe is silent; what it raises ends the reading.
 
     Raises:
         InputError: It can't be opened, or is evidently no text.
@@ -56,7 +78,7 @@ def open_bytes(path: str, *, stdin: ByteStream | None = None) -> Iterator[ByteSt
         opened = nullcontext(stdin or _process_stdin()) if path == STDIN else _file(path)
     with opened as stream:
         with reading(path):
-            unpacked = _unpacked(stream, path)
+            unpacked = _unpacked(_as_it_comes(stream, while_waiting), path)
         yield unpacked
 
 
@@ -96,6 +118,14 @@ def _process_stdin() -> ByteStream:
     if stream is None:
         raise InputError("there is no standard input; name a file", file=STDIN)
     return stream
+
+
+def _as_it_comes(stream: ByteStream, while_waiting: Callable[[], None]) -> ByteStream:
+    file = getattr(stream, "raw", None)
+    # On Windows only sockets can be waited for.
+    if not isinstance(file, io.FileIO) or sys.platform == "win32" or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return stream
+    return _Pipe(file, while_waiting)
 
 
 def _unpacked(stream: ByteStream, path: str) -> ByteStream:

@@ -111,6 +111,41 @@ async def test_a_cancelled_task_leaves_the_rows_as_they_were_and_reads_no_furthe
     assert lines(ledger) == [2]
 
 
+@pytest.fixture
+def silent_stdin(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A pipe whose writer has said one line and then nothing more."""
+    read_end, write_end = os.pipe()
+    os.write(write_end, HEADER.encode())
+    with os.fdopen(read_end) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        yield
+    os.close(write_end)
+
+
+@pytest.mark.usefixtures("silent_stdin")
+async def test_a_stop_does_not_wait_for_a_silent_pipe(ledger: Ledger, tmp_path: Path) -> None:
+    await read_one_row(tmp_path, ledger)
+    stop = StopSignal()
+    asyncio.get_running_loop().call_soon(lambda: stop.request("SIGTERM", exit_code=143))
+
+    with pytest.raises(IngestStoppedError):
+        await ingest("-", ReadSettings(format="csv"), ledger, stop=stop, listener=ignore)
+
+    assert lines(ledger) == [2]
+
+
+@pytest.mark.usefixtures("silent_stdin")
+async def test_a_cancelled_task_does_not_wait_for_a_silent_pipe(ledger: Ledger, tmp_path: Path) -> None:
+    await read_one_row(tmp_path, ledger)
+    reading = asyncio.ensure_future(ingest("-", ReadSettings(format="csv"), ledger, stop=StopSignal(), listener=ignore))
+    asyncio.get_running_loop().call_soon(reading.cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    assert lines(ledger) == [2]
+
+
 async def test_an_input_that_breaks_off_leaves_the_rows_as_they_were(
     ledger: Ledger, source: Path, tmp_path: Path
 ) -> None:
