@@ -7,6 +7,7 @@ More lanes than that would only make listings stale and claims many.
 from __future__ import annotations
 
 import asyncio
+import sys
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,9 @@ UNPACED_LANES = 64
 MOST_LANES = 2_000
 """Lanes side by side at most: a platform that hangs must not pile them up."""
 
+_OTHER_FILES = 64
+"""Open files that are no connections: ledger, log, input, and a program's own."""
+
 _AHEAD_S = 0.1
 
 
@@ -37,7 +41,20 @@ def most_lanes(settings: Settings) -> int:
     """Return how many lanes a run may have side by side."""
     if settings.concurrency:
         return settings.concurrency
-    return MOST_LANES if settings.qps and settings.list_qps else UNPACED_LANES
+    return min(_most_connections(), MOST_LANES if settings.qps and settings.list_qps else UNPACED_LANES)
+
+
+def _most_connections() -> int:
+    """Return how many the system's limit of open files leaves room for, where it has one."""
+    if sys.platform == "win32":
+        return MOST_LANES
+    import resource  # noqa: PLC0415 - Windows has none
+
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_LANES
+    # Two for each, as the sandbox beside a run has the other end.
+    return max(1, (files - _OTHER_FILES) // 2)
 
 
 class Dispatcher:
