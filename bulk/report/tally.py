@@ -189,7 +189,7 @@ class Tally:
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
         self._open += open_rows(event)
         self._granted_per_s = self._granted_per_s or event.create_per_s
-        # Rows that were settled before this run began are no speed of its own. The thread that looks sees it when noted.
+        # Rows that were settled before this run began are no speed of its own. The thread that looks sees it noted.
         settle_speed = _Speed(_RATE_SPAN_S * 3)
         settle_speed.look(self._started_at, event.rows - event.outside - self._open)
         self._settle_speed = settle_speed
