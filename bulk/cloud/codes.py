@@ -39,6 +39,7 @@ _CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this acco
 _CHECK_SIGNATURE = "Check ALIBABA_CLOUD_ACCESS_KEY_SECRET."
 _CHECK_TOKEN = "Renew the temporary credentials: ALIBABA_CLOUD_SECURITY_TOKEN is wrong or has expired."  # noqa: S105 - a sentence
 _CHECK_NETWORK = "Check the network and that the endpoint is up."
+_SHORTEN = "Shorten the row's ProductKey, names and Desc: they make one address, and it is too long for the endpoint."
 _OUR_BUG = "This is a fault in bulk or in a proxy that changes requests: report it with the RequestId."
 _PAY = "Settle the account's bill; then run the same command again."
 _VERIFY_ACCOUNT = "Log in to the platform's console with this account and follow what it asks for."
@@ -151,6 +152,15 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("connection_lost", _DOUBTFUL, None),
     ("unreadable_reply", _DOUBTFUL, None),
     ("reply_too_large", _DOUBTFUL, None),
+    ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
+    ("http_401", _FATAL, _CHECK_KEY),
+    ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
+    ("http_407", _FATAL, "Give the proxy's user name and password in HTTPS_PROXY."),
+    ("http_408", _DOUBTFUL, None),
+    ("http_413", _REFUSED, _SHORTEN),  # these three are about one request: the next one is shorter
+    ("http_414", _REFUSED, _SHORTEN),
+    ("http_429", _THROTTLED, None),
+    ("http_431", _REFUSED, _SHORTEN),
 )
 
 TABLE: Mapping[str, Verdict] = MappingProxyType({code.lower(): Verdict(kind, remedy) for code, kind, remedy in _ROWS})
@@ -167,16 +177,6 @@ _BY_PREFIX = (
     ("invalid", Verdict(_REFUSED)),
 )
 
-_BY_STATUS: Mapping[int, Verdict] = MappingProxyType(
-    {
-        400: Verdict(_DOUBTFUL),  # of a request that passes everywhere else: more likely a garbled reply than a refusal
-        401: Verdict(_FATAL, _CHECK_KEY),
-        403: Verdict(_FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
-        407: Verdict(_FATAL, "Give the proxy's user name and password in HTTPS_PROXY."),
-        408: Verdict(_DOUBTFUL),
-        429: Verdict(_THROTTLED),
-    }
-)
 _FIRST_SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
 
@@ -200,7 +200,7 @@ def classify(code: str, status: int | None) -> Verdict:
         return Verdict(_DOUBTFUL)
     if code:
         return Verdict(_THROTTLED if status == _TOO_MANY_REQUESTS else _UNRECOGNISED)
-    return _BY_STATUS.get(status, Verdict(_FATAL, _CHECK_ENDPOINT))
+    return TABLE.get(code_for_status(status), Verdict(_FATAL, _CHECK_ENDPOINT))
 
 
 def code_for_status(status: int) -> str:

@@ -24,6 +24,7 @@ _SIGNED_OTHERWISE = (
     "The platform signed another text than bulk did: a proxy changes requests, --dialect does not fit the endpoint, "
     "or bulk has a fault; report it with the RequestId."
 )
+_TOO_LONG_STATUSES = frozenset({413, 414, 431})
 _EXCERPT_BYTES = 1000
 _EXCERPT_CHARACTERS = 120
 
@@ -115,7 +116,10 @@ def _in_place_of_message(reply: Reply, secrets: tuple[str | None, ...]) -> str:
     """Show how an answer without a message begins: enough to recognise a proxy's page."""
     body = reply.body[:_EXCERPT_BYTES].decode(errors="replace")
     text = redact(" ".join(body.split()), secrets)
-    return f"HTTP {reply.status}, {text[:_EXCERPT_CHARACTERS]!r}" if text else f"HTTP {reply.status}, empty"
+    status = f"HTTP {reply.status}"
+    if reply.status in _TOO_LONG_STATUSES:
+        status = f"the request is longer than the endpoint or a proxy before it takes: {status}"
+    return f"{status}, {text[:_EXCERPT_CHARACTERS]!r}" if text else f"{status}, empty"
 
 
 def _secrets(credentials: Credentials) -> tuple[str | None, ...]:

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from bulk.cloud.client import Client
+from bulk.cloud.codes import classify, look_up
 from bulk.cloud.credentials import Credentials, StaticCredentials
 from bulk.cloud.transport import Reply, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError
@@ -113,6 +114,7 @@ async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
         (Reply(429, b""), FailureKind.THROTTLED, "http_429"),
         (Reply(403, b"<html>WAF</html>"), FailureKind.FATAL, "http_403"),
         (Reply(404, b"<html>nginx</html>"), FailureKind.FATAL, "http_404"),
+        (Reply(414, b"<html>nginx</html>"), FailureKind.REFUSED, "http_414"),
         (Reply(200, b""), FailureKind.DOUBTFUL, "unreadable_reply"),
         (Reply(200, b"<html>Log in</html>"), FailureKind.DOUBTFUL, "unreadable_reply"),
         (Reply(200, b'{"RequestId":"R1","Succ'), FailureKind.DOUBTFUL, "unreadable_reply"),
@@ -153,6 +155,16 @@ async def test_failure_keeps_the_platforms_words(scripted: Script) -> None:
         http_status=400,
         retry_after_s=0.25,
     )
+
+
+@pytest.mark.parametrize("status", [413, 414, 431])
+async def test_too_long_a_request_is_refused_for_itself_alone_and_says_so(scripted: Script, status: int) -> None:
+    result = await client(scripted(Reply(status, b"<html>nginx</html>"))).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert "the request is longer than the endpoint" in result.message
+    assert "Shorten" in str(result.remedy)
+    assert look_up(result.code) == classify("", status)
 
 
 async def test_listing_of_unreadable_data_is_no_empty_listing(scripted: Script) -> None:
