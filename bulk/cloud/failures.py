@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bulk.cloud.codes import SIGNATURE_CODE, classify, code_for_status, look_up
-from bulk.cloud.redaction import echoed_string_to_sign, redact
+from bulk.cloud.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 from bulk.cloud.replies import retry_after_s
 from bulk.errors import NotSentError
 from bulk.model import Failure, FailureKind
@@ -60,10 +60,10 @@ def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials
     secrets = _secrets(credentials)
     return Failure(
         kind=verdict.kind,
-        code=redact(code, secrets) or code_for_status(reply.status),
-        message=redact(answer.message, secrets) or _in_place_of_message(reply, secrets),
+        code=redact(code, secrets, longest=MAX_ID_CHARACTERS) or code_for_status(reply.status),
+        message=redact(answer.message, secrets).strip() or _in_place_of_message(reply, secrets),
         remedy=_remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy,
-        request_id=answer.request_id,
+        request_id=answer.request_id_without(secrets),
         http_status=reply.status,
         retry_after_s=retry_after_s(reply.headers),
         may_be_done=verdict.kind is FailureKind.FATAL and not answer.code,

@@ -1,4 +1,4 @@
-"""Take secrets out of text that may be shown or stored. Pure."""
+"""Take out of text what may not be shown or stored: secrets, and characters that a terminal obeys. Pure."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from bulk.cloud.signing import percent_encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact"]
+__all__ = ["MAX_ID_CHARACTERS", "MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact"]
 
 MAX_MESSAGE_CHARACTERS = 500
 """Longer messages are cut: a proxy's error page is no message."""
+
+MAX_ID_CHARACTERS = 128
+"""The same for error codes and RequestIds, of which the platform's have 36 to 50."""
 
 _MASK = "[redacted]"
 _STRING_TO_SIGN = re.compile(r"\b(?:GET|POST)&(?:%2F|/)&\S*", re.IGNORECASE)
@@ -23,13 +26,17 @@ _PARAMETER = re.compile(
     r"(?<![A-Za-z])(Signature|SecurityToken|AccessKeySecret)(\"?\s*[:=]\s*\"?|%3D)(?!\s)[^\s&\"'<>,}]+", re.IGNORECASE
 )
 
+# C0, C1, and what divides lines or turns the direction of writing: in a terminal or a log they would forge text.
+_COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
-def redact(text: str, secrets: Iterable[str | None] = ()) -> str:
-    """Return the text without secrets, signatures, signed queries and strings to sign, and not too long.
+
+def redact(text: str, secrets: Iterable[str | None] = (), *, longest: int = MAX_MESSAGE_CHARACTERS) -> str:
+    """Return the text without secrets, signatures, signed queries, strings to sign and control characters.
 
     Args:
         text: Anything from outside: a platform's message, an exception's words.
         secrets: Values known to be secret, plain; ``None`` and empty ones are passed over.
+        longest: Characters that are left of it at most.
     """
     text = _STRING_TO_SIGN.sub("[string to sign redacted]", text)
     text = _URL_QUERY.sub(r"\1?" + _MASK, text)
@@ -37,7 +44,8 @@ def redact(text: str, secrets: Iterable[str | None] = ()) -> str:
     for secret in secrets:
         if secret:
             text = text.replace(secret, _MASK).replace(percent_encode(secret), _MASK)
-    return text if len(text) <= MAX_MESSAGE_CHARACTERS else text[: MAX_MESSAGE_CHARACTERS - 1] + "…"
+    text = _COMMANDS.sub(" ", text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def echoed_string_to_sign(message: str) -> str | None:

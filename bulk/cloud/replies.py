@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
+from bulk.cloud.redaction import MAX_ID_CHARACTERS, redact
 from bulk.model import OtaModule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retry_after_s", "server_time_at"]
 
@@ -26,6 +27,7 @@ _MOST_RETRY_AFTER_S = 60.0
 
 _MAX_XML_CHARACTERS = 65_536
 _XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
+_UUID_CHARACTERS = 36
 _COUNT = re.compile(r"[0-9]{1,9}")
 _WORDS_FOR_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 
@@ -56,17 +58,25 @@ class Answer(NamedTuple):
 
     @property
     def code(self) -> str:
-        """The error code; empty where there is none, as on success."""
+        """The error code as it came; empty where there is none, as on success."""
         return _text(self.field("Code"))
 
     @property
     def request_id(self) -> str | None:
-        """What the platform's support asks for, if it is there."""
-        return _text(self.field("RequestId")) or None
+        """What the platform's support asks for, if it is there; it may be shown."""
+        return self.request_id_without(())
+
+    def request_id_without(self, secrets: Iterable[str | None]) -> str | None:
+        """Return the same without these secrets, for a reply that is kept as a failure."""
+        text = _text(self.field("RequestId"))
+        # Every success has one, and almost every one is a UUID, which holds nothing to take out.
+        if len(text) == _UUID_CHARACTERS and text.replace("-", "").isalnum():
+            return text
+        return redact(text, secrets, longest=MAX_ID_CHARACTERS) or None
 
     @property
     def message(self) -> str:
-        """What went wrong: `ErrorMessage` of the platform, `Message` of the gateway before it."""
+        """What went wrong, as it came: `ErrorMessage` of the platform, `Message` of the gateway before it."""
         return _text(self.field("ErrorMessage")) or _text(self.field("Message"))
 
     @property

@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Decision", "Verdict", "decide", "judge"]
 
+_MOST_SHOWN_CHARACTERS = 200
+"""Of a field off the platform, which bears 100 at most: what is longer is no module's."""
+
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
@@ -77,13 +80,15 @@ def _differences(wanted: OtaModule, found: OtaModule) -> list[str]:
         ("its AliasName is", wanted.alias_name, found.alias_name or ""),
         ("its Desc is", wanted.desc, found.desc or ""),
     )
-    return [f"{what} {there!r}, not {want!r}" for what, want, there in compared if want is not None and want != there]
+    return [
+        f"{what} {_cut(there)!r}, not {want!r}" for what, want, there in compared if want is not None and want != there
+    ]
 
 
 def _who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
     holders = []
     if taken:
-        holders.append(f"{len(taken)} by modules on the platform ({', '.join(sorted(taken))})")
+        holders.append(f"{len(taken)} by modules on the platform ({', '.join(map(_shown, sorted(taken)))})")
     if admitted:
         holders.append(f"{len(admitted)} by earlier rows (lines {', '.join(str(row.line) for row in admitted)})")
     if held:
@@ -92,3 +97,13 @@ def _who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: in
         f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}; "
         "delete a module that is no longer used, or take the row out"
     )
+
+
+def _shown(name: str) -> str:
+    """Return a name off the platform as a message may have it: no terminal obeys what is in it."""
+    name = _cut(name)
+    return name if name.isprintable() else repr(name)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _MOST_SHOWN_CHARACTERS else text[: _MOST_SHOWN_CHARACTERS - 1] + "…"

@@ -13,6 +13,7 @@ import pytest
 from bulk.cloud.client import Client
 from bulk.cloud.codes import classify, look_up
 from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.redaction import MAX_ID_CHARACTERS
 from bulk.cloud.transport import Reply, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError
 from bulk.model import Accepted, Dialect, Failure, FailureKind, Listing, OtaModule, Target
@@ -155,6 +156,29 @@ async def test_failure_keeps_the_platforms_words(scripted: Script) -> None:
         http_status=400,
         retry_after_s=0.25,
     )
+
+
+async def test_failure_holds_nothing_that_a_terminal_obeys_and_no_endless_names(scripted: Script) -> None:
+    words = "no\x1b[2J\nRow 7: created\x85"
+    answer = reply(400, RequestId=f"R{words}{SECRET}" + "r" * 100_000, Code=words + "c" * 1_000, Message=words)
+
+    result = await client(scripted(answer)).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert result.message == "no [2J Row 7: created"
+    assert f"{result.code}{result.message}{result.request_id}".isprintable()
+    assert SECRET not in str(result.request_id)
+    assert len(result.code) == len(str(result.request_id)) == MAX_ID_CHARACTERS
+
+
+async def test_accepted_create_keeps_no_endless_request_id(scripted: Script) -> None:
+    answer = reply(RequestId="\x1bR&Signature=LEAKED&" + "r" * 100_000, Success=True)
+
+    result = await client(scripted(answer)).create_module(MODULE)
+
+    assert isinstance(result, Accepted)
+    assert str(result.request_id).startswith(" R&Signature=[redacted]&r")
+    assert len(str(result.request_id)) == MAX_ID_CHARACTERS
 
 
 @pytest.mark.parametrize("status", [413, 414, 431])

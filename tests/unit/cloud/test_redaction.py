@@ -50,6 +50,11 @@ def test_harmless_text_stays_as_it_was(text: str) -> None:
     assert redact(text, [SECRET]) == text
 
 
+@pytest.mark.parametrize("command", ["\x1b[2J", "\n", "\r", "\0", "\x7f", "\x9b31m", "\u2028", "\u202e"])
+def test_what_a_terminal_obeys_becomes_a_space(command: str) -> None:
+    assert redact(f"denied{command}ok") == f"denied {command[1:]}ok"
+
+
 def test_long_text_is_cut() -> None:
     cut = redact("x" * 10_000)
 

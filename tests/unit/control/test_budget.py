@@ -99,3 +99,20 @@ def test_a_module_that_differs_is_not_the_work_of_a_row_in_doubt() -> None:
     verdict = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "别人"))
 
     assert verdict.outcome is Outcome.DRIFTED
+
+
+def test_no_name_off_the_platform_speaks_to_a_terminal() -> None:
+    others = [module("\x1b[2Jforged\nline"), module("o" * 10_000)]
+
+    decision = decide([row(2, "new")], [*listed(8), *others])
+
+    message = decision.over_budget[0].message or ""
+    assert message.isprintable()
+    assert "'\\x1b[2Jforged\\nline'" in message
+    assert len(message) < 1_000
+
+
+def test_a_difference_is_shown_to_a_bound() -> None:
+    verdict = judge(row(2, "m", desc="here"), module("m", desc="d" * 10_000))
+
+    assert len(verdict.message or "") < 500
