@@ -20,6 +20,7 @@ from bulk.cli.options import (
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
+from bulk.cloud.redaction import shown_address
 from bulk.errors import BulkError
 from bulk.profiles import KEYS
 from bulk.report.summary import Tone
@@ -84,9 +85,9 @@ def settings(ctx: click.Context, /, *, as_json: bool, **_settings: object) -> in
 def _settings_shown(ctx: click.Context) -> list[_Shown]:
     passed_over = overruled(ctx)
     return [
-        _Shown(_name(parameter), _plain(ctx.params.get(parameter.name or "")), origin_of(ctx, parameter))
+        _Shown(_name(parameter), _plain(name, ctx.params.get(name)), origin_of(ctx, parameter))
         for parameter in ctx.command.params
-        if parameter.name not in _NOT_SETTINGS | passed_over
+        if (name := parameter.name or "") not in _NOT_SETTINGS | passed_over
     ]
 
 
@@ -96,8 +97,10 @@ def _name(parameter: click.Parameter) -> str:
     return next(of_file, max(parameter.opts, key=len)[2:].replace("-", "_"))
 
 
-def _plain(value: object) -> object:
+def _plain(name: str, value: object) -> object:
     """Return a value as JSON can have it, without what an address may hide."""
+    if name == "endpoint" and isinstance(value, str):
+        return shown_address(value)
     if isinstance(value, str):
         return re.sub(r"(?<=//)[^/@]*@", "***@", value)
     return value if isinstance(value, bool | int | float | dict | None) else str(value)

@@ -12,6 +12,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import SplitResult, urlsplit
 
+from bulk.cloud.redaction import shown_address
 from bulk.errors import SettingsError
 from bulk.model import Action, Dialect, OtaModule, Target
 
@@ -126,12 +127,15 @@ def _split(endpoint: str) -> SplitResult:
     if "@" in url.netloc:
         raise SettingsError("the endpoint holds a user name or password: give keys by environment variables instead")
     if url.scheme not in _DEFAULT_PORTS or not host:
-        raise SettingsError(f"endpoint {endpoint!r} is not a URL: write it as https://HOST or https://HOST:PORT")
+        raise SettingsError(
+            f"endpoint {shown_address(endpoint)!r} is not a URL: write it as https://HOST or https://HOST:PORT"
+        )
     if url.path not in {"", "/"} or url.query or url.fragment:
         raise SettingsError(f"endpoint {_origin(url)} is followed by a path, query or fragment: leave them out")
     if not re.fullmatch(r"[a-z0-9._:-]+", host):
         raise SettingsError(
-            f"endpoint {endpoint!r} has a host name that can't be right: it may hold a-z, 0-9, '-' and '.'"
+            f"endpoint {shown_address(endpoint)!r} has a host name that can't be right: "
+            "it may hold a-z, 0-9, '-' and '.'"
         )
     return url
 

@@ -10,7 +10,7 @@ from bulk.cloud.signing import percent_encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_ID_CHARACTERS", "MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact"]
+__all__ = ["MAX_ID_CHARACTERS", "MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact", "shown_address"]
 
 MAX_MESSAGE_CHARACTERS = 500
 """Longer messages are cut: a proxy's error page is no message."""
@@ -28,6 +28,8 @@ _PARAMETER = re.compile(
 
 # C0, C1, and what divides lines or turns the direction of writing: in a terminal or a log they would forge text.
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_SCHEME = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
+_HOST_END = re.compile(r"[/?#]")
 
 
 def redact(text: str, secrets: Iterable[str | None] = (), *, longest: int = MAX_MESSAGE_CHARACTERS) -> str:
@@ -46,6 +48,22 @@ def redact(text: str, secrets: Iterable[str | None] = (), *, longest: int = MAX_
             text = text.replace(secret, _MASK).replace(percent_encode(secret), _MASK)
     text = _COMMANDS.sub(" ", text)
     return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def shown_address(address: str) -> str:
+    """Return what was given as an address without what may be secret in it: user name, password, path, query.
+
+    It need not be an address: a scheme is missing as often as not where one was pasted.
+    """
+    scheme = found.group() if (found := _SCHEME.match(address)) else ""
+    rest = address[len(scheme) :]
+    host = _HOST_END.split(rest, maxsplit=1)[0]
+    tail = rest[len(host) :]
+    if "@" in host:
+        host = f"***@{host.rpartition('@')[2]}"
+    elif "@" in tail:
+        host = "***"  # of a password that holds the character that would end it
+    return f"{scheme}{host}{tail if tail in {'', '/'} else '/…'}"
 
 
 def echoed_string_to_sign(message: str) -> str | None:

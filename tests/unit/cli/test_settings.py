@@ -144,6 +144,14 @@ def test_no_secret_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
         assert "LTAI5" not in printed
 
 
+@pytest.mark.parametrize("endpoint", [f"user:{SECRET}@h:8686", f"h:8686/?Action=x&Signature={SECRET}"])
+def test_no_secret_of_an_address_without_scheme_is_shown(endpoint: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ([], ["--json"]):
+        main(["settings", *form, "--endpoint", endpoint])
+
+        assert SECRET not in capsys.readouterr().out
+
+
 def test_screen_has_a_line_a_setting(capsys: pytest.CaptureFixture[str]) -> None:
     main(["settings", "--sandbox", "--settings-profile", "night"])
 

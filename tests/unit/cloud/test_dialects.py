@@ -79,9 +79,18 @@ def test_what_does_not_go_together_is_refused(settings: dict[str, Any], words: s
         resolve_target(Settings(**settings))
 
 
-def test_endpoint_with_password_is_refused_without_showing_it() -> None:
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://user:hunter2@host",
+        "user:hunter2@host:8686",
+        "si-1.tuyacloud.com:8686/?Action=x&Signature=hunter2",
+        "https://ho st/?Signature=hunter2",
+    ],
+)
+def test_endpoint_with_a_secret_is_refused_without_showing_it(endpoint: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        resolve_target(Settings(endpoint="https://user:hunter2@host"))
+        resolve_target(Settings(endpoint=endpoint))
 
     assert "hunter2" not in str(caught.value)
 

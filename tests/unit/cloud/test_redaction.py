@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.cloud.redaction import MAX_MESSAGE_CHARACTERS, echoed_string_to_sign, redact
+from bulk.cloud.redaction import MAX_MESSAGE_CHARACTERS, echoed_string_to_sign, redact, shown_address
 
 SECRET = "Kp9+x/Zq=secret"
 
@@ -66,6 +66,25 @@ def test_secret_is_removed_before_the_text_is_cut() -> None:
     text = "x" * (MAX_MESSAGE_CHARACTERS - 5) + SECRET
 
     assert SECRET[:4] not in redact(text, [SECRET])
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://host:8686/", "https://host:8686/"),
+        ("host:8686", "host:8686"),
+        ("host:8686/?Action=x&Signature=LEAKED", "host:8686/…"),
+        ("https://host?Signature=LEAKED", "https://host/…"),
+        ("user:LEAKED@host:8686", "***@host:8686"),
+        (" https://user:LEAKED@host/LEAKED", " https://***@host/…"),
+        ("//user:LEAKED@host", "//***@host"),
+        ("user:LEAKED//LEAKED@host", "***/…"),
+        ("https://user:LEA?LEAKED@host", "https://***/…"),
+        ("host/?Signature=a//LEAKED", "host/…"),
+    ],
+)
+def test_address_is_shown_without_what_may_be_secret_in_it(address: str, shown: str) -> None:
+    assert shown_address(address) == shown
 
 
 def test_echoed_string_to_sign_is_found() -> None:
