@@ -15,6 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["FailureCap", "ReadSettings", "Settings", "parse_delimiter", "parse_duration"]
 
+_LEAST_PER_S = 0.001
+_MOST_PER_S = 1_000_000
+_MOST_LANES = 10_000
+_MOST_ATTEMPTS = 1_000_000
+_MOST_PRODUCTS = 1_000_000_000
+_LONGEST_TIMEOUT_S = 86_400
+_LONGEST_DEADLINE_S = 31_536_000
+"""Bounds beyond which a value can only be a slip; far beyond them timers and SQLite fail."""
+
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _PART = r"(\d+(?:\.\d+)?)([dhms])"
 
@@ -96,10 +105,10 @@ class Settings:
     """``None``: the input's path and ``.ledger.db`` (``.sandbox.db`` for the sandbox)."""
 
     qps: float = 10.0
-    """Creates a second; 0: unlimited. The platform grants 10 per account."""
+    """Creates a second, from 0.001 to 1,000,000; 0: unlimited. The platform grants 10 per account."""
 
     list_qps: float = 10.0
-    """Listings a second; 0: unlimited. The platform grants 10 per account."""
+    """Listings a second, in the same bounds; 0: unlimited. The platform grants 10 per account."""
 
     concurrency: int | None = None
     """Lanes side by side; ``None``: as many as rate and latency ask for."""
@@ -131,13 +140,23 @@ class Settings:
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
             raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
-        _require(self.qps >= 0, "--qps takes 0 (unlimited) or more")
-        _require(self.list_qps >= 0, "--list-qps takes 0 (unlimited) or more")
-        _require(self.concurrency is None or self.concurrency >= 1, "--concurrency takes 1 or more")
-        _require(self.max_attempts >= 1, "--max-attempts takes 1 or more")
-        _require(self.limit is None or self.limit >= 1, "--limit takes 1 or more")
-        _require(self.timeout_s > 0, "--timeout takes more than 0 seconds")
-        _require(self.deadline_s is None or self.deadline_s > 0, "--deadline takes more than 0 seconds")
+        for flag, rate in (("--qps", self.qps), ("--list-qps", self.list_qps)):
+            _require(
+                rate == 0 or _LEAST_PER_S <= rate <= _MOST_PER_S,
+                f"{flag} takes 0 (unlimited) or {_LEAST_PER_S:g} to {_MOST_PER_S:,}",
+            )
+        for flag, count, most in (
+            ("--concurrency", self.concurrency, _MOST_LANES),
+            ("--max-attempts", self.max_attempts, _MOST_ATTEMPTS),
+            ("--limit", self.limit, _MOST_PRODUCTS),
+        ):
+            _require(count is None or 1 <= count <= most, f"{flag} takes 1 to {most:,}")
+        # A comparison with NaN is never true, so that these refuse it too.
+        for flag, seconds, most in (
+            ("--timeout", self.timeout_s, _LONGEST_TIMEOUT_S),
+            ("--deadline", self.deadline_s, _LONGEST_DEADLINE_S),
+        ):
+            _require(seconds is None or 0 < seconds <= most, f"{flag} takes more than 0 and at most {most:,} seconds")
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first

@@ -15,6 +15,7 @@ import click
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import json_option
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
+from bulk.cli.values import read_interval
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -49,7 +50,7 @@ class _StatusCommand(GroupedCommand):
 @click.option(
     _WATCH,
     "every_s",
-    type=click.FloatRange(min=0.1),
+    type=read_interval,
     metavar="[SECONDS]",
     cls=GroupedOption,
     heading="How often",

@@ -20,10 +20,14 @@ __all__ = [
     "read_delimiter",
     "read_duration",
     "read_failure_cap",
+    "read_interval",
     "read_outcomes",
 ]
 
 _Value = TypeVar("_Value")
+
+_SHORTEST_INTERVAL_S = 0.1
+_LONGEST_INTERVAL_S = 86_400
 
 
 def _flag_value(parse: Callable[[str], _Value], text: str) -> _Value:
@@ -41,6 +45,22 @@ def read_duration(text: str) -> float:
         click.BadParameter: It is none of these.
     """
     return _flag_value(parse_duration, text)
+
+
+def read_interval(text: str) -> float:
+    """Read seconds between two looks.
+
+    Raises:
+        click.BadParameter: It is no number, or out of bounds.
+    """
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not _SHORTEST_INTERVAL_S <= seconds <= _LONGEST_INTERVAL_S:
+        bounds = f"{_SHORTEST_INTERVAL_S:g} to {_LONGEST_INTERVAL_S:,}"
+        raise click.BadParameter(f"{text!r} is no number of seconds from {bounds}")
+    return seconds
 
 
 def read_failure_cap(text: str) -> FailureCap:

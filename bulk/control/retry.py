@@ -10,6 +10,9 @@ from bulk.model import Action, Failure, FailureKind
 
 __all__ = ["Next", "RetryPolicy", "Step", "Uniform"]
 
+_MOST_DOUBLINGS = 64
+"""Any cap is reached long before; some thousand are more than a float holds."""
+
 Uniform = Callable[[float, float], float]
 """A source of jitter, such as ``random.Random(seed).uniform``."""
 
@@ -80,7 +83,7 @@ class RetryPolicy:
         return Step(Next.FAIL_ROW)
 
     def _backoff_s(self, attempt: int, uniform: Uniform) -> float:
-        ceiling_s = min(self.cap_s, self.first_s * 2 ** (attempt - 1))
+        ceiling_s = min(self.cap_s, self.first_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
         return uniform(ceiling_s / 2, ceiling_s)
 
 

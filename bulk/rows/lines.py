@@ -28,6 +28,9 @@ LOOKED_AT_TOGETHER = 48
 KEPT_CHARS = 2_000
 """How much is kept of a line that is longer."""
 
+NO_FILES_ENCODINGS = {"idna", "punycode", "undefined"}
+"""Codecs from text to text, for host names, and one that always fails."""
+
 DEFAULT_ENCODING = "utf-8"
 MARK = "\ufeff"
 
@@ -163,6 +166,8 @@ def _decoder(encoding: str) -> codecs.IncrementalDecoder:
     try:
         # Codecs such as hex make bytes of bytes; this refuses them.
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        if codecs.lookup(encoding).name in NO_FILES_ENCODINGS:
+            raise LookupError(encoding)  # noqa: TRY301 - one answer to all of these
         return codecs.getincrementaldecoder(encoding)()
     except (LookupError, ValueError) as exc:
         raise SettingsError(f"--encoding {encoding}: there is no such encoding; try utf-8, utf-16 or gb18030") from exc

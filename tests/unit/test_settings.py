@@ -36,12 +36,22 @@ def test_two_places_exclude_each_other() -> None:
     [
         ({"qps": -1.0}, "--qps"),
         ({"qps": float("nan")}, "--qps"),
+        ({"qps": float("inf")}, "--qps takes 0 .unlimited. or 0.001 to 1,000,000"),
+        ({"qps": 1e-300}, "--qps"),
+        ({"qps": 1e20}, "--qps"),
         ({"list_qps": -0.1}, "--list-qps"),
+        ({"list_qps": float("inf")}, "--list-qps"),
         ({"concurrency": 0}, "--concurrency"),
         ({"max_attempts": 0}, "--max-attempts"),
         ({"limit": 0}, "--limit"),
         ({"timeout_s": 0.0}, "--timeout"),
         ({"deadline_s": 0.0}, "--deadline"),
+        ({"concurrency": 10**20}, "--concurrency takes 1 to 10,000"),
+        ({"max_attempts": 10**20}, "--max-attempts takes 1 to 1,000,000"),
+        ({"limit": 10**20}, "--limit takes 1 to 1,000,000,000"),
+        ({"timeout_s": float("inf")}, "--timeout takes more than 0 and at most 86,400 seconds"),
+        ({"timeout_s": float("nan")}, "--timeout"),
+        ({"deadline_s": float("inf")}, "--deadline"),
     ],
 )
 def test_value_out_of_bounds_is_refused_by_its_flag(settings: dict[str, float], flag: str) -> None:

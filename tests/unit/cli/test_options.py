@@ -113,3 +113,27 @@ def test_help_names_every_environment_variable(documented: click.Command) -> Non
     variables = {parameter.envvar for parameter in documented.params if parameter.envvar}
 
     assert set(re.findall(r"BULK_\w+", documented.epilog or "")) == variables
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--qps", "inf"],
+        ["--qps", "1e400"],
+        ["--qps", "99999999999999999999"],
+        ["--list-qps", "inf"],
+        ["--timeout", "inf"],
+        ["--limit", "99999999999999999999"],
+        ["--deadline", "9" * 400],
+    ],
+)
+def test_number_beyond_all_bounds_is_a_mistake_in_the_flag(flags: list[str]) -> None:
+    with pytest.raises(SettingsError, match=f"{flags[0]} takes "):
+        settings("--sandbox", *flags)
+
+
+def test_number_beyond_all_bounds_in_the_environment_is_a_mistake_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_QPS", "inf")
+
+    with pytest.raises(SettingsError, match="--qps takes "):
+        settings("--sandbox")

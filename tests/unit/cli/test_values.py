@@ -3,7 +3,7 @@ from __future__ import annotations
 import click
 import pytest
 
-from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_outcomes
+from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_interval, read_outcomes
 from bulk.model import Outcome
 from bulk.settings import FailureCap
 
@@ -71,3 +71,14 @@ def test_outcomes_may_be_spelled_with_hyphens_and_capitals() -> None:
 def test_unknown_outcome_is_refused_with_those_there_are(text: str) -> None:
     with pytest.raises(click.BadParameter, match="there are pending, sending, created"):
         read_outcomes(text)
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("0.1", 0.1), ("2", 2.0), ("86400", 86_400.0)])
+def test_interval_is_a_number_of_seconds(text: str, seconds: float) -> None:
+    assert read_interval(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "0.01", "-1", "1e300", "soon", ""])
+def test_interval_that_nobody_can_wait_for_is_refused_with_its_bounds(text: str) -> None:
+    with pytest.raises(click.BadParameter, match=r"from 0\.1 to 86,400"):
+        read_interval(text)

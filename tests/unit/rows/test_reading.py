@@ -142,7 +142,7 @@ def test_halves_of_surrogate_pairs_are_refused(read: Read) -> None:
         read(TEXT.encode("utf-7") + b"a1,+2AA-,x\n", encoding="utf-7")
 
 
-@pytest.mark.parametrize("encoding", ["utf-9", "hex", "a\0b"])
+@pytest.mark.parametrize("encoding", ["utf-9", "hex", "idna", "punycode", "undefined", "a\0b"])
 def test_unknown_encoding_is_refused(read: Read, encoding: str) -> None:
     with pytest.raises(SettingsError, match="there is no such encoding; try utf-8, utf-16 or gb18030"):
         read(TEXT, encoding=encoding)
