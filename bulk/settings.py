@@ -140,6 +140,10 @@ class Settings:
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
             raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
+        _require(
+            self.sandbox or (self.sandbox_faults is None and self.sandbox_seed is None),
+            "--faults and --seed are for a rehearsal, and this would not be one: add --sandbox, or leave them out",
+        )
         for flag, rate in (("--qps", self.qps), ("--list-qps", self.list_qps)):
             _require(
                 rate == 0 or _LEAST_PER_S <= rate <= _MOST_PER_S,

@@ -10,7 +10,7 @@ import click
 
 from bulk.cli.help import GroupedOption
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
-from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap
+from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults
 from bulk.model import Dialect
 from bulk.settings import ReadSettings, Settings
 
@@ -75,7 +75,11 @@ _PLATFORM = (
         "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
     ),
     _rehearsal(
-        "--faults", "sandbox_faults", metavar="SPEC", help="What goes wrong on purpose; see bulk sandbox --help."
+        "--faults",
+        "sandbox_faults",
+        type=read_faults,
+        metavar="SPEC",
+        help="What goes wrong on purpose; see bulk sandbox --help.",
     ),
     _rehearsal("--seed", "sandbox_seed", type=int, metavar="N", help="The same number plays the same faults again."),
     _fast(

@@ -20,6 +20,7 @@ __all__ = [
     "read_delimiter",
     "read_duration",
     "read_failure_cap",
+    "read_faults",
     "read_interval",
     "read_outcomes",
 ]
@@ -45,6 +46,18 @@ def read_duration(text: str) -> float:
         click.BadParameter: It is none of these.
     """
     return _flag_value(parse_duration, text)
+
+
+def read_faults(text: str) -> str:
+    """Check a specification of faults, which the sandbox reads: before anything is begun.
+
+    Raises:
+        click.BadParameter: It can't be read.
+    """
+    from bulk.sandbox import FaultPlan  # noqa: PLC0415 - it loads a server, which only a rehearsal needs
+
+    _flag_value(FaultPlan.parse, text)
+    return text
 
 
 def read_interval(text: str) -> float:

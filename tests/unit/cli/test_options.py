@@ -2,16 +2,21 @@ from __future__ import annotations
 
 import re
 from dataclasses import fields
+from typing import TYPE_CHECKING
 
 import click
 import pytest
 
+from bulk.cli.app import main
 from bulk.cli.options import input_argument, settings_of, settings_options
 from bulk.cli.plan import plan
 from bulk.cli.run import run
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import FailureCap, ReadSettings, Settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @click.command
@@ -36,7 +41,7 @@ def test_every_flag_reaches_its_setting() -> None:
     made = settings(
         *("--endpoint", "https://h/", "--dialect", "tuya", "--instance-id", "i", "--insecure-http", "--ledger", "l.db"),
         *("--profile", "nightly"),
-        *("--faults", "throttle=5%", "--seed", "7", "--qps", "100", "--list-qps", "0", "--concurrency", "3"),
+        *("--qps", "100", "--list-qps", "0", "--concurrency", "3"),
         *("--max-attempts", "2", "--timeout", "1.5", "--max-failures", "2%", "--deadline", "1h30m"),
         *("--format", "tsv", "--map", "ProductKey=pk", "--map", "Desc=note", "--encoding", "gb18030"),
         *("--delimiter", "tab", "--lenient-alias", "--limit", "3", "--only", "a1*", "--only", "b1*"),
@@ -49,8 +54,6 @@ def test_every_flag_reaches_its_setting() -> None:
         insecure_http=True,
         profile="nightly",
         ledger="l.db",
-        sandbox_faults="throttle=5%",
-        sandbox_seed=7,
         qps=100.0,
         list_qps=0.0,
         concurrency=3,
@@ -137,3 +140,33 @@ def test_number_beyond_all_bounds_in_the_environment_is_a_mistake_too(monkeypatc
 
     with pytest.raises(SettingsError, match="--qps takes "):
         settings("--sandbox")
+
+
+def test_flags_of_a_rehearsal_reach_their_settings() -> None:
+    made = settings("--sandbox", "--faults", "throttle=5%", "--seed", "7")
+
+    assert made == Settings(sandbox=True, sandbox_faults="throttle=5%", sandbox_seed=7)
+
+
+@pytest.mark.parametrize("flags", [["--faults", "throttle=5%"], ["--seed", "0"]])
+def test_rehearsed_faults_are_refused_where_nothing_is_rehearsed(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_ENDPOINT", "https://h/")
+
+    with pytest.raises(SettingsError, match="add --sandbox"):
+        settings(*flags)
+
+
+@pytest.mark.parametrize("command", ["run", "plan", "doctor", "settings"])
+def test_faults_that_cannot_be_read_are_a_mistake_before_anything_is_begun(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("ProductKey,ModuleName\n", encoding="utf-8")
+
+    exit_code = main([command, *([str(source)] if command in {"run", "plan"} else []), "--sandbox", "--faults", "5%"])
+
+    assert exit_code == 2
+    assert "--faults" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == [source]
