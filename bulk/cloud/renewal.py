@@ -94,10 +94,15 @@ class RenewedCredentials:
         try:
             self._take(await asyncio.to_thread(self._fetch))
         except SettingsError as exc:
-            self._listener(CredentialsNotRenewed(str(exc)))
-            self._ask_at = self._clock() + _ASK_EVERY_S
+            self._go_on_with_the_old(str(exc))
+        except Exception as exc:  # noqa: BLE001 - whatever a source does, the old keys serve; its words may hold secrets
+            self._go_on_with_the_old(f"{type(exc).__name__} in the source of the keys")
         finally:
             self._asking = None
+
+    def _go_on_with_the_old(self, reason: str) -> None:
+        self._ask_at = self._clock() + _ASK_EVERY_S
+        self._listener(CredentialsNotRenewed(reason))
 
     def _take(self, found: Found) -> None:
         self._ask_next(found)

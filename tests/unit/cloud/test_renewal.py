@@ -150,6 +150,23 @@ async def test_failed_renewal_is_announced_and_tried_again_with_the_old_keys() -
     assert tested.told == [CredentialsNotRenewed("a role: no answer"), CredentialsFound("a role")]
 
 
+async def test_source_that_fails_in_an_unforeseen_way_is_left_alone_for_a_minute_too() -> None:
+    tested = renewal(RuntimeError("secret1"), SECOND)
+    tested.clock.now = 60.0
+    await tested.keys.current()
+    await tested.answered()
+
+    meanwhile = [await tested.keys.current() for _ in range(3)]
+
+    assert meanwhile == [FIRST.credentials] * 3
+    assert tested.keys._asking is None
+    assert tested.told == [CredentialsNotRenewed("RuntimeError in the source of the keys")]
+    tested.clock.now = 120.0
+    await tested.keys.current()
+    await tested.answered()
+    assert await tested.keys.current() is SECOND.credentials
+
+
 async def test_keys_that_nobody_asked_for_in_a_long_time_are_waited_for() -> None:
     tested = renewal(SECOND)
     tested.clock.now = 3600.0
