@@ -144,6 +144,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("not_connected", _NOT_SENT, _CHECK_NETWORK),
     ("dns", _NOT_SENT, "Check the endpoint's host name and this machine's name resolution."),
     ("proxy", _NOT_SENT, _CHECK_PROXY),
+    ("proxy_address", _FATAL, "Write the proxy as http://HOST:PORT or https://HOST:PORT, or unset the variable."),
     ("tls_handshake", _NOT_SENT, "Check that the endpoint speaks https on this port."),
     ("tls", _FATAL, _CHECK_CERTIFICATE),
     ("redirect", _FATAL, _CHECK_REDIRECT),

@@ -16,6 +16,7 @@ from aiohttp import http_exceptions
 from yarl import URL
 
 from bulk.cloud.dialects import is_loopback
+from bulk.cloud.redaction import shown_address
 from bulk.cloud.signing import string_to_sign, unsigned
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
 
@@ -218,9 +219,29 @@ class _Route:
 
 
 def proxy_for(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names for a host; this machine itself needs none."""
+    """Return the proxy that the environment names for a host; this machine itself needs none.
+
+    Raises:
+        NotSentError: What it names can't be a proxy.
+    """
     direct = is_loopback(host) or bool(proxy_bypass(host))
-    return None if direct else getproxies().get(scheme)
+    named = None if direct else getproxies().get(scheme)
+    if named is None:
+        return None
+    # Without a scheme it is HTTP, as to curl.
+    proxy = named if "://" in named else f"http://{named}"
+    try:
+        url = urlsplit(proxy)
+        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
+    except ValueError:
+        usable = False
+    if not usable:
+        variable = f"{scheme}_proxy"
+        shown = shown_address(named)
+        raise NotSentError(
+            f"{variable.upper()} or {variable} holds {shown!r}, which is no proxy's address", code="proxy_address"
+        )
+    return proxy
 
 
 async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:

@@ -9,7 +9,7 @@ import pytest
 from aiohttp import http_exceptions
 
 from bulk.cloud.codes import TABLE
-from bulk.cloud.transport import Reply, translate
+from bulk.cloud.transport import Reply, proxy_for, translate
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
 from bulk.model import FailureKind
 
@@ -127,3 +127,39 @@ def test_status_is_sorted_by_its_first_digit(status: int, is_2xx: bool, is_redir
     reply = Reply(status, b"")
 
     assert (reply.is_2xx, reply.is_redirect) == (is_2xx, is_redirect)
+
+
+@pytest.fixture
+def proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take every proxy out of the environment."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("named", "proxy"),
+    [
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("https://user:password@proxy", "https://user:password@proxy"),
+        ("proxy:3128", "http://proxy:3128"),
+        ("user:password@127.0.0.1:3128", "http://user:password@127.0.0.1:3128"),
+    ],
+)
+def test_proxy_without_a_scheme_is_http(proxies: pytest.MonkeyPatch, named: str, proxy: str) -> None:
+    proxies.setenv("https_proxy", named)
+
+    assert proxy_for("https", "host.example") == proxy
+    assert proxy_for("https", "127.0.0.1") is None
+
+
+@pytest.mark.parametrize("named", ["socks5://user:LEAKED@proxy:1080", "http://", "proxy:99999", "http://[::1", "://x"])
+def test_what_can_be_no_proxy_stops_the_run_and_names_its_variable(proxies: pytest.MonkeyPatch, named: str) -> None:
+    proxies.setenv("https_proxy", named)
+
+    with pytest.raises(NotSentError, match="HTTPS_PROXY or https_proxy holds") as caught:
+        proxy_for("https", "host.example")
+
+    assert TABLE[caught.value.code].kind is FailureKind.FATAL
+    assert "LEAKED" not in str(caught.value)
