@@ -61,7 +61,7 @@ class Signer:
         """Write the query of all requests with these parameters; ``%(Name)s`` stands in the place of each value."""
         values = {name: percent_encode(value).replace("%", "%%") for name, value in self._common.items()}
         values |= {name: f"%({name})s" for name in names}
-        self._forms[names] = "&".join([f"{name}={value}" for name, value in sorted(values.items())])
+        self._forms[names] = canonical_query(values)
         return self._forms[names]
 
 
@@ -71,9 +71,9 @@ def percent_encode(text: str) -> str:
     return quote(text, safe="")
 
 
-def canonical_query(parameters: Mapping[str, str]) -> str:
-    """Join the parameters, sorted by name, encoded."""
-    return "&".join([f"{percent_encode(name)}={percent_encode(value)}" for name, value in sorted(parameters.items())])
+def canonical_query(encoded: Mapping[str, str]) -> str:
+    """Join parameters, sorted by name: a name of unreserved characters → its value as `percent_encode` gave it."""
+    return "&".join([f"{name}={value}" for name, value in sorted(encoded.items())])
 
 
 def string_to_sign(method: str, query: str) -> str:
