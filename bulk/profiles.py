@@ -47,7 +47,9 @@ class FileValue:
 
 
 def _text(value: object) -> str:
-    if isinstance(value, str) and value:
+    if value == "":
+        raise SettingsError("must not be empty: take the line out where it is not to hold")
+    if isinstance(value, str):
         return value
     raise SettingsError('takes text in quotes, such as "…"')
 

@@ -69,7 +69,8 @@ class Breaker:
         if not failed or cap is None:
             return None
         if cap.rows is not None and self._failed > cap.rows:
-            return f"{self._failed} rows failed, and --max-failures bears {cap.rows}: see their reasons"
+            rows = "row" if self._failed == 1 else "rows"
+            return f"{self._failed} {rows} failed, and --max-failures bears {cap.rows}: see their reasons"
         if cap.percent is not None and self._tried >= _PERCENT_FROM_ROWS:
             share = 100 * self._failed / self._tried
             if share > cap.percent:

@@ -84,6 +84,7 @@ def test_profile_that_wants_no_sandbox_keeps_the_place_of_the_top(write: Callabl
         ("max_failures = true", "max_failures takes a number"),
         ('max_failures = "many"', "max_failures 'many' is neither a number of rows"),
         ("region = 1", "region takes text in quotes"),
+        ('instance_id = ""', "instance_id must not be empty"),
         ('dialect = "tuja"', "dialect 'tuja' is none of tuya, alibaba"),
         ('delimiter = ";;"', "delimiter ';;' is not one character"),
         ("lenient_alias = 1", "lenient_alias takes true or false"),

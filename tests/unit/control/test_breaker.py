@@ -133,6 +133,12 @@ def test_max_failures_bears_exactly_so_many_rows() -> None:
     assert "3 rows failed, and --max-failures bears 2" in (reasons[4] or "")
 
 
+def test_one_failed_row_is_one_row() -> None:
+    breaker = Breaker(now=0.0, max_failures=FailureCap.parse("0"))
+
+    assert str(breaker.settled(failed=True)).startswith("1 row failed, and --max-failures bears 0")
+
+
 def test_max_failures_zero_stops_at_the_first() -> None:
     breaker = Breaker(now=0.0, max_failures=FailureCap.parse("0"))
 
