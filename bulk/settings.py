@@ -24,6 +24,8 @@ _LONGEST_TIMEOUT_S = 86_400
 _LONGEST_DEADLINE_S = 31_536_000
 """Bounds beyond which a value can only be a slip; far beyond them timers and SQLite fail."""
 
+_NO_DELIMITERS = '"\r\n\0'
+
 _SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
 _PART = r"(\d+(?:\.\d+)?)([dhms])"
 
@@ -182,12 +184,14 @@ def parse_duration(text: str) -> float:
 
 
 def parse_delimiter(text: str) -> str:
-    r"""Read one character; a tab may be written as ``\t`` or ``tab``.
+    r"""Read one character; a tab may be written as ``\t`` or ``tab``, in any letter case.
 
     Raises:
-        SettingsError: It is more or less than one character.
+        SettingsError: It is more or less than one character, or one that can't stand between cells.
     """
-    character = "\t" if text in {"\\t", "tab"} else text
+    character = "\t" if text.lower() in {"\\t", "tab"} else text
     if len(character) != 1:
-        raise SettingsError(f"{text!r} is not one character; for a tab write tab")
+        raise SettingsError(f"--delimiter {text!r} is not one character; for a tab write tab")
+    if character in _NO_DELIMITERS:
+        raise SettingsError(f"--delimiter {text!r} can't stand between cells: it has a meaning of its own")
     return character

@@ -10,7 +10,7 @@ import click
 
 from bulk.cli.help import GroupedOption
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
-from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults
+from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults, read_source
 from bulk.model import Dialect
 from bulk.settings import ReadSettings, Settings
 
@@ -129,7 +129,7 @@ _JOB = (
         type=read_failure_cap,
         metavar="N|N%",
         envvar="BULK_MAX_FAILURES",
-        help="Stop after so many failed rows, or such a share of them.",
+        help="Stop after so many failed rows, or such a share of those tried, looked at from the hundredth on.",
     ),
     _stubborn(
         "--deadline",
@@ -220,7 +220,7 @@ _LOGS = (
 
 def input_argument(command: _Decorated) -> _Decorated:
     """Let a command take the input's path."""
-    return click.argument("source", metavar="INPUT", type=click.Path(allow_dash=True))(command)
+    return click.argument("source", metavar="INPUT", type=click.Path(allow_dash=True), callback=read_source)(command)
 
 
 def settings_options(command: _Decorated) -> _Decorated:

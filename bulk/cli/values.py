@@ -23,6 +23,7 @@ __all__ = [
     "read_faults",
     "read_interval",
     "read_outcomes",
+    "read_source",
 ]
 
 _Value = TypeVar("_Value")
@@ -110,6 +111,17 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
         if columns.setdefault(field.strip(), column) != column:
             raise click.BadParameter(f"{field.strip()} is given two columns, {columns[field.strip()]!r} and {column!r}")
     return columns
+
+
+def read_source(_ctx: click.Context, _parameter: click.Parameter, source: str) -> str:
+    """Return an input's path, which a variable that is not set leaves empty.
+
+    Raises:
+        click.BadParameter: It is.
+    """
+    if not source:
+        raise click.BadParameter("INPUT is empty: name a file, or - for stdin")
+    return source
 
 
 def read_outcomes(text: str) -> frozenset[Outcome]:

@@ -78,8 +78,14 @@ class ColumnNames:
                 found.setdefault(field, []).append(position)
         return {field: found[field] for field in Field if found.get(field)}
 
-    def require(self, header: Sequence[str], *, file: str, line: int) -> None:
+    def require(self, header: Sequence[str], *, file: str, line: int, divided: bool = False) -> None:
         """Make sure that no column is missing.
+
+        Args:
+            header: Names of the columns.
+            file: The input as the user named it.
+            line: Of the header.
+            divided: A delimiter stands between the names, and might be another one.
 
         Raises:
             InputError: The header lacks a required column, or one that ``--map`` names.
@@ -92,9 +98,10 @@ class ColumnNames:
                 raise InputError(message, file=file, line=line, field=field)
         missing = [field for field in REQUIRED if field not in found]
         if missing:
-            message = (
-                f"no column for {' and '.join(missing)}; {_listed(header)}; name it with --map {missing[0]}=COLUMN"
-            )
+            mend = f"name it with --map {missing[0]}=COLUMN"
+            if divided and len(header) == 1:
+                mend = f"it is one cell: name what stands between the cells with --delimiter, or {mend}"
+            message = f"no column for {' and '.join(missing)}; {_listed(header)}; {mend}"
             raise InputError(message, file=file, line=line, field=missing[0])
 
     def resolve(self, header: Sequence[str], *, file: str, line: int) -> dict[Field, int]:
@@ -103,7 +110,7 @@ class ColumnNames:
         Raises:
             InputError: A column is missing, or two stand for the same field.
         """
-        self.require(header, file=file, line=line)
+        self.require(header, file=file, line=line, divided=True)
         found = self.candidates(header)
         for field in found:
             problem = self.ambiguity(field, found[field], header)

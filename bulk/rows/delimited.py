@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.errors import InputError, SettingsError
+from bulk.errors import InputError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
+from bulk.settings import parse_delimiter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["DelimitedReader"]
 
 DELIMITERS = (",", "\t", ";")
-SPELLED_DELIMITERS = {"tab": "\t", "\\t": "\t"}
 ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
 """The line by which Excel is told the delimiter; it comes before the header."""
 
@@ -39,7 +39,6 @@ BLANK = ' \t,;"\r\n'
 """What a line without content is made of."""
 
 
-NO_DELIMITERS = '"\r\n\0'
 UNCLOSED = "unexpected end of data"
 """What the csv module says of a quote that is never closed."""
 
@@ -222,10 +221,7 @@ def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 -
     """Return the delimiter as asked for; empty: as the header says."""
     if settings.delimiter is None:
         return "\t" if format == "tsv" else ""
-    delimiter = SPELLED_DELIMITERS.get(settings.delimiter.lower(), settings.delimiter)
-    if len(delimiter) != 1 or delimiter in NO_DELIMITERS:
-        raise SettingsError(f"--delimiter {settings.delimiter!r} is not one character; a tab is written as 'tab'")
-    return delimiter
+    return parse_delimiter(settings.delimiter)
 
 
 def _likeliest_delimiter(line: str, names: ColumnNames) -> str:

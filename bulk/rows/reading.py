@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
@@ -94,4 +95,6 @@ def _format(path: str, said: str | None) -> str:
     for suffix, known in FORMAT_BY_SUFFIX.items():
         if name.endswith(suffix):
             return known
+    if Path(path).is_dir():
+        raise InputError("this is a folder; name a file in it", file=path)
     raise InputError("its name does not tell its format; add --format csv, tsv or jsonl", file=path)

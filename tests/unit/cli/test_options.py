@@ -170,3 +170,15 @@ def test_faults_that_cannot_be_read_are_a_mistake_before_anything_is_begun(
     assert exit_code == 2
     assert "--faults" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [("", "INPUT is empty: name a file, or - for stdin"), (".", "this is a folder; name a file in it")],
+)
+@pytest.mark.parametrize("command", ["run", "plan"])
+def test_input_that_is_no_file_is_called_what_it_is(
+    command: str, source: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, source, "--sandbox", "--ledger", str(tmp_path / "l.db")]) == 2
+    assert says in capsys.readouterr().err

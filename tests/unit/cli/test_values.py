@@ -52,9 +52,18 @@ def test_field_with_two_columns_is_refused() -> None:
         read_columns(click.Context(COMMAND), MAP, ["Desc=a", "Desc=b"])
 
 
-@pytest.mark.parametrize(("text", "character"), [("tab", "\t"), ("\\t", "\t"), ("\t", "\t"), (";", ";"), ("|", "|")])
+@pytest.mark.parametrize(
+    ("text", "character"),
+    [("tab", "\t"), ("TAB", "\t"), ("\\t", "\t"), ("\t", "\t"), (";", ";"), ("|", "|")],
+)
 def test_delimiter_is_one_character(text: str, character: str) -> None:
     assert read_delimiter(text) == character
+
+
+@pytest.mark.parametrize("text", ['"', "\n", "\r", "\0"])
+def test_delimiter_with_a_meaning_of_its_own_is_refused(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="can't stand between cells"):
+        read_delimiter(text)
 
 
 @pytest.mark.parametrize("text", ["", ";;", "comma"])

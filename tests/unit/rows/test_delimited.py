@@ -150,7 +150,7 @@ def test_delimiter_is_told_by_the_fields_not_by_the_number_of_cells(read: Read) 
     assert rows[0][1:3] == ("a1", "mcu")
 
 
-@pytest.mark.parametrize("said", ["|", "tab", "\\t"])
+@pytest.mark.parametrize("said", ["|", "tab", "TAB", "\\t"])
 def test_delimiter_is_as_asked_for(read: Read, said: str) -> None:
     delimiter = said if said == "|" else "\t"
 
@@ -197,7 +197,9 @@ def test_file_without_header_is_refused(read: Read, content: str) -> None:
 
 
 def test_wrong_delimiter_shows_what_was_read_as_header(read: Read) -> None:
-    with pytest.raises(InputError, match=r"line 1: no column for .*the columns are 'ProductKey\|ModuleName'"):
+    header = r"the columns are 'ProductKey\|ModuleName'; it is one cell: .* --delimiter"
+
+    with pytest.raises(InputError, match=f"line 1: no column for .*{header}"):
         read("ProductKey|ModuleName\n")
 
 
