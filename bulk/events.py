@@ -6,7 +6,7 @@ A listener is called on the event loop, between two requests: it returns at once
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -139,6 +139,9 @@ class CredentialsFound(Event):
 
     source: str
     """Where they are from, in words."""
+
+    mask: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
+    """Takes the keys' secrets out of a text, and shows none itself; for whatever writes down what libraries say."""
 
 
 @dataclass(frozen=True, slots=True)

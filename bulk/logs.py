@@ -55,6 +55,11 @@ class Redactor:
         """
         # An empty value would match everywhere, and a very short one in innocent text.
         self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)  # noqa: PLR2004 - said above
+        self._masks: tuple[Callable[[str], str], ...] = ()
+
+    def learn(self, mask: Callable[[str], str]) -> None:
+        """Know secrets that were found only now, by what takes them out of a text."""
+        self._masks += (mask,)
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Mask the event's values, and whatever is called like a secret."""
@@ -66,6 +71,8 @@ class Redactor:
         """Return the text with its secrets masked."""
         for secret in self._secrets:
             text = text.replace(secret, _MASK)
+        for mask in self._masks:
+            text = mask(text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
         return text

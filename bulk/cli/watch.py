@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import BulkError, SettingsError
-from bulk.events import ignore
+from bulk.events import CredentialsFound, ignore
 from bulk.logs import LogListener, Redactor, configure
 from bulk.report.progress import progress, wants_live
 
@@ -41,7 +41,9 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
         SettingsError: The log file or the metrics file can't be written.
     """
     live = wants_live(sys.stderr)
-    log = _log(ctx, live=live)
+    invocation: Invocation = ctx.obj
+    redactor = Redactor(invocation.secrets)
+    log = _log(ctx, live=live, redactor=redactor)
     logged = LogListener(log)
     with (
         progress(source, stream=sys.stderr, live=live) as shown,
@@ -50,6 +52,8 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
     ):
 
         def listen(event: Event) -> None:
+            if isinstance(event, CredentialsFound) and event.mask:
+                redactor.learn(event.mask)
             shown(event)
             logged(event)
             counted(event)
@@ -57,19 +61,18 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
         yield listen
 
 
-def _log(ctx: click.Context, *, live: bool) -> FilteringBoundLogger:
+def _log(ctx: click.Context, *, live: bool, redactor: Redactor) -> FilteringBoundLogger:
     path = ctx.params["log_file"]
     # The live bar says what it waits for, and lines of warnings would push it down the screen. A file is there to be
     # read afterwards: it says more than a screen does.
     step = ctx.params["verbosity"] + (2 if path else 0 if live else 1)
-    invocation: Invocation = ctx.obj
     try:
         return configure(
             level=_LEVELS[min(step, len(_LEVELS) - 1)],
             as_json=ctx.params["log_format"] == "json",
             path=Path(path) if path else None,
             colors=sys.stderr.isatty() and not os.environ.get("NO_COLOR"),
-            redactor=Redactor(invocation.secrets),
+            redactor=redactor,
         )
     except OSError as exc:
         raise SettingsError(f"--log-file {path}: it can't be written ({exc.strerror}); name another file") from exc

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
+from bulk.cloud.redaction import without
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -25,6 +26,10 @@ class Credentials:
     access_key_secret: str = field(repr=False)
     security_token: str | None = field(default=None, repr=False)
     """Of the Security Token Service; ``None`` for a long-lived key."""
+
+    def mask(self, text: str) -> str:
+        """Return the text without these secrets, plain or as a URL has them."""
+        return without((self.access_key_secret, self.security_token), text)
 
 
 class CredentialProvider(Protocol):

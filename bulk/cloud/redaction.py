@@ -10,7 +10,7 @@ from bulk.cloud.signing import percent_encode
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["MAX_ID_CHARACTERS", "MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact", "shown_address"]
+__all__ = ["MAX_ID_CHARACTERS", "MAX_MESSAGE_CHARACTERS", "echoed_string_to_sign", "redact", "shown_address", "without"]
 
 MAX_MESSAGE_CHARACTERS = 500
 """Longer messages are cut: a proxy's error page is no message."""
@@ -43,11 +43,17 @@ def redact(text: str, secrets: Iterable[str | None] = (), *, longest: int = MAX_
     text = _STRING_TO_SIGN.sub("[string to sign redacted]", text)
     text = _URL_QUERY.sub(r"\1?" + _MASK, text)
     text = _PARAMETER.sub(r"\1\2" + _MASK, text)
+    text = without(secrets, text)
+    text = _COMMANDS.sub(" ", text)
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def without(secrets: Iterable[str | None], text: str) -> str:
+    """Return the text without these secrets, plain or as a URL has them; ``None`` and empty ones are passed over."""
     for secret in secrets:
         if secret:
             text = text.replace(secret, _MASK).replace(percent_encode(secret), _MASK)
-    text = _COMMANDS.sub(" ", text)
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    return text
 
 
 def shown_address(address: str) -> str:

@@ -77,7 +77,7 @@ class RenewedCredentials:
             SettingsError: There are none.
         """
         first = await asyncio.to_thread(fetch)
-        listener(CredentialsFound(first.source))
+        listener(CredentialsFound(first.source, first.credentials.mask))
         return cls(fetch, first, listener=listener)
 
     async def current(self) -> Credentials:
@@ -108,7 +108,7 @@ class RenewedCredentials:
         self._ask_next(found)
         if found.credentials != self._credentials:
             self._credentials = found.credentials
-            self._listener(CredentialsFound(found.source))
+            self._listener(CredentialsFound(found.source, found.credentials.mask))
         elif found.ends_at and (left_s := found.ends_at - self._wall_clock()) < _HARDLY_VALID_S:
             self._listener(
                 CredentialsNotRenewed(f"{found.source}: still gives keys that end in {max(left_s, 0):.0f} s")

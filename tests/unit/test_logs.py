@@ -4,11 +4,16 @@ import json
 import logging
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 import structlog
 from structlog.testing import CapturingLogger
 
 from bulk import events
+from bulk.cli.invocation import Invocation
+from bulk.cli.run import run
+from bulk.cli.watch import watched
+from bulk.cloud.credentials import Credentials
 from bulk.events import (
     AttemptMade,
     ClockCorrected,
@@ -260,6 +265,29 @@ def test_secret_is_masked_by_the_words_around_it(text: str) -> None:
 
 def test_secret_of_this_run_is_masked_wherever_it_stands() -> None:
     assert Redactor([SECRET]).text(f"odd place {SECRET}!") == "odd place ***!"
+
+
+def test_secret_that_was_found_during_the_run_is_masked_from_then_on() -> None:
+    redactor = Redactor()
+
+    redactor.learn(Credentials("id", "of-a-profile", "and/its+token").mask)
+
+    masked = redactor.text("odd of-a-profile and%2Fits%2Btoken places")
+    assert masked == "odd [redacted] [redacted] places"
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+def test_keys_that_a_run_finds_are_known_to_its_log(tmp_path: Path) -> None:
+    path = tmp_path / "run.log"
+    flags = {"log_file": str(path), "verbosity": 0, "log_format": "json"}
+    context = click.Context(run, obj=Invocation.here([], {}))
+    context.params = flags
+
+    with watched(context, "in.csv") as listen:
+        listen(CredentialsFound("profile nightly", Credentials("id", "of-a-profile").mask))
+        logging.getLogger("library").warning("signing with of-a-profile")
+
+    assert "signing with [redacted]" in path.read_text(encoding="utf-8")
 
 
 def test_innocent_text_stays() -> None:
