@@ -19,7 +19,7 @@ from bulk.cloud.redaction import MAX_ID_CHARACTERS, redact
 from bulk.model import OtaModule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping, Sequence
 
 __all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retry_after_s", "server_time_at"]
 
@@ -27,7 +27,6 @@ _MOST_RETRY_AFTER_S = 60.0
 
 _MAX_XML_CHARACTERS = 65_536
 _XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
-_UUID_CHARACTERS = 36
 _COUNT = re.compile(r"[0-9]{1,9}")
 _WORDS_FOR_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 
@@ -66,11 +65,11 @@ class Answer(NamedTuple):
         """What the platform's support asks for, if it is there; it may be shown."""
         return self.request_id_without(())
 
-    def request_id_without(self, secrets: Iterable[str | None]) -> str | None:
+    def request_id_without(self, secrets: Sequence[str | None]) -> str | None:
         """Return the same without these secrets, for a reply that is kept as a failure."""
         text = _text(self.field("RequestId"))
-        # Every success has one, and almost every one is a UUID, which holds nothing to take out.
-        if len(text) == _UUID_CHARACTERS and text.replace("-", "").isalnum():
+        # Every success has one, and almost every one is a UUID: not worth a closer look.
+        if not secrets and len(text) <= MAX_ID_CHARACTERS and text.replace("-", "").isalnum():
             return text
         return redact(text, secrets, longest=MAX_ID_CHARACTERS) or None
 
