@@ -57,7 +57,7 @@ def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials
     code = answer.code or ("no_code" if reply.is_2xx else "")
     verdict = classify(code, reply.status)
     is_about_signature = code.lower() == SIGNATURE_CODE.lower()
-    secrets = _secrets(credentials)
+    secrets = (*_secrets(credentials), request.signature)
     return Failure(
         kind=verdict.kind,
         code=redact(code, secrets, longest=MAX_ID_CHARACTERS) or code_for_status(reply.status),

@@ -8,7 +8,7 @@ import time
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
@@ -61,6 +61,11 @@ class SignedRequest(NamedTuple):
     def __repr__(self) -> str:
         """Leave the query out."""
         return f"SignedRequest({self.method!r}, {self.endpoint!r})"
+
+    @property
+    def signature(self) -> str:
+        """What proves it, plain: to be hidden where a reply echoes it."""
+        return unquote(self.query.rpartition("&Signature=")[2])
 
     @property
     def signed_text(self) -> str:

@@ -50,7 +50,7 @@ class Ending(NamedTuple):
 
     outcome: Outcome = Outcome.PENDING
     in_doubt: bool = False
-    """A create may have been carried out unseen."""
+    """A create of this run may have been carried out unseen. Of one of an earlier run the lane's listing told."""
 
 
 class Creation:
@@ -64,6 +64,7 @@ class Creation:
         self._row = row
         self._means = means
         self._attempt = 1
+        self._doubted = False
         self.listing: Listing | None = None
         """The last listing that was needed on the way, if any was."""
 
@@ -87,6 +88,7 @@ class Creation:
             self._row = self._row.tried_once_more()
         if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
             self._row = self._row._replace(in_doubt=True)
+            self._doubted = True
         match step.next:
             case Next.STOP_RUN:
                 return self._stopped()
@@ -181,7 +183,7 @@ class Creation:
         self._means.recorder.settle(
             self._row, outcome, code=code, message=message, request_id=request_id, recovered=recovered
         )
-        return Ending(outcome=outcome, in_doubt=self._row.in_doubt)
+        return Ending(outcome=outcome, in_doubt=self._doubted)
 
 
 def reopen(row: Row, recorder: Recorder) -> None:

@@ -218,6 +218,26 @@ async def test_redirect_to_no_host_is_described(scripted: Script, location: str,
     assert words in result.message
 
 
+async def test_signature_that_a_reply_echoes_by_itself_is_hidden() -> None:
+    class Echo:
+        """Refuses each request with its signature, as the platform calls it and as the URL has it."""
+
+        async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+            assert timeout_s
+            self.signature = request.signature
+            encoded = request.query.rpartition("=")[2]
+            return reply(400, Code=f"Bad.{encoded}", Message=f"{self.signature} is wrong", RequestId=self.signature)
+
+    transport = Echo()
+
+    result = await client(transport).create_module(MODULE)
+
+    assert isinstance(result, Failure)
+    assert (result.code, result.message) == ("Bad.[redacted]", "[redacted] is wrong")
+    assert result.request_id == "[redacted]"
+    assert transport.signature.endswith("=")
+
+
 async def test_expired_timestamp_corrects_the_clock_once_and_says_so(scripted: Script) -> None:
     expired = reply(400, {"date": "Tue, 14 Nov 2023 23:13:20 GMT"}, Code="InvalidTimeStamp.Expired")
     transport = scripted(expired, reply(Success=True), expired)

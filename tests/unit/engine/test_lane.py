@@ -176,6 +176,16 @@ async def test_a_row_whose_create_may_still_come_keeps_its_slot(bench: Bench) ->
     assert "1 by earlier rows that are still open" in (bench.notebook.outcomes[3].message or "")
 
 
+async def test_a_row_in_doubt_from_an_earlier_run_that_is_refused_for_good_leaves_its_slot(bench: Bench) -> None:
+    bench.platform.there = [module(f"old-{number}") for number in range(9)]
+    bench.platform.script["a"] = [failure(FailureKind.REFUSED)]
+    doubted, behind = rows("a", "b")
+
+    outcomes = await bench.work_off(doubted._replace(in_doubt=True), behind)
+
+    assert outcomes == {2: "failed", 3: "created"}
+
+
 async def test_a_row_that_was_refused_for_good_leaves_its_slot_to_a_later_one(bench: Bench) -> None:
     bench.platform.there = [module(f"old-{number}") for number in range(9)]
     bench.platform.script["a"] = [failure(FailureKind.REFUSED)]
