@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import subprocess
@@ -96,3 +97,14 @@ def test_error_of_the_work_comes_through() -> None:
 
     with pytest.raises(ValueError, match="of the work"):
         execute(work, Stop())
+
+
+def test_what_was_loaded_is_not_collected_while_the_work_goes_on() -> None:
+    async def work() -> int:
+        return gc.get_freeze_count()
+
+    gc.unfreeze()
+    try:
+        assert execute(work, Stop()) > 10_000
+    finally:
+        gc.unfreeze()
