@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
+from bulk.ledger.files import log_of
 from bulk.ledger.sql import SCHEMA_VERSION, schema
 
 if TYPE_CHECKING:
@@ -113,7 +114,7 @@ def _require_version(connection: sqlite3.Connection, path: Path) -> None:
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
     """Refuse a file whose last page was cut off: SQLite would read zeros in its place, and say nothing."""
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
-    log = path.with_name(f"{path.name}-wal")
+    log = log_of(path)
     # While there is a log, the last page may stand in it, and the file be written to its end later.
     if path.stat().st_size % page_bytes and not (log.exists() and log.stat().st_size):
         raise sqlite3.DatabaseError("malformed: the file ends within a page")

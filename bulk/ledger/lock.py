@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING
 from filelock import FileLock, Timeout
 
 from bulk.errors import LedgerError, LedgerHeldError
-from bulk.ledger.status import read_holder
+from bulk.ledger.files import lock_of
+from bulk.ledger.holder import read_holder
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["hold"]
+__all__ = ["hold", "is_held"]
 
 _PATIENCE_S = 0.2
 """`bulk status` takes the lock for a moment to see whether anybody has it: that must not turn a run away."""
@@ -26,7 +27,7 @@ def hold(path: Path) -> FileLock:
         LedgerError: The lock file can't be written.
     """
     # No singleton, no thread-local: a run is taken up on one thread and let go on another.
-    lock = FileLock(f"{path}.lock", thread_local=False, is_singleton=False)
+    lock = FileLock(lock_of(path), thread_local=False, is_singleton=False)
     try:
         lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
@@ -40,3 +41,15 @@ def hold(path: Path) -> FileLock:
             "may be written, or name another ledger with --ledger"
         ) from exc
     return lock
+
+
+def is_held(path: Path) -> bool:
+    """Say whether a run is at work on the ledger."""
+    lock = FileLock(lock_of(path), thread_local=False, is_singleton=False)
+    try:
+        with lock.acquire(timeout=0):
+            return False
+    except Timeout:
+        return True
+    except OSError:
+        return False

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from filelock import FileLock, Timeout
-
 from bulk.errors import LedgerError
 from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.holder import Holder, read_holder
+from bulk.ledger.lock import is_held
 from bulk.ledger.sql import query
 from bulk.model import Dialect, Outcome, Reason, Target
 
@@ -28,20 +27,6 @@ __all__ = [
     "read_status",
     "read_target",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Holder:
-    """The run that is at work on a ledger."""
-
-    run_id: str
-    started_at: str
-    pid: int
-    host: str
-
-    def __str__(self) -> str:
-        """Return the words that messages name it with."""
-        return f"run {self.run_id} (process {self.pid} on {self.host}, since {self.started_at})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +87,7 @@ def read_status(path: Path) -> LedgerStatus:
                 rows=read[1] if read else 0,
                 outcomes=count_outcomes(connection),
                 absent=connection.execute(query("count_absent")).fetchone()[0],
-                holder=read_holder(path) if _is_held(path) else None,
+                holder=read_holder(path) if is_held(path) else None,
                 runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
                 reasons=read_reasons(connection),
             )
@@ -135,27 +120,6 @@ def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:
         Reason(Outcome(outcome), code, rows, line, message)
         for outcome, code, rows, line, message in connection.execute(query("reasons"))
     )
-
-
-def read_holder(path: Path) -> Holder | None:
-    """Return the last run without an end: who holds the lock, if anybody does; ``None`` where it can't be told."""
-    try:
-        with closing(open_for_reading(path)) as connection, translated(path):
-            record = connection.execute(query("holder")).fetchone()
-            return Holder(*record) if record else None
-    except LedgerError:
-        return None
-
-
-def _is_held(path: Path) -> bool:
-    lock = FileLock(f"{path}.lock", thread_local=False, is_singleton=False)
-    try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
-        return True
-    except OSError:
-        return False
 
 
 def _run_record(record: tuple[object, ...]) -> RunRecord:

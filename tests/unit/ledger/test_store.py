@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
+from bulk.ledger.database import open_for_writing
 from bulk.ledger.lanes import LaneReader
 from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.ledger.status import read_status
@@ -231,6 +232,35 @@ def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) ->
         LedgerHeldError, match=r"held by run cafe0001 \(process \d+ on .*since 2027-01-15T08:00:00.000Z"
     ):
         Ledger.open(path, target=TARGET)
+
+
+def test_a_ledger_is_held_under_each_of_its_names(path: Path, ledger: Ledger, tmp_path: Path) -> None:
+    ledger.begin_run("cafe0004", at=1_800_000_000.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    link = tmp_path / "elsewhere" / "link.db"
+    link.parent.mkdir()
+    link.symlink_to(path)
+
+    with pytest.raises(LedgerHeldError, match=r"link\.db: held by run cafe0004"):
+        Ledger.open(link, target=TARGET)
+
+    seen = read_status(link).holder
+    assert seen is not None
+    assert seen.run_id == "cafe0004"
+    assert not (link.parent / "link.db.lock").exists()
+
+
+def test_a_ledger_whose_end_is_still_in_its_log_is_whole_under_each_of_its_names(
+    path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow], tmp_path: Path
+) -> None:
+    read_in(valid(2, "p1", "a"))
+    settle(ledger, "p1", "a", "created")
+    link = tmp_path / "link.db"
+    link.symlink_to(path)
+    with path.open("ab") as file:
+        file.write(b"half a page")
+
+    with closing(open_for_writing(link)) as connection:
+        assert connection.execute("SELECT count(*) FROM modules").fetchone() == (1,)
 
 
 def test_a_ledger_that_was_let_go_can_be_held_again(path: Path, ledger: Ledger) -> None:

@@ -1,0 +1,27 @@
+"""The files that stand beside a ledger.
+
+SQLite follows symbolic links to find its own, and so must whoever looks for them: a ledger has one lock and one log, by
+whatever name it is called.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+__all__ = ["lock_of", "log_of"]
+
+
+def lock_of(ledger: Path) -> Path:
+    """Return the file that a run locks while it is at work."""
+    return _beside(ledger, ".lock")
+
+
+def log_of(ledger: Path) -> Path:
+    """Return SQLite's write-ahead log, which is there while somebody writes, and after a run that was killed."""
+    return _beside(ledger, "-wal")
+
+
+def _beside(ledger: Path, ending: str) -> Path:
+    # Unlike Path.resolve() this takes links in a circle too: SQLite says what is wrong with them.
+    return Path(f"{os.path.realpath(ledger)}{ending}")
