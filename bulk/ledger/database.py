@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -11,10 +12,10 @@ from bulk.ledger.files import log_of
 from bulk.ledger.sql import SCHEMA_VERSION, schema
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["closed_on_failure", "open_for_reading", "open_for_writing", "translated"]
+__all__ = ["closed_on_failure", "is_there", "open_for_reading", "open_for_writing", "translated"]
 
 _WRITING_CACHE_KIB = 8_192
 _READING_CACHE_KIB = 2_048
@@ -45,19 +46,34 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open an existing ledger to look at it, also while a run is at work.
+    """Open an existing ledger to look at it, also while a run is at work, and also where this user may only read.
 
     Raises:
         LedgerError: There is no such file, it can't be read, or it is no ledger.
     """
-    if not path.is_file():
+    if not is_there(path):
         raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
-    with translated(path):
-        connection = _connect(f"{path.absolute().as_uri()}?mode=rw", cache_kib=_READING_CACHE_KIB)
+    with translated(path, advice=_READING_ADVICE):
+        connection = _connect(f"{path.absolute().as_uri()}?{_way_to_read(path)}", cache_kib=_READING_CACHE_KIB)
         with closed_on_failure(connection):
             connection.execute("PRAGMA query_only = ON")
             _require_version(connection, path)
     return connection
+
+
+def is_there(path: Path) -> bool:
+    """Say whether there is a file of this name.
+
+    Raises:
+        LedgerError: This user may not look.
+    """
+    try:
+        return path.is_file()
+    except OSError as exc:
+        raise LedgerError(
+            f"{path}: the ledger can't be looked for ({exc.strerror}): check the rights of its folder, "
+            "or name another ledger"
+        ) from exc
 
 
 @contextmanager
@@ -71,8 +87,12 @@ def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
 
 
 @contextmanager
-def translated(path: Path) -> Iterator[None]:
+def translated(path: Path, *, advice: Mapping[str, str] | None = None) -> Iterator[None]:
     """Turn SQLite's errors into `LedgerError`, with what to do about them.
+
+    Args:
+        path: The ledger, for messages.
+        advice: A word of SQLite's message → what to do; ``None``: what helps who writes.
 
     Raises:
         LedgerError: SQLite raised; what had been committed before is still there.
@@ -80,7 +100,7 @@ def translated(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as exc:
-        raise LedgerError(f"{path}: {_explain(exc)}") from exc
+        raise LedgerError(f"{path}: {_explain(exc, advice or _ADVICE)}") from exc
 
 
 def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
@@ -89,6 +109,19 @@ def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
         connection.execute("PRAGMA temp_store = FILE")
     return connection
+
+
+def _way_to_read(path: Path) -> str:
+    """Return the flags to open the file with.
+
+    SQLite writes beside a ledger even to read it, unless a run has its files there already. Where this user may not,
+    the ledger is whole in its one file as long as there is no log, and can be read without any other. A run that
+    begins meanwhile does not know of such a reader, who at worst is told that the ledger is damaged, and looks again.
+    """
+    log = log_of(path)
+    if os.access(path, os.W_OK) and os.access(log.parent, os.W_OK):
+        return "mode=rw"
+    return "mode=ro" if log.exists() else "mode=ro&immutable=1"
 
 
 def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
@@ -130,11 +163,11 @@ def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"malformed: {verdict}")
 
 
-def _explain(exc: sqlite3.Error) -> str:
+def _explain(exc: sqlite3.Error, advice: Mapping[str, str]) -> str:
     text = str(exc)
-    for sign, advice in _ADVICE.items():
+    for sign, what_to_do in advice.items():
         if sign in text:
-            return f"{advice} (SQLite: {text})"
+            return f"{what_to_do} (SQLite: {text})"
     return f"the ledger can't be used (SQLite: {text})"
 
 
@@ -151,3 +184,13 @@ _ADVICE = {
     "disk I/O": "the disk failed while the ledger was read or written: check the disk, then run the same command again",
 }
 """A word of SQLite's message → what the operator can do."""
+
+_READING_ADVICE = {
+    **_ADVICE,
+    **dict.fromkeys(
+        ("readonly", "unable to open"),
+        "this user may not read the ledger, or not its log (-wal, -shm) beside it: "
+        "ask for the right to read all three, or for a copy",
+    ),
+}
+"""The same, for who only reads."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 from typing import TYPE_CHECKING
 
 from filelock import FileLock, Timeout
@@ -43,13 +45,23 @@ def hold(path: Path) -> FileLock:
     return lock
 
 
-def is_held(path: Path) -> bool:
-    """Say whether a run is at work on the ledger."""
-    lock = FileLock(lock_of(path), thread_local=False, is_singleton=False)
+def is_held(path: Path) -> bool | None:
+    """Say whether a run is at work on the ledger; ``None``: that can't be told.
+
+    A shared lock on a file opened for reading: whoever may read can look, and who looks is never seen by another.
+    """
     try:
-        with lock.acquire(timeout=0):
-            return False
-    except Timeout:
+        descriptor = os.open(lock_of(path), os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
         return True
     except OSError:
-        return False
+        return None
+    finally:
+        os.close(descriptor)
+    return False

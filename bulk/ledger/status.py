@@ -87,7 +87,8 @@ def read_status(path: Path) -> LedgerStatus:
                 rows=read[1] if read else 0,
                 outcomes=count_outcomes(connection),
                 absent=connection.execute(query("count_absent")).fetchone()[0],
-                holder=read_holder(path) if is_held(path) else None,
+                # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
+                holder=None if is_held(path) is False else read_holder(path),
                 runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
                 reasons=read_reasons(connection),
             )

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerTargetError
-from bulk.ledger.database import open_for_reading, open_for_writing, translated
+from bulk.ledger.database import is_there, open_for_reading, open_for_writing, translated
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
@@ -72,7 +72,7 @@ class Ledger:
         """
         with ExitStack() as held:
             copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="bulk-plan-")), "plan.db")
-            if path.is_file():
+            if is_there(path):
                 _copy(path, copy, target)
             connection = held.enter_context(closing(open_for_writing(copy)))
             with translated(copy):

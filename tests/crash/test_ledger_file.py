@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
+import json
 import resource
 import subprocess
-from contextlib import contextmanager, suppress
+import sys
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 import pytest
+
+from bulk.ledger.store import Ledger
+from bulk.model import Dialect, ReadRows, Target
+from bulk.rows.shape import InputShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -26,7 +32,11 @@ if TYPE_CHECKING:
     RunChild = Callable[..., Coroutine[Any, Any, Ended]]
     Watch = Callable[[Sandbox, Callable[[Seen], None]], None]
 
-_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE = 24, 1
+TARGET = Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")
+
+_PR_CAPBSET_DROP = 24
+_OVERRIDES = (1, 2)
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
 
 
 def digest(path: Path) -> str:
@@ -34,8 +44,35 @@ def digest(path: Path) -> str:
 
 
 def obey_file_modes() -> None:
-    """Take from root, after the next exec, the right to write where modes forbid it."""
-    ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, _CAP_DAC_OVERRIDE, 0, 0, 0)
+    """Take from root, after the next exec, the right to read and write where modes forbid it."""
+    for capability in _OVERRIDES:
+        ctypes.CDLL(None).prctl(_PR_CAPBSET_DROP, capability, 0, 0, 0)
+
+
+def bulk_of_a_reader(*args: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command that may write nothing where modes forbid it."""
+    command = [sys.executable, "-m", "bulk", *map(str, args)]
+    return subprocess.run(command, preexec_fn=obey_file_modes, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def only_readable(folder: Path) -> Iterator[None]:
+    """Take the right to write from a folder and all in it."""
+    for file in folder.iterdir():
+        file.chmod(0o444)
+    folder.chmod(0o555)
+    yield
+    folder.chmod(0o755)
+
+
+@pytest.fixture
+def begun(tmp_path: Path) -> Iterator[Ledger]:
+    """Yield a ledger, alone in its folder, with a run at work on it."""
+    folder = tmp_path / "ledgers"
+    folder.mkdir()
+    with closing(Ledger.open(folder / "it.db", target=TARGET)) as ledger:
+        ledger.begin_run("cafe0001", at=0.0, version="1", source="m.csv", rates=(10.0, 10.0))
+        yield ledger
 
 
 def failed_clearly(ended: Ended, *words: str) -> None:
@@ -137,6 +174,49 @@ async def test_file_that_may_not_grow_ends_the_run_and_the_next_recovers(
         audit(job.ledger, box).job_is_done(job)
     failed_clearly(stopped, str(job.ledger))
     assert finished.summary["stopped"] is None
+
+
+def test_reader_sees_the_run_that_is_at_work(begun: Ledger) -> None:
+    with only_readable(begun.path.parent):
+        seen = bulk_of_a_reader("status", begun.path, "--json")
+
+    assert seen.returncode == 0, seen.stderr
+    assert json.loads(seen.stdout)["holder"]["run_id"] == "cafe0001"
+
+
+@pytest.mark.parametrize("command", [("status",), ("results",), ("report", "-o", "-")])
+def test_reader_reads_a_ledger_that_no_run_is_at_work_on(begun: Ledger, command: tuple[str, ...]) -> None:
+    shape = InputShape("jsonl", "utf-8", None, (), {})
+    with begun.intake(name="m.jsonl", shape=shape.to_json(), at=0.0) as intake:
+        intake.add(ReadRows([], [(1, "{}", "ModuleName is empty")]))
+    begun.end_run("cafe0001", at=1.0, exit_code=0, stopped=None, summary=None)
+    begun.close()
+    with only_readable(begun.path.parent):
+        read = bulk_of_a_reader(*command, begun.path)
+
+    assert (read.returncode, read.stderr) == (0, "")
+
+
+def test_reader_who_lacks_a_part_of_the_ledger_is_told_so(begun: Ledger, tmp_path: Path) -> None:
+    folder = tmp_path / "copied"
+    folder.mkdir()
+    for name in ("it.db", "it.db-wal"):
+        (folder / name).write_bytes((begun.path.parent / name).read_bytes())
+    with only_readable(folder):
+        refused = bulk_of_a_reader("status", folder / "it.db")
+
+    assert refused.returncode == 3
+    assert "this user may not read the ledger, or not its log" in refused.stderr
+
+
+def test_reader_who_may_not_look_into_the_folder_is_told_so(begun: Ledger) -> None:
+    folder = begun.path.parent
+    folder.chmod(0o000)
+    refused = bulk_of_a_reader("status", begun.path)
+    folder.chmod(0o755)
+
+    assert refused.returncode == 3
+    assert "check the rights of its folder" in refused.stderr
 
 
 @contextmanager

@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bulk.ledger.files import lock_of
+from bulk.ledger.lock import hold, is_held
+from bulk.ledger.status import read_status
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bulk.ledger.store import Ledger
+
+
+def test_ledger_is_held_until_it_is_let_go(path: Path) -> None:
+    lock = hold(path)
+    while_held = is_held(path)
+    lock.release()
+
+    assert (while_held, is_held(path)) == (True, False)
+
+
+def test_looking_makes_no_lock_file(path: Path) -> None:
+    assert is_held(path) is False
+    assert not lock_of(path).exists()
+
+
+def test_who_looks_is_taken_for_no_run_by_another(path: Path, ledger: Ledger) -> None:
+    ledger.begin_run("died", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.close()
+    descriptor = os.open(lock_of(path), os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+    try:
+        assert read_status(path).holder is None
+    finally:
+        os.close(descriptor)
+
+
+@pytest.mark.parametrize("refusing", ["os.open", "fcntl.flock"])
+def test_run_without_an_end_counts_as_at_work_where_its_lock_can_not_be_looked_at(
+    refusing: str, path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.begin_run("cafe0005", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+
+    def refuse(*_args: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(refusing, refuse)
+        at_work = read_status(path).holder
+        ledger.end_run("cafe0005", at=1.0, exit_code=0, stopped=None, summary=None)
+        at_rest = read_status(path).holder
+
+    assert at_work is not None
+    assert at_work.run_id == "cafe0005"
+    assert at_rest is None
