@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
 from bulk.ledger.files import log_of
-from bulk.ledger.sql import SCHEMA_VERSION, schema
+from bulk.ledger.sql import SCHEMA_VERSION, query, schema
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["closed_on_failure", "is_there", "open_for_reading", "open_for_writing", "translated"]
+__all__ = ["NotBegunError", "closed_on_failure", "is_there", "open_for_reading", "open_for_writing", "translated"]
 
 _WRITING_CACHE_KIB = 8_192
 _READING_CACHE_KIB = 2_048
@@ -23,6 +23,13 @@ _READING_CACHE_KIB = 2_048
 million rows: 16 MiB for each are no faster, and a run has up to three connections."""
 
 _BUSY_TIMEOUT_S = 5.0
+
+
+class NotBegunError(LedgerError):
+    """The process that made the ledger died before it had bound it to a target: as good as no ledger."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(f"{path}: no run has begun in this ledger yet; `bulk run` goes on with it")
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -37,9 +44,11 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", cache_kib=_WRITING_CACHE_KIB)
         with closed_on_failure(connection):
+            laid_out = _is_laid_out(connection, path)  # WAL changes the file for good: not before it is known as ours
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            _lay_out(connection, path)
+            if not laid_out:
+                _lay_out(connection)
             _check_size(connection, path)
             _check_if_a_run_died(connection)
     return connection
@@ -50,6 +59,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
     Raises:
         LedgerError: There is no such file, it can't be read, or it is no ledger.
+        NotBegunError: There is nothing in it yet.
     """
     if not is_there(path):
         raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
@@ -57,7 +67,8 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         connection = _connect(f"{path.absolute().as_uri()}?{_way_to_read(path)}", cache_kib=_READING_CACHE_KIB)
         with closed_on_failure(connection):
             connection.execute("PRAGMA query_only = ON")
-            _require_version(connection, path)
+            if not _is_laid_out(connection, path):
+                raise NotBegunError(path)
     return connection
 
 
@@ -124,24 +135,29 @@ def _way_to_read(path: Path) -> str:
     return "mode=ro" if log.exists() else "mode=ro&immutable=1"
 
 
-def _lay_out(connection: sqlite3.Connection, path: Path) -> None:
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if version == 0 and tables == 0:
-        connection.executescript(f"BEGIN IMMEDIATE; {schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
-    else:
-        _require_version(connection, path)
+def _is_laid_out(connection: sqlite3.Connection, path: Path) -> bool:
+    """Say whether the file is laid out as a ledger, or is still empty.
 
-
-def _require_version(connection: sqlite3.Connection, path: Path) -> None:
+    Raises:
+        LedgerError: It is another program's, or of another version.
+    """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    things, ours = connection.execute(query("count_tables")).fetchone()
+    if not (version or application or things):
+        return False
+    if version == 0 or application or not ours:
         raise LedgerError(f"{path}: this file is no ledger of bulk; name another with --ledger")
     if version != SCHEMA_VERSION:
         raise LedgerError(
             f"{path}: the ledger is of version {version}, and this bulk reads version {SCHEMA_VERSION}: "
             "use the bulk that wrote it, or start a new ledger with --ledger"
         )
+    return True
+
+
+def _lay_out(connection: sqlite3.Connection) -> None:
+    connection.executescript(f"BEGIN IMMEDIATE; {schema()} PRAGMA user_version = {SCHEMA_VERSION}; COMMIT;")
 
 
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
@@ -155,8 +171,7 @@ def _check_size(connection: sqlite3.Connection, path: Path) -> None:
 
 def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
     """Read every page once where the last run left no end: a crash of the machine can tear a file."""
-    died = connection.execute("SELECT 1 FROM runs WHERE ended_at IS NULL LIMIT 1").fetchone()
-    if not died:
+    if not connection.execute(query("holder")).fetchone():
         return
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":

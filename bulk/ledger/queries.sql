@@ -174,8 +174,15 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 -- name: end_run
 UPDATE runs SET ended_at = ?, exit_code = ?, stopped = ?, summary = ? WHERE run_id = ?;
 
+-- name: count_tables
+-- What stands in the file, and whether the tables that every version of a ledger has are among it.
+SELECT count(*), count(*) FILTER (WHERE type = 'table' AND name IN ('target', 'runs')) = 2 FROM sqlite_schema;
+
 -- name: holder
-SELECT run_id, started_at, pid, host FROM runs WHERE ended_at IS NULL ORDER BY rowid DESC LIMIT 1;
+-- The last run, if it has no end: it is at work, or died.
+SELECT run_id, started_at, pid, host
+FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1)
+WHERE ended_at IS NULL;
 
 -- name: runs
 SELECT run_id, started_at, ended_at, pid, host, version, input, create_per_s, list_per_s, exit_code, stopped, summary

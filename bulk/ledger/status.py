@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulk.errors import LedgerError
-from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.database import NotBegunError, open_for_reading, translated
 from bulk.ledger.holder import Holder, read_holder
 from bulk.ledger.lock import is_held
 from bulk.ledger.sql import query
@@ -82,7 +81,7 @@ def read_status(path: Path) -> LedgerStatus:
             read = connection.execute("SELECT name, rows FROM input").fetchone()
             return LedgerStatus(
                 path=str(path),
-                target=read_target(connection),
+                target=read_target(connection, path),
                 input=read[0] if read else None,
                 rows=read[1] if read else 0,
                 outcomes=count_outcomes(connection),
@@ -96,15 +95,15 @@ def read_status(path: Path) -> LedgerStatus:
         connection.close()
 
 
-def read_target(connection: sqlite3.Connection) -> Target:
+def read_target(connection: sqlite3.Connection, path: Path) -> Target:
     """Return what the ledger belongs to.
 
     Raises:
-        LedgerError: To nothing yet: the run that laid it out died at once.
+        NotBegunError: To nothing yet.
     """
     bound = connection.execute("SELECT dialect, endpoint, instance_id FROM target").fetchone()
     if bound is None:
-        raise LedgerError("the ledger is empty: its first run died before it began; run the same command again")
+        raise NotBegunError(path)
     dialect, endpoint, instance_id = bound
     return Target(Dialect(dialect), endpoint, instance_id)
 

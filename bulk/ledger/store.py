@@ -6,12 +6,12 @@ import os
 import socket
 import sqlite3
 import tempfile
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerTargetError
-from bulk.ledger.database import is_there, open_for_reading, open_for_writing, translated
+from bulk.ledger.database import NotBegunError, is_there, open_for_reading, open_for_writing, translated
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
@@ -62,7 +62,7 @@ class Ledger:
 
     @classmethod
     def scratch(cls, path: Path, *, target: Target) -> Ledger:
-        """Make a copy of the ledger, or an empty one if there is none, to plan with; the ledger is not touched.
+        """Make a copy of the ledger, or an empty one if none has begun, to plan with; the ledger is not touched.
 
         The copy stands in the system's folder for temporary files, until it is closed.
 
@@ -155,9 +155,10 @@ class Ledger:
 
 
 def _copy(path: Path, copy: Path, target: Target) -> None:
-    with translated(path), closing(open_for_reading(path)) as source, closing(sqlite3.connect(copy)) as copied:
+    with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as source:
         _require_target(source, path, target)
-        source.backup(copied)
+        with closing(sqlite3.connect(copy)) as copied:
+            source.backup(copied)
 
 
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
@@ -168,7 +169,7 @@ def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
 
 
 def _require_target(connection: sqlite3.Connection, path: Path, target: Target) -> None:
-    bound = read_target(connection)
+    bound = read_target(connection, path)
     if bound != target:
         raise LedgerTargetError(
             f"{path}: this ledger belongs to {bound}, and this run is for {target}: "

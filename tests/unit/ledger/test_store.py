@@ -3,7 +3,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -11,6 +11,7 @@ from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
 from bulk.ledger.database import open_for_writing
 from bulk.ledger.lanes import LaneReader
 from bulk.ledger.reading import open_for_reading, read_input, read_results
+from bulk.ledger.sql import SCHEMA_VERSION, schema
 from bulk.ledger.status import read_status
 from bulk.ledger.store import Ledger
 from bulk.model import Dialect, Outcome, ReadRows, Target
@@ -294,13 +295,70 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path, content: bytes) 
     assert path.read_bytes() == content
 
 
-def test_another_database_is_no_ledger(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "script",
+    [
+        "CREATE TABLE things (a)",
+        "CREATE TABLE things (a); PRAGMA user_version = 1",
+        "CREATE TABLE runs (a); PRAGMA user_version = 1",
+        "CREATE TABLE target (a); CREATE TABLE runs (a); PRAGMA user_version = 1; PRAGMA application_id = 7",
+        "PRAGMA application_id = 7",
+    ],
+)
+@pytest.mark.parametrize("opening", [Ledger.open, Ledger.scratch])
+def test_another_programs_database_is_left_as_it_is(
+    script: str, opening: Callable[..., Ledger], tmp_path: Path
+) -> None:
     path = tmp_path / "other.db"
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("CREATE TABLE things (a)")
+        connection.executescript(script)
+    before = path.read_bytes()
 
     with pytest.raises(LedgerError, match="this file is no ledger of bulk"):
+        opening(path, target=TARGET)
+
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "done", ["", "PRAGMA journal_mode = WAL", f"{schema()} PRAGMA user_version = {SCHEMA_VERSION}"]
+)
+def test_a_ledger_whose_maker_died_before_it_was_bound_is_as_good_as_none(done: str, path: Path) -> None:
+    path.touch()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(done)
+
+    with pytest.raises(LedgerError, match=r"modules\.csv\.ledger\.db: no run has begun in this ledger yet"):
+        read_status(path)
+    with closing(Ledger.scratch(path, target=TARGET)) as scratch:
+        assert sum(scratch.outcomes().values()) == 0
+    with closing(Ledger.open(path, target=TARGET)):
+        assert read_status(path).target == TARGET
+
+
+def test_only_the_last_run_can_hold_a_ledger_or_ask_for_it_to_be_checked(
+    path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger.begin_run("died", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.begin_run("ended", at=1.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.end_run("ended", at=2.0, exit_code=0, stopped=None, summary=None)
+
+    with pytest.raises(LedgerHeldError, match="held by another run"):
         Ledger.open(path, target=TARGET)
+    ledger.close()
+
+    executed: list[str] = []
+    connect = sqlite3.connect
+
+    def traced(*args: Any, **options: Any) -> sqlite3.Connection:
+        connection: sqlite3.Connection = connect(*args, **options)
+        connection.set_trace_callback(executed.append)
+        return connection
+
+    monkeypatch.setattr(sqlite3, "connect", traced)
+    Ledger.open(path, target=TARGET).close()
+    assert "PRAGMA synchronous = FULL" in executed
+    assert not [statement for statement in executed if "quick_check" in statement]
 
 
 def test_a_ledger_of_another_version_is_refused(path: Path, ledger: Ledger) -> None:
