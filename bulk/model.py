@@ -108,7 +108,11 @@ class Target:
     """URL of the endpoint without path, lower case; ``sandbox`` for the sandbox of `bulk run --sandbox`."""
 
     instance_id: str | None = None
-    """Alibaba's IotInstanceId, if the account's instance has one."""
+    """Alibaba's IotInstanceId, if the account's instance has one; an empty one is none."""
+
+    def __post_init__(self) -> None:
+        """Keep an empty instance id as none: that is how a variable says that it is not set."""
+        object.__setattr__(self, "instance_id", self.instance_id or None)
 
     def __str__(self) -> str:
         """Return the form in which messages and summaries name a target."""

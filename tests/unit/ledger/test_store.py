@@ -226,6 +226,12 @@ def test_only_open_rows_are_in_lanes(
     assert {row.line for row in lane.rows if row.in_doubt} == {stored[Outcome.SENDING]}
 
 
+def test_a_commit_that_returned_is_on_disk_on_every_system(ledger: Ledger) -> None:
+    settings = ("journal_mode", "synchronous", "fullfsync")
+
+    assert [ledger.connection.execute(f"PRAGMA {name}").fetchone()[0] for name in settings] == ["wal", 2, 1]
+
+
 def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) -> None:
     ledger.begin_run("cafe0001", at=1_800_000_000.0, version="1", source="modules.csv", rates=(10.0, 10.0))
 
@@ -281,6 +287,17 @@ def test_a_ledger_refuses_another_target(path: Path, ledger: Ledger) -> None:
         Ledger.open(path, target=other)
 
     assert "instance iot-1" in str(caught.value)
+    Ledger.open(path, target=TARGET).close()
+
+
+def test_an_empty_instance_id_is_none(path: Path, ledger: Ledger) -> None:
+    ledger.close()
+
+    Ledger.open(path, target=Target(TARGET.dialect, TARGET.endpoint, "")).close()
+
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE target SET instance_id = ''")  # as earlier versions bound it
+        connection.commit()
     Ledger.open(path, target=TARGET).close()
 
 
