@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -10,7 +11,10 @@ import click
 import pytest
 
 from bulk.cli.app import COMMANDS, app
+from bulk.engine.connect import ledger_path, sandbox_state
+from bulk.ledger.files import lock_of, log_of
 from bulk.model import FINAL_OUTCOMES, Outcome
+from bulk.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -66,6 +70,18 @@ def test_the_readme_links_to_every_page_of_the_documentation() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
 
     assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in readme] == []
+
+
+def test_what_the_first_command_leaves_beside_its_input_is_not_for_git() -> None:
+    ledger = ledger_path("samples/modules.csv", Settings(sandbox=True))
+    beside = [path.relative_to(ROOT.resolve()) for path in (lock_of(ROOT / ledger), log_of(ROOT / ledger))]
+    written = [str(path) for path in (ledger, *beside, sandbox_state(ledger))]
+
+    told = subprocess.run(["git", "-C", ROOT, "check-ignore", *written], capture_output=True, text=True, check=False)
+
+    if told.returncode not in {0, 1}:
+        pytest.skip("this is no checkout")
+    assert told.stdout.splitlines() == written
 
 
 def test_the_first_version_of_the_changelog_is_this_one() -> None:
