@@ -6,6 +6,7 @@ BulkError
 ├── LedgerError                   exit 3: the ledger cannot be read or written
 │   ├── LedgerHeldError           exit 4: another run holds it
 │   └── LedgerTargetError         exit 4: it belongs to another target
+├── OutputError                   exit 3: stdout cannot be written
 └── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
     ├── NotSentError              repeating is safe
     ├── TurnMissedError           it could not leave in time: repeat at another time (the engine meets this one)
@@ -28,6 +29,7 @@ __all__ = [
     "LedgerTargetError",
     "NotSentError",
     "OutcomeUnknownError",
+    "OutputError",
     "SettingsError",
     "TransportError",
     "TurnMissedError",
@@ -82,6 +84,10 @@ class LedgerTargetError(LedgerError):
     """The ledger belongs to another dialect, endpoint or instance than the one asked for."""
 
     exit_code = 4
+
+
+class OutputError(BulkError):
+    """What a command has to say can't be written; what it did is done, and recorded."""
 
 
 class TransportError(BulkError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import traceback
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -11,7 +12,7 @@ import click
 
 from bulk.cli.help import LazyGroup
 from bulk.cli.invocation import Invocation
-from bulk.cli.output import print_json
+from bulk.cli.output import open_what_is_closed, print_json, tell
 from bulk.errors import BulkError
 from bulk.model import Summary
 
@@ -69,11 +70,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; ``None``: those of this process.
     """
+    open_what_is_closed()
     invocation = Invocation.here(arguments)
     try:
         exit_code = app.main(list(invocation.arguments), prog_name="bulk", standalone_mode=False, obj=invocation)
     except click.ClickException as exc:
-        exc.show()
+        _show(exc)
         ending = _Ending(exc.exit_code, exc.format_message())
     except BulkError as exc:
         ending = _Ending(exc.exit_code, str(exc))
@@ -99,12 +101,18 @@ def _bug(exc: Exception, invocation: Invocation) -> _Ending:
     ending = _Ending(_EXIT_BUG, redactor.text(f"{type(exc).__name__}: {exc} ({notes})"))
     _complain(ending.message)
     if invocation.is_verbose:
-        click.echo(redactor.text("".join(traceback.format_exception(exc))), err=True, nl=False)
+        tell(redactor.text("".join(traceback.format_exception(exc)).rstrip()))
     return ending
 
 
+def _show(exc: click.ClickException) -> None:
+    said = io.StringIO()
+    exc.show(said)
+    tell(said.getvalue().rstrip())
+
+
 def _complain(message: str) -> None:
-    click.echo(f"Error: {message}", err=True)
+    tell(f"Error: {message}")
 
 
 def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from bulk.errors import OutputError
 from bulk.report.summary import Tone, plain
 
 if TYPE_CHECKING:
@@ -17,31 +18,76 @@ if TYPE_CHECKING:
 
     from bulk.report.summary import Paint
 
-__all__ = ["closed_pipe_is_fine", "paint_for", "paint_for_stdout", "print_json", "print_lines", "screen_width"]
+__all__ = [
+    "closed_pipe_is_fine",
+    "open_what_is_closed",
+    "paint_for",
+    "paint_for_stdout",
+    "print_json",
+    "print_lines",
+    "screen_width",
+    "tell",
+]
 
 _STDOUT = 1
-"""The descriptor itself: a writer that broke off may have closed ``sys.stdout``."""
+_STDERR = 2
+"""The descriptors themselves: a writer that broke off may have closed ``sys.stdout``."""
 
 _WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal."""
 
 
+def open_what_is_closed() -> None:
+    """Open the null device for each standard stream that this process was started without, as by ``2>&-``.
+
+    Else the next file or socket that is opened gets its number, and what is said lands there.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+
+
 @contextmanager
 def closed_pipe_is_fine() -> Iterator[None]:
-    """Let the reader of stdout leave early, as `head` does: the rest of the output is dropped."""
+    """Let the reader of stdout leave early, as `head` does: the rest of the output is dropped.
+
+    Raises:
+        OutputError: Stdout can't be written for another reason.
+    """
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        # Python flushes stdout once more when it exits, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), _STDOUT)
+        _drop_the_rest(_STDOUT)
+    except OSError as exc:
+        _drop_the_rest(_STDOUT)
+        raise OutputError(
+            f"stdout can't be written: {exc.strerror or exc}; what was done is in the ledger: see `bulk status LEDGER`"
+        ) from exc
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
     """Print lines on stdout, or on stderr."""
+    if err:
+        tell("\n".join(lines))
+        return
     with closed_pipe_is_fine():
         for line in lines:
-            click.echo(line, err=err)
+            click.echo(line)
+
+
+def tell(message: str) -> None:
+    """Say something on stderr; where that can't be written, nobody is there to be told."""
+    try:
+        click.echo(message, err=True)
+        sys.stderr.flush()
+    except OSError:
+        _drop_the_rest(_STDERR)
+
+
+def _drop_the_rest(descriptor: int) -> None:
+    # Python flushes its streams once more when it exits, and would complain.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
 
 
 def print_json(value: bytes | dict[str, object]) -> None:

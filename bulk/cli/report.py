@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bulk.cli.help import GroupedCommand, GroupedOption
-from bulk.cli.output import closed_pipe_is_fine
+from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
         return 0
     path = output or ledger.with_name(f"{ledger.name}.html")
     _write(path, page, ledger=ledger)
-    click.echo(f"The report is in {path}", err=True)
+    tell(f"The report is in {path}")
     return 0
 
 

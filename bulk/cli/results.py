@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import click
 
 from bulk.cli.help import GroupedCommand, GroupedOption
-from bulk.cli.output import closed_pipe_is_fine
+from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
 from bulk.errors import SettingsError
 from bulk.report.wording import spell_count
@@ -90,7 +90,7 @@ def results(
     if retry_file is not None:
         with _writable(retry_file):
             rows = write_retry_file(ledger, retry_file)
-        click.echo(f"{spell_count(rows, 'row')} to try again in {retry_file}", err=True)
+        tell(f"{spell_count(rows, 'row')} to try again in {retry_file}")
         if output is None:
             return 0
     with _opened(output) as out:

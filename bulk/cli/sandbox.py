@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from bulk.cli.output import tell
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 
@@ -78,7 +79,7 @@ def _announce(platform: Sandbox) -> None:
     click.echo(f"export BULK_ENDPOINT={platform.endpoint}")
     click.echo(f"export ALIBABA_CLOUD_ACCESS_KEY_ID={credentials.access_key_id}")
     click.echo(f"export ALIBABA_CLOUD_ACCESS_KEY_SECRET={credentials.access_key_secret}")
-    click.echo("The sandbox is serving; Ctrl-C stops it.", err=True)
+    tell("The sandbox is serving; Ctrl-C stops it.")
 
 
 def _config(*, products: str, dialect: str | None, data_shape: str, faults: str, **options: Any) -> SandboxConfig:  # noqa: ANN401
