@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -57,14 +55,12 @@ def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
 
 
 def _write(path: Path, page: bytes, *, ledger: Path) -> None:
-    """Write the file as a whole or not at all: an earlier report stays until the new one is complete."""
     if path.exists() and path.samefile(ledger):
         raise SettingsError(f"{path} is the ledger itself; name another file with -o")
-    unfinished = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    from bulk.report.replacing import replaced  # noqa: PLC0415 - as in report()
+
     try:
-        unfinished.write_bytes(page)
-        unfinished.replace(path)
+        with replaced(path) as out:
+            out.write(page)
     except OSError as exc:
-        with suppress(OSError):
-            unfinished.unlink()
         raise SettingsError(f"{path}: it can't be written ({exc.strerror or exc}); name another file with -o") from exc

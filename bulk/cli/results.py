@@ -104,7 +104,9 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
         with closed_pipe_is_fine():
             yield sys.stdout.buffer
         return
-    with _writable(path), path.open("wb") as out:
+    from bulk.report.replacing import replaced  # noqa: PLC0415 - as in results()
+
+    with _writable(path), replaced(path) as out:
         yield out
 
 

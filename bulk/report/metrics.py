@@ -14,7 +14,7 @@ from itertools import accumulate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from prometheus_client import CollectorRegistry, write_to_textfile
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, InfoMetricFamily
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
@@ -23,6 +23,7 @@ from bulk.cloud.codes import classify
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
 from bulk.model import Action, FailureKind, Outcome
+from bulk.report.replacing import replaced
 from bulk.report.tally import Tally
 
 if TYPE_CHECKING:
@@ -211,7 +212,9 @@ def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: fl
     registry.register(metrics)
 
     def write() -> None:
-        write_to_textfile(str(path), registry)
+        # Not patient: a collector that left a pipe must not keep the run from ending.
+        with replaced(path, patient=False) as out:
+            out.write(generate_latest(registry))
 
     write()
     try:
@@ -261,6 +264,8 @@ def _exit_code(exc: BaseException) -> int:
 
 def _read_last_success(path: Path) -> float | None:
     """Return what an earlier run left in the file; a file that is none of ours tells nothing."""
+    if not path.is_file():
+        return None  # reading a pipe or a terminal would wait for it
     try:
         families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):

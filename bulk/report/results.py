@@ -12,6 +12,7 @@ import orjson
 from bulk.errors import LedgerError
 from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.report.replacing import replaced
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
     with closing(open_for_reading(ledger)) as connection:
         shape = _shape(connection, ledger)
         rows = 0
-        with path.open("wb") as out:
+        with replaced(path) as out:
             # Incremental: a codec with a mark writes it once, at the start of the file.
             encoder = codecs.getincrementalencoder(shape.encoding)(errors="replace")
             out.write(encoder.encode(encode_header(shape)))

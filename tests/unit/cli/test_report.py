@@ -85,3 +85,13 @@ def test_metrics_file_that_can_not_be_written_stops_before_anything_is_sent(
     assert exit_code == 2
     assert "--metrics-file" in capsys.readouterr().err
     assert [each.name for each in tmp_path.iterdir()] == ["in.csv"]
+
+
+def test_report_goes_where_a_link_leads(ledger: Path, tmp_path: Path) -> None:
+    link = tmp_path / "latest.html"
+    link.symlink_to(tmp_path / "page.html")
+
+    main(["report", str(ledger), "-o", str(link)])
+
+    assert link.is_symlink()
+    assert "in.csv" in (tmp_path / "page.html").read_text(encoding="utf-8")

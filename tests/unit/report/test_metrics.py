@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -249,3 +250,17 @@ def test_a_folder_that_vanishes_does_not_end_the_run(tmp_path: Path) -> None:
                 (folder / "a.prom").unlink(missing_ok=True)
 
     assert [type(exc) for exc in complaints] == [FileNotFoundError]
+
+
+def test_a_link_stays_a_link_and_a_pipe_is_not_read(tmp_path: Path) -> None:
+    link, pipe = tmp_path / "link.prom", tmp_path / "pipe.prom"
+    link.symlink_to(tmp_path / "real.prom")
+    os.mkfifo(pipe)
+
+    with metrics_file(link, complain=complain):
+        pass
+    with pytest.raises(OSError, match="No such device"), metrics_file(pipe, complain=complain):
+        pass
+
+    assert link.is_symlink()
+    assert (tmp_path / "real.prom").read_text().startswith("# HELP bulk_run_info")

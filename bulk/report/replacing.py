@@ -1,0 +1,75 @@
+"""Write a file as a whole or not at all: what stood there stays until the new content is complete."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import stat
+import tempfile
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["replaced", "spooled"]
+
+
+@contextmanager
+def replaced(path: Path, *, patient: bool = True) -> Iterator[BinaryIO]:
+    """Yield what to write to; when the block ends without an error, it takes the file's place.
+
+    A link stays a link, and a pipe or a device stays what it is: what it leads to is written.
+
+    Args:
+        path: Where to.
+        patient: Wait for the reader of a pipe; if not, a pipe that nobody reads is an error.
+
+    Raises:
+        OSError: It can't be written; a regular file is as it was.
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        found = None
+    if found is None or stat.S_ISREG(found.st_mode):
+        # Not of the given path: a rename would put a file in the place of the link.
+        with _renamed(Path(os.path.realpath(path)), mode=stat.S_IMODE(found.st_mode) if found else None) as out:
+            yield out
+        return
+    opened = os.open(path, os.O_WRONLY | (0 if patient else os.O_NONBLOCK))
+    with os.fdopen(opened, "wb") as out, spooled(out) as whole:
+        yield whole
+
+
+@contextmanager
+def spooled(out: BinaryIO) -> Iterator[BinaryIO]:
+    """Yield a file whose content goes to ``out`` when the block ends: a slow reader keeps no ledger open.
+
+    Raises:
+        OSError: ``out`` or the folder for temporary files can't be written.
+    """
+    with tempfile.TemporaryFile() as whole:
+        yield whole
+        whole.seek(0)
+        shutil.copyfileobj(whole, out)
+        out.flush()
+
+
+@contextmanager
+def _renamed(path: Path, *, mode: int | None) -> Iterator[BinaryIO]:
+    unfinished = path.with_name(f".bulk-{secrets.token_hex(8)}.tmp")
+    # "x" follows no link that stands there, and gives the mode that the umask asks for.
+    with unfinished.open("xb") as out:
+        try:
+            yield out
+            out.flush()
+            if mode is not None:
+                os.fchmod(out.fileno(), mode)
+            unfinished.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                unfinished.unlink()
+            raise
