@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bulk.cli.destinations import check_run_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
@@ -46,6 +47,7 @@ def plan(ctx: click.Context, /, source: str, *, offline: bool, as_json: bool, **
     Products' modules are listed to know it; nothing is created, and nothing written.
     """
     settings = settings_of(ctx)
+    check_run_destinations(ctx, source, settings)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.cli.plan_screen import plan_lines  # noqa: PLC0415 - see above

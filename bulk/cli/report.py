@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bulk.cli.destinations import STDOUT, check_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.errors import SettingsError
@@ -41,22 +42,21 @@ def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
     from bulk.report.html.content import read_content  # noqa: PLC0415 - see above
     from bulk.report.html.page import render  # noqa: PLC0415 - see above
 
+    check_destinations({"-o": output}, ledger=ledger)
     invocation: Invocation = ctx.obj
     content = read_content(ledger)
     page = render(content, written_at=datetime.now(UTC), program=invocation.program).encode("utf-8", "replace")
-    if output == Path("-"):
+    if output == STDOUT:
         with closed_pipe_is_fine():
             sys.stdout.buffer.write(page)
         return 0
     path = output or ledger.with_name(f"{ledger.name}.html")
-    _write(path, page, ledger=ledger)
+    _write(path, page)
     tell(f"The report is in {path}")
     return 0
 
 
-def _write(path: Path, page: bytes, *, ledger: Path) -> None:
-    if path.exists() and path.samefile(ledger):
-        raise SettingsError(f"{path} is the ledger itself; name another file with -o")
+def _write(path: Path, page: bytes) -> None:
     from bulk.report.replacing import replaced  # noqa: PLC0415 - as in report()
 
     try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
+from bulk.cli.destinations import STDOUT, check_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
@@ -58,11 +59,11 @@ _TO = "Where they go"
 @click.option(
     "-o",
     "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     metavar="FILE",
     cls=GroupedOption,
     heading=_TO,
-    help="Write to a file.  [default: stdout]",
+    help="Write to this file; - is stdout.  [default: stdout]",
 )
 @click.option(
     "--retry-file",
@@ -82,9 +83,9 @@ def results(
     retry_file: Path | None,
 ) -> int:
     """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
-    for written in (output, retry_file):
-        if written is not None and written.exists() and ledger.exists() and written.samefile(ledger):
-            raise SettingsError(f"{written} is the ledger itself; name another file")
+    if retry_file == STDOUT:
+        raise SettingsError("--retry-file -: the rows to try again go to a file, not to stdout; name one")
+    check_destinations({"-o": output, "--retry-file": retry_file}, ledger=ledger)
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
@@ -100,7 +101,7 @@ def results(
 
 @contextmanager
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
-    if path is None:
+    if path is None or path == STDOUT:
         with closed_pipe_is_fine():
             yield sys.stdout.buffer
         return

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bulk.cli.destinations import check_run_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import (
     ENVIRONMENT_HELP,
@@ -74,6 +75,7 @@ def run(
     ModuleName, AliasName and Desc. Running the same command again goes on where the last run stopped.
     """
     settings = settings_of(ctx)
+    check_run_destinations(ctx, source, settings)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.cli.watch import watched  # noqa: PLC0415 - see above

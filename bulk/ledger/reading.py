@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from bulk.model import Outcome
 
-__all__ = ["Result", "open_for_reading", "read_input", "read_results"]
+__all__ = ["Result", "open_for_reading", "read_input", "read_input_name", "read_results"]
 
 
 class Result(NamedTuple):
@@ -45,6 +46,17 @@ def read_input(connection: sqlite3.Connection, ledger: Path) -> str | None:
     """
     with translated(ledger):
         record = connection.execute("SELECT shape FROM input").fetchone()
+    return record[0] if record else None
+
+
+def read_input_name(ledger: Path) -> str | None:
+    """Return the path of the input that was read last, as it was given; ``None``: no input was read yet.
+
+    Raises:
+        LedgerError: There is no such ledger, or it can't be read.
+    """
+    with closing(open_for_reading(ledger)) as connection, translated(ledger):
+        record = connection.execute("SELECT name FROM input").fetchone()
     return record[0] if record else None
 
 

@@ -1,0 +1,99 @@
+"""Where a command's output goes: never onto its ledger, its input or another of its outputs."""
+
+from __future__ import annotations
+
+import os
+from itertools import combinations
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    import click
+
+    from bulk.settings import Settings
+
+__all__ = ["STDOUT", "check_destinations", "check_run_destinations"]
+
+STDOUT = Path("-")
+
+_STDIN = "-"
+_LEDGER_SUFFIXES = ("-wal", "-shm", ".lock", ".cloud.jsonl")
+_DEFAULT_LEDGERS = (".ledger.db", ".sandbox.db")
+
+
+def check_run_destinations(ctx: click.Context, source: str, settings: Settings) -> None:
+    """Refuse to write over what a run or a plan needs.
+
+    Args:
+        ctx: Of a command with ``log_options``, with or without ``metrics_option``.
+        source: Path of the input; ``-`` for stdin.
+        settings: They know the ledger.
+
+    Raises:
+        SettingsError: One names the ledger, a file that belongs to it, or the input; or two name the same file.
+    """
+    options = {"--log-file": "log_file", "--metrics-file": "metrics_file"}
+    outputs = {option: Path(ctx.params[name]) for option, name in options.items() if ctx.params.get(name)}
+    if outputs:
+        from bulk.engine.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
+
+        _check(outputs, ledger_path(source, settings), [] if source == _STDIN else [Path(source)])
+
+
+def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> None:
+    """Refuse to write over the ledger that is read, or over the input that it recorded.
+
+    Args:
+        outputs: Option → the file that it names, if it is given.
+        ledger: An existing one.
+
+    Raises:
+        SettingsError: As for ``check_run_destinations()``.
+        LedgerError: There is no such ledger, or it can't be read.
+    """
+    from bulk.ledger.reading import read_input_name  # noqa: PLC0415 - `--help` need not wait for SQLite
+
+    name = read_input_name(ledger)
+    _check(outputs, ledger, [] if name is None or name == _STDIN else list(_places(name, ledger)))
+
+
+def _check(outputs: Mapping[str, Path | None], ledger: Path, inputs: list[Path]) -> None:
+    written = {option: path for option, path in outputs.items() if path is not None and path != STDOUT}
+    for option, path in written.items():
+        for what, taken in (*_ledger_files(ledger), *(("the input", each) for each in inputs)):
+            if _is_same(path, taken):
+                raise SettingsError(f"{path} is {what}; name another file with {option}")
+    for (first, path), (second, other) in combinations(written.items(), 2):
+        if _is_same(path, other):
+            raise SettingsError(f"{first} and {second} name the same file, {path}: name another one with {second}")
+
+
+def _ledger_files(ledger: Path) -> Iterator[tuple[str, Path]]:
+    yield "the ledger itself", ledger
+    # SQLite keeps its files beside the real ledger; the lock and a sandbox's state stand beside the name as given.
+    for base in {str(ledger), os.path.realpath(ledger)}:
+        for suffix in _LEDGER_SUFFIXES:
+            yield "a file of the ledger", Path(f"{base}{suffix}")
+
+
+def _places(name: str, ledger: Path) -> Iterator[Path]:
+    """Yield where an input may be, whose name is known as it was given in some folder."""
+    yield from (Path(name), ledger.parent / name)
+    for suffix in _DEFAULT_LEDGERS:
+        beside = ledger.with_name(ledger.name.removesuffix(suffix))
+        if beside != ledger and beside.name == Path(name).name:
+            yield beside
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        # A terminal or /dev/null may be named twice.
+        return path.samefile(other) and path.is_file()
+    except FileNotFoundError:
+        return os.path.realpath(path) == os.path.realpath(other)
+    except OSError:
+        return False  # it can't be looked at: neither can it be written, and that has a message of its own
