@@ -20,6 +20,11 @@ __all__ = ["hold", "is_held"]
 _PATIENCE_S = 0.2
 """`bulk status` takes the lock for a moment to see whether anybody has it: that must not turn a run away."""
 
+_CANT_LOCK = (
+    "{}: the ledger's lock file can't be written ({}): check that the folder exists and may be written, "
+    "or name another ledger with --ledger"
+)
+
 
 def hold(path: Path) -> FileLock:
     """Take the ledger for this process; ``release()`` lets it go.
@@ -33,15 +38,14 @@ def hold(path: Path) -> FileLock:
     try:
         lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
+        if not os.path.exists(lock_of(path)):  # noqa: PTH110 - what may not be looked at is no error here
+            raise LedgerError(_CANT_LOCK.format(path, "no file can be made in its folder")) from None
         raise LedgerHeldError(
             f"{path}: held by {read_holder(path) or 'another run'}; wait for it to end, or stop it first "
             f"(`bulk status {path}` shows how far it is)"
         ) from None
     except OSError as exc:
-        raise LedgerError(
-            f"{path}: the ledger's lock file can't be written ({exc.strerror}): check that the folder exists and "
-            "may be written, or name another ledger with --ledger"
-        ) from exc
+        raise LedgerError(_CANT_LOCK.format(path, exc.strerror or exc)) from exc
     return lock
 
 

@@ -3,17 +3,17 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk.errors import LedgerError, LedgerHeldError
 from bulk.ledger.files import lock_of
 from bulk.ledger.lock import hold, is_held
 from bulk.ledger.status import read_status
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bulk.ledger.store import Ledger
 
 
@@ -23,6 +23,14 @@ def test_ledger_is_held_until_it_is_let_go(path: Path) -> None:
     lock.release()
 
     assert (while_held, is_held(path)) == (True, False)
+
+
+@pytest.mark.skipif(not Path("/proc/self").is_dir(), reason="the folder in which nobody can make a file is Linux's")
+def test_folder_in_which_no_lock_can_be_made_is_not_called_held() -> None:
+    with pytest.raises(LedgerError, match=r"/proc/x\.db: the ledger's lock file can't be written") as caught:
+        hold(Path("/proc/x.db"))
+
+    assert not isinstance(caught.value, LedgerHeldError)
 
 
 def test_looking_makes_no_lock_file(path: Path) -> None:
