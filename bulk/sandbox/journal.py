@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +21,7 @@ class Journal:
     """An open journal; what `append` returned from survives a kill -9 of the process, though not a power loss.
 
     It writes on the event loop: a line into the page cache is microseconds, and no reply may overtake its change.
-    One process at a time: nothing locks the file.
+    Nothing is changed before the first record is added: who only reads may do so beside the one that writes.
     """
 
     def __init__(self, path: Path) -> None:
@@ -30,14 +32,14 @@ class Journal:
         """
         self._path = path
         try:
-            self._file = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o600)
+            self._file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
             content = path.read_bytes()
         except OSError as exc:
             raise SettingsError(f"the sandbox's state {path} can't be opened: {exc.strerror}") from exc
         # A process that was killed while it wrote leaves a line without its end: nobody was told that it counts.
         self._size = content.rfind(b"\n") + 1
-        os.ftruncate(self._file, self._size)
-        os.lseek(self._file, self._size, os.SEEK_SET)
+        self._size_when_read = len(content)
+        self._locked = False
         self.records = self._parse(content[: self._size])
         """What it held when it was opened, oldest first."""
 
@@ -45,8 +47,10 @@ class Journal:
         """Add records, all or none.
 
         Raises:
-            OSError: They can't be written; the journal is as it was.
+            OSError: They can't be written, or another process writes; the journal is as it was.
         """
+        if not self._locked:
+            self._lock()
         lines = b"".join(orjson.dumps(record) + b"\n" for record in records)
         try:
             written = 0
@@ -54,13 +58,25 @@ class Journal:
                 written += os.write(self._file, lines[written:])
         except OSError:
             os.ftruncate(self._file, self._size)
-            os.lseek(self._file, self._size, os.SEEK_SET)
             raise
         self._size += len(lines)
 
     def close(self) -> None:
         """Close the file; everything is written already."""
         os.close(self._file)
+
+    def _lock(self) -> None:
+        """Become the one that writes, until the file is closed, and cut off what a killed process left."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as exc:
+            raise OSError(exc.errno, "another sandbox writes to it") from exc
+        if os.fstat(self._file).st_size != self._size_when_read:
+            fcntl.flock(self._file, fcntl.LOCK_UN)
+            raise OSError(errno.EBUSY, "another sandbox has written to it")
+        if self._size_when_read > self._size:
+            os.ftruncate(self._file, self._size)
+        self._locked = True
 
     def _parse(self, content: bytes) -> list[dict[str, Any]]:
         records = []

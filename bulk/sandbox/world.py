@@ -50,6 +50,9 @@ class World:
         self._journal = journal
         self._products = products
         self._modules: dict[str, dict[str, StoredModule]] = {}
+        self._unwritten: tuple[StoredModule, ...] = ()
+        """The starting world, until something happens in it: to look at a world must write nothing."""
+
         for number, record in enumerate(journal.records if journal else (), start=1):
             self._replay(record, number)
 
@@ -61,7 +64,8 @@ class World:
     def populate(self) -> None:
         """Give it the starting world that the package brings along."""
         content = files("bulk.sandbox").joinpath("starting_world.json").read_bytes()
-        self.put(*(StoredModule(**fields) for fields in orjson.loads(content)))
+        self._unwritten = tuple(StoredModule(**fields) for fields in orjson.loads(content))
+        self._insert(self._unwritten)
 
     def has_product(self, product_key: str) -> bool:
         """Say whether the product exists."""
@@ -85,8 +89,7 @@ class World:
         Raises:
             OSError: The journal can't be written; nothing has changed.
         """
-        if self._journal:
-            self._journal.append(*({"op": "put", **asdict(module)} for module in modules))
+        self._write(*({"op": "put", **asdict(module)} for module in modules))
         self._insert(modules)
 
     def update(self, module: StoredModule, *, alias_name: str | None, desc: str | None, at: str) -> None:
@@ -102,15 +105,18 @@ class World:
 
     def delete(self, module: StoredModule) -> None:
         """Remove a module."""
-        if self._journal:
-            record = {"op": "delete", "product_key": module.product_key, "module_name": module.module_name}
-            self._journal.append(record)
+        self._write({"op": "delete", "product_key": module.product_key, "module_name": module.module_name})
         self._remove(module.product_key, module.module_name)
 
     def close(self) -> None:
         """Close the journal."""
         if self._journal:
             self._journal.close()
+
+    def _write(self, *records: dict[str, Any]) -> None:
+        if self._journal:
+            self._journal.append(*({"op": "put", **asdict(module)} for module in self._unwritten), *records)
+            self._unwritten = ()
 
     def _insert(self, modules: Iterable[StoredModule]) -> None:
         for module in modules:

@@ -107,12 +107,13 @@ async def test_unwritable_state_is_an_internal_error_and_changes_nothing(client:
     async with Sandbox(SandboxConfig(state=tmp_path / "cloud.jsonl", starting_world=False)) as sandbox:
         journal = sandbox._world._journal  # to break it from the inside: a full disk can't be had without being root
         assert journal is not None
+        await client.create(sandbox.endpoint, "first")
         file, journal._file = journal._file, -1
         answer = await client.create(sandbox.endpoint, "mcu")
         journal._file = file
 
         assert (answer.status, answer.json["code"]) == (500, "InternalError")
-        assert sandbox.modules("p") == ()
+        assert [module.module_name for module in sandbox.modules("p")] == ["first"]
 
 
 async def test_taken_port_is_a_settings_error() -> None:
