@@ -33,6 +33,7 @@ from bulk.engine.gate import Gate
 from bulk.errors import BulkError, LedgerError, NotSentError
 from bulk.events import CredentialsFound
 from bulk.ledger.folder import try_folder
+from bulk.ledger.store import check_ledger
 from bulk.model import Failure, FailureKind
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ async def examine(settings: Settings, *, product_key: str | None = None) -> tupl
     Raises:
         SettingsError: The faults of the sandbox can't be read.
     """
+    target = None
     try:
         target = resolve_target(settings)
     except BulkError as exc:
@@ -74,7 +76,7 @@ async def examine(settings: Settings, *, product_key: str | None = None) -> tupl
             Check("settings", Verdict.PASSED, f"requests go to {target}"),
             *await _platform(settings, target, product_key),
         ]
-    return *platform, *await asyncio.to_thread(_ledger, settings)
+    return *platform, *await asyncio.to_thread(_ledger, settings, target)
 
 
 async def _platform(settings: Settings, target: Target, product_key: str | None) -> list[Check]:
@@ -106,7 +108,12 @@ async def _keys(settings: Settings) -> _Keys | Check:
     return _Keys(provider, (await provider.current()).access_key_id, sources[-1])
 
 
-def _ledger(settings: Settings) -> list[Check]:
+def _ledger(settings: Settings, target: Target | None) -> list[Check]:
+    if settings.ledger:
+        try:
+            check_ledger(Path(settings.ledger), target=target)
+        except LedgerError as exc:
+            return [Check("ledger", Verdict.FAILED, str(exc)), *_skipped("disk")]
     folder = Path(settings.ledger or "any.ledger.db").absolute().parent
     try:
         trial = try_folder(folder)

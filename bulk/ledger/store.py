@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bulk.ledger.reading import Result
     from bulk.model import Lane, Outcome, Reason, Target
 
-__all__ = ["Ledger"]
+__all__ = ["Ledger", "check_ledger"]
 
 
 class Ledger:
@@ -152,6 +152,24 @@ class Ledger:
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
+
+
+def check_ledger(path: Path, *, target: Target | None) -> None:
+    """Look whether a run for this target could go on with the file, if there is one; nothing is changed.
+
+    Args:
+        path: The ledger.
+        target: What the run would be for; ``None``: any.
+
+    Raises:
+        LedgerTargetError: It belongs to another target.
+        LedgerError: It is no ledger, or can't be read.
+    """
+    if not is_there(path):
+        return
+    with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as connection:
+        if target:
+            _require_target(connection, path, target)
 
 
 def _copy(path: Path, copy: Path, target: Target) -> None:

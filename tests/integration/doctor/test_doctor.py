@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ from bulk.cli import main
 from bulk.engine.diagnosis import Verdict, exit_code
 from bulk.engine.doctor import examine
 from bulk.errors import SettingsError
-from bulk.model import Dialect
+from bulk.ledger.store import Ledger
+from bulk.model import Dialect, Target
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
 from bulk.settings import Settings
 
@@ -50,6 +52,10 @@ async def examined(box: Sandbox, product_key: str | None = None, **changes: Any)
     checks = await examine(Settings(**told), product_key=product_key)
     assert [check.name for check in checks] == NAMES
     return {check.name: check for check in checks}
+
+
+def bind(path: Path, target: Target) -> None:
+    Ledger.open(path, target=target).close()
 
 
 def verdicts(checks: dict[str, Check], verdict: Verdict) -> list[str]:
@@ -240,3 +246,30 @@ def test_command_prints_one_object_for_a_program(capsys: pytest.CaptureFixture[s
     assert (code, printed["exit_code"]) == (0, 0)
     assert [check["name"] for check in printed["checks"]] == NAMES
     assert set(printed["checks"][0]) == {"name", "verdict", "detail", "remedy"}
+
+
+async def test_ledger_that_a_run_would_refuse_fails_and_is_left_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    foreign, bound = tmp_path / "foreign.db", tmp_path / "bound.db"
+    foreign.write_bytes(b"dear diary, " * 1000)
+    await asyncio.to_thread(bind, bound, Target(Dialect.TUYA, "https://example.tuyacloud.com:8686"))
+    before = [path.read_bytes() for path in (foreign, bound)]
+    async with box_with() as box:
+        with_keys(monkeypatch, box)
+        refused = [await examined(box, ledger=str(path)) for path in (foreign, bound)]
+
+    assert [verdicts(checks, Verdict.FAILED) for checks in refused] == [["ledger"], ["ledger"]]
+    assert "no ledger of bulk" in refused[0]["ledger"].detail
+    assert "belongs to https://example.tuyacloud.com:8686" in refused[1]["ledger"].detail
+    assert [path.read_bytes() for path in (foreign, bound)] == before
+
+
+async def test_ledger_that_a_run_would_go_on_with_passes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    path = tmp_path / "in.db"
+    async with box_with() as box:
+        with_keys(monkeypatch, box)
+        await asyncio.to_thread(bind, path, Target(Dialect.ALIBABA, box.endpoint.rstrip("/")))
+        checks = await examined(box, ledger=str(path))
+
+    assert checks["ledger"].verdict is not Verdict.FAILED
