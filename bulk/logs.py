@@ -10,6 +10,7 @@ import logging
 import re
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -101,6 +102,27 @@ class _LateStderr:
         sys.stderr.flush()
 
 
+class _Stderr(logging.StreamHandler[_LateStderr]):
+    """Where it can't be written, nobody is there to be told."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Say nothing: logging itself would show the record as it was before any secret was masked."""
+
+
+class _LogFile(logging.FileHandler):
+    """Says once that it can't be written, and why."""
+
+    _complained = False
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - as logging calls it
+        """See `_Stderr.handleError`."""
+        if self._complained:
+            return
+        self._complained = True
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"The log {self.baseFilename} can't be written: {sys.exception()}\n")
+
+
 def configure(
     *,
     level: int,
@@ -121,9 +143,7 @@ def configure(
     Raises:
         OSError: The file can't be opened for writing.
     """
-    handler: logging.Handler = (
-        logging.FileHandler(path, encoding="utf-8") if path else logging.StreamHandler(_LateStderr())
-    )
+    handler: logging.Handler = _LogFile(path, encoding="utf-8") if path else _Stderr(_LateStderr())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),

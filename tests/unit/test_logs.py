@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import json
 import logging
 from typing import TYPE_CHECKING, Any
@@ -326,6 +327,26 @@ def test_file_holds_one_masked_json_object_a_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_logging_as_before")
+def test_log_that_cannot_be_written_is_said_once_and_shows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def write_on_a_full_disk(_text: str) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    configure(level=logging.INFO, path=tmp_path / "run.log")
+    (handler,) = logging.getLogger().handlers
+    assert isinstance(handler, logging.FileHandler)
+    monkeypatch.setattr(handler.stream, "write", write_on_a_full_disk)
+
+    for _ in range(2):
+        logging.getLogger("aiohttp.client").warning("lost %s", "https://host/?Signature=LEAKED")
+
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 1
+    assert said[0].startswith(f"The log {tmp_path / 'run.log'} can't be written: ")
+    assert said[0].endswith("No space left on device")
+
+
 def test_library_that_logs_a_signed_url_does_no_harm(capsys: pytest.CaptureFixture[str]) -> None:
     configure(level=logging.DEBUG)
 
