@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 import click
 
 from bulk.errors import OutputError
+from bulk.names import legible, legible_fields
 from bulk.report.summary import Tone, plain
 
 if TYPE_CHECKING:
@@ -73,13 +74,13 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
         return
     with closed_pipe_is_fine():
         for line in lines:
-            click.echo(line)
+            click.echo(legible(line))
 
 
 def tell(message: str) -> None:
     """Say something on stderr; where that can't be written, nobody is there to be told."""
     try:
-        click.echo(message, err=True)
+        click.echo(legible(message), err=True)
         sys.stderr.flush()
     except OSError:
         _drop_the_rest(_STDERR)
@@ -95,7 +96,7 @@ def print_json(value: bytes | dict[str, object]) -> None:
     import orjson  # noqa: PLC0415 - loaded on demand: start-up time
 
     with closed_pipe_is_fine():
-        click.echo(value if isinstance(value, bytes) else orjson.dumps(value))
+        click.echo(value if isinstance(value, bytes) else orjson.dumps(legible_fields(value)))
 
 
 def screen_width() -> int:

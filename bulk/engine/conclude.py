@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, Action, Summary
+from bulk.names import legible_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,7 +73,7 @@ def summary_json(summary: Summary) -> bytes:
     """Return the contract's JSON object: every field but the reasons."""
     keys = asdict(summary)
     del keys["reasons"]
-    return orjson.dumps(keys)
+    return orjson.dumps(legible_fields(keys))
 
 
 def _exit_code(outcomes: Mapping[str, int], stop: StopSignal, *, read_in: bool) -> int:

@@ -10,6 +10,7 @@ from bulk.ledger.holder import Holder, read_holder
 from bulk.ledger.lock import is_held
 from bulk.ledger.sql import query
 from bulk.model import Dialect, Outcome, Reason, Target
+from bulk.names import legible
 
 if TYPE_CHECKING:
     import sqlite3
@@ -80,7 +81,7 @@ def read_status(path: Path) -> LedgerStatus:
             connection.execute("BEGIN")  # one snapshot, whatever a live run commits meanwhile
             read = connection.execute("SELECT name, rows FROM input").fetchone()
             return LedgerStatus(
-                path=str(path),
+                path=legible(str(path)),
                 target=read_target(connection, path),
                 input=read[0] if read else None,
                 rows=read[1] if read else 0,

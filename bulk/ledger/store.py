@@ -20,6 +20,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.status import count_outcomes, read_reasons, read_target
 from bulk.ledger.times import iso_utc
 from bulk.model import MAX_CUSTOM_MODULES
+from bulk.names import legible
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -82,7 +83,7 @@ class Ledger:
 
     def intake(self, *, name: str, shape: str, at: float) -> AbstractContextManager[Intake]:
         """Replace the rows by those of an input: see `replaced_rows`."""
-        return replaced_rows(self.connection, self.path, name=name, shape=shape, at=at)
+        return replaced_rows(self.connection, self.path, name=legible(name), shape=shape, at=at)
 
     def begin_run(self, run_id: str, *, at: float, version: str, source: str, rates: tuple[float, float]) -> None:
         """Record that a run is at work, and who it is.
@@ -96,7 +97,8 @@ class Ledger:
         """
         with translated(self.path):
             self.connection.execute(
-                query("begin_run"), (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, source, *rates)
+                query("begin_run"),
+                (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, legible(source), *rates),
             )
 
     def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
