@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import stat
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -101,12 +103,18 @@ def results(
 
 @contextmanager
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
+    from bulk.report.replacing import replaced, spooled  # noqa: PLC0415 - as in results()
+
     if path is None or path == STDOUT:
         with closed_pipe_is_fine():
-            yield sys.stdout.buffer
+            out = sys.stdout.buffer
+            if stat.S_ISREG(os.fstat(out.fileno()).st_mode):
+                yield out
+                return
+            # A pager that nobody scrolls must not hold the ledger's log back.
+            with spooled(out) as whole:
+                yield whole
         return
-    from bulk.report.replacing import replaced  # noqa: PLC0415 - as in results()
-
     with _writable(path), replaced(path) as out:
         yield out
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bulk.model import Outcome
 
-__all__ = ["Result", "open_for_reading", "read_input", "read_input_name", "read_results"]
+__all__ = ["Result", "at_one_moment", "open_for_reading", "read_input", "read_input_name", "read_results"]
 
 
 class Result(NamedTuple):
@@ -36,6 +36,21 @@ class Result(NamedTuple):
     attempts: int
     recovered: int
     settled_at: str | None
+
+
+@contextmanager
+def at_one_moment(ledger: Path) -> Iterator[sqlite3.Connection]:
+    """Yield a connection that sees the ledger as it stands at its first query, whatever a live run commits meanwhile.
+
+    While the block lasts, the writer's log can't be emptied and grows.
+
+    Raises:
+        LedgerError: There is no such ledger, or it can't be read.
+    """
+    with closing(open_for_reading(ledger)) as connection:
+        with translated(ledger):
+            connection.execute("BEGIN")
+        yield connection
 
 
 def read_input(connection: sqlite3.Connection, ledger: Path) -> str | None:

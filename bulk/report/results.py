@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-from contextlib import closing
 from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
 from bulk.errors import LedgerError
-from bulk.ledger.reading import open_for_reading, read_input, read_results
+from bulk.ledger.reading import at_one_moment, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.replacing import replaced
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields
@@ -25,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["write_results", "write_retry_file"]
 
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+"""The last four are the full-width forms of the first four."""
 
 
 def write_results(
@@ -49,7 +49,7 @@ def write_results(
     Raises:
         LedgerError: There is no such ledger, it can't be read, or no input was read into it yet.
     """
-    with closing(open_for_reading(ledger)) as connection:
+    with at_one_moment(ledger) as connection:
         shape = _shape(connection, ledger)
         results = read_results(connection, ledger, outcomes=outcomes)
         if format == "jsonl":
@@ -69,7 +69,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
         OSError: The file can't be written.
     """
     unprovisioned = frozenset(Outcome) - PROVISIONED_OUTCOMES
-    with closing(open_for_reading(ledger)) as connection:
+    with at_one_moment(ledger) as connection:
         shape = _shape(connection, ledger)
         rows = 0
         with replaced(path) as out:
@@ -122,7 +122,7 @@ def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) ->
 def _table(
     shape: InputShape, names: list[str], results: Iterator[Result], *, excel_safe: bool
 ) -> Iterator[list[object]]:
-    yield ["line", *names, *_OURS]
+    yield ["line", *(map(_harmless, names) if excel_safe else names), *_OURS]
     for result in results:
         own = _own_cells(shape, names, result.record)
         if excel_safe:

@@ -3,11 +3,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.errors import LedgerError
+from bulk.ledger.reading import read_input
 from bulk.ledger.store import Ledger
 from bulk.model import Dialect, Outcome, Target
 from bulk.report.results import write_results, write_retry_file
@@ -147,3 +149,29 @@ def test_a_ledger_without_an_input_says_so(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError, match="no input was read into this ledger yet"):
         written(tmp_path / "empty.db")
+
+
+@pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20"])
+def test_excel_safe_covers_the_header_and_every_start_of_a_formula(tmp_path: Path, start: str) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text(f'ProductKey,ModuleName,"{start}cmd"\np1,a,"{start}1"\n', encoding="utf-8", newline="")
+    read_in(source, tmp_path / "y.db").close()
+
+    header, first = csv.reader(io.StringIO(written(tmp_path / "y.db", excel_safe=True), newline=""))
+
+    assert header[3].startswith("'")
+    assert first[3] == f"'{start}1"
+
+
+def test_results_are_of_one_moment(ledger: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_and_change(connection: sqlite3.Connection, path: Path) -> str | None:
+        shape = read_input(connection, path)
+        other = sqlite3.connect(path)
+        other.execute("DELETE FROM rows")
+        other.commit()
+        other.close()
+        return shape
+
+    monkeypatch.setattr("bulk.report.results.read_input", read_and_change)
+
+    assert len(list(csv.reader(io.StringIO(written(ledger), newline="")))) == 4
