@@ -105,11 +105,18 @@ def _cells(row: PlannedRow) -> tuple[str, str, str, str, str]:
 
 
 def _effort(plan: Plan, width: int) -> Iterator[str]:
-    lists, creates = plan.requests.get("list", 0), plan.requests.get("create", 0)
-    calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
-    granted = f"{spell_duration(plan.seconds)} at the granted rate" if plan.seconds else "without a limit"
-    yield cut(f"Requests: {calls}, {granted}", width)
+    yield cut(f"Requests: {_requests(plan)}", width)
     if plan.ends_at:
         # The zone's own name says more to who reads the clock on the wall than its distance from UTC.
         yield f"Begun now, it would end at {datetime.fromisoformat(plan.ends_at).astimezone():%Y-%m-%d %H:%M %Z}"
     yield f"Ledger: {plan.ledger}"
+
+
+def _requests(plan: Plan) -> str:
+    lists, creates = plan.requests.get("list", 0), plan.requests.get("create", 0)
+    if not (lists or creates):
+        return "not known, the plan is not whole" if plan.stopped else "none"
+    calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
+    return (
+        f"{calls}, {spell_duration(plan.seconds)} at the granted rate" if plan.seconds else f"{calls}, without a limit"
+    )

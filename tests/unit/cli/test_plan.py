@@ -144,3 +144,12 @@ def test_offline_plan_of_a_file_needs_no_key_and_writes_nothing(
     }
     assert printed["requests"] == {"list": 1, "create": 1}
     assert list(tmp_path.iterdir()) == [source]
+
+
+@pytest.mark.parametrize(("stopped", "words"), [(None, "none"), ("interrupted", "not known, the plan is not whole")])
+def test_plan_without_requests_does_not_say_that_they_are_unlimited(
+    plan: Plan, stopped: str | None, words: str
+) -> None:
+    nothing = replace(plan, requests={"list": 0, "create": 0}, seconds=0, stopped=stopped)
+
+    assert f"Requests: {words}" in plan_lines(nothing)
