@@ -29,7 +29,7 @@ _LATENCY_WEIGHT = 0.1
 _ANNOUNCED_STEP = 1.05
 """A rate climbs a little with every success; only steps that an operator would notice are announced."""
 
-_MOST_TURNS = 3
+_MOST_TURNS = 10
 """Turns that one request may miss before that is a failure like any other: an endpoint may close what it accepts."""
 
 _ABANDONED = Failure(

@@ -95,9 +95,10 @@ async def connected(
         connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
+    paced = bool(settings.qps or settings.list_qps)
     async with (
         served(settings, target, state) as endpoint,
-        HttpTransport(limit=connections, punctual=True) as transport,
+        HttpTransport(limit=connections, punctual=paced) as transport,
     ):
         yield Client(
             target=target,
@@ -105,7 +106,7 @@ async def connected(
             credentials=credentials,
             transport=transport,
             timeout_s=settings.timeout_s,
-            punctual=True,
+            punctual=paced,
             on_clock_corrected=on_clock_corrected,
         )
 

@@ -144,7 +144,7 @@ async def test_a_request_that_could_not_leave_in_time_takes_another_turn_and_is_
 
 
 async def test_a_request_that_misses_turn_after_turn_fails_like_one_without_connection(bench: Bench) -> None:
-    bench.platform.turns_missed = 4
+    bench.platform.turns_missed = 11
 
     outcomes = await bench.work_off(*rows("a"))
 
