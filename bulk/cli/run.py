@@ -104,6 +104,7 @@ def run(
             width=screen_width(),
             paint=paint,
             program=invocation.program,
+            input_format=settings.read.format,
             pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
         )
         print_lines(lines)

@@ -72,6 +72,7 @@ def summary_lines(
     paint: Paint = plain,
     program: Sequence[str] = ("bulk",),
     pending: str | None = None,
+    input_format: str | None = None,
 ) -> list[str]:
     """Return the screen that ends a run.
 
@@ -81,12 +82,15 @@ def summary_lines(
         paint: How to colour.
         program: What starts `bulk` here.
         pending: What `pending` means here, where a run was told to leave some rows.
+        input_format: ``csv``, ``tsv`` or ``jsonl``, where it is known.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
     outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
     head = [*_title(summary, width, paint), "", *outcomes]
     commands = [
-        line for label, command in _ways_on(summary, program) for line in _command(paint, label, command, width)
+        line
+        for label, command in _ways_on(summary, program, input_format)
+        for line in _command(paint, label, command, width)
     ]
     foot = ["", *_effort(summary, width), *commands]
     room = _SCREEN_LINES - len(head) - len(foot) - 2
@@ -166,19 +170,29 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[st
     return lines
 
 
-def retry_command(ledger: str, source: str, *, program: Sequence[str] = ("bulk",)) -> str:
+def retry_command(
+    ledger: str, source: str, *, program: Sequence[str] = ("bulk",), input_format: str | None = None
+) -> str:
     """Return the command that writes the rows not provisioned into a file of their own.
 
     Args:
         ledger: The ledger's path.
         source: The input's path; ``-`` for stdin.
         program: What starts `bulk` here.
+        input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
     """
-    path = PurePath(source if source != "-" else re.sub(r"\.(ledger|sandbox)\.db$", "", ledger))
+    path = PurePath(source) if source != "-" else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
     return shlex.join([*program, "results", ledger, "--retry-file", str(retry)])
+
+
+def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:
+    """Return what the input might have been called: as the ledger, with the ending that tells its format."""
+    path = PurePath(re.sub(r"(?<=[^/])(\.(ledger|sandbox))?\.db$", "", ledger))
+    named = input_format is None or path.suffix == f".{input_format}"
+    return path if named else path.with_name(f"{path.name}.{input_format}")
 
 
 def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
@@ -206,12 +220,13 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
     yield f"Ledger: {summary.ledger}"
 
 
-def _ways_on(summary: Summary, program: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _ways_on(summary: Summary, program: Sequence[str], input_format: str | None) -> Iterator[tuple[str, str]]:
     if summary.resume:
         yield "Go on with:", summary.resume
     settled_otherwise = set(Outcome) - PROVISIONED_OUTCOMES - OPEN_OUTCOMES
     if any(summary.outcomes.get(outcome) for outcome in settled_otherwise):
-        yield "Rows not provisioned:", retry_command(summary.ledger, summary.input, program=program)
+        command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
+        yield "Rows not provisioned:", command
 
 
 def _command(paint: Paint, label: str, command: str, width: int) -> list[str]:

@@ -57,6 +57,9 @@ class Content:
     """Everything that a report shows."""
 
     status: LedgerStatus
+    input_format: str | None
+    """``csv``, ``tsv`` or ``jsonl``; ``None``: no input was read yet."""
+
     charts: tuple[RunChart, ...]
     """Of the last runs that sent anything, the last first."""
 
@@ -77,11 +80,13 @@ def read_content(ledger: Path) -> Content:
     with closing(open_for_reading(ledger)) as connection:
         with translated(ledger):
             connection.execute("BEGIN")
+        shape = _shape(connection, ledger)
         return Content(
             status=status,
+            input_format=shape.format if shape else None,
             charts=tuple(_charts(connection, ledger, status)),
             crowded=read_over_budget(connection, ledger, products=MOST_PRODUCTS),
-            rows=tuple(_rows(connection, ledger)),
+            rows=tuple(_rows(connection, ledger, shape)) if shape else (),
         )
 
 
@@ -96,11 +101,12 @@ def _charts(connection: sqlite3.Connection, ledger: Path, status: LedgerStatus) 
     )
 
 
-def _rows(connection: sqlite3.Connection, ledger: Path) -> Iterator[OpenRow]:
+def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape | None:
     text = read_input(connection, ledger)
-    if text is None:
-        return
-    shape = InputShape.from_json(text)
+    return None if text is None else InputShape.from_json(text)
+
+
+def _rows(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> Iterator[OpenRow]:
     for result in read_results(connection, ledger, outcomes=SHOWN_OUTCOMES, limit=MOST_ROWS):
         yield OpenRow(
             line=result.line,

@@ -56,7 +56,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "provisioned": provisioned,
         "tone": _tone(status, provisioned),
         "ending": _how_it_ended(status, runs),
-        "ways_on": list(_ways_on(status, runs, program)),
+        "ways_on": list(_ways_on(content, runs, program)),
         "outcomes": list(_outcomes(status)),
         "absent": status.absent,
         "pending": status.outcomes[Outcome.PENDING],
@@ -98,13 +98,14 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
     return f"The last run {_ending(last, status)}{when}."
 
 
-def _ways_on(status: LedgerStatus, runs: Sequence[RunRecord], program: Sequence[str]) -> Iterator[tuple[str, str]]:
+def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]) -> Iterator[tuple[str, str]]:
+    status = content.status
     resume = _summary(runs[0]).get("resume") if runs else None
     if resume:
         yield "To go on:", resume
     if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES) and status.input:
         label = "To write the rows not provisioned into a file of their own:"
-        yield label, retry_command(status.path, status.input, program=program)
+        yield label, retry_command(status.path, status.input, program=program, input_format=content.input_format)
 
 
 def _outcomes(status: LedgerStatus) -> Iterator[dict[str, Any]]:

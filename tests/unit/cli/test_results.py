@@ -106,3 +106,16 @@ def test_reader_that_leaves_early_is_no_error(ledger: Path, command: list[str]) 
     os.close(writing)
 
     assert (child.returncode, child.stderr) == (0, b"")
+
+
+def test_summary_and_report_of_stdin_name_a_retry_file_that_run_can_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"ProductKey,ModuleName\npk1,mod 1\n")))
+    monkeypatch.chdir(tmp_path)
+
+    main(["run", "-", "--sandbox", "--ledger", "s.db", "--format", "csv"])
+
+    assert "results s.db --retry-file s.retry.csv" in capsys.readouterr().out
+    main(["report", "s.db", "-o", "page.html"])
+    assert "results s.db --retry-file s.retry.csv" in (tmp_path / "page.html").read_text(encoding="utf-8")

@@ -147,6 +147,23 @@ def test_retry_file_of_stdin_is_called_after_the_ledger() -> None:
     assert retry_command("night.csv.ledger.db", "-").endswith("--retry-file night.retry.csv")
 
 
+@pytest.mark.parametrize(
+    ("ledger", "input_format", "retry_file"),
+    [
+        ("s.db", "csv", "s.retry.csv"),
+        ("in/s.ledger.db", "jsonl", "in/s.retry.jsonl"),
+        ("night.csv.ledger.db", "csv", "night.retry.csv"),
+        ("night.csv.ledger.db", "tsv", "night.csv.retry.tsv"),
+        ("s", "csv", "s.retry.csv"),
+        ("in/.db", "csv", "in/.db.retry.csv"),
+    ],
+)
+def test_retry_file_of_stdin_has_a_name_that_tells_its_format(ledger: str, input_format: str, retry_file: str) -> None:
+    command = retry_command(ledger, "-", input_format=input_format)
+
+    assert command == f"bulk results {ledger} --retry-file {retry_file}"
+
+
 def test_colours_change_no_word(make_summary: Callable[..., Any]) -> None:
     summary = make_summary(outcomes={"created": 1, "failed": 2, "drifted": 1}, reasons=reasons(1), resume="bulk run f")
     tones: set[Tone] = set()
