@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import NotBegunError, open_for_reading, translated
+from bulk.ledger.database import NotBegunError, translated
 from bulk.ledger.holder import Holder, read_holder
 from bulk.ledger.lock import is_held
+from bulk.ledger.reading import at_one_moment
 from bulk.ledger.sql import query
 from bulk.model import Dialect, Outcome, Reason, Target
 from bulk.names import legible
@@ -26,6 +27,7 @@ __all__ = [
     "read_reasons",
     "read_status",
     "read_target",
+    "status_of",
 ]
 
 
@@ -75,25 +77,26 @@ def read_status(path: Path) -> LedgerStatus:
     Raises:
         LedgerError: There is no such ledger, or it can't be read.
     """
-    connection = open_for_reading(path)
-    try:
-        with translated(path):
-            connection.execute("BEGIN")  # one snapshot, whatever a live run commits meanwhile
-            read = connection.execute("SELECT name, rows FROM input").fetchone()
-            return LedgerStatus(
-                path=legible(str(path)),
-                target=read_target(connection, path),
-                input=read[0] if read else None,
-                rows=read[1] if read else 0,
-                outcomes=count_outcomes(connection),
-                absent=connection.execute(query("count_absent")).fetchone()[0],
-                # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
-                holder=None if is_held(path) is False else read_holder(path),
-                runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
-                reasons=read_reasons(connection),
-            )
-    finally:
-        connection.close()
+    with at_one_moment(path) as connection:
+        return status_of(connection, path)
+
+
+def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
+    """Do as `read_status` does, at the moment that the connection sees."""
+    with translated(path):
+        read = connection.execute("SELECT name, rows FROM input").fetchone()
+        return LedgerStatus(
+            path=legible(str(path)),
+            target=read_target(connection, path),
+            input=read[0] if read else None,
+            rows=read[1] if read else 0,
+            outcomes=count_outcomes(connection),
+            absent=connection.execute(query("count_absent")).fetchone()[0],
+            # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
+            holder=None if is_held(path) is False else read_holder(path),
+            runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
+            reasons=read_reasons(connection),
+        )
 
 
 def read_target(connection: sqlite3.Connection, path: Path) -> Target:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import translated
 from bulk.ledger.history import read_failed_attempts, read_over_budget, read_spans, read_traffic
-from bulk.ledger.reading import open_for_reading, read_input, read_results
-from bulk.ledger.status import read_status
+from bulk.ledger.reading import at_one_moment, read_input, read_results
+from bulk.ledger.status import status_of
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.html.charts import draw, window_of
 from bulk.rows import InputShape, cells
@@ -76,10 +74,8 @@ def read_content(ledger: Path) -> Content:
     Raises:
         LedgerError: There is no such ledger, or it can't be read.
     """
-    status = read_status(ledger)
-    with closing(open_for_reading(ledger)) as connection:
-        with translated(ledger):
-            connection.execute("BEGIN")
+    with at_one_moment(ledger) as connection:
+        status = status_of(connection, ledger)
         shape = _shape(connection, ledger)
         return Content(
             status=status,
