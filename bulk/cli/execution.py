@@ -7,6 +7,7 @@ import gc
 import os
 import signal
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
@@ -59,20 +60,19 @@ async def _with_signals(work: Callable[[], Coroutine[Any, Any, _Result]], stop: 
 def _graceful(loop: asyncio.AbstractEventLoop, stop: Stoppable) -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in _REASONS}
 
-    def first(number: signal.Signals) -> None:
-        stop.request(_REASONS[number], exit_code=_EXIT_CODE_OF_SIGNALS + number)
-        # From here on without the loop: the second signal must work when the loop itself is stuck.
+    def first(number: int, _frame: FrameType | None) -> None:
+        # The second signal first: it may come while the first is answered, and it must work when the loop is stuck.
         for each in _REASONS:
-            loop.remove_signal_handler(each)
             signal.signal(each, _leave)
+        asked = signal.Signals(number)
+        loop.call_soon_threadsafe(partial(stop.request, _REASONS[asked], exit_code=_EXIT_CODE_OF_SIGNALS + number))
 
     for number in _REASONS:
-        loop.add_signal_handler(number, first, number)
+        signal.signal(number, first)
     try:
         yield
     finally:
         for number, handler in before.items():
-            loop.remove_signal_handler(number)
             signal.signal(number, handler)
 
 

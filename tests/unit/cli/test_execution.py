@@ -31,6 +31,24 @@ async def work():
 execute(work, Stop())
 """
 
+TWO_AT_ONCE = """
+import asyncio, os, signal
+from bulk.cli.execution import execute
+
+class Stop:
+    def request(self, reason, *, exit_code):
+        if {while_answered}:
+            os.kill(os.getpid(), signal.SIGINT)
+
+async def work():
+    os.kill(os.getpid(), signal.SIGINT)
+    if not {while_answered}:
+        os.kill(os.getpid(), signal.SIGINT)
+    await asyncio.sleep(5)
+
+execute(work, Stop())
+"""
+
 
 class Stop:
     """Remembers what it was asked."""
@@ -88,6 +106,16 @@ def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
 
     assert child.returncode == exit_code, child.stderr
     assert len(child.stdout.splitlines()) == 1
+    assert child.stderr.startswith("Left at once.")
+
+
+@pytest.mark.parametrize("while_answered", [True, False])
+def test_second_signal_counts_however_soon_it_follows_the_first(while_answered: bool) -> None:
+    script = TWO_AT_ONCE.format(while_answered=while_answered)
+
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
+
+    assert (child.returncode, child.stdout) == (130, ""), child.stderr
     assert child.stderr.startswith("Left at once.")
 
 
