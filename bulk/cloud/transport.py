@@ -122,7 +122,7 @@ class HttpTransport:
             punctual: Send a request at once or not at all: none that has waited for its connection to be made.
         """
         self._limit = limit
-        self._connector_class = _PunctualConnector if punctual else aiohttp.TCPConnector
+        self._connector_class = _PunctualConnector if punctual else _Connector
         self._route: _Route | None = None
         self._timeout = aiohttp.ClientTimeout()
 
@@ -179,7 +179,28 @@ class HttpTransport:
         return self._timeout
 
 
-class _PunctualConnector(aiohttp.TCPConnector):
+class _Connector(aiohttp.TCPConnector):
+    """Uses no connection again on which an answer lies that nobody asked for: it would pass for the next request's.
+
+    aiohttp looks for one when a connection comes back, but not when it is given out again.
+    """
+
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own parameter
+    ) -> Connection:
+        """See `aiohttp.BaseConnector.connect`."""
+        for _ in range(self.limit + 1):
+            connection = await super().connect(req, traces, timeout)
+            if connection.protocol is None or not connection.protocol.should_close:
+                return connection
+            connection.close()
+        raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
+
+
+class _PunctualConnector(_Connector):
     """Keeps a connection that took long to be made for whoever comes next, and lets this request take another turn.
 
     A request is paced before its connection is made. Those that go out later than they were let out, after names were

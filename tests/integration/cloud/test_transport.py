@@ -9,6 +9,7 @@ import ssl
 import sys
 import traceback
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from ipaddress import IPv4Address
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -114,6 +115,31 @@ async def test_punctual_request_that_waited_for_its_connection_leaves_it_to_the_
     assert type(error) is TurnMissedError
     assert heads_before == []
     assert (reply.status, len(server.heads), clock.now) == (200, 1, 1.0)
+
+
+@pytest.mark.parametrize("punctual", [False, True])
+async def test_answer_that_nobody_asked_for_is_not_the_next_requests(punctual: bool) -> None:
+    opened: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        opened.append(writer)
+        asked = len(opened)
+        with suppress(asyncio.IncompleteReadError):
+            while await reader.readuntil(b"\r\n\r\n"):
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % asked)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    request = to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+    async with server, HttpTransport(punctual=punctual) as transport:
+        first = await transport.send(request, timeout_s=5)
+        opened[0].write(OK)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        replies = [first, *[await transport.send(request, timeout_s=5) for _ in range(2)]]
+
+    assert [reply.body for reply in replies] == [b"1", b"2", b"2"]
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
