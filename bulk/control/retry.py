@@ -73,6 +73,9 @@ class RetryPolicy:
         step = _BY_KIND.get(failure.kind)
         if step:
             return step
+        if failure.kind is FailureKind.EXISTS:
+            # Named as there a second time, though the listing between did not show it: listings lag, and catch up.
+            return Step(Next.ASK, self._backoff_s(attempt - 1, uniform) if attempt > 1 else 0.0)
         delay_s = failure.retry_after_s or self._backoff_s(attempt, uniform)
         if action is Action.CREATE and failure.kind is not FailureKind.NOT_SENT:
             return Step(Next.ASK, delay_s)
@@ -91,7 +94,6 @@ _BY_KIND = {
     # The gate keeps the pace and honours what the platform asked for: no second wait here.
     FailureKind.THROTTLED: Step(Next.REPEAT, counts=False),
     FailureKind.CLOCK: Step(Next.REPEAT, counts=False),
-    FailureKind.EXISTS: Step(Next.ASK),
     FailureKind.QUOTA: Step(Next.ASK),
     FailureKind.PRODUCT: Step(Next.FAIL_LANE),
     FailureKind.DENIED: Step(Next.FAIL_LANE),
@@ -99,4 +101,4 @@ _BY_KIND = {
     FailureKind.UNRECOGNISED: Step(Next.FAIL_ROW),
     FailureKind.FATAL: Step(Next.STOP_RUN),
 }
-"""Kinds whose step depends on nothing else; the others, `NOT_SENT` and `DOUBTFUL`, are worth another attempt."""
+"""Kinds whose step depends on nothing else; the others, `EXISTS`, `NOT_SENT` and `DOUBTFUL`, are worth a wait."""

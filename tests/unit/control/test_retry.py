@@ -60,6 +60,12 @@ def test_a_doubtful_create_is_asked_about_also_when_its_attempts_are_spent() -> 
     assert decide(FailureKind.DOUBTFUL, attempt=99).next is Next.ASK
 
 
+def test_a_module_that_is_there_is_asked_about_at_once_and_then_at_growing_distances_as_listings_lag() -> None:
+    waits = [decide(FailureKind.EXISTS, attempt).delay_s for attempt in (1, 2, 3)]
+
+    assert waits == [0.0, 0.5, 1.0]
+
+
 def test_a_create_that_was_not_sent_is_given_up_when_its_attempts_are_spent() -> None:
     assert decide(FailureKind.NOT_SENT, attempt=3).next is Next.FAIL_ROW
 
