@@ -280,3 +280,25 @@ def test_help_and_mistakes_load_nothing_heavy(arguments: list[str]) -> None:
 
 def test_failure_object_has_every_field_of_a_summary() -> None:
     assert {field.name for field in fields(Summary)} - {"reasons"} == set(CONTRACT_KEYS)
+
+
+INTERRUPTED_WHILE_LOADING = """
+import os, signal, sys
+from bulk.cli import main
+
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == "click":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+sys.exit(main(["--help"]))
+"""
+
+
+def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
+    child = subprocess.run(
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING], capture_output=True, text=True, timeout=20, check=False
+    )
+
+    assert (child.returncode, child.stdout, child.stderr) == (130, "", "")
