@@ -97,9 +97,9 @@ def open_rows(event: RunStarted) -> int:
 class _Speed:
     """How fast a growing count grows, over a sliding span."""
 
-    def __init__(self, span_s: float) -> None:
+    def __init__(self, span_s: float, *, since: float, count: int = 0) -> None:
         self._span_s = span_s
-        self._points: deque[tuple[float, int]] = deque()
+        self._points = deque([(since, count)])
 
     def look(self, now: float, count: int) -> float:
         """Note the count and return its growth a second since the oldest note inside the span."""
@@ -134,8 +134,8 @@ class Tally:
         self._products: int | None = None
         self._retry: tuple[float, str] | None = None
         self._stopping: str | None = None
-        self._create_speed = _Speed(_RATE_SPAN_S)
-        self._settle_speed = _Speed(_RATE_SPAN_S * 3)
+        self._create_speed = _Speed(_RATE_SPAN_S, since=clock())
+        self._settle_speed = _Speed(_RATE_SPAN_S * 3, since=clock())
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -176,7 +176,7 @@ class Tally:
             elapsed_s=now - self._started_at if self._started else 0.0,
             create_per_s=create_per_s,
             granted_per_s=self._granted_per_s,
-            left_s=self._left_s(done_per_s),
+            left_s=self._left_s(now, done_per_s),
             lanes=self._lanes,
             waiting_for=self._waiting_for(now, create_per_s),
             stopping=self._stopping,
@@ -189,10 +189,10 @@ class Tally:
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
         self._open += open_rows(event)
         self._granted_per_s = self._granted_per_s or event.create_per_s
-        # Rows that were settled before this run began are no speed of its own. The thread that looks sees it noted.
-        settle_speed = _Speed(_RATE_SPAN_S * 3)
-        settle_speed.look(self._started_at, event.rows - event.outside - self._open)
-        self._settle_speed = settle_speed
+        # From now on, as the first look may come ten seconds later. What was settled before is no speed of this run.
+        self._create_speed = _Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
+        settled = event.rows - event.outside - self._open
+        self._settle_speed = _Speed(_RATE_SPAN_S * 3, since=self._started_at, count=settled)
 
     def _count_lane(self, event: LaneOpened | LaneClosed) -> None:
         closed = isinstance(event, LaneClosed)
@@ -205,14 +205,16 @@ class Tally:
         self._counts[outcome] += 1
         self._open -= 1
 
-    def _left_s(self, per_s: float) -> float | None:
+    def _left_s(self, now: float, per_s: float) -> float | None:
         if self._started is None:
             return ((self._products or 0) - self._closed) / per_s if per_s > 0 else None
         if self._open == 0:
             return 0.0
         if per_s > 0:
             return self._open / per_s
-        return self._open / self._granted_per_s if self._granted_per_s else None
+        # A guess at first; later it says that nothing is settled, and nobody knows when that ends.
+        at_first = now - self._started_at < _RATE_SPAN_S
+        return self._open / self._granted_per_s if at_first and self._granted_per_s else None
 
     def _waiting_for(self, now: float, create_per_s: float) -> str:
         if self._started is None:

@@ -174,6 +174,29 @@ def test_time_left_is_guessed_from_the_granted_rate_at_first(tally: Tally, make_
     assert tally.look().left_s == pytest.approx(90.0)
 
 
+def test_first_look_after_ten_seconds_knows_the_speed(
+    tally: Tally, clock: Any, make_started: Callable[..., Any]
+) -> None:
+    tally(make_started(rows=300, outcomes={"pending": 300}, create_per_s=10.0))
+    clock.now += 10.0
+    for _ in range(96):
+        tally(attempted(Action.CREATE))
+
+    standing = tally.look()
+
+    assert standing.create_per_s == pytest.approx(9.6)
+    assert standing.waiting_for == "the rate limit"
+
+
+def test_time_left_is_unknown_while_nothing_is_settled(
+    tally: Tally, clock: Any, make_started: Callable[..., Any]
+) -> None:
+    tally(make_started(rows=10, outcomes={"pending": 10}, create_per_s=10.0))
+    clock.now += 60.0
+
+    assert tally.look().left_s is None
+
+
 def test_time_left_is_unknown_at_first_without_a_limit(tally: Tally, make_started: Callable[..., Any]) -> None:
     tally(make_started(create_per_s=0.0))
 
