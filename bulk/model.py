@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
-    "FINAL_OUTCOMES",
     "MAX_CUSTOM_MODULES",
     "PROVISIONED_OUTCOMES",
     "RESERVED_MODULE_NAME",
@@ -76,11 +75,8 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"  #: sent, and neither reply nor listing could tell
 
 
-FINAL_OUTCOMES = frozenset({Outcome.CREATED, Outcome.EXISTS, Outcome.DUPLICATE})
-"""A row with one of these costs nothing when the command runs again."""
-
-PROVISIONED_OUTCOMES = FINAL_OUTCOMES
-"""Exit code 0 needs every row to be one of these."""
+PROVISIONED_OUTCOMES = frozenset({Outcome.CREATED, Outcome.EXISTS, Outcome.DUPLICATE})
+"""Final: such a row costs nothing when the command runs again. Exit code 0 needs every row to be one of these."""
 
 
 class FailureKind(StrEnum):

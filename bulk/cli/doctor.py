@@ -12,13 +12,13 @@ import click
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import json_option, platform_options, settings_of
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
-from bulk.report.summary import Tone
+from bulk.report.tones import Tone
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulk.engine.diagnosis import Check
-    from bulk.report.summary import Paint
+    from bulk.report.tones import Paint
 
 __all__ = ["doctor"]
 

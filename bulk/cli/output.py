@@ -6,18 +6,19 @@ import os
 import shutil
 import sys
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, TextIO
 
 import click
 
 from bulk.errors import OutputError
 from bulk.names import legible, legible_fields
-from bulk.report.summary import Tone, plain
+from bulk.report.tones import Tone, plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bulk.report.summary import Paint
+    from bulk.report.tones import Paint
 
 __all__ = [
     "closed_pipe_is_fine",
@@ -36,6 +37,13 @@ _STDERR = 2
 
 _WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal."""
+
+_STYLES = {
+    Tone.GOOD: partial(click.style, fg="green"),
+    Tone.WARNING: partial(click.style, fg="yellow"),
+    Tone.BAD: partial(click.style, fg="red"),
+    Tone.HEADING: partial(click.style, bold=True),
+}
 
 
 def open_what_is_closed() -> None:
@@ -116,4 +124,4 @@ def paint_for_stdout() -> Paint:
 
 
 def _color(text: str, tone: Tone) -> str:
-    return click.style(text, bold=True) if tone is Tone.HEADING else click.style(text, fg=tone.value)
+    return _STYLES[tone](text)

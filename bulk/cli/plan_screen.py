@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from bulk.model import Outcome
-from bulk.report.summary import Count, Tone, count_lines, plain, tone_of
+from bulk.report.summary import Count, count_lines
+from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulk.engine.planned import FullProduct, Plan, PlannedRow
-    from bulk.report.summary import Paint
+    from bulk.report.tones import Paint
 
 __all__ = ["plan_lines"]
 

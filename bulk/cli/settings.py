@@ -23,7 +23,7 @@ from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overrul
 from bulk.cloud.redaction import shown_address
 from bulk.errors import BulkError
 from bulk.profiles import KEYS
-from bulk.report.summary import Tone
+from bulk.report.tones import Tone
 
 if TYPE_CHECKING:
     from bulk.events import Event

@@ -24,7 +24,7 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
 from bulk.ledger.store import Ledger
-from bulk.model import FINAL_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
 
-_SETTLED = (*FINAL_OUTCOMES, Outcome.INVALID)
+_SETTLED = (*PROVISIONED_OUTCOMES, Outcome.INVALID)
 _TRIED = tuple(outcome for outcome in Outcome if outcome not in _SETTLED)
 _EXAMPLES = 3
 """Rows of each outcome that are shown."""

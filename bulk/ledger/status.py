@@ -70,6 +70,10 @@ class LedgerStatus:
     runs: tuple[RunRecord, ...]
     reasons: tuple[Reason, ...]
 
+    def is_at_work(self, run: RunRecord) -> bool:
+        """Whether it is this run that holds the ledger now."""
+        return self.holder is not None and self.holder.run_id == run.run_id
+
 
 def read_status(path: Path) -> LedgerStatus:
     """Read everything that `bulk status` shows.

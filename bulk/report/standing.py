@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulk.report.summary import Tone, outcome_lines, plain, reason_lines
-from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_rate
+from bulk.report.summary import outcome_lines, reason_lines
+from bulk.report.tones import Tone, plain
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulk.ledger.pulse import Pulse
-    from bulk.ledger.status import LedgerStatus, RunRecord
-    from bulk.report.summary import Paint
+    from bulk.ledger.status import LedgerStatus
+    from bulk.report.tones import Paint
 
 __all__ = ["status_line", "status_lines"]
 
@@ -75,13 +76,7 @@ def _work(status: LedgerStatus) -> str:
 def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
     shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     for run in shown[:_SHOWN_RUNS]:
-        is_at_work = status.holder is not None and run.run_id == status.holder.run_id
-        yield cut(f"  {run.run_id}  {run.started_at}  {_ending(run, is_at_work=is_at_work)}", width)
+        ending = spell_ending(run, is_at_work=status.is_at_work(run))
+        yield cut(f"  {run.run_id}  {run.started_at}  {ending}", width)
     if len(shown) > _SHOWN_RUNS:
         yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"
-
-
-def _ending(run: RunRecord, *, is_at_work: bool) -> str:
-    if run.exit_code is not None:
-        return f"exit {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
-    return "at work" if is_at_work else "died: killed, or the power failed"

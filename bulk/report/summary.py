@@ -5,32 +5,28 @@ from __future__ import annotations
 import re
 import shlex
 import textwrap
-from collections.abc import Callable
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.remedies import remedy
+from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from bulk.model import Reason, Summary
+    from bulk.report.tones import Paint
 
 __all__ = [
     "Count",
-    "Paint",
-    "Tone",
     "count_lines",
     "outcome_lines",
-    "plain",
     "reason_lines",
     "retry_command",
     "summary_lines",
-    "tone_of",
 ]
 
 _SCREEN_LINES = 23
@@ -45,24 +41,6 @@ _TIGHT_LINES = 5
 """With less room than this, what to do about it gets one line too."""
 
 _HARD_SPACE = "\u00a0"
-
-
-class Tone(StrEnum):
-    """What a coloured word says before it is read."""
-
-    GOOD = "green"
-    WARNING = "yellow"
-    BAD = "red"
-    HEADING = "bold"
-
-
-Paint = Callable[[str, Tone], str]
-"""Gives a text its tone, by whatever the terminal understands."""
-
-
-def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it leaves out
-    """Be the paint of a screen without colours."""
-    return text
 
 
 def summary_lines(
@@ -258,10 +236,3 @@ def _indented(text: str, width: int, lines: int) -> list[str]:
 def _wrapped(text: str, width: int) -> list[str]:
     # Long words are paths and codes: broken ones can't be copied.
     return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)
-
-
-def tone_of(outcome: Outcome) -> Tone:
-    """Return how an outcome is coloured."""
-    if outcome in PROVISIONED_OUTCOMES:
-        return Tone.GOOD
-    return Tone.BAD if outcome in {Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN} else Tone.WARNING

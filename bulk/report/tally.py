@@ -21,7 +21,7 @@ from bulk.events import (
     RunStarted,
     RunStopping,
 )
-from bulk.model import FINAL_OUTCOMES, Action, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
 from bulk.report.wording import OPEN_OUTCOMES
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ _RATE_SPAN_S = 10.0
 _FEWEST_POINTS = 2
 """A speed needs two."""
 
-_DONE_WITH = FINAL_OUTCOMES | {Outcome.INVALID}
+_DONE_WITH = PROVISIONED_OUTCOMES | {Outcome.INVALID}
 """No run tries these rows again: the others are open, whatever earlier runs made of them."""
 
 _RETRY_SPAN_S = 5.0

@@ -11,7 +11,18 @@ from bulk.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["MEANINGS", "OPEN_OUTCOMES", "cut", "outcome_words", "spell_count", "spell_duration", "spell_rate"]
+    from bulk.ledger.status import RunRecord
+
+__all__ = [
+    "MEANINGS",
+    "OPEN_OUTCOMES",
+    "cut",
+    "outcome_words",
+    "spell_count",
+    "spell_duration",
+    "spell_ending",
+    "spell_rate",
+]
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW = 10
@@ -63,6 +74,13 @@ def spell_duration(seconds: float) -> str:
             rest = whole_s % unit_s // smaller_s
             return f"{whole_s // unit_s} {unit}" + (f" {rest} {smaller}" if rest else "")
     return f"{whole_s} s"
+
+
+def spell_ending(run: RunRecord, *, is_at_work: bool) -> str:
+    """Return how a run ended, if it did."""
+    if run.exit_code is not None:
+        return f"exit code {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
+    return "at work" if is_at_work else "killed, or the power failed"
 
 
 def spell_rate(per_s: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import ip_address
@@ -100,8 +101,8 @@ class SandboxConfig:
         Raises:
             SettingsError: A value is out of bounds, or the host is not loopback.
         """
-        if self.qps < 0 or self.list_qps < 0:
-            raise SettingsError("the sandbox's --qps and --list-qps take 0 (unlimited) or more")
+        if not all(0 <= per_s < math.inf for per_s in (self.qps, self.list_qps)):
+            raise SettingsError("the sandbox's --qps and --list-qps take 0 (unlimited) or a number above it")
         if not self.expose and not _is_loopback(self.host):
             raise SettingsError(
                 f"--host {self.host} can be reached by other machines, and the sandbox's keys are public: "

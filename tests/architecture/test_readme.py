@@ -13,7 +13,7 @@ import pytest
 from bulk.cli.app import COMMANDS, app
 from bulk.engine.connect import ledger_path, sandbox_state
 from bulk.ledger.files import lock_of, log_of
-from bulk.model import FINAL_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +40,7 @@ def test_the_table_of_outcomes_is_complete_and_says_which_are_final() -> None:
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
     assert named == set(Outcome)
-    assert final == FINAL_OUTCOMES
+    assert final == PROVISIONED_OUTCOMES
 
 
 def test_the_table_of_exit_codes_is_that_of_the_help() -> None:

@@ -64,7 +64,7 @@
     const small = points(run.at, width);
     const series = [
       line("p50", color("good"), { points: small }),
-      line("p95", color("warn"), { points: small }),
+      line("p95", color("warning"), { points: small }),
       line("p99", color("bad"), { points: small }),
     ];
     return [series, [run.at, run.p50_ms, run.p95_ms, run.p99_ms]];

@@ -14,7 +14,8 @@ from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
-from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_duration, spell_rate
+from bulk.report.tones import Tone, tone_of
+from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,7 +31,6 @@ PRINTED_ROWS = 200
 """Rows that are printed; `page.css` counts them too."""
 
 _MOST_RUNS = 50
-_BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN})
 
 
 def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "written_at": _clock_time(written_at),
         "rows_in_all": status.rows,
         "provisioned": provisioned,
-        "tone": _tone(status, provisioned),
+        "tone": _tone(status),
         "ending": _how_it_ended(status, runs),
         "ways_on": list(_ways_on(content, runs, program)),
         "outcomes": list(_outcomes(status)),
@@ -76,16 +76,10 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     }
 
 
-def _tone(status: LedgerStatus, provisioned: int) -> str:
-    if status.rows and provisioned == status.rows:
-        return "good"
-    return "bad" if any(status.outcomes[outcome] for outcome in _BAD) else "warn"
-
-
-def _outcome_tone(outcome: Outcome) -> str:
-    if outcome in PROVISIONED_OUTCOMES:
-        return "good"
-    return "bad" if outcome in _BAD else "warn"
+def _tone(status: LedgerStatus) -> Tone:
+    """Return the worst tone of all rows; no rows are nothing to be glad of."""
+    tones = {tone_of(outcome) for outcome in Outcome if status.outcomes[outcome]} or {Tone.WARNING}
+    return next(tone for tone in (Tone.BAD, Tone.WARNING, Tone.GOOD) if tone in tones)
 
 
 def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
@@ -94,8 +88,8 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
     if not runs:
         return "No run yet."
     last = runs[0]
-    when = f" on {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
-    return f"The last run {_ending(last, status)}{when}."
+    when = f", {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
+    return f"The last run{when}: {spell_ending(last, is_at_work=False)}."
 
 
 def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -111,8 +105,7 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
 def _outcomes(status: LedgerStatus) -> Iterator[dict[str, Any]]:
     for outcome, meaning in MEANINGS.items():
         if rows := status.outcomes[outcome]:
-            tone = _outcome_tone(outcome)
-            yield {"name": outcome_words(outcome), "rows": rows, "meaning": meaning, "tone": tone}
+            yield {"name": outcome_words(outcome), "rows": rows, "meaning": meaning, "tone": tone_of(outcome)}
 
 
 def _reason(reason: Reason) -> dict[str, Any]:
@@ -155,15 +148,8 @@ def _run(run: RunRecord, status: LedgerStatus) -> dict[str, Any]:
         "took": spell_duration((datetime.fromisoformat(run.ended_at) - began).total_seconds()) if run.ended_at else "–",
         "asked": f"creates {spell_rate(run.create_per_s)}, listings {spell_rate(run.list_per_s)}",
         "sent": f"{requests['create']:,} creates, {requests['list']:,} listings" if requests else "not recorded",
-        "ending": _ending(run, status),
+        "ending": spell_ending(run, is_at_work=status.is_at_work(run)),
     }
-
-
-def _ending(run: RunRecord, status: LedgerStatus) -> str:
-    if run.exit_code is not None:
-        return f"ended with exit code {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
-    at_work = status.holder is not None and status.holder.run_id == run.run_id
-    return "is at work" if at_work else "ended without a word: killed, or the power failed"
 
 
 def _summary(run: RunRecord) -> dict[str, Any]:

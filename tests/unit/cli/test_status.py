@@ -31,7 +31,7 @@ def test_status_says_what_stands_in_the_ledger(ledger: Path, capsys: pytest.Capt
     assert exit_code == 0
     assert "No run is at work on it." in screen
     assert "  2  pending" in screen
-    assert "exit 130, stopped: interrupted by Ctrl-C" in screen
+    assert "exit code 130, stopped: interrupted by Ctrl-C" in screen
 
 
 def test_json_status_is_one_object(ledger: Path, capsys: pytest.CaptureFixture[str]) -> None:

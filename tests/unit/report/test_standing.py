@@ -58,8 +58,8 @@ def test_ledger_at_rest_shows_outcomes_reasons_and_runs(status: LedgerStatus) ->
         "      what its message names.",
         "",
         "Runs, the last first",
-        "  r2  2026-11-22T21:20:18.338Z  died: killed, or the power failed",
-        "  r1  2026-11-21T21:20:18.338Z  exit 0",
+        "  r2  2026-11-22T21:20:18.338Z  killed, or the power failed",
+        "  r1  2026-11-21T21:20:18.338Z  exit code 0",
     ]
 
 
@@ -92,7 +92,7 @@ def test_screen_of_a_run_at_work_stays_inside_the_terminal(status: LedgerStatus,
 def test_run_that_stopped_says_why(status: LedgerStatus) -> None:
     stopped = replace(status, runs=(run_record(1, exit_code=3, stopped="no permission"),))
 
-    assert status_lines(stopped)[-1].endswith("exit 3, stopped: no permission")
+    assert status_lines(stopped)[-1].endswith("exit code 3, stopped: no permission")
 
 
 def test_older_runs_are_counted(status: LedgerStatus) -> None:

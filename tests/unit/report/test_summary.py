@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.model import Outcome, Reason
-from bulk.report.summary import Tone, outcome_lines, reason_lines, retry_command, summary_lines
+from bulk.report.summary import outcome_lines, reason_lines, retry_command, summary_lines
+from bulk.report.tones import Tone
 from bulk.report.wording import MEANINGS
 
 if TYPE_CHECKING:

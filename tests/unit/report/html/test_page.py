@@ -166,7 +166,7 @@ def test_a_killed_run_is_called_so(book: Any) -> None:
     book.begin("r1")
     book.ledger.close()
 
-    assert "The last run ended without a word: killed, or the power failed." in Page(book.page()).text
+    assert "The last run: killed, or the power failed." in Page(book.page()).text
 
 
 def test_the_page_is_small(finished: Callable[[], Any]) -> None:
