@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from bulk.errors import SettingsError
@@ -19,8 +21,8 @@ def test_hosts_that_others_can_reach_need_a_word(host: str) -> None:
     assert SandboxConfig(host=host, expose=True).host == host
 
 
-@pytest.mark.parametrize("rates", [{"qps": -1.0}, {"list_qps": -1.0}])
-def test_negative_rates_are_refused(rates: dict[str, float]) -> None:
+@pytest.mark.parametrize("rates", [{"qps": -1.0}, {"list_qps": -1.0}, {"qps": math.inf}, {"list_qps": math.nan}])
+def test_negative_and_endless_rates_are_refused(rates: dict[str, float]) -> None:
     with pytest.raises(SettingsError, match="--list-qps take 0"):
         SandboxConfig(qps=rates.get("qps", 1), list_qps=rates.get("list_qps", 1))
 
