@@ -137,9 +137,7 @@ class LedgerMachine(RuleBasedStateMachine):
             lanes = [lane for batch in iter(lambda: reader.next_lanes(2), []) for lane in batch]
         rows = [(row.line, row.module, row.attempts, row.in_doubt) for lane in lanes for row in lane.rows]
         assert sorted(rows, key=lambda row: row[0]) == self.expected_open_rows()
-        products = list(dict.fromkeys(row.module.product_key for row in self.expected() if row.module))
-        with_open_rows = {module.product_key for module in self.open_modules()}
-        assert [lane.product_key for lane in lanes] == [key for key in products if key in with_open_rows]
+        assert [lane.product_key for lane in lanes] == self.expected_products()
 
     def expected(self) -> list[Expected]:
         first: dict[Key, OtaModule] = {}
@@ -163,6 +161,18 @@ class LedgerMachine(RuleBasedStateMachine):
                 in_doubt = record is not None and (record.in_doubt or record.outcome is Outcome.SENDING)
                 rows.append((row.line, row.module, record.attempts if record else 0, in_doubt))
         return rows
+
+    def expected_products(self) -> list[str]:
+        """Those with open rows, in file order; last those of which all have failed before."""
+        first_lines: dict[str, int] = {}
+        outcomes: dict[str, set[str]] = {}
+        for row in self.expected():
+            if row.module is None:
+                continue
+            first_lines.setdefault(row.module.product_key, row.line)
+            if row.outcome not in FINAL:
+                outcomes.setdefault(row.module.product_key, set()).add(row.outcome)
+        return sorted(outcomes, key=lambda key: (outcomes[key] == {Outcome.FAILED}, first_lines[key]))
 
     def open_modules(self) -> list[OtaModule]:
         return [row.module for row in self.expected() if row.module is not None and row.outcome not in FINAL]
