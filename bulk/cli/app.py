@@ -37,6 +37,9 @@ COMMANDS = MappingProxyType(
 """Command → its line in the overview."""
 
 _EXIT_BUG = 3
+_NOTHING_SENT = {2, 4}
+"""By these a run ends before it begins."""
+
 _EXIT_INTERRUPTED = 130
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 
@@ -121,4 +124,5 @@ def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:
     if invocation.command != "run":
         return known
     nothing = {field.name: None for field in fields(Summary) if field.name != "reasons"}
-    return nothing | {"outcomes": {}, "requests": {}} | known
+    requests = {"list": 0, "create": 0} if ending.exit_code in _NOTHING_SENT else {}
+    return nothing | {"outcomes": {}, "requests": requests} | known

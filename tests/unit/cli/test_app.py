@@ -158,6 +158,7 @@ def test_scheduler_reads_json_whatever_happens(engine: Engine, capsys: pytest.Ca
     printed = json.loads(capsys.readouterr().out)
     assert tuple(printed) == CONTRACT_KEYS
     assert (printed["exit_code"], printed["stopped"], printed["outcomes"]) == (4, "held by run r0", {})
+    assert printed["requests"] == {"list": 0, "create": 0}
 
 
 @pytest.mark.parametrize("wrong", [["--qps", "x"], ["--frobnicate"], ["--qps", "-1"], ["--endpoint", "https://h/"]])
@@ -221,9 +222,11 @@ def test_log_file_that_cannot_be_written_is_exit_2(
 def test_broken_connection_is_no_closed_stdout(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
     engine.ending = BrokenPipeError("broken")
 
-    assert main(RUN) == 3
+    assert main([*RUN, "--json"]) == 3
 
-    assert "this is a bug in bulk" in capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert "this is a bug in bulk" in printed.err
+    assert json.loads(printed.out)["requests"] == {}, "what a bug left behind, only the ledger knows"
 
 
 def test_interrupt_before_the_loop_is_exit_130(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:
