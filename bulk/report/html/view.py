@@ -88,7 +88,7 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
     if not runs:
         return "No run yet."
     last = runs[0]
-    when = f", {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
+    when = f" ended {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
     return f"The last run{when}: {spell_ending(last, is_at_work=False)}."
 
 
