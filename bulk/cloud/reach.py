@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from bulk.cloud.transport import proxy_for
+from bulk.cloud.route import proxy_for
 from bulk.errors import NotSentError
 
 __all__ = ["Reach", "reach"]

@@ -1,42 +1,36 @@
-"""Carry signed requests over HTTP: the only client of aiohttp, and the only place that knows its errors."""
+"""Carry signed requests over HTTP, each exactly once.
+
+Below aiohttp's session, on the connector and the protocol that it stands on: a session repeats a request by itself when
+a kept connection turns out to be closed, unseen by the pace and the ledger, and it costs as much again as all of the
+rest (`benchmarks/engine.py`). What is used of them is not documented, so that pyproject.toml names the versions of
+aiohttp that the tests have passed with.
+"""
 
 from __future__ import annotations
 
-import os
-import ssl
+import asyncio
 import time
-from dataclasses import dataclass
+from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
-from urllib.parse import unquote, urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import unquote
 
 import aiohttp
-from aiohttp import http_exceptions
-from yarl import URL
 
-from bulk.cloud.dialects import is_loopback
-from bulk.cloud.redaction import shown_address
+from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate
+from bulk.cloud.route import Route
 from bulk.cloud.signing import string_to_sign, unsigned
-from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
+from bulk.errors import NotSentError, OutcomeUnknownError, TurnMissedError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from types import TracebackType
 
+    from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
-    from aiohttp.tracing import Trace
+    from aiohttp.http_parser import RawResponseMessage
 
-__all__ = [
-    "LATE_S",
-    "MAX_REPLY_BYTES",
-    "HttpTransport",
-    "Reply",
-    "SignedRequest",
-    "Transport",
-    "proxy_for",
-    "translate",
-]
+__all__ = ["LATE_S", "MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport"]
 
 MAX_REPLY_BYTES = 1024 * 1024
 """No reply of the platform comes near: a listing of eleven modules is some 5 KiB."""
@@ -122,214 +116,127 @@ class HttpTransport:
             punctual: Send a request at once or not at all: none that has waited for its connection to be made.
         """
         self._limit = limit
-        self._connector_class = _PunctualConnector if punctual else _Connector
-        self._route: _Route | None = None
+        self._punctual = punctual
+        self._route: Route | None = None
         self._timeout = aiohttp.ClientTimeout()
 
     async def __aenter__(self) -> Self:
-        """Open the session; connections follow as they are needed."""
-        self._session = aiohttp.ClientSession(
-            connector=self._connector_class(limit=self._limit),
-            cookie_jar=aiohttp.DummyCookieJar(),
-        )
-        # aiohttp repeats a GET by itself when a kept connection turns out to be closed. It would repeat a create unseen
-        # by the pace and the ledger, with a nonce that may be used up. Only this private attribute, which aiohttp's own
-        # test client sets too, turns it off; a test proves that it still does.
-        self._session._retry_connection = False  # noqa: SLF001 - there is no public way
+        """Make ready; connections follow as they are needed."""
+        self._connector = aiohttp.TCPConnector(limit=self._limit)
         return self
 
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._connector.close()
 
     async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
         """See `Transport.send`."""
-        route = self._route_to(request.endpoint)
         try:
-            async with self._session.request(
-                request.method,
-                route.url(request.query),
-                allow_redirects=False,
-                proxy=route.proxy,
-                timeout=self._timeout_of(timeout_s),
-            ) as response:
-                body = await _read_bounded(response.content)
-                if body is not None:
-                    return Reply(response.status, body, response.headers)
-                response.close()
-                error: TransportError = OutcomeUnknownError(
-                    f"the reply is longer than {MAX_REPLY_BYTES} bytes", code="reply_too_large"
-                )
-        except _FOREIGN_ERRORS as exc:
+            return await self._send(request, timeout_s)
+        except FOREIGN_ERRORS as exc:
             error = translate(exc, request.endpoint)
-        # Raised out here, so that aiohttp's error, which may carry the signed URL, is not even the context of ours.
+        # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
         raise error
 
-    def _route_to(self, endpoint: str) -> _Route:
-        if self._route is None or self._route.endpoint != endpoint:
-            self._route = _Route.find(endpoint)
-        return self._route
-
-    def _timeout_of(self, timeout_s: float) -> aiohttp.ClientTimeout:
-        if self._timeout.total != timeout_s:
-            connect_s = min(_CONNECT_TIMEOUT_S, timeout_s / 2)
-            self._timeout = aiohttp.ClientTimeout(total=timeout_s, connect=connect_s)
-        return self._timeout
-
-
-class _Connector(aiohttp.TCPConnector):
-    """Uses no connection again on which an answer lies that nobody asked for: it would pass for the next request's.
-
-    aiohttp looks for one when a connection comes back, but not when it is given out again.
-    """
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own parameter
-    ) -> Connection:
-        """See `aiohttp.BaseConnector.connect`."""
-        for _ in range(self.limit + 1):
-            connection = await super().connect(req, traces, timeout)
-            if connection.protocol is None or not connection.protocol.should_close:
-                return connection
+    async def _send(self, request: SignedRequest, timeout_s: float) -> Reply:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        route = self._route_of(request)
+        connection = await self._connect(route, timeout_s)
+        try:
+            reply = await _exchange(connection, route.head(request.query), deadline)
+        except BaseException:
             connection.close()
-        raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
+            raise
+        connection.release()
+        return reply
 
+    def _route_of(self, request: SignedRequest) -> Route:
+        route = self._route
+        if route is None or route.endpoint != request.endpoint or route.method != request.method:
+            route = self._route = Route(request.endpoint, request.method)
+        return route
 
-class _PunctualConnector(_Connector):
-    """Keeps a connection that took long to be made for whoever comes next, and lets this request take another turn.
+    async def _connect(self, route: Route, timeout_s: float) -> Connection:
+        """Return a connection that nothing lies on.
 
-    A request is paced before its connection is made. Those that go out later than they were let out, after names were
-    resolved and TLS was agreed on, would arrive together with punctual ones behind them.
-    """
-
-    async def connect(
-        self,
-        req: aiohttp.ClientRequest,
-        traces: list[Trace],
-        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's own parameter
-    ) -> Connection:
-        """See `aiohttp.BaseConnector.connect`."""
+        aiohttp looks for an answer that nobody asked for when a connection comes back, but not when it is given out
+        again; it would pass for the next request's.
+        """
         began = time.monotonic()
-        connection = await super().connect(req, traces, timeout)
-        if time.monotonic() - began > LATE_S:
+        for _ in range(self._limit + 1):
+            try:
+                connection = await self._connector.connect(route.asks, [], self._timeout_of(timeout_s))
+            except TimeoutError as exc:
+                raise aiohttp.ConnectionTimeoutError from exc
+            if connection.protocol is not None and not connection.protocol.should_close:
+                break
+            connection.close()
+        else:
+            raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
+        if self._punctual and time.monotonic() - began > LATE_S:
+            # A request is paced before its connection is made. One that goes out later than it was let out, after names
+            # were resolved and TLS was agreed on, would arrive together with punctual ones behind it: it takes another
+            # turn, and the connection is kept for whoever comes next.
             connection.release()
             raise TurnMissedError("connections are slow to be made, and are closed before they are used")
         return connection
 
-
-@dataclass(frozen=True, slots=True)
-class _Route:
-    """An endpoint taken apart once, since all requests go to the same."""
-
-    endpoint: str
-    scheme: str
-    host: str
-    port: int | None
-    proxy: str | None
-
-    @classmethod
-    def find(cls, endpoint: str) -> _Route:
-        """Take the proxy from the environment here, once: aiohttp's ``trust_env`` asks a thread for each request."""
-        url = urlsplit(endpoint)
-        host = url.hostname or ""
-        return cls(endpoint, url.scheme, host, url.port, proxy_for(url.scheme, host))
-
-    def url(self, query: str) -> URL:
-        """Build the URL byte for byte; parsing it from one text would cost twice as much."""
-        return URL.build(scheme=self.scheme, host=self.host, port=self.port, path="/", query_string=query, encoded=True)
+    def _timeout_of(self, timeout_s: float) -> aiohttp.ClientTimeout:
+        connect_s = min(_CONNECT_TIMEOUT_S, timeout_s / 2)
+        if self._timeout.connect != connect_s:
+            self._timeout = aiohttp.ClientTimeout(connect=connect_s)
+        return self._timeout
 
 
-def proxy_for(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names for a host; this machine itself needs none.
+async def _exchange(connection: Connection, head: bytes, deadline: float) -> Reply:
+    """Write a request and read its answer.
+
+    Args:
+        connection: Fresh from the connector.
+        head: The request.
+        deadline: By the event loop's clock, for the last byte.
 
     Raises:
-        NotSentError: What it names can't be a proxy.
+        OutcomeUnknownError: The answer is too long.
+        TimeoutError: It has not come whole.
     """
-    direct = is_loopback(host) or bool(proxy_bypass(host))
-    named = None if direct else getproxies().get(scheme)
-    if named is None:
-        return None
-    # Without a scheme it is HTTP, as to curl.
-    proxy = named if "://" in named else f"http://{named}"
+    protocol, transport = connection.protocol, connection.transport
+    if protocol is None or transport is None:
+        raise NotSentError("the connection was closed before it was used", code="not_connected")
+    protocol.set_response_params(read_until_eof=True)
+    transport.write(head)
+    message, content = await _answer(protocol, deadline)
+    if content.is_eof():  # as a rule all of it has come at once
+        body = await _read_bounded(content)
+    else:
+        async with asyncio.timeout_at(deadline):
+            body = await _read_bounded(content)
+    return Reply(message.code, body, message.headers)
+
+
+async def _answer(protocol: ResponseHandler, deadline: float) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
+    """Return status and headers as they come; the body may still be under way."""
+    # A timer of one's own costs a third of `asyncio.timeout`, and every request needs it.
+    timer = asyncio.get_running_loop().call_at(deadline, protocol.set_exception, TimeoutError())
     try:
-        url = urlsplit(proxy)
-        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        variable = f"{scheme}_proxy"
-        shown = shown_address(named)
-        raise NotSentError(
-            f"{variable.upper()} or {variable} holds {shown!r}, which is no proxy's address", code="proxy_address"
-        )
-    return proxy
+        while True:
+            message, content = await protocol.read()
+            if not 100 <= message.code < 200 or message.code == HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004 - others announce the answer
+                return message, content
+    finally:
+        timer.cancel()
 
 
-async def _read_bounded(content: aiohttp.StreamReader) -> bytes | None:
-    """Read to the end, or give up with ``None`` where the end is too far off."""
+async def _read_bounded(content: aiohttp.StreamReader) -> bytes:
     body = await content.readany()
     if not content.at_eof():
         parts, size = [body], len(body)
-        while part := await content.readany():
+        while size <= MAX_REPLY_BYTES and (part := await content.readany()):
             parts.append(part)
             size += len(part)
-            if size > MAX_REPLY_BYTES:
-                return None
         body = b"".join(parts)
-    return body if len(body) <= MAX_REPLY_BYTES else None
-
-
-_FOREIGN_ERRORS = (aiohttp.ClientError, http_exceptions.HttpProcessingError, TimeoutError, OSError, ssl.SSLError)
-
-_NOT_SENT: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
-    # The order matters: a certificate error is a connector error too.
-    (
-        (aiohttp.ClientConnectorCertificateError, aiohttp.ServerFingerprintMismatch),
-        "tls",
-        "the certificate of {} is not to be trusted",
-    ),
-    ((aiohttp.ClientSSLError,), "tls_handshake", "no encrypted connection to {} could be made"),
-    ((aiohttp.ClientConnectorDNSError,), "dns", "the host name of {} is not known"),
-    ((aiohttp.ClientProxyConnectionError, aiohttp.ClientHttpProxyError), "proxy", "the proxy gives no way to {}"),
-    ((aiohttp.ConnectionTimeoutError,), "connect_timeout", "no connection to {} in time"),
-    ((aiohttp.ClientConnectorError,), "connection_refused", "no connection to {}"),
-    ((aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError), "not_connected", "no request can be addressed to {}"),
-)
-_OUTCOME_UNKNOWN: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
-    ((TimeoutError,), "timeout", "no answer from {} in time"),
-    (
-        (aiohttp.ClientResponseError, http_exceptions.HttpProcessingError),
-        "unreadable_reply",
-        "the answer of {} is not HTTP",
-    ),
-    ((aiohttp.ClientPayloadError,), "connection_lost", "the answer of {} broke off"),
-)
-
-
-def translate(error: BaseException, endpoint: str) -> TransportError:
-    """Turn an error of aiohttp into ours: whether the request may have been carried out, in words without the URL.
-
-    Args:
-        error: What aiohttp raised. Its own words are left out: they may hold the signed URL.
-        endpoint: To name in the message.
-    """
-    for kinds, code, message in _NOT_SENT:
-        if isinstance(error, kinds):
-            return NotSentError(_told(error, message.format(endpoint)), code=code)
-    for kinds, code, message in _OUTCOME_UNKNOWN:
-        if isinstance(error, kinds):
-            return OutcomeUnknownError(message.format(endpoint), code=code)
-    # What is left, and whatever is new, may have happened after the request was sent.
-    return OutcomeUnknownError(f"the connection to {endpoint} was lost before its answer", code="connection_lost")
-
-
-def _told(error: BaseException, message: str) -> str:
-    """Add the operating system's reason where there is one; it knows nothing of URLs."""
-    number = getattr(error, "errno", None)
-    # Name resolution counts its own errors, below zero.
-    return f"{message}: {os.strerror(number)}" if isinstance(number, int) and number > 0 else message
+    if len(body) > MAX_REPLY_BYTES:
+        raise OutcomeUnknownError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", code="reply_too_large")
+    return body

@@ -8,8 +8,10 @@ import aiohttp
 import pytest
 from aiohttp import http_exceptions
 
+from bulk.cloud.aiohttp_errors import translate
 from bulk.cloud.codes import TABLE
-from bulk.cloud.transport import Reply, proxy_for, translate
+from bulk.cloud.route import proxy_for
+from bulk.cloud.transport import Reply
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError
 from bulk.model import FailureKind
 
