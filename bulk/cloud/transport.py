@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
-    from aiohttp.http_parser import RawResponseMessage
 
 __all__ = ["LATE_S", "MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport"]
 
@@ -40,6 +39,9 @@ LATE_S = 0.005
 
 _CONNECT_TIMEOUT_S = 5.0
 """The official SDK's. A bound of its own, so that a dead endpoint is told from a lost reply."""
+
+_TICK_S = 0.05
+"""How late a timeout may be noticed."""
 
 
 class SignedRequest(NamedTuple):
@@ -123,6 +125,7 @@ class HttpTransport:
     async def __aenter__(self) -> Self:
         """Make ready; connections follow as they are needed."""
         self._connector = aiohttp.TCPConnector(limit=self._limit)
+        self._deadlines = _Deadlines()
         return self
 
     async def __aexit__(
@@ -133,24 +136,22 @@ class HttpTransport:
 
     async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
         """See `Transport.send`."""
-        try:
-            return await self._send(request, timeout_s)
-        except FOREIGN_ERRORS as exc:
-            error = translate(exc, request.endpoint)
-        # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
-        raise error
-
-    async def _send(self, request: SignedRequest, timeout_s: float) -> Reply:
         deadline = asyncio.get_running_loop().time() + timeout_s
         route = self._route_of(request)
-        connection = await self._connect(route, timeout_s)
         try:
-            reply = await _exchange(connection, route.head(request.query), deadline)
-        except BaseException:
-            connection.close()
-            raise
-        connection.release()
-        return reply
+            connection = await self._connect(route, timeout_s)
+            try:
+                reply = await self._exchange(connection, route.head(request.query), deadline)
+            except BaseException:
+                connection.close()
+                raise
+        except FOREIGN_ERRORS as exc:
+            error = translate(exc, request.endpoint)
+        else:
+            connection.release()
+            return reply
+        # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
+        raise error
 
     def _route_of(self, request: SignedRequest) -> Route:
         route = self._route
@@ -189,44 +190,62 @@ class HttpTransport:
             self._timeout = aiohttp.ClientTimeout(connect=connect_s)
         return self._timeout
 
+    async def _exchange(self, connection: Connection, head: bytes, deadline: float) -> Reply:
+        """Write a request and read its answer.
 
-async def _exchange(connection: Connection, head: bytes, deadline: float) -> Reply:
-    """Write a request and read its answer.
+        Args:
+            connection: Fresh from the connector.
+            head: The request.
+            deadline: By the event loop's clock, for the last byte.
 
-    Args:
-        connection: Fresh from the connector.
-        head: The request.
-        deadline: By the event loop's clock, for the last byte.
-
-    Raises:
-        OutcomeUnknownError: The answer is too long.
-        TimeoutError: It has not come whole.
-    """
-    protocol, transport = connection.protocol, connection.transport
-    if protocol is None or transport is None:
-        raise NotSentError("the connection was closed before it was used", code="not_connected")
-    protocol.set_response_params(read_until_eof=True)
-    transport.write(head)
-    message, content = await _answer(protocol, deadline)
-    if content.is_eof():  # as a rule all of it has come at once
-        body = await _read_bounded(content)
-    else:
-        async with asyncio.timeout_at(deadline):
-            body = await _read_bounded(content)
-    return Reply(message.code, body, message.headers)
-
-
-async def _answer(protocol: ResponseHandler, deadline: float) -> tuple[RawResponseMessage, aiohttp.StreamReader]:
-    """Return status and headers as they come; the body may still be under way."""
-    # A timer of one's own costs a third of `asyncio.timeout`, and every request needs it.
-    timer = asyncio.get_running_loop().call_at(deadline, protocol.set_exception, TimeoutError())
-    try:
-        while True:
+        Raises:
+            OutcomeUnknownError: The answer is too long.
+            TimeoutError: It has not come whole.
+        """
+        protocol, transport = connection.protocol, connection.transport
+        if protocol is None or transport is None:
+            raise NotSentError("the connection was closed before it was used", code="not_connected")
+        protocol.set_response_params(read_until_eof=True)
+        transport.write(head)
+        self._deadlines.add(protocol, deadline)
+        try:
             message, content = await protocol.read()
-            if not 100 <= message.code < 200 or message.code == HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004 - others announce the answer
-                return message, content
-    finally:
-        timer.cancel()
+            while 100 <= message.code < 200 and message.code != HTTPStatus.SWITCHING_PROTOCOLS:  # noqa: PLR2004 - they announce the answer
+                message, content = await protocol.read()
+        finally:
+            self._deadlines.drop(protocol)
+        if content.is_eof():  # as a rule all of it has come at once
+            body = await _read_bounded(content)
+        else:
+            async with asyncio.timeout_at(deadline):
+                body = await _read_bounded(content)
+        return Reply(message.code, body, message.headers)
+
+
+class _Deadlines:
+    """One timer for all answers that are waited for: one for each would be 4% of what a request costs."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._due: dict[ResponseHandler, float] = {}
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, protocol: ResponseHandler, deadline: float) -> None:
+        """Let the wait for a protocol's answer end with `TimeoutError` soon after the deadline."""
+        self._due[protocol] = deadline
+        if self._timer is None:
+            self._timer = self._loop.call_later(_TICK_S, self._look)
+
+    def drop(self, protocol: ResponseHandler) -> None:
+        """Its answer is there, or nobody waits for it any more."""
+        del self._due[protocol]
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        for protocol, deadline in self._due.items():
+            if deadline <= now:
+                protocol.set_exception(TimeoutError())
+        self._timer = self._loop.call_later(_TICK_S, self._look) if self._due else None
 
 
 async def _read_bounded(content: aiohttp.StreamReader) -> bytes:
