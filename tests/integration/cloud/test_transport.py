@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import gzip
 import socket
 import ssl
 import sys
@@ -75,6 +76,44 @@ async def test_connection_is_kept_for_the_next_request(serve: Serve, step: Step,
 
     assert [reply.status for reply in replies] == [200, 200]
     assert len(server.heads) == 2
+
+
+async def test_reply_that_is_announced_and_packed_is_read(serve: Serve, transport: HttpTransport) -> None:
+    body = gzip.compress(b'{"Success":true}')
+    head = HEAD + b"Content-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(body)
+    server = await serve(b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" * 3 + head + body)
+
+    reply = await transport.send(to(server.endpoint), timeout_s=5)
+
+    assert (reply.status, reply.body) == (200, b'{"Success":true}')
+
+
+async def test_reply_that_ends_with_its_connection_is_read_whole(
+    serve: Serve, step: Step, transport: HttpTransport
+) -> None:
+    server = await serve(step("close", HEAD + b'\r\n{"Success":true}'), OK)
+
+    replies = [await transport.send(to(server.endpoint), timeout_s=5) for _ in range(2)]
+
+    assert [reply.body for reply in replies] == [b'{"Success":true}'] * 2
+
+
+async def test_late_answer_is_not_the_next_requests(serve: Serve, transport: HttpTransport) -> None:
+    asked_again = asyncio.Event()
+
+    async def too_late(writer: asyncio.StreamWriter) -> None:
+        await asked_again.wait()
+        with suppress(ConnectionError):
+            writer.write(OK.replace(b"true", b"late"))
+            await writer.drain()
+
+    server = await serve(too_late, OK)
+    await failure(transport, to(server.endpoint), timeout_s=0.05)
+    asked_again.set()
+
+    reply = await transport.send(to(server.endpoint), timeout_s=5)
+
+    assert reply.body == b'{"Success":true}'
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
@@ -318,6 +357,18 @@ async def test_proxy_of_the_environment_is_used(
 
     assert reply.status == 200
     assert proxy.heads[0].startswith(f"GET http://stand-in.invalid/?{QUERY} HTTP/1.1\r\n".encode())
+
+
+async def test_password_of_a_plain_proxy_goes_with_every_request(
+    serve: Serve, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    proxy = await serve(OK, OK)
+    monkeypatch.setenv("http_proxy", proxy.endpoint.replace("//", "//user:password@"))
+
+    for _ in range(2):
+        await transport.send(to("http://stand-in.invalid"), timeout_s=5)
+
+    assert [b"\r\nProxy-Authorization: Basic dXNlcjpwYXNzd29yZA==\r\n" in head for head in proxy.heads] == [True, True]
 
 
 async def test_proxy_that_refuses_sees_no_request(

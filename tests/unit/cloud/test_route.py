@@ -1,0 +1,74 @@
+"""The way to an endpoint: its proxy, and the head of a request."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulk.cloud.codes import TABLE
+from bulk.cloud.route import Route, proxy_for
+from bulk.errors import NotSentError
+from bulk.model import FailureKind
+
+
+@pytest.fixture
+def proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """Take every proxy out of the environment."""
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    return monkeypatch
+
+
+@pytest.mark.parametrize(
+    ("named", "proxy"),
+    [
+        ("http://proxy:3128", "http://proxy:3128"),
+        ("https://user:password@proxy", "https://user:password@proxy"),
+        ("proxy:3128", "http://proxy:3128"),
+        ("user:password@127.0.0.1:3128", "http://user:password@127.0.0.1:3128"),
+    ],
+)
+def test_proxy_without_a_scheme_is_http(proxies: pytest.MonkeyPatch, named: str, proxy: str) -> None:
+    proxies.setenv("https_proxy", named)
+
+    assert proxy_for("https", "host.example") == proxy
+    assert proxy_for("https", "127.0.0.1") is None
+
+
+@pytest.mark.parametrize("named", ["socks5://user:LEAKED@proxy:1080", "http://", "proxy:99999", "http://[::1", "://x"])
+def test_what_can_be_no_proxy_stops_the_run_and_names_its_variable(proxies: pytest.MonkeyPatch, named: str) -> None:
+    proxies.setenv("https_proxy", named)
+
+    with pytest.raises(NotSentError, match="HTTPS_PROXY or https_proxy holds") as caught:
+        proxy_for("https", "host.example")
+
+    assert TABLE[caught.value.code].kind is FailureKind.FATAL
+    assert "LEAKED" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "host"),
+    [
+        ("https://iot.cn-shanghai.aliyuncs.com", "iot.cn-shanghai.aliyuncs.com"),
+        ("http://127.0.0.1:8686", "127.0.0.1:8686"),
+        ("http://[::1]:8686", "[::1]:8686"),
+        ("https://host.example:443", "host.example"),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.usefixtures("proxies")
+async def test_head_names_the_host_and_ends_with_an_empty_line(endpoint: str, host: str, method: str) -> None:
+    lines = Route(endpoint, method).head("A=%20").split(b"\r\n")
+
+    assert lines[0] == f"{method} /?A=%20 HTTP/1.1".encode()
+    assert f"Host: {host}".encode() in lines
+    assert (b"Content-Length: 0" in lines) == (method == "POST")
+    assert lines[-2:] == [b"", b""]
+
+
+@pytest.mark.usefixtures("proxies")
+async def test_endpoint_that_is_no_address_is_not_sent_to() -> None:
+    with pytest.raises(NotSentError, match="no request can be addressed") as caught:
+        Route("http://[::1", "GET")
+
+    assert caught.value.code == "not_connected"
