@@ -9,6 +9,7 @@ No rate limits anything; the tiny platform answers at once, on the other CPU. Al
   is in the ledger and ends with the summary; *whole* begins with nothing.
 - bare: the same requests byte for byte but for nonce and time, signed beforehand, sent by 64 tasks on one aiohttp
   session that read each body and drop it.
+- transport: the same once more by the engine's `HttpTransport` alone: what is left when aiohttp's session is gone.
 - cookbook: a create a row, no listings: one aiohttp session, ``gather`` behind a semaphore of 64, signed with urllib's
   quoting, a JSON line appended and flushed for each row.
 - official SDK: creates by 64 threads, for as long as a sample takes.
@@ -45,12 +46,13 @@ from yarl import URL
 from bulk.cloud.credentials import Credentials, StaticCredentials
 from bulk.cloud.dialects import common_parameters, create_parameters, list_parameters
 from bulk.cloud.signing import Signer, timestamp
+from bulk.cloud.transport import HttpTransport, SignedRequest
 from bulk.engine.run import run
 from bulk.model import Dialect, OtaModule, Target
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
 TASKS = 64
 ROWS_A_PRODUCT = 5
@@ -66,6 +68,8 @@ class Turn:
     bare_cpu_us: float
     """Of this process, for each request."""
 
+    transport_per_s: float
+    transport_cpu_us: float
     sending_per_s: float
     sending_cpu_us: float
     whole_per_s: float
@@ -99,15 +103,35 @@ def bare(queries: list[str], endpoint: str, loop: str) -> tuple[float, float]:
                 await response.read()
 
     async def send_all() -> tuple[float, float]:
-        waiting = iter(queries)
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=TASKS)) as session:
-            started, cpu_s = time.perf_counter(), time.process_time()
-            await asyncio.gather(*(send(session, waiting) for _ in range(TASKS)))
-            cpu_us = 1e6 * (time.process_time() - cpu_s) / len(queries)
-            return len(queries) / (time.perf_counter() - started), cpu_us
+            return await by_tasks(queries, lambda waiting: send(session, waiting))
 
     with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
         return runner.run(send_all())
+
+
+def transport(queries: list[str], endpoint: str, loop: str) -> tuple[float, float]:
+    """Return the same of the engine's transport alone."""
+
+    async def send(carrier: HttpTransport, waiting: Iterator[str]) -> None:
+        for query in waiting:
+            await carrier.send(SignedRequest("POST", endpoint, query), timeout_s=10)
+
+    async def send_all() -> tuple[float, float]:
+        async with HttpTransport(limit=TASKS) as carrier:
+            return await by_tasks(queries, lambda waiting: send(carrier, waiting))
+
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        return runner.run(send_all())
+
+
+async def by_tasks(queries: list[str], send: Callable[[Iterator[str]], Awaitable[None]]) -> tuple[float, float]:
+    """Let tasks share the queries; return the requests a second, and the CPU µs of each."""
+    waiting = iter(queries)
+    started, cpu_s = time.perf_counter(), time.process_time()
+    await asyncio.gather(*(send(waiting) for _ in range(TASKS)))
+    cpu_us = 1e6 * (time.process_time() - cpu_s) / len(queries)
+    return len(queries) / (time.perf_counter() - started), cpu_us
 
 
 def signed_queries(rows: int, products: int) -> list[str]:
@@ -201,6 +225,7 @@ def take_turn(folder: Path, endpoint: str, loop: str, *, rows: int) -> Turn:
     queries = signed_queries(rows, products)
     sending_per_s, whole_per_s, sending_cpu_us = engine(source, endpoint, loop)
     bare_per_s, bare_cpu_us = bare(queries, endpoint, loop)
+    transport_per_s, transport_cpu_us = transport(queries, endpoint, loop)
     return Turn(
         loop=loop,
         sending_per_s=sending_per_s,
@@ -208,6 +233,8 @@ def take_turn(folder: Path, endpoint: str, loop: str, *, rows: int) -> Turn:
         whole_per_s=whole_per_s,
         bare_per_s=bare_per_s,
         bare_cpu_us=bare_cpu_us,
+        transport_per_s=transport_per_s,
+        transport_cpu_us=transport_cpu_us,
         cookbook_per_s=cookbook(rows // 4, products, endpoint, folder / "cookbook.jsonl", loop),
         sdk_per_s=official_sdk(rows // 20, endpoint),
     )
@@ -246,6 +273,7 @@ def _judge(loop: str, every_turn: list[Turn]) -> Iterator[Verdict]:
         limit=least,
         detail=f"{middle(turn.bare_cpu_us for turn in turns):.0f} / {ours_us:.0f} µs a request",
     )
+    yield verdict("transport alone / bare loop", 0.0, "transport_per_s", "bare_per_s")
     yield verdict("whole run / bare loop", 0.0, "whole_per_s", "bare_per_s")
     yield verdict("sending / cookbook", 2.0, "sending_per_s", "cookbook_per_s")
     if turns[0].sdk_per_s is not None:
