@@ -121,7 +121,7 @@ async def test_late_answer_is_not_the_next_requests(serve: Serve, transport: Htt
 async def test_request_on_a_kept_connection_that_closes_is_not_sent_again(
     serve: Serve, step: Step, transport: HttpTransport, method: str, end: str
 ) -> None:
-    # aiohttp would send a GET a second time here, and the third step would answer it.
+    # aiohttp's session would send a GET a second time here, and the third step would answer it.
     server = await serve(OK, step(end), OK)
     await transport.send(to(server.endpoint, method), timeout_s=5)
 
