@@ -32,6 +32,7 @@ def conclude(
     stop: StopSignal,
     resume: str | None,
     read_in: bool,
+    outcomes: Mapping[str, int] | None = None,
 ) -> Summary:
     """Count every row of the input as it stands now, and add what this run did.
 
@@ -45,8 +46,10 @@ def conclude(
         stop: Whether, and why, it ended early.
         resume: The command that goes on.
         read_in: Whether the input got into the ledger; if not, the rows are those of an earlier input.
+        outcomes: The rows by outcome, where they were counted since anything was recorded; ``None``: count them.
     """
-    outcomes = ledger.outcomes()
+    if outcomes is None:
+        outcomes = ledger.outcomes()
     exit_code = _exit_code(outcomes, stop, read_in=read_in)
     return Summary(
         run_id=run_id,

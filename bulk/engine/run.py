@@ -26,7 +26,8 @@ from bulk.ledger.snapshot import Snapshot
 from bulk.ledger.store import Ledger
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from asyncio import Future
+    from collections.abc import AsyncIterator, Iterator, Mapping
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.selection import Selection
@@ -91,6 +92,8 @@ class _Run(Job):
         self._run_id = secrets.token_hex(4)
         self._counters = Counters()
         self._read_in = False
+        self._outcomes: Mapping[str, int] | None = None
+        """How the rows stand at the end, where that was counted already."""
 
     async def run(self, credentials: CredentialProvider, resume: str | None, resume_rest: str | None) -> Summary:
         started = time.monotonic()
@@ -109,6 +112,7 @@ class _Run(Job):
                 stop=self.stop,
                 resume=resume if self.stop.requested else resume_rest,
                 read_in=self._read_in,
+                outcomes=self._outcomes,
             )
         except BaseException as exc:
             # The words of our own errors are redacted; what a library says may hold a signed URL.
@@ -123,9 +127,12 @@ class _Run(Job):
         await ingest(self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
         self._read_in = True
         selection = await in_thread(select, self.ledger, self.settings)
-        async with selected_lanes(self.ledger, selection) as lanes, self._start_announced(selection):
+        async with selected_lanes(self.ledger, selection) as lanes, self._start_announced(selection) as counting:
             if lanes.products:
                 await self._send(lanes, credentials)
+        if not lanes.products:
+            # They stand as they stood when the run began. To count a million of them again takes seconds.
+            self._outcomes = counting.result()
 
     async def _send(self, lanes: LaneReader, credentials: CredentialProvider) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
@@ -164,19 +171,22 @@ class _Run(Job):
         )
 
     @asynccontextmanager
-    async def _start_announced(self, selection: Selection) -> AsyncIterator[None]:
-        """Announce how the rows stand before the block, or beside it where there are so many that this takes long."""
+    async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Mapping[str, int]]]:
+        """Announce how the rows stand before the block, or beside it where there are so many that this takes long.
+
+        Yields what becomes the rows by outcome; it is done when the block has ended.
+        """
         async with held(Snapshot, self.ledger.path) as snapshot:
             counting = asyncio.ensure_future(self._announce_start(snapshot, selection))
             try:
                 await asyncio.wait([counting], timeout=_COUNTED_BEFORE_S)
-                yield
+                yield counting
                 await counting
             finally:
                 counting.cancel()
                 await until_ended(counting)
 
-    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> None:
+    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> Mapping[str, int]:
         outcomes = await interruptible(snapshot.outcomes, interrupt=snapshot.interrupt)
         self.listener(
             RunStarted(
@@ -191,6 +201,7 @@ class _Run(Job):
                 outside=selection.outside,
             )
         )
+        return outcomes
 
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
         """Record the end; a ledger that can't be written must not hide how the run ended."""

@@ -11,9 +11,11 @@ from bulk.errors import LedgerError
 from bulk.events import AttemptMade, Event, RunEnded, RunStarted
 from bulk.ledger.lanes import LaneReader
 from bulk.ledger.snapshot import Snapshot
+from bulk.ledger.status import count_outcomes
 from bulk.sandbox import Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Callable, Coroutine
 
     from bulk.model import Summary
@@ -63,6 +65,34 @@ async def test_requests_do_not_wait_for_rows_that_take_long_to_count(
     (started,) = (event for event in told if isinstance(event, RunStarted))
     assert started.outcomes["created"] == 0  # as they stood before the first request
     assert summary.outcomes["created"] == sum(summary.outcomes.values())
+
+
+@pytest.mark.parametrize(
+    ("earlier", "changes"),
+    [
+        pytest.param(True, {}, id="all done"),
+        pytest.param(False, {"only": ("no-such-*",)}, id="none selected"),
+    ],
+)
+async def test_rows_are_counted_once_where_nothing_is_to_be_sent(
+    job: Job, run_job: RunJob, monkeypatch: pytest.MonkeyPatch, *, earlier: bool, changes: dict[str, Any]
+) -> None:
+    counts: list[dict[str, int]] = []
+
+    def count(connection: sqlite3.Connection) -> dict[str, int]:
+        counts.append(count_outcomes(connection))
+        return counts[-1]
+
+    async with Sandbox(CONFIG) as box:
+        if earlier:
+            await run_job(job, box)
+        monkeypatch.setattr("bulk.ledger.snapshot.count_outcomes", count)
+        monkeypatch.setattr("bulk.ledger.store.count_outcomes", count)
+        summary = await run_job(job, box, **changes)
+
+    assert counts == [summary.outcomes]
+    assert sum(summary.requests.values()) == 0
+    assert summary.outcomes["created" if earlier else "pending"] == summary.rows > 0
 
 
 async def test_rows_that_cannot_be_counted_end_the_run(
