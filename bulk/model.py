@@ -299,6 +299,8 @@ class Summary:
     """This run's requests as the platform saw them: ``list`` and ``create``."""
 
     retries: int
+    """Attempts of this run after one that failed."""
+
     throttled: int
     recovered: int
     elapsed_s: float

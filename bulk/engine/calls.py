@@ -83,30 +83,32 @@ class Calls:
 
     async def list_modules(self, product_key: str) -> Listing | Failure | None:
         """List a product's modules, repeating while that may help."""
-        attempt = 1
+        attempt, repeat = 1, False
         while True:
             answer = await self._send(
-                Action.LIST, lambda: self._platform.list_modules(product_key), product_key=product_key
+                Action.LIST, lambda: self._platform.list_modules(product_key), product_key=product_key, repeat=repeat
             )
             if not isinstance(answer, Failure):
                 return answer
             step = self.step_after(answer, attempt, action=Action.LIST)
             if step.next is not Next.REPEAT:
                 return answer
-            self._recorder.retrying(
+            self._recorder.announce_retry(
                 Action.LIST, answer, product_key=product_key, line=None, attempt=attempt, delay_s=step.delay_s
             )
             attempt += step.counts
             if await self._stop.sleep(step.delay_s):
                 return None
+            repeat = True
 
-    async def create(self, module: OtaModule) -> Accepted | Failure | None:
-        """Send one create, once."""
+    async def create(self, module: OtaModule, *, repeat: bool) -> Accepted | Failure | None:
+        """Send one create, once; ``repeat``: after one that failed."""
         return await self._send(
             Action.CREATE,
             lambda: self._platform.create_module(module),
             product_key=module.product_key,
             module_name=module.module_name,
+            repeat=repeat,
         )
 
     def step_after(self, failure: Failure, attempt: int, *, action: Action) -> Step:
@@ -125,6 +127,7 @@ class Calls:
         *,
         product_key: str,
         module_name: str | None = None,
+        repeat: bool,
     ) -> _Success | Failure | None:
         gate = self._gates[action]
         for _ in range(_MOST_TURNS):
@@ -143,13 +146,20 @@ class Calls:
                 # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
                 latency_s = time.monotonic() - started
                 self._recorder.attempted(
-                    action, _ABANDONED, product_key=product_key, module_name=module_name, latency_s=latency_s
+                    action,
+                    _ABANDONED,
+                    product_key=product_key,
+                    module_name=module_name,
+                    latency_s=latency_s,
+                    repeat=repeat,
                 )
                 raise
         now = time.monotonic()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
-        self._recorder.attempted(action, answer, product_key=product_key, module_name=module_name, latency_s=latency_s)
+        self._recorder.attempted(
+            action, answer, product_key=product_key, module_name=module_name, latency_s=latency_s, repeat=repeat
+        )
         if isinstance(answer, Failure):
             self._failed(answer, gate, action, sent_at=started, now=now)
         else:

@@ -70,8 +70,9 @@ class Creation:
 
     async def run(self) -> Ending:
         """Send until the row has an outcome, settle it, and say how it ended."""
+        repeat = False
         while True:
-            answer = await self._means.calls.create(self._row.module)
+            answer = await self._means.calls.create(self._row.module, repeat=repeat)
             if answer is None:
                 return self._stopped()
             if isinstance(answer, Accepted):
@@ -80,6 +81,7 @@ class Creation:
             ending = await self._after(answer)
             if ending is not None:
                 return ending
+            repeat = True
 
     async def _after(self, failure: Failure) -> Ending | None:
         """Do what follows a failure; ``None``: send again."""
@@ -151,7 +153,7 @@ class Creation:
         )
 
     def _announce_retry(self, failure: Failure, step: Step) -> None:
-        self._means.recorder.retrying(
+        self._means.recorder.announce_retry(
             Action.CREATE,
             failure,
             product_key=self._row.module.product_key,

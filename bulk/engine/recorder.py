@@ -44,6 +44,8 @@ class Counters:
     """Requests that left this machine, by action."""
 
     retries: int = 0
+    """Attempts after one that failed, whether or not they left."""
+
     throttled: int = 0
     recovered: int = 0
 
@@ -137,8 +139,9 @@ class Recorder:
         product_key: str,
         module_name: str | None,
         latency_s: float,
+        repeat: bool,
     ) -> None:
-        """Record one request and its answer."""
+        """Record one request and its answer; ``repeat``: the one before it failed."""
         failure = answer if isinstance(answer, Failure) else None
         attempt = Attempt(
             at=self._wall_clock() - latency_s,
@@ -150,6 +153,7 @@ class Recorder:
             request_id=answer.request_id,
             latency_s=latency_s,
         )
+        self._counters.retries += repeat
         if failure is None or failure.was_sent:
             self._counters.requests[action] += 1
         if failure and failure.kind is FailureKind.THROTTLED:
@@ -157,11 +161,10 @@ class Recorder:
         self._writer.note(attempt)
         self._listener(AttemptMade(attempt))
 
-    def retrying(
+    def announce_retry(
         self, action: Action, failure: Failure, *, product_key: str, line: int | None, attempt: int, delay_s: float
     ) -> None:
-        """Count and announce that a failed request will be sent again."""
-        self._counters.retries += 1
+        """Announce that a failed request will be sent again, unless the run stops first."""
         self._listener(
             RetryScheduled(
                 action=action,

@@ -317,3 +317,27 @@ async def test_a_stop_gives_unsent_claims_back(bench: Bench) -> None:
 
     assert bench.platform.sent == ["list", "a"]
     assert outcomes == {2: Outcome.CREATED.value, 3: Outcome.PENDING.value}
+
+
+async def test_what_a_stop_kept_from_being_sent_again_is_no_retry(bench: Bench) -> None:
+    async def create_module(wanted: OtaModule) -> Failure:
+        bench.stop.request("enough", exit_code=130)
+        bench.platform.sent.append(wanted.module_name)
+        return failure(FailureKind.THROTTLED)
+
+    bench.platform.create_module = create_module  # type: ignore[method-assign]  # a stop comes while it is in flight
+
+    outcomes = await bench.work_off(*rows("a"))
+
+    assert bench.platform.sent == ["list", "a"]
+    assert outcomes == {2: "pending"}
+    assert (bench.counters.throttled, bench.counters.retries) == (1, 0)
+
+
+async def test_a_listing_that_is_repeated_is_a_retry(bench: Bench) -> None:
+    bench.platform.listing_failures = [failure(FailureKind.THROTTLED)] * 2
+
+    await bench.work_off(*rows("a"))
+
+    assert bench.platform.sent == ["list", "list", "list", "a"]
+    assert (bench.counters.throttled, bench.counters.retries) == (2, 2)
