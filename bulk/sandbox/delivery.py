@@ -75,8 +75,8 @@ def abort(transport: asyncio.BaseTransport | None) -> None:
 async def _truncate(request: web.BaseRequest, reply: Reply, headers: dict[str, str]) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = len(reply.body)
-    await response.prepare(request)
     with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
         await response.write(reply.body[: len(reply.body) // 2])
     if request.transport is not None:
         request.transport.close()
@@ -88,9 +88,9 @@ async def _drip(
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=headers)
     response.content_length = len(reply.body)
-    await response.prepare(request)
     size = -(-len(reply.body) // _DRIPS)
     with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
         for start in range(0, len(reply.body), size):
             await response.write(reply.body[start : start + size])
             await _pause(pause_s, closing)
@@ -99,8 +99,8 @@ async def _drip(
 
 async def _flood(request: web.BaseRequest, reply: Reply, headers: dict[str, str]) -> web.StreamResponse:
     response = web.StreamResponse(status=reply.status, headers=headers)
-    await response.prepare(request)
     with contextlib.suppress(ConnectionError):
+        await response.prepare(request)
         for _ in range(HUGE_BODY_BYTES // len(_PADDING)):
             await response.write(_PADDING)
         await response.write(reply.body)

@@ -135,6 +135,21 @@ async def test_sender_that_left_a_hanging_request_does_no_harm(client: Client) -
         assert await client.names(sandbox.endpoint) == ["mcu"]
 
 
+@pytest.mark.parametrize("fault", ["throttle", "truncate", "slow-body", "huge-body"])
+async def test_sender_that_left_before_the_reply_is_no_error(
+    fault: str, client: Client, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with faulty(f"{fault}=1x,latency=20ms") as sandbox:
+        leaving = asyncio.create_task(client.create(sandbox.endpoint, "mcu"))
+        while not sandbox.requests:  # noqa: ASYNC110 - the sandbox announces nothing, its count is the only sign
+            await asyncio.sleep(0)
+        leaving.cancel()
+        await asyncio.wait([leaving])
+        await client.create(sandbox.endpoint, "wifi")  # behind it, with the same latency
+
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("fault", ["reset-before", "refuse"])
 def test_connections_break_on_uvloop_too(fault: str) -> None:
     uvloop = pytest.importorskip("uvloop", reason="uvloop is an extra: python -m pip install -e '.[fast]'")
