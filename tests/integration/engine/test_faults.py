@@ -136,7 +136,7 @@ async def test_ledger_equals_the_platform_through_many_bad_nights(
 ) -> None:
     job = make_job(products=150, seed=seed)
     async with box_with(f"{THIRD},hang-before=1%,hang-after=1%", seed=seed) as box:
-        summaries = await until_done(job, box, run_job, timeout_s=1.0)
+        summaries = await until_done(job, box, run_job, timeout_s=2.0)
 
         check(job, box, summaries, audit, replies_in_time=False)
         await sends_no_create(job, box, run_job)
