@@ -70,5 +70,5 @@ class Client:
 @pytest.fixture
 async def client() -> AsyncIterator[Client]:
     connector = aiohttp.TCPConnector(force_close=True)
-    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=60)) as session:
+    async with aiohttp.ClientSession(connector=connector, timeout=aiohttp.ClientTimeout(total=10)) as session:
         yield Client(session)

@@ -42,7 +42,7 @@ def test_prints_lines_for_a_shell_and_stops_cleanly_on(number: signal.Signals) -
         rest = [process.stdout.readline() for _ in range(2)]
         process.send_signal(number)
 
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=10) == 0
         assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", endpoint)
         assert rest == [
             "export ALIBABA_CLOUD_ACCESS_KEY_ID=sandbox-access-key-id\n",
@@ -55,7 +55,7 @@ async def test_what_was_made_outlives_a_kill(client: Client, tmp_path: Path) -> 
     with serving(*flags) as (process, endpoint):
         await client.create(endpoint, "mcu")
         process.kill()
-        process.wait(timeout=60)
+        process.wait(timeout=10)
     with serving(*flags) as (_, endpoint):
         assert await client.names(endpoint) == ["mcu"]
 

@@ -301,7 +301,7 @@ sys.exit(main(["--help"]))
 
 def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
     child = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-c", INTERRUPTED_WHILE_LOADING], capture_output=True, text=True, timeout=20, check=False
     )
 
     assert (child.returncode, child.stdout, child.stderr) == (130, "", "")

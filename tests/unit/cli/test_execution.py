@@ -102,7 +102,7 @@ def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
 ) -> None:
     script = STUCK.format(first=first, second=second, stuck=stuck)
 
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
 
     assert child.returncode == exit_code, child.stderr
     assert len(child.stdout.splitlines()) == 1
@@ -113,7 +113,7 @@ def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
 def test_second_signal_counts_however_soon_it_follows_the_first(while_answered: bool) -> None:
     script = TWO_AT_ONCE.format(while_answered=while_answered)
 
-    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
+    child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
 
     assert (child.returncode, child.stdout) == (130, ""), child.stderr
     assert child.stderr.startswith("Left at once.")
