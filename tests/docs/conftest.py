@@ -28,8 +28,6 @@ _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILIN
 _AT_ONCE = {"BULK_QPS": "0", "BULK_LIST_QPS": "0"}
 _AS_GRANTED = {"BULK_QPS": "10", "BULK_LIST_QPS": "10"}
 _INTERRUPTED_AFTER_ROWS = 5
-_ENDS_WITHIN_S = 120
-"""Far more than a run needs to end after Ctrl-C: it only keeps a hung one from holding up the tests."""
 
 
 @dataclass(frozen=True)
@@ -115,7 +113,7 @@ class Desk:
             while process.poll() is None and self._created() < _INTERRUPTED_AFTER_ROWS:
                 time.sleep(0.02)  # another process is at work: there is no event to wait for
             process.send_signal(signal.SIGINT)
-            output, _ = process.communicate(timeout=_ENDS_WITHIN_S)
+            output, _ = process.communicate(timeout=30)
         finally:
             process.kill()
             process.wait()
