@@ -58,6 +58,15 @@ async def failure(transport: HttpTransport, request: SignedRequest, timeout_s: f
     return caught.value
 
 
+async def failure_to_answer(transport: HttpTransport, endpoint: str) -> TransportError:
+    """Let a server answer its first request and not its second, and return the second's error.
+
+    It goes out on the connection of the first, so that a short timeout is the answer's alone.
+    """
+    await transport.send(to(endpoint), timeout_s=5)
+    return await failure(transport, to(endpoint), timeout_s=0.05)
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_request_goes_out_byte_for_byte_as_signed(serve: Serve, transport: HttpTransport, method: str) -> None:
     server = await serve(OK)
@@ -107,8 +116,8 @@ async def test_late_answer_is_not_the_next_requests(serve: Serve, transport: Htt
             writer.write(OK.replace(b"true", b"late"))
             await writer.drain()
 
-    server = await serve(too_late, OK)
-    await failure(transport, to(server.endpoint), timeout_s=0.05)
+    server = await serve(OK, too_late, OK)
+    await failure_to_answer(transport, server.endpoint)
     asked_again.set()
 
     reply = await transport.send(to(server.endpoint), timeout_s=5)
@@ -216,9 +225,9 @@ async def test_broken_answer_leaves_the_outcome_unknown(
     "text", [b"", HEAD, HEAD + b"Content-Length: 16\r\n\r\n{"], ids=["at once", "in the head", "in the body"]
 )
 async def test_answer_that_hangs_times_out(serve: Serve, step: Step, transport: HttpTransport, text: bytes) -> None:
-    server = await serve(step("hang", text))
+    server = await serve(OK, step("hang", text))
 
-    error = await failure(transport, to(server.endpoint), timeout_s=0.05)
+    error = await failure_to_answer(transport, server.endpoint)
 
     assert (type(error), error.code) == (OutcomeUnknownError, "timeout")
 
