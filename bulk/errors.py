@@ -93,15 +93,17 @@ class OutputError(BulkError):
 class TransportError(BulkError):
     """No usable answer arrived; met inside `bulk.cloud` alone, which turns it into a `Failure`."""
 
-    def __init__(self, message: str, *, code: str = "connection_lost") -> None:
+    def __init__(self, message: str, *, code: str = "connection_lost", remedy: str | None = None) -> None:
         """Keep why.
 
         Args:
             message: What happened, redacted.
             code: A word of ours, as `bulk.cloud.codes` lists them.
+            remedy: What the operator can do, where it is known better than from the code.
         """
         super().__init__(message)
         self.code = code
+        self.remedy = remedy
 
 
 class NotSentError(TransportError):

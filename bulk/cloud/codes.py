@@ -33,7 +33,18 @@ _CHECK_PERMISSION = (
     "Grant the key's user iot:CreateOTAModule and iot:ListOTAModuleByProduct, or use the key of a user who has them."
 )
 _CHECK_CERTIFICATE = "Check the endpoint; behind a proxy that inspects TLS, let SSL_CERT_FILE name its certificate."
-_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY: the proxy did not let the request through."
+_SET_AUTHORITIES = (
+    "Install the package ca-certificates, or let SSL_CERT_FILE name a PEM file with the authorities' certificates."
+)
+_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and that the proxy is up."
+_LOG_IN_AT_PROXY = (
+    "Write the proxy variable as http://USER:PASSWORD@HOST:PORT, special characters percent-encoded (@ as %40), "
+    "before you run it again: proxies lock accounts after a few wrong passwords."
+)
+_ASK_PROXY = (
+    "Ask for this host and port to be allowed at the proxy (many allow 443 alone), or list the host in NO_PROXY if it "
+    "can be reached without."
+)
 _CHECK_REDIRECT = "Check --endpoint: redirects are not followed, since they could lead the signed request away."
 _CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this account, region and instance."
 _CHECK_SIGNATURE = "Check ALIBABA_CLOUD_ACCESS_KEY_SECRET."
@@ -142,11 +153,22 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("connection_refused", _NOT_SENT, _CHECK_NETWORK),
     ("connect_timeout", _NOT_SENT, _CHECK_NETWORK),
     ("not_connected", _NOT_SENT, _CHECK_NETWORK),
+    ("unreachable", _NOT_SENT, "Check this machine's network, routes, VPN and firewall."),
+    ("connection_forbidden", _NOT_SENT, "A firewall or sandbox of this machine forbids the connection: allow it."),
+    (
+        "no_local_port",
+        _NOT_SENT,
+        "All local ports are in use: end other connections, or lower --concurrency.",
+    ),
+    ("too_many_files", _NOT_SENT, "Raise the limit of open files (ulimit -n), or lower --concurrency."),
     ("dns", _NOT_SENT, "Check the endpoint's host name and this machine's name resolution."),
     ("proxy", _NOT_SENT, _CHECK_PROXY),
+    ("proxy_login", _FATAL, _LOG_IN_AT_PROXY),
+    ("proxy_denied", _FATAL, _ASK_PROXY),
     ("proxy_address", _FATAL, "Write the proxy as http://HOST:PORT or https://HOST:PORT, or unset the variable."),
     ("tls_handshake", _NOT_SENT, "Check that the endpoint speaks https on this port."),
     ("tls", _FATAL, _CHECK_CERTIFICATE),
+    ("tls_authorities", _FATAL, _SET_AUTHORITIES),
     ("redirect", _FATAL, _CHECK_REDIRECT),
     ("no_code", _REFUSED, None),  # Success is false, and nothing says why
     ("timeout", _DOUBTFUL, None),
@@ -156,7 +178,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
     ("http_401", _FATAL, _CHECK_KEY),
     ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
-    ("http_407", _FATAL, "Give the proxy's user name and password in HTTPS_PROXY."),
+    ("http_407", _FATAL, _LOG_IN_AT_PROXY),
     ("http_408", _DOUBTFUL, None),
     ("http_413", _REFUSED, _SHORTEN),  # these three are about one request: the next one is shorter
     ("http_414", _REFUSED, _SHORTEN),

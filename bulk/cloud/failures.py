@@ -37,7 +37,7 @@ def lost(error: TransportError, credentials: Credentials) -> Failure:
         kind=FailureKind.FATAL if verdict.kind is FailureKind.FATAL else kind,
         code=error.code,
         message=redact(str(error), _secrets(credentials)),
-        remedy=verdict.remedy,
+        remedy=error.remedy or verdict.remedy,
     )
 
 

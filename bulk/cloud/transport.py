@@ -17,8 +17,8 @@ from urllib.parse import unquote
 
 import aiohttp
 
-from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate
-from bulk.cloud.route import Route
+from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate, unconnected
+from bulk.cloud.route import connect, find_route
 from bulk.cloud.signing import string_to_sign, unsigned
 from bulk.errors import NotSentError, OutcomeUnknownError, TurnMissedError
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
+
+    from bulk.cloud.route import Route
 
 __all__ = ["LATE_S", "MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport"]
 
@@ -126,6 +128,7 @@ class HttpTransport:
         """Make ready; connections follow as they are needed."""
         self._connector = aiohttp.TCPConnector(limit=self._limit)
         self._deadlines = _Deadlines()
+        self._opening = asyncio.Lock()
         return self
 
     async def __aexit__(
@@ -136,10 +139,47 @@ class HttpTransport:
 
     async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
         """See `Transport.send`."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        route = self._route_of(request)
+        route = self._route
+        if route is None or not (route.is_open and route.serves(request.endpoint, request.method)):
+            route, reply = await self._open(request, timeout_s)
+            if reply is not None:
+                return reply
+        return await self._send(route, request, timeout_s)
+
+    async def _open(self, request: SignedRequest, timeout_s: float) -> tuple[Route, Reply | None]:
+        """Find the way, and go first alone: a proxy that refuses a password sees it once, not once a connection.
+
+        Returns:
+            The way, and the reply if the request itself had to go to find out.
+        """
+        began = time.monotonic()
+        await self._first_in_line(request, timeout_s)
         try:
-            connection = await self._connect(route, timeout_s)
+            if self._route is None or not self._route.serves(request.endpoint, request.method):
+                self._route = await find_route(request.endpoint, request.method)
+            route = self._route
+            if self._punctual and time.monotonic() - began > LATE_S:
+                raise TurnMissedError("the way to the endpoint was still being tried")
+            if route.has_tunnel:
+                (await self._connect(route, timeout_s)).release()
+            return route, None if route.is_open else await self._send(route, request, timeout_s)
+        finally:
+            self._opening.release()
+
+    async def _first_in_line(self, request: SignedRequest, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._opening.acquire()
+        except TimeoutError as exc:
+            error = unconnected(exc, request.endpoint)
+        else:
+            return
+        raise error
+
+    async def _send(self, route: Route, request: SignedRequest, timeout_s: float) -> Reply:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        connection = await self._connect(route, timeout_s)
+        try:
             try:
                 reply = await self._exchange(connection, route.head(request.query), deadline)
             except BaseException:
@@ -149,15 +189,11 @@ class HttpTransport:
             error = translate(exc, request.endpoint)
         else:
             connection.release()
+            if not route.is_open or reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                route.answered(reply.status, reply.headers)
             return reply
         # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
         raise error
-
-    def _route_of(self, request: SignedRequest) -> Route:
-        route = self._route
-        if route is None or route.endpoint != request.endpoint or route.method != request.method:
-            route = self._route = Route(request.endpoint, request.method)
-        return route
 
     async def _connect(self, route: Route, timeout_s: float) -> Connection:
         """Return a connection that nothing lies on.
@@ -167,10 +203,7 @@ class HttpTransport:
         """
         began = time.monotonic()
         for _ in range(self._limit + 1):
-            try:
-                connection = await self._connector.connect(route.asks, [], self._timeout_of(timeout_s))
-            except TimeoutError as exc:
-                raise aiohttp.ConnectionTimeoutError from exc
+            connection = await connect(self._connector, route, self._timeout_of(timeout_s))
             if connection.protocol is not None and not connection.protocol.should_close:
                 break
             connection.close()

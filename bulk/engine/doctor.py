@@ -85,7 +85,7 @@ async def _platform(settings: Settings, target: Target, product_key: str | None)
         try:
             reached = await reach(endpoint, timeout_s=settings.timeout_s)
         except NotSentError as exc:
-            failed = Check("endpoint", Verdict.FAILED, str(exc), classify(exc.code, None).remedy)
+            failed = Check("endpoint", Verdict.FAILED, str(exc), exc.remedy or classify(exc.code, None).remedy)
             return [failed, keys if isinstance(keys, Check) else keys.untried(), *_skipped(*_BY_LISTING)]
         check = endpoint_check(endpoint, reached, now=time.time())
         if isinstance(keys, Check):

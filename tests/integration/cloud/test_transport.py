@@ -388,7 +388,7 @@ async def test_proxy_that_refuses_sees_no_request(
 
     error = await failure(transport, to("https://stand-in.invalid"))
 
-    assert (type(error), error.code) == (NotSentError, "proxy")
+    assert (type(error), error.code) == (NotSentError, "proxy_denied")
     assert [head.split()[0] for head in proxy.heads] == [b"CONNECT"]
     assert b"LEAKED" not in proxy.heads[0]
 
