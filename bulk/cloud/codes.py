@@ -45,7 +45,10 @@ _ASK_PROXY = (
     "Ask for this host and port to be allowed at the proxy (many allow 443 alone), or list the host in NO_PROXY if it "
     "can be reached without."
 )
-_CHECK_REDIRECT = "Check --endpoint: redirects are not followed, since they could lead the signed request away."
+_CHECK_REDIRECT = (
+    "Check --endpoint, and whether this network wants you to log in on a page first. Redirects are not followed, since "
+    "they could lead the signed request away."
+)
 _CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this account, region and instance."
 _CHECK_SIGNATURE = "Check ALIBABA_CLOUD_ACCESS_KEY_SECRET."
 _CHECK_TOKEN = "Renew the temporary credentials: ALIBABA_CLOUD_SECURITY_TOKEN is wrong or has expired."  # noqa: S105 - a sentence

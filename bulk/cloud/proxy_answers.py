@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
     from bulk.cloud.proxies import Proxy
 
-__all__ = ["LOGIN_REFUSED", "refusal"]
+__all__ = ["FINAL", "refusal"]
 
-LOGIN_REFUSED = "proxy_login"
+_LOGIN, _DENIED = "proxy_login", "proxy_denied"
+FINAL = frozenset({_LOGIN, _DENIED})
+"""Codes of refusals after which the proxy is not asked again: it would lock the account, and not change its mind."""
 
 _PASSING = frozenset({408, 425, 429})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")
@@ -32,9 +34,9 @@ def refusal(status: int, offers: Iterable[str], *, proxy: Proxy, target: str) ->
     """
     told = f"the proxy {proxy} refused to connect to {target}: {_named(status)}"
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
-        return Reason(LOGIN_REFUSED, f"{told}; {_login(offers, proxy)}")
+        return Reason(_LOGIN, f"{told}; {_login(offers, proxy)}")
     if 400 <= status < 500 and status not in _PASSING:  # noqa: PLR2004 - the client errors of HTTP
-        return Reason("proxy_denied", told)
+        return Reason(_DENIED, told)
     if status < 400:  # noqa: PLR2004 - as above
         told += "; what answers there is no proxy for https, or wants you to log in first"
     return Reason("proxy", told)

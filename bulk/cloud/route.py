@@ -12,8 +12,9 @@ from yarl import URL
 
 from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, unconnected
 from bulk.cloud.proxies import proxy_for
-from bulk.cloud.proxy_answers import LOGIN_REFUSED, refusal
+from bulk.cloud.proxy_answers import FINAL, refusal
 from bulk.cloud.trust import trusted
+from bulk.cloud.unconnected import Reason
 from bulk.errors import NotSentError
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Route:
         self.is_open = self.proxy is None
         """Whether connections can be made side by side: a proxy has let the first one through, or there is none."""
 
-        self._locked_out: str | None = None
+        self._final: Reason | None = None
         self.asks = _asks(method, url, self.proxy, trust=trust)
         """What aiohttp's connector wants to know: the same for every request."""
 
@@ -93,23 +94,23 @@ class Route:
         if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self.proxy and not self.has_tunnel:
             offers = [headers["proxy-authenticate"]] if "proxy-authenticate" in headers else []
             reason = refusal(status, offers, proxy=self.proxy, target=self.target)
-            self._locked_out = reason.words
+            self._final = reason
             raise NotSentError(reason.words, code=reason.code)
         self.is_open = True
 
-    def require_login_not_refused(self) -> None:
-        """Let no connection be tried with a login that was refused: accounts are locked for that.
+    def require_not_refused(self) -> None:
+        """Let no connection be tried where a proxy has refused for good: accounts are locked for wrong passwords.
 
         Raises:
-            NotSentError: The proxy refused it.
+            NotSentError: It has refused.
         """
-        if self._locked_out:
-            raise NotSentError(self._locked_out, code=LOGIN_REFUSED)
+        if self._final:
+            raise NotSentError(self._final.words, code=self._final.code)
 
-    def refused(self, error: NotSentError) -> None:
+    def failed(self, error: NotSentError) -> None:
         """Take note of a connection that could not be made."""
-        if error.code == LOGIN_REFUSED:
-            self._locked_out = str(error)
+        if error.code in FINAL:
+            self._final = Reason(error.code, str(error))
 
     def head(self, query: str) -> bytes:
         """Write a request, which has no body, once a connection is there.
@@ -138,7 +139,7 @@ async def connect(connector: aiohttp.BaseConnector, route: Route, limits: aiohtt
     Raises:
         NotSentError: There is none, in words that name the proxy, if any, and the system's reason.
     """
-    route.require_login_not_refused()
+    route.require_not_refused()
     try:
         connection = await connector.connect(route.asks, [], limits)
     except (*FOREIGN_ERRORS, ValueError) as exc:  # a ValueError: a host name that no resolver takes
@@ -146,6 +147,6 @@ async def connect(connector: aiohttp.BaseConnector, route: Route, limits: aiohtt
     else:
         route.is_open = route.is_open or route.has_tunnel
         return connection
-    route.refused(error)
+    route.failed(error)
     # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
     raise error

@@ -116,7 +116,8 @@ class Calls:
         silent = self._breaker.silent >= attempt
         step = self._policy.decide(failure, attempt, action=action, uniform=self._uniform, silent=silent)
         if step.next is Next.STOP_RUN:
-            remedy = f" {failure.remedy}" if failure.remedy else ""
+            end = "" if failure.message.endswith((".", "!", "?")) else "."
+            remedy = f"{end} {failure.remedy}" if failure.remedy else ""
             self._stop.request(f"{failure.code}: {failure.message}{remedy}", exit_code=3)
         return step
 

@@ -91,17 +91,18 @@ async def test_request_goes_through_the_tunnel_with_its_login(
     assert all(b"roxy-" not in head for head in server.heads)
 
 
-async def test_login_that_is_refused_is_tried_once_however_many_wait(
-    tunnel_proxy: Serve, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("status", [b"407 Login", b"403 Forbidden"])
+async def test_proxy_that_refuses_for_good_is_asked_once_however_many_wait(
+    tunnel_proxy: Serve, transport: HttpTransport, monkeypatch: pytest.MonkeyPatch, status: bytes
 ) -> None:
-    proxy = await tunnel_proxy(LOGIN_WANTED)
+    proxy = await tunnel_proxy(LOGIN_WANTED.replace(b"407 Login", status))
     monkeypatch.setenv("HTTPS_PROXY", proxy.url("user:LEAKED@"))
 
     errors = await asyncio.gather(*(failure(transport, f"https://{HOST}:8686") for _ in range(12)))
 
     assert len(proxy.heads) == 1
     assert {TABLE[error.code].kind for error in errors} == {FailureKind.FATAL}
-    assert all(part in str(errors[-1]) for part in (proxy.url(), f"{HOST}:8686", "HTTP 407", "HTTPS_PROXY"))
+    assert all(part in str(errors[-1]) for part in (proxy.url(), f"{HOST}:8686", f"HTTP {status[:3].decode()}"))
 
 
 async def test_login_that_is_refused_by_a_plain_proxy_is_tried_once(
