@@ -72,6 +72,15 @@ class Gate:
             self._arm(wait_s)
         return await self._wait_in_line()
 
+    def leave(self, released_at: float) -> bool:
+        """Say whether what was let out then may leave now; it does so at once.
+
+        A connection or a key may have taken its time. What leaves late is noted as released when it leaves; where the
+        window has no room for it any more, it has missed its turn.
+        """
+        now = self._clock()
+        return now - released_at <= LATE_S or self._pace.release_late(released_at, now)
+
     def give_back(self, released_at: float) -> None:
         """Take back what `acquire` gave: no request left, and none will."""
         self._pace.give_back(released_at)
