@@ -55,6 +55,7 @@ class Calls:
         stop: StopSignal,
         uniform: Uniform,
         listener: Listener,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Only store what requests need.
 
@@ -67,6 +68,7 @@ class Calls:
             stop: Obeyed, and requested where no row can succeed.
             uniform: Source of jitter.
             listener: Told when a rate changes.
+            clock: Monotonic seconds; the breaker's.
         """
         self._platform = platform
         self._gates = gates
@@ -76,6 +78,7 @@ class Calls:
         self._stop = stop
         self._uniform = uniform
         self._listener = listener
+        self._clock = clock
         self._lulls = {
             action: Lull(probe_s=lambda number: policy.probe_s(number, uniform), stop=stop) for action in gates
         }
@@ -156,7 +159,7 @@ class Calls:
                     lull.probed()
                 return None
             self.on_progress()
-            started = time.monotonic()
+            started = self._clock()
             try:
                 answer = await request(partial(gate.leave, released_at))
                 break
@@ -165,7 +168,7 @@ class Calls:
                 answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
             except asyncio.CancelledError:
                 # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
-                latency_s = time.monotonic() - started
+                latency_s = self._clock() - started
                 self._recorder.attempted(
                     action,
                     _ABANDONED,
@@ -178,7 +181,7 @@ class Calls:
             finally:
                 if probing:
                     lull.probed()
-        now = time.monotonic()
+        now = self._clock()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
         self._recorder.attempted(
