@@ -95,10 +95,9 @@ async def connected(
         connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
-    paced = bool(settings.qps or settings.list_qps)
     async with (
         served(settings, target, state) as endpoint,
-        HttpTransport(limit=connections, punctual=paced) as transport,
+        HttpTransport(limit=connections) as transport,
     ):
         yield Client(
             target=target,
@@ -106,7 +105,6 @@ async def connected(
             credentials=credentials,
             transport=transport,
             timeout_s=settings.timeout_s,
-            punctual=paced,
             on_clock_corrected=on_clock_corrected,
         )
 

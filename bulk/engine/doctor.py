@@ -13,7 +13,7 @@ from bulk.cloud.codes import classify
 from bulk.cloud.dialects import resolve_target
 from bulk.cloud.reach import reach
 from bulk.cloud.replies import server_time_at
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.transport import HttpTransport, at_once
 from bulk.control.pace import Pace
 from bulk.engine.connect import credentials_for, served
 from bulk.engine.diagnosis import (
@@ -38,7 +38,7 @@ from bulk.model import Failure, FailureKind
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.transport import Reply, SignedRequest, Transport
+    from bulk.cloud.transport import Leave, Reply, SignedRequest, Transport
     from bulk.events import Event
     from bulk.model import Listing, Target
     from bulk.settings import Settings
@@ -151,10 +151,10 @@ class _Noting:
     offset_s: float | None = None
     """The platform's time minus ours, by the last answer."""
 
-    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
         """See `cloud.transport.Transport`."""
         sent_at, started = time.time(), time.monotonic()
-        reply = await self.transport.send(request, timeout_s=timeout_s)
+        reply = await self.transport.send(request, timeout_s=timeout_s, leave=leave)
         latency_s = time.monotonic() - started
         self.latencies_s.append(latency_s)
         server_at = server_time_at(reply.headers)

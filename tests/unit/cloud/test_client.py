@@ -222,7 +222,7 @@ async def test_signature_that_a_reply_echoes_by_itself_is_hidden() -> None:
     class Echo:
         """Refuses each request with its signature, as the platform calls it and as the URL has it."""
 
-        async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+        async def send(self, request: SignedRequest, *, timeout_s: float, **_: object) -> Reply:
             assert timeout_s
             self.signature = request.signature
             encoded = request.query.rpartition("=")[2]
@@ -296,7 +296,7 @@ async def test_request_stamped_before_the_correction_is_worth_repeating(scripted
     class SideBySide:
         """Answers neither of two requests before both were signed."""
 
-        async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+        async def send(self, request: SignedRequest, *, timeout_s: float, **_: object) -> Reply:
             await both_signed.wait()
             answer: Reply = await transport.send(request, timeout_s=timeout_s)
             return answer

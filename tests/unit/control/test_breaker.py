@@ -3,12 +3,12 @@ from __future__ import annotations
 import pytest
 
 from bulk.control.breaker import Breaker
-from bulk.model import Failure, FailureKind
+from bulk.model import Action, Failure, FailureKind
 from bulk.settings import FailureCap
 
 
 def fail(breaker: Breaker, kind: FailureKind, code: str = "code", *, at: float = 0.0) -> str | None:
-    return breaker.failed(failure(kind, code), sent_at=at, now=at)
+    return breaker.failed(failure(kind, code), action=Action.CREATE, key="row", sent_at=at, now=at)
 
 
 def failure(kind: FailureKind, code: str = "code") -> Failure:
@@ -34,7 +34,7 @@ def test_one_answer_in_between_keeps_the_run_going() -> None:
     for second in range(0, 600, 5):
         reasons.append(fail(breaker, FailureKind.NOT_SENT, at=float(second)))
         if second % 30 == 0:
-            breaker.succeeded(now=float(second), create=False)
+            breaker.succeeded(Action.CREATE, "another", now=float(second))
 
     assert reasons == [None] * len(reasons)
 
@@ -50,7 +50,7 @@ def test_an_endpoint_that_hangs_stops_a_run_of_one_lane_within_a_minute() -> Non
     silence = failure(FailureKind.DOUBTFUL, "timeout")
     sent = [0.0, 10.5, 21.5, 33.5, 47.5]
 
-    reasons = [breaker.failed(silence, sent_at=at, now=at + 10.0) for at in sent]
+    reasons = [breaker.failed(silence, action=Action.CREATE, key="row", sent_at=at, now=at + 10.0) for at in sent]
 
     assert reasons[:3] == [None] * 3
     assert "in 44 s without an answer" in (reasons[3] or "")
@@ -87,7 +87,7 @@ def test_an_accepted_create_ends_a_storm() -> None:
     for _ in range(10):
         for _ in range(19):
             assert fail(breaker, FailureKind.UNRECOGNISED, at=0.0) is None
-        breaker.succeeded(now=0.0, create=True)
+        breaker.succeeded(Action.CREATE, "another", now=0.0)
 
 
 def test_listings_that_succeed_do_not_end_a_storm_of_creates() -> None:
@@ -95,7 +95,7 @@ def test_listings_that_succeed_do_not_end_a_storm_of_creates() -> None:
 
     reasons = []
     for _ in range(20):
-        breaker.succeeded(now=0.0, create=False)
+        breaker.succeeded(Action.LIST, "product", now=0.0)
         reasons.append(fail(breaker, FailureKind.UNRECOGNISED, at=0.0))
 
     assert reasons[-1] is not None
