@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.cloud.official_sources import NoKeysError, default_sources, profile_sources
-from bulk.errors import SettingsError
+from bulk.errors import KeysUnavailableError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,28 +38,36 @@ class OfficialChain:
         )
         self._chosen: Source | None = None
 
-    def fetch(self) -> Found:
+    def fetch(self, *, anew: bool = False) -> Found:
         """Return the keys as they are now, renewed if they near their end. Blocks; one thread at a time.
+
+        Args:
+            anew: Ask the chosen source past what it remembers.
 
         Raises:
             SettingsError: No source has keys, or the chosen one can't renew them; says what was tried, without secrets.
+            KeysUnavailableError: So it is, and a source that is set up did not answer.
         """
-        return self._renew(self._chosen) if self._chosen else self._search()
+        return self._renew(self._chosen, anew=anew) if self._chosen else self._search()
 
     def _search(self) -> Found:
-        tried = ["no keys to sign requests with were found:"]
+        tried, silent = ["no keys to sign requests with were found:"], False
         for source in self._sources:
             try:
                 found = source.ask()
             except NoKeysError as exc:
                 tried.append(f"  {source.name}: {exc}")
+                silent |= exc.is_passing
             else:
                 self._chosen = source
                 return found
+        if silent:
+            tried.append("One that is set up did not answer: run again when it does.")
+            raise KeysUnavailableError("\n".join(tried))
         raise SettingsError("\n".join([*tried, self._remedy]))
 
-    def _renew(self, source: Source) -> Found:
+    def _renew(self, source: Source, *, anew: bool) -> Found:
         try:
-            return source.ask()
+            return source.ask(anew=anew)
         except NoKeysError as exc:
             raise SettingsError(f"{source.name}: {exc}") from None
