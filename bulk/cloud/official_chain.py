@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bulk.cloud.official_sources import NoKeysError, default_sources, profile_sources
 from bulk.errors import KeysUnavailableError, SettingsError
+from bulk.stray import is_quoted, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,9 @@ if TYPE_CHECKING:
     from bulk.cloud.renewal import Found
 
 __all__ = ["OfficialChain"]
+
+_PREFIX = "ALIBABA_CLOUD_"
+_KEYS = ("_ACCESS_KEY_ID", "_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
 
 
 class OfficialChain:
@@ -26,7 +30,11 @@ class OfficialChain:
             environ: ``os.environ``, or what stands in for it.
             profile: Name of the only profile to look for, instead of the whole chain.
             insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
+
+        Raises:
+            SettingsError: A variable that says where keys are has quotes around its value.
         """
+        environ = _without_slips(environ)
         self._sources = (
             profile_sources(environ, profile) if profile else default_sources(environ, insecure_http=insecure_http)
         )
@@ -71,3 +79,15 @@ class OfficialChain:
             return source.ask(anew=anew)
         except NoKeysError as exc:
             raise SettingsError(f"{source.name}: {exc}") from None
+
+
+def _without_slips(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment, its variables of Alibaba Cloud without what nobody sees at their ends."""
+    meant = {name: trimmed(value) for name, value in environ.items() if name.startswith(_PREFIX)}
+    for name, value in meant.items():
+        # The variables that hold keys themselves are checked where they are read, if they are.
+        if is_quoted(value) and not name.endswith(_KEYS):
+            raise SettingsError(
+                f"{name} has quotes around its value (docker's --env-file keeps them): remove the quotes"
+            )
+    return {**environ, **meant}

@@ -105,6 +105,7 @@ class Source:
 
         Raises:
             NoKeysError: It has none.
+            SettingsError: It has what can't be keys.
         """
         # A library that never answered an earlier call may hold its locks for ever.
         if anew or self._is_asked:
@@ -112,7 +113,7 @@ class Source:
         self._is_asked = True
         try:
             return self._found(self._current_provider().get_credentials())
-        except NoKeysError:
+        except (NoKeysError, SettingsError):
             raise
         except RetryError:
             # Its words hold the request with its token.
@@ -143,7 +144,8 @@ class Source:
             secret = read_key("its secret", keys.get_access_key_secret())
             token = read_key("its security token", keys.get_security_token())
         except SettingsError as exc:
-            raise NoKeysError(str(exc)) from None
+            # Whoever wrote them here means them: other keys, of a later source, would be a surprise.
+            raise SettingsError(f"{self.name}: {exc}") from None
         if not (key_id and secret):
             raise NoKeysError("it gave an empty key")
         credentials = Credentials(key_id, secret, token or None)
