@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bulk.errors import (
         BulkError,
         InputError,
+        KeysUnavailableError,
         LedgerError,
         LedgerHeldError,
         LedgerTargetError,
@@ -39,6 +40,7 @@ _HOMES = {
     "bulk.errors": (
         "BulkError",
         "InputError",
+        "KeysUnavailableError",
         "LedgerError",
         "LedgerHeldError",
         "LedgerTargetError",
@@ -58,6 +60,7 @@ __all__ = [
     "Event",
     "FailureCap",
     "InputError",
+    "KeysUnavailableError",
     "LedgerError",
     "LedgerHeldError",
     "LedgerTargetError",

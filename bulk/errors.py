@@ -2,6 +2,7 @@
 
 BulkError
 ├── SettingsError                 exit 2: a flag, variable or profile that cannot be used
+│   └── KeysUnavailableError      exit 3: a source of keys does not answer
 ├── InputError                    exit 2: file, line, field
 ├── LedgerError                   exit 3: the ledger cannot be read or written
 │   ├── LedgerHeldError           exit 4: another run holds it
@@ -24,6 +25,7 @@ from typing import ClassVar
 __all__ = [
     "BulkError",
     "InputError",
+    "KeysUnavailableError",
     "LedgerError",
     "LedgerHeldError",
     "LedgerTargetError",
@@ -47,6 +49,12 @@ class SettingsError(BulkError):
     """A flag, environment variable or profile is missing, wrong, or contradicts another."""
 
     exit_code = 2
+
+
+class KeysUnavailableError(SettingsError):
+    """A source of keys is set up and does not answer: no setting is wrong, and running again may help."""
+
+    exit_code = 3
 
 
 class InputError(BulkError):

@@ -85,6 +85,7 @@ class FailureKind(StrEnum):
     NOT_SENT = "not_sent"  #: no request left this machine: repeat
     THROTTLED = "throttled"  #: refused for the rate, not carried out: slow down, repeat, no attempt used up
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
+    KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
     DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a create list first, for a list repeat
     EXISTS = "exists"  #: refused, the name is taken (in any letter case): list, then decide
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import FailureCap, Settings, parse_delimiter, parse_duration
+from bulk.stray import control_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +48,13 @@ class FileValue:
 
 
 def _text(value: object) -> str:
+    text = _any_text(value)
+    if stray := control_in(text):
+        raise SettingsError(f"holds {stray}: remove it")
+    return text
+
+
+def _any_text(value: object) -> str:
     if value == "":
         raise SettingsError("must not be empty: take the line out where it is not to hold")
     if isinstance(value, str):
@@ -114,7 +122,7 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "region": _Key("region", _text),
         "sandbox": _Key("sandbox", _yes_or_no),
         "dialect": _Key("dialect", _text, _one_of(*Dialect)),
-        "instance_id": _Key("instance_id", _text),
+        "instance_id": _Key("instance_id", _text, _within_bounds("instance_id", str)),
         "credentials_profile": _Key("profile", _text),
         "qps": _Key("qps", _number, _within_bounds("qps")),
         "list_qps": _Key("list_qps", _number, _within_bounds("list_qps")),
@@ -125,7 +133,7 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "deadline": _Key("deadline_s", _text_or_number, _within_bounds("deadline_s", parse_duration)),
         "columns": _Key("columns", _columns),
         "encoding": _Key("encoding", _text),
-        "delimiter": _Key("delimiter", _text, parse_delimiter),
+        "delimiter": _Key("delimiter", _any_text, parse_delimiter),
         "lenient_alias": _Key("lenient_alias", _yes_or_no),
         "log_format": _Key("log_format", _text, _one_of("console", "json")),
         "log_file": _Key("log_file", _text),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.errors import SettingsError
+from bulk.stray import control_in, stray_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -139,6 +140,7 @@ class Settings:
         Raises:
             SettingsError: A value is out of bounds, or two exclude each other.
         """
+        self._refuse_slips()
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
             raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
@@ -163,6 +165,20 @@ class Settings:
             ("--deadline", self.deadline_s, _LONGEST_DEADLINE_S),
         ):
             _require(seconds is None or 0 < seconds <= most, f"{flag} takes more than 0 and at most {most:,} seconds")
+
+    def _refuse_slips(self) -> None:
+        texts = {
+            "--endpoint": (self.endpoint or "").strip(),
+            "--region": self.region,
+            "--profile": self.profile,
+            "--ledger": self.ledger,
+            "--encoding": self.read.encoding,
+        }
+        for flag, text in texts.items():
+            if text and (stray := control_in(text)):
+                raise SettingsError(f"{flag} holds {stray}: remove it")
+        if self.instance_id and (stray := stray_in(self.instance_id)):
+            raise SettingsError(f"--instance-id holds {stray}, which no instance's ID does: remove it")
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first

@@ -148,6 +148,7 @@ _JOB = (
         "--map",
         "columns",
         multiple=True,
+        any_text=True,
         metavar="FIELD=COLUMN",
         callback=read_columns,
         help="Take a field from a column of another name; may be repeated.",
@@ -155,6 +156,7 @@ _JOB = (
     _reading("--encoding", metavar="NAME", help="Such as gb18030.  [default: UTF-8, or UTF-16 by its mark]"),
     _reading(
         "--delimiter",
+        any_text=True,
         type=read_delimiter,
         metavar="C",
         help="Between cells; tab for a tab.  [default: as the header says]",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from bulk.cloud.dialects import common_parameters, create_parameters, http_method, list_parameters
 from bulk.cloud.failures import lost, refused, unreadable
+from bulk.cloud.refusals import KeyRefusals
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
 from bulk.cloud.signing import Signer, timestamp
 from bulk.cloud.transport import SignedRequest, at_once
@@ -91,7 +92,7 @@ class Client:
         Args:
             target: Its dialect and instance say how requests are written.
             endpoint: Where they go: the target's endpoint, or the address that the sandbox was given.
-            credentials: Asked before every request.
+            credentials: Asked before every request, and for others when the platform refuses them.
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
             wall_clock: Seconds since the epoch.
@@ -102,6 +103,7 @@ class Client:
         self._endpoint = endpoint.rstrip("/")
         self._method = http_method(target.dialect)
         self._credentials = credentials
+        self._refusals = KeyRefusals(credentials)
         self._transport = transport
         self._timeout_s = timeout_s
         self._wall_clock = wall_clock
@@ -146,8 +148,11 @@ class Client:
             return lost(exc, credentials)
         answer = read_answer(reply.body, reply.headers)
         if answer.success is True and reply.is_2xx:
+            self._refusals.accepted(credentials)
             return reply, answer
         failure = refused(reply, answer, request, credentials=credentials)
+        if failure.kind is FailureKind.KEYS:
+            return await self._refusals.judge(failure, credentials)
         if failure.kind is FailureKind.CLOCK and not self._follow_clock_of(reply, offset_s):
             return replace(failure, kind=FailureKind.FATAL)
         return failure

@@ -16,7 +16,16 @@ from bulk.model import FailureKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLOCK_CODE", "SIGNATURE_CODE", "TABLE", "Verdict", "classify", "code_for_status", "look_up"]
+__all__ = [
+    "CLOCK_CODE",
+    "SIGNATURE_CODE",
+    "TABLE",
+    "Verdict",
+    "classify",
+    "code_for_status",
+    "is_about_keys",
+    "look_up",
+]
 
 CLOCK_CODE = "InvalidTimeStamp.Expired"
 SIGNATURE_CODE = "SignatureDoesNotMatch"
@@ -28,7 +37,7 @@ _DENIED, _UNRECOGNISED = FailureKind.DENIED, FailureKind.UNRECOGNISED
 
 _CHECK_ENDPOINT = "Check that --endpoint or --region is the IoT Platform's API and that --dialect fits it."
 _CHECK_INSTANCE = "Check --instance-id against the ID on the instance's overview page, and that it lies in this region."
-_CHECK_KEY = "Check ALIBABA_CLOUD_ACCESS_KEY_ID: the key must exist, be enabled and belong to this platform."
+_CHECK_KEY = "The key must exist, be enabled and belong to this platform."
 _CHECK_PERMISSION = (
     "Grant the key's user iot:CreateOTAModule and iot:ListOTAModuleByProduct, or use the key of a user who has them."
 )
@@ -50,8 +59,8 @@ _CHECK_REDIRECT = (
     "they could lead the signed request away."
 )
 _CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this account, region and instance."
-_CHECK_SIGNATURE = "Check ALIBABA_CLOUD_ACCESS_KEY_SECRET."
-_CHECK_TOKEN = "Renew the temporary credentials: ALIBABA_CLOUD_SECURITY_TOKEN is wrong or has expired."  # noqa: S105 - a sentence
+_CHECK_SIGNATURE = "Check that the AccessKey secret is the key id's."
+_CHECK_TOKEN = "The security token of these temporary keys is wrong, missing or expired: get new ones."  # noqa: S105 - a sentence
 _CHECK_NETWORK = "Check the network and that the endpoint is up."
 _SHORTEN = "Shorten the row's ProductKey, names and Desc: they make one address, and it is too long for the endpoint."
 _OUR_BUG = "This is a fault in bulk or in a proxy that changes requests: report it with the RequestId."
@@ -197,11 +206,15 @@ _BY_PREFIX = (
     ("rejected.throttling", Verdict(_THROTTLED)),
     # An assumption: the documents that could be read name no code of the Security Token Service.
     ("invalidsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
+    ("missingsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
+    ("securitytokenexpired", Verdict(_FATAL, _CHECK_TOKEN)),
     ("invalidaccesskeyid", Verdict(_FATAL, _CHECK_KEY)),
     # Missing{Name} and Invalid{Name}: about one request's parameters.
     ("missing", Verdict(_REFUSED)),
     ("invalid", Verdict(_REFUSED)),
 )
+
+_ABOUT_KEYS = frozenset({_CHECK_KEY, _CHECK_SIGNATURE, _CHECK_TOKEN})
 
 _FIRST_SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
@@ -227,6 +240,12 @@ def classify(code: str, status: int | None) -> Verdict:
     if code:
         return Verdict(_THROTTLED if status == _TOO_MANY_REQUESTS else _UNRECOGNISED)
     return TABLE.get(code_for_status(status), Verdict(_FATAL, _CHECK_ENDPOINT))
+
+
+def is_about_keys(code: str) -> bool:
+    """Say whether a code of the platform refuses the keys themselves: others may be accepted."""
+    verdict = look_up(code)
+    return verdict is not None and verdict.remedy in _ABOUT_KEYS and not code.startswith("http_")
 
 
 def code_for_status(status: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bulk.cloud.codes import SIGNATURE_CODE, classify, code_for_status, look_up
+from bulk.cloud.codes import SIGNATURE_CODE, classify, code_for_status, is_about_keys, look_up
 from bulk.cloud.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 from bulk.cloud.replies import retry_after_s
 from bulk.errors import NotSentError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lost", "refused", "unreadable"]
 
-_SECRET_IS_WRONG = "The AccessKey secret is not the key id's: check ALIBABA_CLOUD_ACCESS_KEY_SECRET."  # noqa: S105 - a sentence
+_SECRET_IS_WRONG = "The AccessKey secret is not the key id's."  # noqa: S105 - a sentence
 _SIGNED_OTHERWISE = (
     "The platform signed another text than bulk did: a proxy changes requests, --dialect does not fit the endpoint, "
     "or bulk has a fault; report it with the RequestId."
@@ -57,12 +57,13 @@ def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials
     code = answer.code or ("no_code" if reply.is_2xx else "")
     verdict = classify(code, reply.status)
     is_about_signature = code.lower() == SIGNATURE_CODE.lower()
+    remedy = _remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy
     secrets = (*_secrets(credentials), request.signature)
     return Failure(
-        kind=verdict.kind,
+        kind=FailureKind.KEYS if is_about_keys(code) and remedy != _SIGNED_OTHERWISE else verdict.kind,
         code=redact(code, secrets, longest=MAX_ID_CHARACTERS) or code_for_status(reply.status),
         message=redact(answer.message, secrets).strip() or _in_place_of_message(reply, secrets),
-        remedy=_remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy,
+        remedy=remedy,
         request_id=answer.request_id_without(secrets),
         http_status=reply.status,
         retry_after_s=retry_after_s(reply.headers),

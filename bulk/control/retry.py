@@ -115,6 +115,7 @@ _BY_KIND = {
     # The gate keeps the pace and honours what the platform asked for: no second wait here.
     FailureKind.THROTTLED: Step(Next.REPEAT, counts=False),
     FailureKind.CLOCK: Step(Next.REPEAT, counts=False),
+    FailureKind.KEYS: Step(Next.REPEAT, counts=False),
     FailureKind.QUOTA: Step(Next.ASK),
     FailureKind.PRODUCT: Step(Next.FAIL_LANE),
     FailureKind.DENIED: Step(Next.FAIL_LANE),

@@ -50,7 +50,13 @@ _PAUSE_S = 0.2
 _BY_LISTING = ("listing", "clock", "speed")
 _MEASURED_LISTINGS = 4
 _LONGEST_MEASURING_S = 3.0
-_WORTH_ANOTHER_TRY = (FailureKind.CLOCK, FailureKind.THROTTLED, FailureKind.DOUBTFUL, FailureKind.NOT_SENT)
+_WORTH_ANOTHER_TRY = (
+    FailureKind.CLOCK,
+    FailureKind.KEYS,
+    FailureKind.THROTTLED,
+    FailureKind.DOUBTFUL,
+    FailureKind.NOT_SENT,
+)
 
 
 async def examine(settings: Settings, *, product_key: str | None = None) -> tuple[Check, ...]:

@@ -20,6 +20,7 @@ from bulk.engine.selection import select, selected_lanes
 from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
+from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
 from bulk.events import RunEnded, RunStarted, RunStopping, ignore
 from bulk.ledger.snapshot import Snapshot
@@ -99,8 +100,9 @@ class _Run(Job):
         started = time.monotonic()
         try:
             await in_thread(self._begin)
-            with suppress(IngestStoppedError), self._deadline():
-                await self._read_and_send(credentials)
+            async with vigil(self.ledger, self.stop):
+                with suppress(IngestStoppedError), self._deadline():
+                    await self._read_and_send(credentials)
             summary = await in_thread(
                 conclude,
                 self.ledger,

@@ -1,3 +1,10 @@
+-- name: is_bound
+-- Whether the ledger belongs to its target for good: the platform has accepted a request there. What an outcome other
+-- than these two says, a listing has told. Asked only where a run is for another target.
+SELECT
+    EXISTS (SELECT 1 FROM attempts WHERE code IS NULL)
+    OR EXISTS (SELECT 1 FROM modules WHERE outcome NOT IN ('pending', 'failed'));
+
 -- name: add_row
 -- A valid row as the rows room reads it. Python's sqlite3 takes long over a NULL: an empty text stands for it.
 INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record)

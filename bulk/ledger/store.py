@@ -15,6 +15,7 @@ from bulk.ledger.database import NotBegunError, is_there, open_for_reading, open
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
+from bulk.ledger.place import Place
 from bulk.ledger.reading import read_results
 from bulk.ledger.sql import query
 from bulk.ledger.status import count_outcomes, read_reasons, read_target
@@ -40,14 +41,17 @@ class Ledger:
     `bulk.ledger.lanes.LaneReader` reads beside it.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, held: ExitStack) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, held: ExitStack, *, place: Place | None = None
+    ) -> None:
         self.path = path
         self.connection = connection
         self._held = held
+        self._place = place
 
     @classmethod
     def open(cls, path: Path, *, target: Target) -> Ledger:
-        """Open or make the ledger, hold it, and bind it to the target.
+        """Open or make the ledger, hold it, and note its target, to which the first accepted request binds it.
 
         Raises:
             LedgerHeldError: Another run is at work on it.
@@ -59,7 +63,8 @@ class Ledger:
             connection = held.enter_context(closing(open_for_writing(path)))
             with translated(path):
                 _bind(connection, path, target)
-            return cls(path, connection, held.pop_all())
+            kept = held.pop_all()
+            return cls(path, connection, kept, place=Place(path, keep=kept.callback))
 
     @classmethod
     def scratch(cls, path: Path, *, target: Target) -> Ledger:
@@ -151,6 +156,15 @@ class Ledger:
                 for lane in read_lanes(self.connection, [product_key]):
                     yield lane, rows - len(lane.rows)
 
+    def check_place(self) -> None:
+        """Look whether the ledger is still where it was opened; may be called while another thread writes.
+
+        Raises:
+            LedgerError: It was removed, moved or replaced, or another run has taken it.
+        """
+        if self._place is not None:
+            self._place.check()
+
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
@@ -171,27 +185,38 @@ def check_ledger(path: Path, *, target: Target | None) -> None:
         return
     with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as connection:
         if target:
-            _require_target(connection, path, target)
+            _is_for(connection, path, target)
 
 
 def _copy(path: Path, copy: Path, target: Target) -> None:
     with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as source:
-        _require_target(source, path, target)
+        _is_for(source, path, target)
         with closing(sqlite3.connect(copy)) as copied:
             source.backup(copied)
 
 
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
-    if connection.execute("SELECT 1 FROM target").fetchone():
-        _require_target(connection, path, target)
+    if not connection.execute("SELECT 1 FROM target").fetchone():
+        change = "INSERT INTO target VALUES (?, ?, ?)"
+    elif _is_for(connection, path, target):
+        return
     else:
-        connection.execute("INSERT INTO target VALUES (?, ?, ?)", (target.dialect, target.endpoint, target.instance_id))
+        change = "UPDATE target SET dialect = ?, endpoint = ?, instance_id = ?"
+    connection.execute(change, (target.dialect, target.endpoint, target.instance_id))
 
 
-def _require_target(connection: sqlite3.Connection, path: Path, target: Target) -> None:
-    bound = read_target(connection, path)
-    if bound != target:
+def _is_for(connection: sqlite3.Connection, path: Path, target: Target) -> bool:
+    """Say whether a ledger notes this target; a noted one that never accepted a request was a slip.
+
+    Raises:
+        LedgerTargetError: It is bound to another target.
+    """
+    noted = read_target(connection, path)
+    if noted == target:
+        return True
+    if connection.execute(query("is_bound")).fetchone()[0]:
         raise LedgerTargetError(
-            f"{path}: this ledger belongs to {bound}, and this run is for {target}: "
+            f"{path}: this ledger belongs to {noted}, and this run is for {target}: "
             "name another ledger with --ledger, or the ledger's own target"
         )
+    return False

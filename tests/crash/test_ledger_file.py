@@ -6,6 +6,8 @@ import ctypes
 import hashlib
 import json
 import resource
+import shutil
+import signal
 import subprocess
 import sys
 from contextlib import closing, contextmanager, suppress
@@ -276,3 +278,50 @@ async def test_disk_that_fills_up_half_way_loses_nothing(
     failed_clearly(stopped, "disk is full", "make room")
     assert made < job.provisionable()
     assert finished.summary["stopped"] is None
+
+
+async def test_ledger_is_bound_once_a_claim_is_on_disk_also_if_the_run_is_killed_then(
+    make_job: MakeJob, child: Any, run_child: RunChild, box_with: BoxWith, watch: Watch
+) -> None:
+    job = make_job(products=3)
+    async with box_with() as box, box_with() as other:
+        async with child(job, box) as started:
+            watch(box, lambda seen: started.signal(signal.SIGKILL) if seen.module_name else None)
+            await started.ended()
+
+        refused = await run_child(job, other)
+
+        assert not other.requests.total()
+    assert refused.returncode == 4
+    assert "belongs to" in refused.stderr
+
+
+async def test_ledger_of_a_run_that_was_killed_before_anything_was_accepted_is_free_for_another_target(
+    make_job: MakeJob, child: Any, run_child: RunChild, box_with: BoxWith, watch: Watch, audit: AuditOf
+) -> None:
+    job = make_job(products=3)
+    async with box_with("code:iot.system.InstanceNotFound=100%") as slip, box_with() as box:
+        async with child(job, slip) as started:
+            watch(slip, lambda _: started.signal(signal.SIGKILL))
+            await started.ended()
+
+        finished = await run_child(job, box)
+
+        audit(job.ledger, box).job_is_done(job)
+    assert finished.returncode in {0, 1}
+
+
+async def test_folder_of_the_ledger_that_is_removed_in_mid_run_ends_it_with_3(
+    make_job: MakeJob, run_child: RunChild, box_with: BoxWith, watch: Watch, tmp_path: Path
+) -> None:
+    job, folder = make_job(products=100), tmp_path / "ledgers"
+    folder.mkdir()
+    async with box_with("latency=20ms") as box:
+        watch(box, lambda _: shutil.rmtree(folder, ignore_errors=True) if len(box.seen) == 5 else None)
+
+        ended = await run_child(job, box, "--ledger", str(folder / "modules.db"), "--concurrency", "1")
+
+    assert ended.returncode == 3
+    assert "modules.db: this ledger was removed, moved or replaced" in ended.stderr
+    assert ended.summary["exit_code"] == 3
+    assert ended.summary["ledger"] is None

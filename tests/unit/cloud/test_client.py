@@ -12,7 +12,7 @@ import pytest
 
 from bulk.cloud.client import Client
 from bulk.cloud.codes import classify, look_up
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials
 from bulk.cloud.redaction import MAX_ID_CHARACTERS
 from bulk.cloud.transport import Reply, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError
@@ -36,7 +36,7 @@ def client(transport: Any, dialect: Dialect = Dialect.ALIBABA, **options: Any) -
     return Client(
         target=Target(dialect, "https://host"),
         endpoint="https://host/",
-        credentials=StaticCredentials(Credentials("testid", SECRET, TOKEN)),
+        credentials=StaticCredentials(Credentials("testid", SECRET, TOKEN), source=ENVIRONMENT),
         transport=transport,
         **options,
     )

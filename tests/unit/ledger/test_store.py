@@ -13,7 +13,7 @@ from bulk.ledger.lanes import LaneReader
 from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.ledger.sql import SCHEMA_VERSION, schema
 from bulk.ledger.status import read_status
-from bulk.ledger.store import Ledger
+from bulk.ledger.store import Ledger, check_ledger
 from bulk.model import Dialect, Outcome, ReadRows, Target
 
 if TYPE_CHECKING:
@@ -279,8 +279,54 @@ def test_a_ledger_that_was_let_go_can_be_held_again(path: Path, ledger: Ledger) 
     again.close()
 
 
+def note_attempt(path: Path, code: str | None) -> None:
+    """Let a ledger know of a listing; ``None``: one that the platform accepted."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO attempts (run_id, at, action, product_key, code, latency_ms) "
+            "VALUES ('r', 't', 'l', 'p', ?, 1)",
+            (code,),
+        )
+        connection.commit()
+
+
+def note_outcome(path: Path, outcome: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO modules (product_key, module_name, outcome, settled_at, run_id) "
+            "VALUES ('p', 'm', ?, 't', 'r')",
+            (outcome,),
+        )
+        connection.commit()
+
+
+def test_a_target_that_never_accepted_a_request_may_be_corrected(path: Path, ledger: Ledger) -> None:
+    ledger.close()
+    note_attempt(path, "iot.system.InstanceNotFound")
+    note_outcome(path, "failed")
+    corrected = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
+
+    check_ledger(path, target=corrected)
+    Ledger.scratch(path, target=corrected).close()
+    Ledger.open(path, target=corrected).close()
+
+    assert read_status(path).target == corrected
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {"pending", "failed", "invalid", "duplicate"}))
+def test_an_outcome_that_a_listing_told_binds_a_ledger_whose_attempts_are_gone(
+    outcome: str, path: Path, ledger: Ledger
+) -> None:
+    ledger.close()
+    note_outcome(path, outcome)
+
+    with pytest.raises(LedgerTargetError):
+        Ledger.open(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
+
+
 def test_a_ledger_refuses_another_target(path: Path, ledger: Ledger) -> None:
     ledger.close()
+    note_attempt(path, None)
     other = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
 
     with pytest.raises(LedgerTargetError, match=r"belongs to https://example.tuyacloud.com:8686 \(tuya\)") as caught:
@@ -424,6 +470,7 @@ def test_a_scratch_copy_leaves_the_ledger_alone(
 
 def test_a_scratch_copy_is_for_the_same_target(path: Path, ledger: Ledger) -> None:
     ledger.close()
+    note_attempt(path, None)
 
     with pytest.raises(LedgerTargetError):
         Ledger.scratch(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
