@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         LedgerHeldError,
         LedgerTargetError,
         SettingsError,
+        StoppedError,
     )
     from bulk.events import Event, Listener
     from bulk.model import Dialect, OtaModule, Outcome, Summary
@@ -43,6 +44,7 @@ _HOMES = {
         "LedgerHeldError",
         "LedgerTargetError",
         "SettingsError",
+        "StoppedError",
     ),
     "bulk.events": ("Event", "Listener"),
     "bulk.model": ("Dialect", "OtaModule", "Outcome", "Summary"),
@@ -70,6 +72,7 @@ __all__ = [
     "SettingsError",
     "StaticCredentials",
     "StopSignal",
+    "StoppedError",
     "Summary",
     "plan",
     "run",

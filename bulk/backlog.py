@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from _typeshed import ReadableBuffer
 
-__all__ = ["Backlog", "BacklogStream", "Descriptor", "Sink", "ready", "write_if_ready"]
+__all__ = ["Backlog", "BacklogStream", "Descriptor", "Sink", "StandardError", "ready", "write_if_ready"]
 
 _MOST_BYTES = 1 << 20
 """What waits for a slow reader, besides the 64 KiB of a pipe: minutes of a busy log."""
@@ -49,7 +49,7 @@ class Sink(Protocol):
 
 
 class Descriptor:
-    """A sink that is open already, such as stderr."""
+    """A sink that is open already."""
 
     def __init__(self, number: int) -> None:
         """Write to this descriptor; it is never closed."""
@@ -71,6 +71,29 @@ class Descriptor:
             write_if_ready(self._number, data[start : start + _CHUNK_BYTES])
 
 
+class StandardError:
+    """Stderr as a sink: once its reader has left, or its terminal was hung up, nobody is there to be told."""
+
+    def __init__(self, number: int) -> None:
+        """Write to this descriptor."""
+        self._descriptor = Descriptor(number)
+        self._is_deserted = False
+
+    def write(self, data: bytes) -> None:
+        """See `Sink.write`."""
+        if self._is_deserted:
+            return
+        try:
+            self._descriptor.write(data)
+        except OSError as exc:
+            self._is_deserted = exc.errno in _NOBODY_LISTENS
+            raise
+
+    def offer(self, data: bytes) -> None:
+        """See `Sink.offer`."""
+        self._descriptor.offer(data)
+
+
 class Backlog:
     """Bytes that wait for a thread to write them. Any thread may append."""
 
@@ -79,6 +102,7 @@ class Backlog:
         sink: Sink,
         *,
         name: str,
+        note: Callable[[int], str],
         most_bytes: int = _MOST_BYTES,
         on_failure: Callable[[OSError], None] = lambda _: None,
     ) -> None:
@@ -86,12 +110,14 @@ class Backlog:
 
         Args:
             sink: Where bytes go.
-            name: What the note about dropped lines calls it.
+            name: Of the thread.
+            note: Given how many lines were dropped, returns the line that says so.
             most_bytes: What may wait; more is dropped.
             on_failure: Told on the backlog's thread of each write that failed; what it was to write is dropped.
         """
         self._sink = sink
         self._name = name
+        self._note = note
         self._most_bytes = most_bytes
         self._on_failure = on_failure
         self._changed = threading.Condition(threading.RLock())  # a signal handler may interrupt its own thread's append
@@ -102,13 +128,10 @@ class Backlog:
         self._written = 0
         self._stuck_at: int | None = None
         self._thread: threading.Thread | None = None
-        self._deserted = False
 
     def append(self, data: bytes) -> None:
         """Hand bytes over; returns at once."""
         with self._changed:
-            if self._deserted:
-                return
             if self._waiting_bytes + len(data) > self._most_bytes:
                 self._dropped_lines += max(data.count(b"\n"), 1)
                 return
@@ -140,7 +163,7 @@ class Backlog:
     def _start(self) -> bool:
         """Say whether there is a thread; where the system grants none, write what can be written at once."""
         if self._thread is None:
-            thread = threading.Thread(target=self._work, name=f"bulk-{self._name}", daemon=True)
+            thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             try:
                 thread.start()
             except RuntimeError:
@@ -163,24 +186,19 @@ class Backlog:
             return self._taken()
 
     def _taken(self) -> bytes:
-        data = b"".join(self._waiting) + self._note()
+        if self._dropped_lines:
+            self._waiting.append(f"{self._note(self._dropped_lines)}\n".encode())
+        data = b"".join(self._waiting)
         self._waiting.clear()
-        self._waiting_bytes = 0
+        self._waiting_bytes = self._dropped_lines = 0
         return data
-
-    def _note(self) -> bytes:
-        dropped, self._dropped_lines = self._dropped_lines, 0
-        if not dropped:
-            return b""
-        lines = "1 line was" if dropped == 1 else f"{dropped:,} lines were"
-        return f"{lines} dropped here: {self._name} was not read fast enough\n".encode()
 
     def _write(self, data: bytes) -> None:
         try:
             self._sink.write(data)
         except OSError as exc:
             with self._changed:
-                self._deserted = exc.errno in _NOBODY_LISTENS
+                self._dropped_lines += data.count(b"\n")
             self._on_failure(exc)
         self._written += 1
 

@@ -13,7 +13,7 @@ import click
 from bulk.cli.help import LazyGroup
 from bulk.cli.invocation import Invocation
 from bulk.cli.output import print_json, tell
-from bulk.cli.streams import standard_streams
+from bulk.cli.streams import ended_in_time, standard_streams
 from bulk.conditions import condition_of
 from bulk.errors import BulkError
 from bulk.model import Summary
@@ -96,7 +96,8 @@ def _main(invocation: Invocation) -> int:
     else:
         return exit_code or 0
     if invocation.wants_json:
-        print_json(_failure(ending, invocation))
+        with ended_in_time(ending.exit_code):
+            print_json(_failure(ending, invocation))
     return ending.exit_code
 
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 import codecs
 import io
 import os
+import signal
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.backlog import Backlog, BacklogStream, Descriptor, ready
+from bulk.backlog import Backlog, BacklogStream, StandardError, ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from _typeshed import ReadableBuffer
 
-__all__ = ["STDERR", "STDOUT", "drain_stderr", "drop_the_rest", "standard_streams"]
+__all__ = ["STDERR", "STDOUT", "drain_stderr", "drop_the_rest", "ended_in_time", "standard_streams"]
 
 STDIN = 0
 STDOUT = 1
@@ -29,6 +30,12 @@ STDERR = 2
 
 _PATIENCE_S = 1.0
 """How long a command waits for the reader of its stderr: a log collector that lives takes far less."""
+
+_SIGNALLED = 128
+"""A shell reports a process that a signal ended as this plus the signal's number."""
+
+_LAST_WORDS_S = 2.0
+"""How long the reader of stdout may take for the rest, once a signal has asked for the end."""
 
 _LENIENT = "bulk.stand_in"
 _STAND_INS = {"…": "...", "→": "->", "·": "-", "—": "-", "×": "x", "≤": "<=", "’": "'"}
@@ -79,6 +86,25 @@ def drop_the_rest(descriptor: int) -> None:
     os.close(null)
 
 
+@contextmanager
+def ended_in_time(exit_code: int | None) -> Iterator[None]:
+    """After a signal, let what is said last take a few seconds only: stdout may be as stuck as stderr.
+
+    Args:
+        exit_code: What the run was stopped with; ``None``: nobody stopped it, and a reader has all the time it needs.
+    """
+    if exit_code is None or exit_code <= _SIGNALLED:
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, lambda *_: os._exit(exit_code))
+    signal.setitimer(signal.ITIMER_REAL, _LAST_WORDS_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _open_what_is_closed() -> None:
     """Open the null device for each standard stream that this process was started without, as by ``2>&-``.
 
@@ -102,9 +128,13 @@ def _patient(stream: TextIO) -> TextIO:
 def _unblocked(stream: TextIO) -> TextIO:
     if not _is_descriptor(stream, STDERR):
         return stream
-    raw = BacklogStream(Backlog(Descriptor(STDERR), name="stderr"), STDERR)
-    # A text stream asks for a buffer below it; a backlog is one.
+    backlog = Backlog(StandardError(STDERR), name="bulk-stderr", note=_note)
+    raw = BacklogStream(backlog, STDERR)
     return io.TextIOWrapper(raw, encoding=stream.encoding, errors=_LENIENT, write_through=True)
+
+
+def _note(dropped: int) -> str:
+    return f"{'1 line was' if dropped == 1 else f'{dropped:,} lines were'} dropped: stderr could not be written in time"
 
 
 def _is_descriptor(stream: TextIO, number: int) -> bool:
