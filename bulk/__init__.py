@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         LedgerHeldError,
         LedgerTargetError,
         SettingsError,
+        StoppedError,
     )
     from bulk.events import Event, Listener
     from bulk.model import Dialect, OtaModule, Outcome, Summary
@@ -45,6 +46,7 @@ _HOMES = {
         "LedgerHeldError",
         "LedgerTargetError",
         "SettingsError",
+        "StoppedError",
     ),
     "bulk.events": ("Event", "Listener"),
     "bulk.model": ("Dialect", "OtaModule", "Outcome", "Summary"),
@@ -73,6 +75,7 @@ __all__ = [
     "SettingsError",
     "StaticCredentials",
     "StopSignal",
+    "StoppedError",
     "Summary",
     "plan",
     "run",

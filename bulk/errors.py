@@ -8,6 +8,7 @@ BulkError
 │   ├── LedgerHeldError           exit 4: another run holds it
 │   └── LedgerTargetError         exit 4: it belongs to another target
 ├── OutputError                   exit 3: stdout cannot be written
+├── StoppedError                  exit 130, 143 or 3: asked to stop before there was anything to summarise
 └── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
     ├── NotSentError              repeating is safe
     ├── TurnMissedError           it could not leave in time: repeat at another time (the engine meets this one)
@@ -20,8 +21,6 @@ A message is written for the person who must act on it and never holds a secret.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 __all__ = [
     "BulkError",
     "InputError",
@@ -33,6 +32,7 @@ __all__ = [
     "OutcomeUnknownError",
     "OutputError",
     "SettingsError",
+    "StoppedError",
     "TransportError",
     "TurnMissedError",
 ]
@@ -41,7 +41,7 @@ __all__ = [
 class BulkError(Exception):
     """The root of the tree: a caller that can't go on catches this."""
 
-    exit_code: ClassVar[int] = 3
+    exit_code: int = 3
     """What `bulk` exits with when this error ends a command."""
 
 
@@ -96,6 +96,20 @@ class LedgerTargetError(LedgerError):
 
 class OutputError(BulkError):
     """What a command has to say can't be written; what it did is done, and recorded."""
+
+
+class StoppedError(BulkError):
+    """A stop was asked for before there was anything to summarise: nothing was sent."""
+
+    def __init__(self, reason: str, *, exit_code: int) -> None:
+        """Keep what the stop was asked for with.
+
+        Args:
+            reason: Why.
+            exit_code: 130 or 143 for signals, 3 for a deadline.
+        """
+        super().__init__(reason)
+        self.exit_code = exit_code
 
 
 class TransportError(BulkError):

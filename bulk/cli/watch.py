@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulk.conditions import explain_os_error
 from bulk.errors import BulkError, SettingsError
 from bulk.events import CredentialsFound, ignore
-from bulk.logs import LogListener, Redactor, configure
+from bulk.logs import LogListener, Redactor, configure, flush_logs
 from bulk.report.progress import progress, wants_live
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
     log = _log(ctx, live=live, redactor=redactor)
     logged = LogListener(log)
     with (
+        _flushed(),
         progress(source, stream=sys.stderr, live=live) as shown,
         _crash_logged(log, ctx),
         _metrics(log, ctx.params.get("metrics_file") if measured else None) as counted,
@@ -59,6 +61,14 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
             counted(event)
 
         yield listen
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        flush_logs()
 
 
 def _log(ctx: click.Context, *, live: bool, redactor: Redactor) -> FilteringBoundLogger:
@@ -75,7 +85,9 @@ def _log(ctx: click.Context, *, live: bool, redactor: Redactor) -> FilteringBoun
             redactor=redactor,
         )
     except OSError as exc:
-        raise SettingsError(f"--log-file {path}: it can't be written ({exc.strerror}); name another file") from exc
+        raise SettingsError(
+            f"--log-file {path}: it can't be written ({explain_os_error(exc)}); name another file"
+        ) from exc
 
 
 @contextmanager
@@ -91,7 +103,7 @@ def _metrics(log: FilteringBoundLogger, path: str | None) -> Iterator[Listener]:
                 metrics_file(Path(path), complain=lambda exc: log.error("metrics.lost", path=path, error=str(exc)))
             )
         except OSError as exc:
-            why = exc.strerror or exc
+            why = explain_os_error(exc)
             raise SettingsError(f"--metrics-file {path}: it can't be written ({why}); name another file") from exc
         yield metrics
 

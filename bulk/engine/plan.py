@@ -69,11 +69,14 @@ async def plan(
         SettingsError: Settings or credentials can't be used.
         InputError: The input can't be read.
         LedgerError: There is a ledger, and it can't be read or belongs to another target.
+        StoppedError: A stop was requested before the keys were there.
     """
     target = resolve_target(settings)
     path = ledger_path(source, settings)
-    keys = credentials or (None if offline else await credentials_for(settings, listener=listener))
     stop = stop or StopSignal()
+    keys = credentials or (
+        None if offline else await stop.unless_requested(credentials_for(settings, listener=listener))
+    )
     async with held(Ledger.scratch, path, target=target) as ledger:
         job = _Planning(source=source, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop)
         return await job.run(path, keys)

@@ -69,10 +69,14 @@ async def run(
         SettingsError: Settings or credentials can't be used; nothing was read.
         InputError: The input can't be read; nothing was sent, the ledger is as it was.
         LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
+        StoppedError: A stop was requested before the keys were there.
     """
     target = resolve_target(settings)
     path = ledger_path(source, settings)
-    keys = credentials or await credentials_for(settings, listener=listener)
+    stop = stop or StopSignal()
+    keys = credentials
+    if keys is None:
+        keys = await stop.unless_requested(credentials_for(settings, listener=listener))
     async with held(Ledger.open, path, target=target) as ledger:
         job = _Run(
             source=source,
@@ -80,7 +84,7 @@ async def run(
             target=target,
             ledger=ledger,
             listener=listener,
-            stop=stop or StopSignal(),
+            stop=stop,
         )
         return await job.run(keys, resume, resume_rest or resume)
 

@@ -11,7 +11,7 @@ import pytest
 from bulk.cloud.client import Client
 from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials
 from bulk.cloud.renewal import Found, RenewedCredentials
-from bulk.cloud.transport import Reply, SignedRequest
+from bulk.cloud.transport import Leave, Reply, SignedRequest, at_once
 from bulk.errors import SettingsError
 from bulk.model import Accepted, Dialect, Failure, FailureKind, OtaModule, Target
 
@@ -41,7 +41,7 @@ class Platform:
         self.accepted = accepted
         self.code = code
 
-    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:  # noqa: ARG002 - of the seam
+    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:  # noqa: ARG002 - of the seam
         await asyncio.sleep(0)
         if f"AccessKeyId={self.accepted}&" in request.query:
             return Reply(200, orjson.dumps({"Success": True}), {})
