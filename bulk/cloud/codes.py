@@ -16,8 +16,9 @@ from bulk.model import FailureKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLOCK_CODE", "SIGNATURE_CODE", "TABLE", "Verdict", "classify", "code_for_status", "look_up"]
+__all__ = ["CLOCK_CODE", "NO_CODE", "SIGNATURE_CODE", "TABLE", "Verdict", "classify", "code_for_status", "look_up"]
 
+NO_CODE = "no_code"
 CLOCK_CODE = "InvalidTimeStamp.Expired"
 SIGNATURE_CODE = "SignatureDoesNotMatch"
 
@@ -148,7 +149,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("tls_handshake", _NOT_SENT, "Check that the endpoint speaks https on this port."),
     ("tls", _FATAL, _CHECK_CERTIFICATE),
     ("redirect", _FATAL, _CHECK_REDIRECT),
-    ("no_code", _REFUSED, None),  # Success is false, and nothing says why
+    (NO_CODE, _REFUSED, None),  # Success is false, and nothing says why
     ("timeout", _DOUBTFUL, None),
     ("connection_lost", _DOUBTFUL, None),
     ("unreadable_reply", _DOUBTFUL, None),
