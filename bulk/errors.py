@@ -133,7 +133,7 @@ class NotSentError(TransportError):
 
 
 class TurnMissedError(TransportError):
-    """No request left this machine, and now would be too late: it was paced for a time that is over.
+    """No request left this machine, and now would be too late: the second that it was paced for is full.
 
     What it waited for, a connection or new keys, is kept for the next time.
     """

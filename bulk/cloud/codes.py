@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CLOCK_CODE",
+    "NO_CODE",
     "SIGNATURE_CODE",
     "TABLE",
     "Verdict",
@@ -27,6 +28,7 @@ __all__ = [
     "look_up",
 ]
 
+NO_CODE = "no_code"
 CLOCK_CODE = "InvalidTimeStamp.Expired"
 SIGNATURE_CODE = "SignatureDoesNotMatch"
 
@@ -182,7 +184,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("tls", _FATAL, _CHECK_CERTIFICATE),
     ("tls_authorities", _FATAL, _SET_AUTHORITIES),
     ("redirect", _FATAL, _CHECK_REDIRECT),
-    ("no_code", _REFUSED, None),  # Success is false, and nothing says why
+    (NO_CODE, _REFUSED, None),  # Success is false, and nothing says why
     ("timeout", _DOUBTFUL, None),
     ("connection_lost", _DOUBTFUL, None),
     ("unreadable_reply", _DOUBTFUL, None),

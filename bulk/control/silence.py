@@ -1,4 +1,4 @@
-"""Tell an outage from a row that the platform can't digest: who was answered since the last proper answer? Pure.
+"""Tell an outage from a row that the platform can't digest: was anybody answered properly? Pure.
 
 A proper answer is one that the platform gave about the request, a refusal too; no reply, a page of a proxy, an error
 of the server and a reply that can't be read are none. A row that fails time after time while others are answered is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -104,7 +105,13 @@ async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
         (reply(success="false", code="iot.ota.createotamoduleexceedlimit"), FailureKind.QUOTA, None),
         (reply(Success=False, Code="iot.prod.NotExistedProduct"), FailureKind.PRODUCT, None),
         (reply(Success=False, Code="iot.new.Code"), FailureKind.UNRECOGNISED, None),
-        (reply(Success=False, Code=""), FailureKind.REFUSED, "no_code"),
+        (reply(Success=False, Code="", RequestId="R1"), FailureKind.REFUSED, "no_code"),
+        (reply(Success=False, Code=""), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(success=False, code=503, msg="maintenance"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(400, success=False, code="BUSY", msg="maintenance"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(400, Code="New.Code", RequestId="R1"), FailureKind.UNRECOGNISED, None),
+        (Reply(200, b"\xef\xbb\xbf" + b'{"Success":false,"Code":"iot.new.Code"}'), FailureKind.UNRECOGNISED, None),
+        (Reply(200, gzip.compress(b'{"Success":true}')), FailureKind.DOUBTFUL, "unreadable_reply"),
         (reply(Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
         (reply(400, Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
         (reply(400, Code="SignatureNonceUsed"), FailureKind.DOUBTFUL, None),
