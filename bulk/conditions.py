@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 import os
 import resource
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from pathlib import Path
 
-__all__ = ["advice_for", "condition_of", "explain_os_error", "no_temporary_folder", "why_not_writable"]
+__all__ = ["condition_of", "explain_os_error", "no_temporary_folder", "why_not_writable"]
 
 _TEMPORARY = "set TMPDIR to a folder that may be written"
 
@@ -24,8 +24,6 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.ENOSPC: "the disk is full: make room",
         errno.EDQUOT: "the disk quota is used up: make room, or ask for more",
         errno.EROFS: "the file system is read-only: name a place that can be written, or mount it for writing",
-        errno.EACCES: "this user may not: check the permissions",
-        errno.EPERM: "this user may not: check the permissions",
         errno.EMFILE: "this process may open no more files: raise the limit, as with `ulimit -n 1024`",
         errno.ENFILE: "the machine has no more open files to give: end other programs, or raise fs.file-max",
         errno.ENOMEM: "there is not enough memory: raise the limit (`ulimit -v`, or the container's), or free some",
@@ -42,10 +40,6 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.ENOLCK: "the file system gives no locks: use a local disk",
         errno.ENOSYS: "the system does not offer this: use a local disk",
         errno.EOPNOTSUPP: "the file system does not offer this: use a local disk",
-        errno.ENOENT: "the file or its folder is not there: check the name, and that the working folder still exists",
-        errno.ENOTDIR: "a part of the path is no folder: check the name",
-        errno.EISDIR: "this is a folder: name a file in it",
-        errno.EEXIST: "there is one already: remove it, or choose another name",
         errno.ETXTBSY: "another program uses the file: wait, or choose another name",
         errno.EBUSY: "another program uses it: wait, or choose another name",
         errno.EAGAIN: "the machine gives no more of it at the moment: raise the limit, or try later",
@@ -54,6 +48,18 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
 )
 """What the system says → what that is, and what to do. A number that is not here would be a bug of ours."""
 
+_PLAIN: Mapping[int, str] = MappingProxyType(
+    {
+        errno.EACCES: "check the permissions",
+        errno.EPERM: "check the permissions",
+        errno.ENOENT: "check the name",
+        errno.ENOTDIR: "check the name",
+        errno.EISDIR: "name a file in it",
+        errno.EEXIST: "remove it, or choose another name",
+    }
+)
+"""The same for what needs no explanation where a message says which option named the file."""
+
 _THREADS = (
     "the system gives no more threads: raise the limit on processes (`ulimit -u`, or the container's limit on pids)"
 )
@@ -61,30 +67,26 @@ _MEMORY = _ADVICE[errno.ENOMEM]
 _FOR_IMPORTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
-def advice_for(exc: OSError) -> str | None:
-    """Return what an error of the system is about and what to do; ``None`` if it is none of the machine's."""
-    if _is_about_temporary_files(exc):
-        return f"there is no folder for temporary files: {_TEMPORARY}"
-    return _ADVICE.get(exc.errno or 0)
-
-
 def explain_os_error(exc: OSError) -> str:
-    """Return in words what the system said, and what to do, to be put after the name of a file."""
-    said = exc.strerror or str(exc)
-    advice = advice_for(exc)
-    if advice is None or _is_about_temporary_files(exc):
-        return advice or said
-    return f"{said}: {advice}"
+    """Return in words what the system said, and what to do where the words alone don't tell.
+
+    It is to be put after the name of a file, and before what else may help, such as another name for it.
+    """
+    said, advice = exc.strerror or str(exc), _advice_for(exc)
+    if _is_about_temporary_files(exc):
+        return no_temporary_folder()
+    return f"{said}: {advice}" if advice else said
 
 
-def no_temporary_folder(exc: OSError, purpose: str) -> str:
-    """Return the message for a command that can't do without temporary files.
+def no_temporary_folder(exc: OSError | None = None) -> str:
+    """Return the message for work that can't do without temporary files.
 
     Args:
-        exc: What the system said.
-        purpose: What they are for, such as ``a plan is made in a copy of the ledger``.
+        exc: What the system said, where it is known.
     """
-    return f"{purpose}, in the folder for temporary files, which can't be written ({exc.strerror}): {_TEMPORARY}"
+    if exc is None or _is_about_temporary_files(exc):
+        return f"there is no folder for temporary files: {_TEMPORARY}"
+    return f"no temporary file can be written ({explain_os_error(exc)}); or {_TEMPORARY}"
 
 
 def condition_of(exc: BaseException) -> str | None:
@@ -93,7 +95,11 @@ def condition_of(exc: BaseException) -> str | None:
 
 
 def why_not_writable(path: Path) -> str | None:
-    """Say why a file beside this one can't be written, as far as the system tells. For errors that hide it."""
+    """Say why a file beside this one can't be written, where that is no matter of permission. For errors that hide it.
+
+    Args:
+        path: The file. Another one is made beside it, and removed.
+    """
     trial = path.with_name(f".bulk-{os.getpid()}.trial")
     try:
         descriptor = os.open(trial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
@@ -104,7 +110,7 @@ def why_not_writable(path: Path) -> str | None:
             os.close(descriptor)
             trial.unlink()
     except OSError as exc:
-        return explain_os_error(exc) if advice_for(exc) else None
+        return explain_os_error(exc) if _advice_for(exc) else None
     return _why_not_larger(path)
 
 
@@ -139,10 +145,21 @@ def _said(exc: BaseException) -> str | None:
         return _THREADS
     if isinstance(exc, ImportError):
         return _said_while_importing(exc)
-    if not isinstance(exc, OSError) or advice_for(exc) is None:
+    if not isinstance(exc, OSError):
+        return None
+    plain = _PLAIN.get(exc.errno or 0)
+    if not (plain or _advice_for(exc)):
         return None
     place = f"{os.fsdecode(exc.filename)}: " if isinstance(exc.filename, str | bytes) else ""
-    return place + explain_os_error(exc)
+    return place + explain_os_error(exc) + (f": {plain}" if plain and not _advice_for(exc) else "")
+
+
+def _advice_for(exc: OSError) -> str | None:
+    if _is_about_temporary_files(exc):
+        return _TEMPORARY
+    if exc.errno == errno.ENOENT and exc.filename is None and not _has_working_folder():
+        return "the working folder was removed: change to another one, or name files by their whole path"
+    return _ADVICE.get(exc.errno or 0)
 
 
 def _said_while_importing(exc: ImportError) -> str | None:
@@ -150,6 +167,14 @@ def _said_while_importing(exc: ImportError) -> str | None:
     if "failed to map segment" in str(exc) or isinstance(exc.__cause__, MemoryError):
         return _MEMORY
     return next((_ADVICE[number] for number in _FOR_IMPORTS if os.strerror(number) in str(exc)), None)
+
+
+def _has_working_folder() -> bool:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _is_about_temporary_files(exc: OSError) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import FailureCap, Settings, parse_delimiter, parse_duration
@@ -143,17 +144,28 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
 """Each key of the file, at its top or in a profile."""
 
 
-def find_file(named: str | None, environ: Mapping[str, str]) -> Path | None:
+def find_file(
+    named: str | None, environ: Mapping[str, str], *, on_hidden: Callable[[str], None] = lambda _: None
+) -> Path | None:
     """Return the file that holds, ``None`` if there is none.
 
     Args:
         named: The file that was asked for; it must be there.
         environ: ``os.environ``, or what stands in for it.
+        on_hidden: Told of each place that can't be looked at, such as a home of another user: it is passed over.
     """
     if named:
         return Path(named)
-    candidates = (_FILE, user_file(environ))
-    return next((path for path in candidates if path is not None and path.is_file()), None)
+    for path in (_FILE, user_file(environ)):
+        try:
+            if path is not None and path.is_file():
+                return path
+        except OSError as exc:
+            on_hidden(
+                f"No settings are taken from {_shown(path)}: its folder can't be looked into ({exc.strerror}). "
+                "Name a file with --settings-file if you need one."
+            )
+    return None
 
 
 def user_file(environ: Mapping[str, str]) -> Path | None:
@@ -204,12 +216,12 @@ class _Document:
     """A settings file, read and taken apart."""
 
     def __init__(self, path: Path) -> None:
-        self.name = f"./{path}" if path == _FILE else str(path)
+        self.name = _shown(path)
         try:
             self._text = path.read_bytes().decode("utf-8-sig")
             self.top = tomllib.loads(self._text)
         except OSError as exc:
-            raise SettingsError(f"settings file {self.name} can't be read: {exc.strerror or exc}") from exc
+            raise SettingsError(f"settings file {self.name} can't be read: {explain_os_error(exc)}") from exc
         except UnicodeDecodeError as exc:
             raise SettingsError(f"settings file {self.name} is not UTF-8: save it as UTF-8") from exc
         except tomllib.TOMLDecodeError as exc:
@@ -260,6 +272,10 @@ class _Document:
             elif table == profile and _unquoted(line.partition("=")[0]).split(".")[0] == key:
                 return number
         return None
+
+
+def _shown(path: Path | None) -> str:
+    return f"./{path}" if path == _FILE else str(path)
 
 
 def _unquoted(name: str) -> str:

@@ -176,9 +176,9 @@ def profile_sources(environ: Mapping[str, str], profile: str | None) -> tuple[So
         environ: ``os.environ``, or what stands in for it.
         profile: Name of the profile; ``None``: the current one of the first file, ``default`` of the second.
     """
-    home = Path(environ.get("HOME") or Path.home())
-    of_cli = home / ".aliyun" / "config.json"
-    of_sdk = Path(environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE") or home / ".alibabacloud" / "credentials.ini")
+    of_cli = _at_home(environ, ".aliyun", "config.json")
+    named = environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE")
+    of_sdk = Path(named) if named else _at_home(environ, ".alibabacloud", "credentials.ini")
     which = f"profile {profile} of " if profile else ""
 
     def cli() -> _Provider:
@@ -188,7 +188,22 @@ def profile_sources(environ: Mapping[str, str], profile: str | None) -> tuple[So
     def sdk() -> _Provider:
         return _typed(official.ProfileCredentialsProvider(profile_name=profile or "default", profile_file=str(of_sdk)))
 
-    return Source(f"{which}{of_cli}", cli, file=of_cli), Source(f"{which}{of_sdk}", sdk, file=of_sdk)
+    return (
+        Source(f"{which}{of_cli or '~/.aliyun/config.json'}", cli if of_cli else _no_home, file=of_cli),
+        Source(f"{which}{of_sdk or '~/.alibabacloud/credentials.ini'}", sdk if of_sdk else _no_home, file=of_sdk),
+    )
+
+
+def _at_home(environ: Mapping[str, str], *parts: str) -> Path | None:
+    """Return a file's path in the user's home; ``None`` where there is no home, as in some containers."""
+    try:
+        return Path(environ.get("HOME") or Path.home(), *parts)
+    except RuntimeError:  # no HOME, and a user whom the machine does not know
+        return None
+
+
+def _no_home() -> _Provider:
+    raise NoKeysError("there is no home folder: HOME is not set, and this user has no entry in passwd")
 
 
 def _environment(environ: Mapping[str, str]) -> _Provider:

@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bulk.conditions import no_temporary_folder, why_not_writable
 from bulk.errors import LedgerError
 from bulk.ledger.files import log_of
 from bulk.ledger.sql import SCHEMA_VERSION, query, schema
@@ -113,7 +114,7 @@ def translated(path: Path, *, advice: Mapping[str, str] | None = None) -> Iterat
     try:
         yield
     except sqlite3.Error as exc:
-        raise LedgerError(f"{path}: {_explain(exc, advice or _ADVICE)}") from exc
+        raise LedgerError(f"{path}: {_explain(exc, advice or _ADVICE, path)}") from exc
 
 
 def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
@@ -180,13 +181,20 @@ def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"malformed: {verdict}")
 
 
-def _explain(exc: sqlite3.Error, advice: Mapping[str, str]) -> str:
+def _explain(exc: sqlite3.Error, advice: Mapping[str, str], path: Path) -> str:
     text = str(exc)
+    if getattr(exc, "sqlite_errorname", "") == "SQLITE_IOERR_GETTEMPPATH":
+        return f"{no_temporary_folder()} (SQLite: {text})"
+    if any(sign in text for sign in _HIDING) and (why := why_not_writable(path)):
+        return f"{why} (SQLite: {text})"
     for sign, what_to_do in advice.items():
         if sign in text:
             return f"{what_to_do} (SQLite: {text})"
     return f"the ledger can't be used (SQLite: {text})"
 
+
+_HIDING = ("unable to open", "disk I/O")
+"""Messages of SQLite that leave out what the system said."""
 
 _ADVICE = {
     "full": "the disk is full: make room and run the same command again; nothing that was recorded is lost",

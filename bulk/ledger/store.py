@@ -10,7 +10,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulk.errors import LedgerTargetError
+from bulk.conditions import no_temporary_folder
+from bulk.errors import LedgerError, LedgerTargetError
 from bulk.ledger.database import NotBegunError, is_there, open_for_reading, open_for_writing, translated
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
@@ -77,7 +78,7 @@ class Ledger:
             LedgerError: It can't be read.
         """
         with ExitStack() as held:
-            copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="bulk-plan-")), "plan.db")
+            copy = Path(held.enter_context(_temporary_folder()), "plan.db")
             if is_there(path):
                 _copy(path, copy, target)
             connection = held.enter_context(closing(open_for_writing(copy)))
@@ -168,6 +169,13 @@ class Ledger:
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="bulk-plan-")
+    except OSError as exc:
+        raise LedgerError(f"a plan needs a copy of the ledger, and {no_temporary_folder(exc)}") from exc
 
 
 def check_ledger(path: Path, *, target: Target | None) -> None:

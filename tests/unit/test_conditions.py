@@ -29,7 +29,7 @@ def of(number: int, *name: str) -> OSError:
         (of(errno.EROFS, "x"), "the file system is read-only"),
         (of(errno.EMFILE), "ulimit -n"),
         (of(errno.EFBIG), "ulimit -f"),
-        (of(errno.ENOENT), "the working folder still exists"),
+        (of(errno.ENOENT), "check the name"),
         (MemoryError(), "there is not enough memory"),
         (RuntimeError("can't start new thread"), "ulimit -u"),
         (ImportError("libssl.so.3: cannot open shared object file: Too many open files"), "ulimit -n"),
@@ -68,7 +68,19 @@ def test_temporary_folder_that_is_missing_is_named_with_its_remedy() -> None:
     assert explain_os_error(NO_FOLDER) == (
         "there is no folder for temporary files: set TMPDIR to a folder that may be written"
     )
-    assert "TMPDIR" in no_temporary_folder(NO_FOLDER, "a copy is made")
+    assert "TMPDIR" in no_temporary_folder(of(errno.ENOSPC))
+
+
+def test_working_folder_that_was_removed_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "gone"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    folder.rmdir()
+
+    with pytest.raises(FileNotFoundError) as caught:
+        os.getcwd()  # noqa: PTH109 - what is tested
+
+    assert "the working folder was removed" in explain_os_error(caught.value)
 
 
 def test_folder_that_can_be_written_has_no_reason(tmp_path: Path) -> None:
@@ -76,8 +88,8 @@ def test_folder_that_can_be_written_has_no_reason(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_folder_that_is_gone_is_named(tmp_path: Path) -> None:
-    assert "not there" in (why_not_writable(tmp_path / "gone" / "l.db") or "")
+def test_folder_that_is_gone_needs_no_explanation(tmp_path: Path) -> None:
+    assert why_not_writable(tmp_path / "gone" / "l.db") is None
 
 
 def test_file_that_has_reached_the_limit_on_size_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
