@@ -12,18 +12,17 @@ import itertools
 import re
 from typing import TYPE_CHECKING
 
-import orjson
-
 from bulk.errors import InputError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
+from bulk.rows.record import CellRecords, of_cells, of_line
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bulk.model import InvalidRow, ValidRow
     from bulk.rows.lines import Block, LineSource
@@ -64,9 +63,7 @@ class DelimitedReader:
         positions = self._names.resolve(header, file=source.name, line=self._header_line)
         self._positions = tuple(positions.get(field, -1) for field in Field)
         self._width = len(header)
-        numbers = {position: number for number, position in enumerate(self._positions)}
-        of_fields = orjson.dumps([numbers.get(position) for position in range(self._width)]).decode()
-        self._field_record = "" if "null" in of_fields else of_fields
+        self._records = CellRecords(self._positions, self._width)
         self._named_width = len(_without_blank_end(header))
         columns = {str(field): header[position] for field, position in positions.items()}
         self.shape = InputShape(format, source.encoding, self._delimiter, tuple(header), columns)
@@ -125,19 +122,9 @@ class DelimitedReader:
         if not self._rules.accept(keys, names, aliases, descs):
             return None
         # A NUL spoils its row wherever it stands, and no field may hold one.
-        if not self._field_record and "\0" in "".join(lines):
+        if not self._records.only_fields and "\0" in "".join(lines):
             return None
-        return zip(itertools.count(first), keys, names, aliases, descs, self._records(columns))
-
-    def _records(self, columns: list[tuple[str, ...]]) -> Iterator[str]:
-        """Return the records as they are kept of rows whose fields are their cells: numbers stand for these."""
-        if self._field_record:
-            return itertools.repeat(self._field_record)
-        kept: list[Iterable[object]] = [*columns]
-        for number, position in enumerate(self._positions):
-            if position >= 0:
-                kept[position] = itertools.repeat(number)
-        return (orjson.dumps(cells).decode() for cells in zip(*kept, strict=False))  # a repetition has no end
+        return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns))
 
     def _scan(self, first: int, lines: list[str], rows: ReadRows, *, least: int) -> tuple[int, int, str | None]:
         """Add the rows up to the first malformed record, or of ``least`` lines and what belongs to their last record.
@@ -160,7 +147,7 @@ class DelimitedReader:
 
     def _judge(self, line: int, cells: list[str], rows: ReadRows, *, lines: int) -> None:
         """Look closely at a record."""
-        record = orjson.dumps(cells).decode()
+        record = of_cells(cells)
         problem = self._misfit(cells)
         if problem:
             spread = f", read from {lines} lines: is a quote missing?" if lines > 1 else ""
@@ -214,7 +201,7 @@ class DelimitedReader:
 
 
 def _malformed(line: int, text: str, reason: str) -> InvalidRow:
-    return line, orjson.dumps(text.rstrip("\r\n")).decode(), f"the line {reason}"
+    return line, of_line(text), f"the line {reason}"
 
 
 def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name
