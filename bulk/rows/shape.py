@@ -45,6 +45,12 @@ class InputShape:
     columns: Mapping[str, str]
     """Field → column: ``{"ProductKey": "product_key", …}``; fields without a column are left out."""
 
+    above: tuple[str, ...] = ()
+    """The lines above the header, or above the first row of a file without one."""
+
+    header_line: int | None = 1
+    """Line of the file; ``None``: the file has no header, and ``header`` has the columns' numbers."""
+
     def to_json(self) -> str:
         """Return the form in which a ledger keeps it."""
         return orjson.dumps(asdict(self)).decode()
@@ -53,7 +59,8 @@ class InputShape:
     def from_json(cls, text: str) -> InputShape:
         """Read what `to_json` wrote."""
         values = orjson.loads(text)
-        return cls(**{**values, "header": tuple(values["header"])})
+        lines = {name: tuple(values.get(name, ())) for name in ("header", "above")}
+        return cls(**{**values, **lines})
 
 
 def cells(shape: InputShape, record: str, values: Values = NO_VALUES) -> list[str]:
@@ -85,8 +92,9 @@ def fields(shape: InputShape, record: str, values: Values = NO_VALUES) -> dict[s
 
 
 def encode_header(shape: InputShape) -> str:
-    """Return the header as a line of the input's own format; empty for JSONL."""
-    return _delimited(shape, shape.header) if shape.header else ""
+    """Return what the input has above its rows, so that the same command reads it again; empty for JSONL."""
+    above = "".join(f"{line}\n" for line in shape.above)
+    return above + (_delimited(shape, shape.header) if shape.header and shape.header_line else "")
 
 
 def encode_record(shape: InputShape, record: str, values: Values = NO_VALUES) -> str:

@@ -71,7 +71,7 @@ def test_header_and_records_are_written_as_they_were() -> None:
 
 
 @pytest.mark.parametrize(
-    "number", ["123456789012345678901234", "1.10", "1e5", "-0", "-0.0", "1E400", "12.000000000000000000001", "7"]
+    "number", ["123456789012345678901234", "1.10", "1e5", "-0", "-0.0", "12.000000000000000000001", "7"]
 )
 def test_numbers_of_other_columns_are_given_back_digit_by_digit(number: str) -> None:
     record = f'{{"pk":"a1","serial":{number},"more":{{"of":[{number}]}}}}'
