@@ -97,7 +97,8 @@ class ColumnNames:
                 nearest = _nearest(column, header) or _listed(header)
                 message = f"--map {field}={column}: there is no column {column!r}; {nearest}"
                 raise InputError(message, file=file, line=line, field=field)
-        near = self.near_misses(header)
+        # One cell that is all of the header looks like every field in it.
+        near = self.near_misses(header) if len(header) > 1 else {}
         missing = [field for field in REQUIRED if field not in found]
         if missing:
             placed = [self._flag(field, header, near.get(field)) for field in dict.fromkeys([*missing, *near])]

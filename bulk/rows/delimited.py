@@ -81,7 +81,7 @@ class DelimitedReader:
             header_line=found.line,
         )
         carried = [name for at, name in enumerate(found.names) if at not in self._positions and name.strip()]
-        self.remarks = Remarks(self._rules, carried=carried, above=found.above)
+        self.remarks = Remarks(self._rules, carried=carried, above=found.passed_over)
 
     def blocks(self) -> Iterator[ReadRows]:
         """Yield the rows in portions of any size, once.

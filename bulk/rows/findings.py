@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["Remarks"]
 
 MAX_LISTED_LINES = 6
+MAX_SHOWN_CHARS = 40
 
 
 class Remarks:
@@ -26,7 +27,7 @@ class Remarks:
         Args:
             rules: Which count what they let pass.
             carried: Names of the columns that are no field's.
-            above: The lines above the header.
+            above: The lines above the header that say something.
         """
         self._rules = rules
         self._carried = dict.fromkeys(carried)
@@ -52,9 +53,12 @@ class Remarks:
 
     def notices(self) -> Iterator[str]:
         """Yield one sentence for each thing that somebody should know, once all rows are read."""
-        if any(line.strip() for line in self._above):
-            count = len(self._above)
-            yield f"Not read: the {count} lines above the header" if count > 1 else "Not read: line 1, above the header"
+        if self._above:
+            first = (
+                self._above[0] if len(self._above[0]) <= MAX_SHOWN_CHARS else self._above[0][:MAX_SHOWN_CHARS] + "..."
+            )
+            more = len(self._above) - 1
+            yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
         if self._carried:
             yield f"Carried, not sent: {listed(self.carried)}"
         if self._noise:
@@ -62,10 +66,15 @@ class Remarks:
             lines = ", ".join(f"line {noise.line} ({noise.kind})" for noise in self._noise)
             yield f"Not rows, left out: {lines}" + (f" and {more} more" if more else "")
         if self._rules.unwrapped:
-            yield f'Taken as text: {self._rules.unwrapped:,} cells written as ="text"'
+            yield f'Taken as text: {_spell(self._rules.unwrapped, "cell")} written as ="text"'
         for word, times in self._rules.sent_nulls.most_common():
             flag = f"--null {word}" if word.isalnum() else f"--null '{word}'"
-            yield f"Sent as it is: {word!r}, {times:,} times as alias or description; {flag} leaves it out"
+            yield f"Sent as alias or description: {word!r}, in {_spell(times, 'row')}; {flag} leaves it out"
+
+
+def _spell(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 MAX_CARRIED = 1_000

@@ -60,6 +60,11 @@ class Header:
     above: tuple[str, ...]
     """The lines above it, without their line ends."""
 
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """The lines above it that say something, but for the one that tells Excel the delimiter."""
+        return tuple(line for line in self.above if line.strip() and not ANNOUNCED_DELIMITER.fullmatch(line))
+
     body: int
     """How many lines of the file are behind us: the rows begin after them."""
 
@@ -162,7 +167,9 @@ def _starts(head: Sequence[str], skip_lines: int, delimiter: str) -> tuple[str, 
 
 def _record(head: Sequence[str], start: int, delimiter: str) -> tuple[list[str], int]:
     """Return the cells of the record that begins with a line, and how many lines it has; no cells: it is malformed."""
-    reader = csv.reader(itertools.islice(head, start, None), delimiter=delimiter, strict=True, skipinitialspace=True)
+    reader = csv.reader(
+        itertools.islice(head, start, None), delimiter=delimiter, strict=True, skipinitialspace=delimiter != " "
+    )
     try:
         return next(reader), reader.line_num
     except csv.Error:
@@ -255,7 +262,7 @@ def _as_row(header: Header) -> dict[Field, int]:
 
 def _delimiter_flag(header: str) -> str:
     """Return the flag that divides a header into the required columns, if one does."""
-    for mark in dict.fromkeys(ODD_DELIMITERS.findall(header) + ["\t", " "] * (len(header.split()) > 1)):
+    for mark in dict.fromkeys([*ODD_DELIMITERS.findall(header), "\t", " "]):
         found = {field_of(cell) for cell in header.split(mark)}
         if found.issuperset(REQUIRED):
             return "--delimiter tab" if mark == "\t" else f"--delimiter '{mark}'"

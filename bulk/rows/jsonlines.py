@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bulk.errors import InputError
+from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.findings import Remarks
@@ -62,9 +62,11 @@ class JsonLinesReader:
         """Read as far as the first lines.
 
         Raises:
-            SettingsError: ``--map`` can't be used.
+            SettingsError: ``--map`` or ``--skip-lines`` can't be used.
             InputError: The file is empty, or no object of its beginning has a key for a required field.
         """
+        if settings.skip_lines:
+            raise SettingsError("--skip-lines is for CSV and TSV: a line of JSONL that is no row does no harm")
         self._source = source
         self._names = ColumnNames.parse(settings.columns)
         self._rules = Rules.of(settings)

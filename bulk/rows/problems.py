@@ -59,10 +59,7 @@ CODE_OF_FIELD: Mapping[Field, str] = MappingProxyType(
 FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
     {
         FieldKind.MISSING: "{field} is missing",
-        FieldKind.NULL: (
-            "{field} is {value!r}, which is how databases and programs write nothing; --null {flag} leaves it out, "
-            "--null '' sends it as it is"
-        ),
+        FieldKind.NULL: ("{field} is {value!r}, which is how databases and programs write nothing; {cause}"),
         FieldKind.SPREADSHEET: "{field} {value!r} {cause}; correct it in the source, or add --lenient-keys to send it",
         FieldKind.QUOTES: "{field} {value!r} has {cause}; take them out, or add --lenient-keys to send it",
         FieldKind.FULL_WIDTH: (

@@ -31,7 +31,7 @@ NOT_KEYS = TOTALS | {word.casefold() for word in NULLS} | {"true", "false", "pro
 """Casefolded: no ProductKey is one of these, the last two of which head its column."""
 
 
-class Spoiled(NamedTuple):
+class _Spoiled(NamedTuple):
     """A kind of spoiled value."""
 
     kind: FieldKind
@@ -41,8 +41,8 @@ class Spoiled(NamedTuple):
     cause: str
 
 
-def _kind(kind: FieldKind, pattern: str, cause: str) -> Spoiled:
-    return Spoiled(kind, re.compile(pattern, re.IGNORECASE | re.DOTALL), cause)
+def _kind(kind: FieldKind, pattern: str, cause: str) -> _Spoiled:
+    return _Spoiled(kind, re.compile(pattern, re.IGNORECASE | re.DOTALL), cause)
 
 
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"

@@ -119,7 +119,9 @@ class Rules:
             return joined(problems)
         if not self._literal:
             self.sent_nulls.update(value for value in (alias_name, desc) if value in NULLS)
-        self.unwrapped += sum(value.strip().startswith(FORMULA) for value in values)
+        self.unwrapped += sum(
+            value != unwrapped(value) for value in map(str.strip, values) if value.startswith(FORMULA)
+        )
         return product_key, module_name, alias_name, desc
 
     def _trimmed(self, value: str) -> str:
@@ -142,7 +144,12 @@ class Rules:
                 return None
         elif value not in HARD_NULLS:
             return None
-        return field_problem(field, FieldKind.NULL, value=value, flag=shlex.quote(value))
+        way = (
+            _NULL_KEY
+            if field in REQUIRED
+            else f"--null {shlex.quote(value)} leaves it out, --null '' sends it as it is"
+        )
+        return field_problem(field, FieldKind.NULL, value=value, cause=way)
 
     def _problem_of_product_key(self, value: str) -> Problem | None:
         if not value:
@@ -183,6 +190,7 @@ class Rules:
         return field_problem(field, FieldKind.CHARACTERS, cause=cause) if cause else None
 
 
+_NULL_KEY = "correct it in the source, or add --lenient-keys to send it"
 _ALIAS_RULE = (
     "the platform documents Chinese characters, letters, digits, '.', '_' and '-'; "
     "--lenient-alias sends it all the same"
