@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger, Processor
 
+    from bulk.model import InputFound
+
 __all__ = ["LogListener", "Redactor", "configure", "flush_logs"]
 
 _LOGGER = "bulk"
@@ -305,6 +307,8 @@ class LogListener:
                 self._log.warning("credentials.renewal_failed", message=message)
             case events.IngestProgressed(rows):
                 self._log.debug("rows.read", rows=rows)
+            case events.InputRead(found):
+                self._log.info("input.read", **_found(found))
             case events.PlanStarted(products):
                 self._log.info("plan.started", products=products)
             case events.RunStarted():
@@ -381,6 +385,17 @@ def _settled(event: events.RowSettled) -> dict[str, object]:
         "code": settlement.code,
         "request_id": settlement.request_id,
         "attempts": settlement.attempts,
+    }
+
+
+def _found(found: InputFound) -> dict[str, object]:
+    return {
+        "format": found.format,
+        "encoding": found.encoding,
+        "delimiter": found.delimiter,
+        "header_line": found.header_line,
+        "columns": dict(found.columns),
+        "notices": list(found.notices),
     }
 
 

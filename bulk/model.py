@@ -25,6 +25,7 @@ __all__ = [
     "Dialect",
     "Failure",
     "FailureKind",
+    "InputFound",
     "InvalidRow",
     "Lane",
     "Listing",
@@ -144,8 +145,11 @@ ValidRow = tuple[int, str, str, str, str, str]
 ``record`` is the row as it was: the line, or a JSON array of the cells, in which 0 to 3 may stand for the four fields.
 """
 
-InvalidRow = tuple[int, str, str]
-"""A row that fails validation: ``(line, record, problem)``; ``problem`` says field and reason."""
+InvalidRow = tuple[int, str, str, str]
+"""A row that fails validation: ``(line, record, code, problem)``; ``problem`` says field and reason.
+
+``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +162,30 @@ class ReadRows:
     def __len__(self) -> int:
         """Return how many rows they are together."""
         return len(self.valid) + len(self.invalid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFound:
+    """What was found of an input while it was read."""
+
+    format: str
+    """``csv``, ``tsv`` or ``jsonl``."""
+
+    encoding: str
+    delimiter: str | None
+    """``None`` for JSONL."""
+
+    header_line: int | None
+    """Line of the file; ``None``: it has no header."""
+
+    columns: Mapping[str, str]
+    """Field → the column that it is taken from."""
+
+    carried: tuple[str, ...]
+    """Columns that are kept beside each row and not sent."""
+
+    notices: tuple[str, ...]
+    """What somebody should know, one sentence each."""
 
 
 class Row(NamedTuple):

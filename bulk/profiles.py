@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.model import Dialect
-from bulk.settings import FailureCap, Settings, parse_delimiter, parse_duration
+from bulk.settings import FailureCap, ReadSettings, Settings, parse_delimiter, parse_duration
 from bulk.stray import control_in
 
 if TYPE_CHECKING:
@@ -91,6 +91,13 @@ def _columns(value: object) -> tuple[str, ...]:
     raise SettingsError('takes a table of fields and columns, such as { ProductKey = "pk" }')
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        return tuple(texts)
+    raise SettingsError('takes a list of texts, such as ["NULL", "n/a"]')
+
+
 def _one_of(*names: str) -> Callable[[str], object]:
     def check(text: str) -> None:
         if text not in names:
@@ -101,6 +108,10 @@ def _one_of(*names: str) -> Callable[[str], object]:
 
 def _within_bounds(field: str, parse: Callable[[str], Any] = float) -> Callable[[str], object]:
     return lambda text: Settings(**{field: parse(text)})
+
+
+def _within_reading_bounds(field: str, parse: Callable[[str], Any]) -> Callable[[str], object]:
+    return lambda text: ReadSettings(**{field: parse(text)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,9 +144,13 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "max_failures": _Key("max_failures", _text_or_number, FailureCap.parse),
         "deadline": _Key("deadline_s", _text_or_number, _within_bounds("deadline_s", parse_duration)),
         "columns": _Key("columns", _columns),
+        "no_header": _Key("no_header", _yes_or_no),
+        "skip_lines": _Key("skip_lines", _whole_number, _within_reading_bounds("skip_lines", int)),
+        "null": _Key("null_texts", _texts),
         "encoding": _Key("encoding", _text),
         "delimiter": _Key("delimiter", _any_text, parse_delimiter),
         "lenient_alias": _Key("lenient_alias", _yes_or_no),
+        "lenient_keys": _Key("lenient_keys", _yes_or_no),
         "log_format": _Key("log_format", _text, _one_of("console", "json")),
         "log_file": _Key("log_file", _text),
         "metrics_file": _Key("metrics_file", _text),

@@ -20,6 +20,7 @@ _LEAST_PER_S = 0.001
 _MOST_PER_S = 1_000_000
 _MOST_LANES = 10_000
 _MOST_ATTEMPTS = 1_000_000
+_MOST_SKIPPED = 10_000
 _MOST_PRODUCTS = 1_000_000_000
 _LONGEST_TIMEOUT_S = 86_400
 _LONGEST_DEADLINE_S = 31_536_000
@@ -73,10 +74,33 @@ class ReadSettings:
     """One character; ``None``: comma, tab or semicolon, as the header says."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Field → column, for columns whose names don't say it: ``{"ProductKey": "pk"}``."""
+    """Field → column, for columns whose names don't say it: ``{"ProductKey": "pk"}``.
+
+    A column of CSV or TSV may be given by its number; an empty one leaves an optional field without a column.
+    """
+
+    no_header: bool = False
+    """The first line of CSV or TSV is a row. ``columns`` gives numbers; without it they are in the fields' order."""
+
+    skip_lines: int = 0
+    """So many lines at the beginning of CSV or TSV are not read."""
+
+    null_texts: tuple[str, ...] = ()
+    """Texts that stand for an absent field. With an empty one among them, no other text is suspected to."""
+
+    lenient_keys: bool = False
+    """Send a ProductKey or ModuleName that looks as if a spreadsheet or a database had spoiled it."""
 
     lenient_alias: bool = False
     """Let AliasName hold any printable character, not only the documented ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be.
+
+        Raises:
+            SettingsError: A value is out of bounds.
+        """
+        _require(0 <= self.skip_lines <= _MOST_SKIPPED, f"--skip-lines takes 0 to {_MOST_SKIPPED:,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ def plan(ctx: click.Context, /, source: str, *, offline: bool, as_json: bool, **
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 
     stop = StopSignal()
-    with watched(ctx, source) as listener:
+    with watched(ctx, source, noticed=as_json) as listener:
         made = execute(lambda: make_plan(source, settings, offline=offline, listener=listener, stop=stop), stop)
     with ended_in_time(stop.exit_code):
         if as_json:

@@ -92,7 +92,7 @@ def run(
     # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
     again, rest = invocation.again, invocation.again_without(_TRYING)
     stop = StopSignal()
-    with watched(ctx, source) as listener:
+    with watched(ctx, source, noticed=not planned) as listener:
         summary = execute(
             lambda: run_engine(source, settings, listener=listener, stop=stop, resume=again, resume_rest=rest), stop
         )

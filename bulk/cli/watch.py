@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from bulk.conditions import explain_os_error
 from bulk.errors import BulkError, SettingsError
-from bulk.events import CredentialsFound, ignore
+from bulk.events import CredentialsFound, InputRead, ignore
 from bulk.logs import LogListener, Redactor, configure, flush_logs
 from bulk.report.progress import progress, wants_live
 
@@ -30,13 +30,14 @@ _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
-def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterator[Listener]:
+def watched(ctx: click.Context, source: str, *, measured: bool = True, noticed: bool = True) -> Iterator[Listener]:
     """Show and log what the listener that it yields is told, as the command's flags say.
 
     Args:
         ctx: Of a command with ``log_options``.
         source: What the input is called.
         measured: Keep the metrics file, if one is asked for.
+        noticed: Show what was noticed of the input; False where a screen has it.
 
     Raises:
         SettingsError: The log file or the metrics file can't be written.
@@ -56,7 +57,8 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
         def listen(event: Event) -> None:
             if isinstance(event, CredentialsFound) and event.mask:
                 redactor.learn(event.mask)
-            shown(event)
+            if noticed or not isinstance(event, InputRead):
+                shown(event)
             logged(event)
             counted(event)
 

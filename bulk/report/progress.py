@@ -12,7 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.events import ClockCorrected, CredentialsNotRenewed, RunStarted, RunStopping
+from bulk.events import ClockCorrected, CredentialsNotRenewed, InputRead, RunStarted, RunStopping
+from bulk.names import legible
 from bulk.report.tally import Standing, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
@@ -82,6 +83,9 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
                 console.print(clock_line(event), highlight=False, markup=False)
             elif isinstance(event, CredentialsNotRenewed):
                 console.print(renewal_line(event), highlight=False, markup=False)
+            elif isinstance(event, InputRead):
+                for notice in event.found.notices:
+                    console.print(legible(notice), highlight=False, markup=False)
 
         yield listen
 
@@ -126,7 +130,10 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
     def listen(event: Event) -> None:
         tally(event)
-        if isinstance(event, RunStarted) and not over.is_set():
+        if isinstance(event, InputRead) and not over.is_set():
+            for notice in event.found.notices:
+                tell(legible(notice))
+        elif isinstance(event, RunStarted) and not over.is_set():
             tell(start_line(event))
         elif isinstance(event, RunStopping) and not over.is_set():
             tell(f"Stopping: {event.reason} (requests in flight end first)")

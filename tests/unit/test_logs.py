@@ -23,6 +23,7 @@ from bulk.events import (
     CredentialsNotRenewed,
     Event,
     IngestProgressed,
+    InputRead,
     LaneClosed,
     LaneOpened,
     PlanStarted,
@@ -35,7 +36,7 @@ from bulk.events import (
 )
 from bulk.logfile import LogFile
 from bulk.logs import LogListener, Redactor, configure, flush_logs
-from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement, Summary
+from bulk.model import Action, Attempt, InputFound, OtaModule, Outcome, Settlement, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +141,9 @@ def rate(per_s: float, *, throttled: bool) -> RateChanged:
     return RateChanged(action=Action.CREATE, per_s=per_s, asked_per_s=10.0, throttled=throttled)
 
 
+FOUND = InputFound(
+    format="csv", encoding="utf-8", delimiter=",", header_line=1, columns={"ProductKey": "pk"}, carried=(), notices=()
+)
 LOGGED = [
     (STARTED, "run.started", "info"),
     (ENDED, "run.ended", "info"),
@@ -149,6 +153,7 @@ LOGGED = [
     (LaneOpened("pk", 3), "lane.opened", "debug"),
     (LaneClosed("pk"), "lane.closed", "debug"),
     (IngestProgressed(9), "rows.read", "debug"),
+    (InputRead(FOUND), "input.read", "info"),
     (PlanStarted(9), "plan.started", "info"),
     (retry(), "row.retry_scheduled", "warning"),
     (retry(line=None), "listing.retry_scheduled", "warning"),
