@@ -22,7 +22,7 @@ _Identity = tuple[int, int]
 class Place:
     """The files of a ledger that is open and held."""
 
-    def __init__(self, path: Path, *, keep: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, path: Path, *, keep: Callable[[Callable[[], object]], object]) -> None:
         """Note which files they are.
 
         Args:
