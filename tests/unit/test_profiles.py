@@ -185,3 +185,17 @@ def test_users_file_stands_below_the_home_by_default(tmp_path: Path, monkeypatch
 
 def test_no_key_names_a_secret() -> None:
     assert not [key for key in KEYS if "secret" in key or "token" in key]
+
+
+def test_words_for_nothing_are_a_text_or_a_list(write: Callable[[str], Path]) -> None:
+    assert read_profile(write('null = "NULL"'), None)["null_texts"].value == ("NULL",)
+    assert read_profile(write('null = ["NULL", ""]'), None)["null_texts"].value == ("NULL", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [("null = 0", "takes a list of texts"), ("null = [0]", "takes a list of texts"), ("skip_lines = -1", "takes 0 to")],
+)
+def test_how_the_input_is_read_is_checked_too(write: Callable[[str], Path], line: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        read_profile(write(line), None)
