@@ -138,6 +138,8 @@ class Calls:
             started = time.monotonic()
             try:
                 answer = await request()
+                if not isinstance(answer, Failure):
+                    gate.answered(released_at)
                 break
             except TurnMissedError as exc:
                 gate.give_back(released_at)

@@ -76,6 +76,10 @@ class Gate:
         """Take back what `acquire` gave: no request left, and none will."""
         self._pace.give_back(released_at)
 
+    def answered(self, released_at: float) -> None:
+        """Tell the pace that the answer of a request that it let out came just now; the request was carried out."""
+        self._pace.answered(released_at, self._clock())
+
     async def _wait_in_line(self) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         self._queue.append(place)
