@@ -40,7 +40,8 @@ LEAST_SAFETY_S = 0.001
 """Safety where all answers take the same time: clocks and the platform's window may be as coarse as a millisecond."""
 
 SAFETY_ANSWERS = 7.0
-"""Safety is so many of the gaps that answers leave in their spread: one in e**7, a thousand, is quicker by more."""
+"""Safety is so many times the mean gap between answers: of those that are quicker than all before, e**-7 (a
+thousandth) are quicker by more."""
 
 MOST_SAFETY = 0.25
 """Most safety, as a share of what is assumed."""

@@ -107,8 +107,7 @@ class Pace:
             self._lateness = Lateness(EVENNESS_ASSUMED * _margin_s(per_s))
             self._assumed_since = now
             # A rate that is no whole number has windows as long as whole requests need: 2.5/s: 2 in 0.8 s, 3 in 1.2 s.
-            self._count = math.ceil(per_s)
-            self._windows = [(count, count / per_s) for count in sorted({max(1, math.floor(per_s)), self._count})]
+            self._counts = sorted({max(1, math.floor(per_s)), math.ceil(per_s)})
             self._remembered: list[float] = []
             self._fell_s, self._fell_at = 0.0, now
             self._unplanned = 0
@@ -117,10 +116,10 @@ class Pace:
             self._debt_s = 0.0
 
     def _plan_steps(self) -> None:
-        """Let as many steps as a window has requests take as long as that window and its margin."""
+        """Lay out the windows, and let as many steps as the first has requests take as long as it and its margin."""
         self._unplanned = 0
-        count, window_s = self._windows[0]
-        self._full_step_s = (window_s + self._lateness.margin_s) / count
+        self._windows = [(count, count / self.per_s + self._lateness.safety_s) for count in self._counts]
+        self._full_step_s = 1 / self.per_s + self._lateness.margin_s / self._counts[0]
         self._set_rate(self.rate_per_s)
 
     def wait_s(self, now: float) -> float:
@@ -131,15 +130,18 @@ class Pace:
         for count, window_s in self._windows:
             if len(self._remembered) >= count:
                 at = self._remembered[-count]
-                fell_s = self._fell_s if at < self._fell_at else 0.0
-                free_at = max(free_at, at + window_s + self._lateness.safety_s + fell_s)
+                if at < self._fell_at:
+                    at += self._fell_s
+                free_at = max(free_at, at + window_s)
         return max(0.0, free_at - now)
 
     def release(self, now: float) -> None:
         """Note that one request leaves now."""
         if not self.per_s:
             return
-        self._remember(now + self._lateness.assumed_s)
+        insort(self._remembered, now + self._lateness.assumed_s)
+        if len(self._remembered) > 2 * self._counts[-1]:  # seldom, as it takes long where there are thousands
+            del self._remembered[: -self._counts[-1]]
         lag_s = now - self._due
         if lag_s > CATCH_UP_S:
             self._due, self._debt_s = now, 0.0
@@ -149,24 +151,20 @@ class Pace:
         self._debt_s -= paid_s
         self._due += self._step_s - paid_s
 
-    def _remember(self, at: float) -> None:
-        insort(self._remembered, at)
-        if len(self._remembered) > self._count:
-            del self._remembered[0]
-
     def _forget(self, released_at: float) -> bool:
-        """Take out a request that has no answer yet; return whether it is there."""
+        """Take a request out that has no answer yet; return whether it was still in the window."""
+        remembered = self._remembered
         at = released_at + self._lateness.assumed_s
-        place = bisect_left(self._remembered, at)
-        if place == len(self._remembered) or self._remembered[place] != at:
+        place = bisect_left(remembered, at)
+        if place == len(remembered) or remembered[place] != at or place < len(remembered) - self._counts[-1]:
             return False
-        del self._remembered[place]
+        del remembered[place]
         return True
 
     def postpone(self, released_at: float, now: float) -> None:
         """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy."""
         if self.per_s and self._forget(released_at):
-            self._remember(now + self._lateness.assumed_s)
+            insort(self._remembered, now + self._lateness.assumed_s)
 
     def give_back(self, released_at: float) -> None:
         """Note that one request of those released at ``released_at`` did not leave; its step is made good."""
@@ -183,10 +181,10 @@ class Pace:
             return
         if self._forget(released_at):
             insort(self._remembered, released_at + late_s)
+        self._unplanned += 1
         if fell_s:
             self._make_later(fell_s, now)
-        self._unplanned += 1
-        if self._unplanned >= ANSWERS_A_PLAN:
+        if fell_s or self._unplanned >= ANSWERS_A_PLAN:
             self._plan_steps()
 
     def _make_later(self, fell_s: float, now: float) -> None:
@@ -194,8 +192,7 @@ class Pace:
 
         An earlier fall matters to requests that are a window old at most, so it fades.
         """
-        _, window_s = self._windows[-1]
-        fades = max(0.0, 1.0 - (now - self._fell_at) / window_s)
+        fades = max(0.0, 1.0 - (now - self._fell_at) * self.per_s / self._counts[-1])
         self._fell_s, self._fell_at = fell_s + self._fell_s * fades, now
 
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:

@@ -133,7 +133,8 @@ def simulate(
                 heapq.heappush(events, (at + back_s, 1, released_at, admitted))
                 continue
             if admitted:
-                pace.answered(released_at, at)
+                stalled = (start + lasts for start, lasts in stalls if start <= at < start + lasts)
+                pace.answered(released_at, next(stalled, at))
                 pace.succeeded(at)
             else:
                 run.throttled.append(at)

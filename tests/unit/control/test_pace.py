@@ -279,7 +279,7 @@ def test_an_answer_quicker_than_all_moves_what_was_measured_before() -> None:
 
     pace.answered(now + 0.010, now + 0.015)  # another request's
 
-    assert pace.wait_s(now) == pytest.approx(1.010 + pace._lateness.safety_s, abs=1e-6)
+    assert pace.wait_s(now) == pytest.approx(1.010 + pace._lateness.safety_s, abs=0.0006)
 
 
 def test_what_is_measured_after_a_quicker_answer_is_not_moved() -> None:
