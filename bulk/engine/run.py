@@ -22,8 +22,8 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.errors import BulkError, LedgerError
 from bulk.events import RunEnded, RunStarted, RunStopping, ignore
-from bulk.ledger.snapshot import Snapshot
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from asyncio import Future

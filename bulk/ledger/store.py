@@ -15,10 +15,10 @@ from bulk.ledger.database import NotBegunError, is_there, open_for_reading, open
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
-from bulk.ledger.reading import read_results
 from bulk.ledger.sql import query
-from bulk.ledger.status import count_outcomes, read_reasons, read_target
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.reading import read_results
+from bulk.ledger.views.status import count_outcomes, read_reasons, read_target
 from bulk.model import MAX_CUSTOM_MODULES
 from bulk.names import legible
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from bulk.ledger.intake import Intake
-    from bulk.ledger.reading import Result
+    from bulk.ledger.views.reading import Result
     from bulk.model import Lane, Outcome, Reason, Target
 
 __all__ = ["Ledger", "check_ledger"]

@@ -11,8 +11,8 @@ from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.ledger.pulse import Pulse
-    from bulk.ledger.status import LedgerStatus
+    from bulk.ledger.views.pulse import Pulse
+    from bulk.ledger.views.status import LedgerStatus
     from bulk.report.tones import Paint
 
 __all__ = ["status_line", "status_lines"]

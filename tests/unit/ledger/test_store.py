@@ -10,10 +10,10 @@ import pytest
 from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
 from bulk.ledger.database import open_for_writing
 from bulk.ledger.lanes import LaneReader
-from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.ledger.sql import SCHEMA_VERSION, schema
-from bulk.ledger.status import read_status
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.reading import open_for_reading, read_input, read_results
+from bulk.ledger.views.status import read_status
 from bulk.model import Dialect, Outcome, ReadRows, Target
 
 if TYPE_CHECKING:
