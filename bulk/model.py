@@ -22,6 +22,7 @@ __all__ = [
     "Accepted",
     "Action",
     "Attempt",
+    "ChangeKind",
     "Dialect",
     "Failure",
     "FailureKind",
@@ -58,6 +59,14 @@ class Action(StrEnum):
 
     LIST = "ListOTAModuleByProduct"
     CREATE = "CreateOTAModule"
+
+
+class ChangeKind(StrEnum):
+    """What a claim is about. Stored in the ledger: never rename a value."""
+
+    CREATE = "create"  #: make a module that was not there
+    UPDATE = "update"  #: give a module another alias or description
+    DELETE = "delete"  #: remove a module
 
 
 class Outcome(StrEnum):
@@ -232,8 +241,12 @@ class Failure:
 class Settlement(NamedTuple):
     """What is recorded of a module: its claim (`sending`), or its outcome."""
 
-    line: int
+    line: int | None
+    """``None``: no row of the input asks for the module."""
+
     module: OtaModule
+    """As it is wanted."""
+
     outcome: Outcome
     at: float
     """When, in seconds since the epoch, UTC."""
@@ -246,6 +259,14 @@ class Settlement(NamedTuple):
     """`created`, and a listing proved it, after a lost reply or a crash."""
 
     in_doubt: bool = False
+    kind: ChangeKind = ChangeKind.CREATE
+    """Of a claim: what may leave once it is on disk."""
+
+    found: OtaModule | None = None
+    """Of a claim: the module that it replaces, as a listing showed it; ``None`` for a create."""
+
+    account: str = ""
+    """Whose module it is; empty where no accounts are named."""
 
 
 class Attempt(NamedTuple):
@@ -265,6 +286,10 @@ class Attempt(NamedTuple):
 
     request_id: str | None
     latency_s: float
+    failure: FailureKind | None = None
+    """Class of the failure; ``None``: it succeeded."""
+
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
-from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.database import open_as_it_is, translated
 from bulk.ledger.sql import query
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ class Holder:
 def read_holder(path: Path) -> Holder | None:
     """Return the last run without an end: who holds the lock, if anybody does; ``None`` where it can't be told."""
     try:
-        with closing(open_for_reading(path)) as connection, translated(path):
+        with closing(open_as_it_is(path)) as connection, translated(path):
             record = connection.execute(query("holder")).fetchone()
             return Holder(*record) if record else None
     except LedgerError:

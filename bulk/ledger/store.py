@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerTargetError
-from bulk.ledger.database import NotBegunError, is_there, open_for_reading, open_for_writing, translated
+from bulk.ledger.database import (
+    NotBegunError,
+    bring_up_to_date,
+    is_there,
+    open_for_reading,
+    open_for_writing,
+    translated,
+)
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from contextlib import AbstractContextManager
 
+    from bulk.ledger.database import Upgrade
     from bulk.ledger.intake import Intake
     from bulk.ledger.views.reading import Result
     from bulk.model import Lane, Outcome, Reason, Target
@@ -40,14 +48,18 @@ class Ledger:
     `bulk.ledger.lanes.LaneReader` reads beside it.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, held: ExitStack) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, held: ExitStack, *, upgrade: Upgrade | None = None
+    ) -> None:
         self.path = path
         self.connection = connection
+        self.upgrade = upgrade
+        """What became of it when it was opened, if an earlier version had written it."""
         self._held = held
 
     @classmethod
     def open(cls, path: Path, *, target: Target) -> Ledger:
-        """Open or make the ledger, hold it, and bind it to the target.
+        """Open or make the ledger, hold it, and bind it to the target. An old one is upgraded.
 
         Raises:
             LedgerHeldError: Another run is at work on it.
@@ -57,9 +69,8 @@ class Ledger:
         with ExitStack() as held:
             held.callback(hold(path).release)
             connection = held.enter_context(closing(open_for_writing(path)))
-            with translated(path):
-                _bind(connection, path, target)
-            return cls(path, connection, held.pop_all())
+            upgrade = _prepare(connection, path, target)
+            return cls(path, connection, held.pop_all(), upgrade=upgrade)
 
     @classmethod
     def scratch(cls, path: Path, *, target: Target) -> Ledger:
@@ -133,22 +144,23 @@ class Ledger:
         """Yield the rows of the input that have one of these outcomes, in the input's order."""
         return read_results(self.connection, self.path, outcomes=outcomes)
 
-    def open_products(self) -> dict[str, int]:
+    def open_products(self, *, account: str = "") -> dict[str, int]:
         """Return the products with open rows, in the order of their first lines, and how many each has."""
         with translated(self.path):
-            return dict(self.connection.execute(query("open_products")).fetchall())
+            return dict(self.connection.execute(query("open_products"), {"account": account}).fetchall())
 
-    def count_open_products(self) -> int:
+    def count_open_products(self, *, account: str = "") -> int:
         """Return how many products have open rows."""
         with translated(self.path):
-            return int(self.connection.execute(query("count_open_products")).fetchone()[0])
+            return int(self.connection.execute(query("count_open_products"), {"account": account}).fetchone()[0])
 
-    def crowded_lanes(self) -> Iterator[tuple[Lane, int]]:
+    def crowded_lanes(self, *, account: str = "") -> Iterator[tuple[Lane, int]]:
         """Yield the lanes of products that ask for more modules than one may have, and how many are provisioned."""
         with translated(self.path):
-            crowded = self.connection.execute(query("crowded_products"), {"most": MAX_CUSTOM_MODULES}).fetchall()
+            asked = {"account": account, "most": MAX_CUSTOM_MODULES}
+            crowded = self.connection.execute(query("crowded_products"), asked).fetchall()
             for product_key, rows in crowded:
-                for lane in read_lanes(self.connection, [product_key]):
+                for lane in read_lanes(self.connection, [product_key], account=account):
                     yield lane, rows - len(lane.rows)
 
     def close(self) -> None:
@@ -181,11 +193,22 @@ def _copy(path: Path, copy: Path, target: Target) -> None:
             source.backup(copied)
 
 
+def _prepare(connection: sqlite3.Connection, path: Path, target: Target) -> Upgrade | None:
+    """Refuse a ledger of another target before it is upgraded: it is not this run's to change."""
+    with translated(path):
+        if connection.execute("SELECT 1 FROM target").fetchone():
+            _require_target(connection, path, target)
+    upgrade = bring_up_to_date(connection, path)
+    with translated(path):
+        _bind(connection, path, target)
+    return upgrade
+
+
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
     if connection.execute("SELECT 1 FROM target").fetchone():
         _require_target(connection, path, target)
     else:
-        connection.execute("INSERT INTO target VALUES (?, ?, ?)", (target.dialect, target.endpoint, target.instance_id))
+        connection.execute(query("bind_target"), (target.dialect, target.endpoint, target.instance_id))
 
 
 def _require_target(connection: sqlite3.Connection, path: Path, target: Target) -> None:

@@ -18,7 +18,7 @@ NOW = 1_800_000_000.0
 
 
 def note(ledger: Ledger, action: Action, *, ago_s: float, code: str | None = None) -> None:
-    attempt = ("r1", iso_utc(NOW - ago_s), action, "pk", None, 200, code, None, 1.0)
+    attempt = ("r1", iso_utc(NOW - ago_s), action, "", "pk", None, 200, code, None, None, 1.0)
     ledger.connection.execute(query("add_attempt"), attempt)
 
 
