@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bulk.errors import LedgerError
 from bulk.ledger.database import open_as_it_is, translated
 from bulk.ledger.sql import query
+from bulk.names import brief_run_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,7 +28,7 @@ class Holder:
 
     def __str__(self) -> str:
         """Return the words that messages name it with."""
-        return f"run {self.run_id} (process {self.pid} on {self.host}, since {self.started_at})"
+        return f"run {brief_run_id(self.run_id)} (process {self.pid} on {self.host}, since {self.started_at})"
 
 
 def read_holder(path: Path) -> Holder | None:

@@ -22,6 +22,7 @@ from bulk.ledger.database import (
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
+from bulk.ledger.retention import forget_old
 from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
 from bulk.ledger.views.reading import read_results
@@ -30,7 +31,7 @@ from bulk.model import MAX_CUSTOM_MODULES
 from bulk.names import legible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
     from bulk.ledger.database import Upgrade
@@ -111,6 +112,10 @@ class Ledger:
                 query("begin_run"),
                 (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, legible(source), *rates),
             )
+
+    def forget_old(self, *, at: float, stopped: Callable[[], bool]) -> int:
+        """Remove old attempts and undo data: see `bulk.ledger.retention`."""
+        return forget_old(self.connection, self.path, at=at, stopped=stopped)
 
     def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
         """Record how the run ended.

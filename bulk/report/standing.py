@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulk.names import brief_run_id
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
@@ -77,6 +78,6 @@ def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
     shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     for run in shown[:_SHOWN_RUNS]:
         ending = spell_ending(run, is_at_work=status.is_at_work(run))
-        yield cut(f"  {run.run_id}  {run.started_at}  {ending}", width)
+        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {ending}", width)
     if len(shown) > _SHOWN_RUNS:
         yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"
