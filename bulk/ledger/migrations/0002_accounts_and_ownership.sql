@@ -50,7 +50,7 @@ SELECT
     outcome = 'created' OR (product_key, module_name COLLATE NOCASE) IN (
         SELECT product_key, module_name COLLATE NOCASE
         FROM attempts
-        WHERE action = 'CreateOTAModule' AND code IS NULL AND http_status IS NOT NULL
+        WHERE action = 'CreateOTAModule' AND module_name IS NOT NULL AND code IS NULL AND http_status IS NOT NULL
     ),
     iif(outcome = 'created', coalesce(alias_name, ''), NULL),
     iif(outcome = 'created', coalesce("desc", ''), NULL)
