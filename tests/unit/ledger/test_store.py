@@ -119,6 +119,18 @@ def test_a_row_that_fails_validation_keeps_its_reason(
     assert outcomes(ledger) == {2: ("invalid", "ModuleName is empty"), 3: ("pending", None)}
 
 
+def test_invalid_rows_are_grouped_by_the_kind_of_their_problem(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "A"), valid(4, "p1", "A"), invalid=(5, "[]", "ModuleName is empty"))
+
+    reasons = [(reason.outcome, reason.code, reason.rows, reason.example_line) for reason in ledger.reasons()]
+
+    assert reasons == [("invalid", "row.contradicts", 2, 3), ("invalid", None, 1, 5)]
+    shown = ledger.connection.execute("SELECT line, code FROM standing WHERE outcome = 'invalid' ORDER BY line")
+    assert shown.fetchall() == [(3, "row.contradicts"), (4, "row.contradicts"), (5, None)]
+
+
 def test_a_changed_file_meets_its_modules_again_by_key(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
