@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from bulk.errors import (
         BulkError,
         InputError,
+        KeysUnavailableError,
         LedgerError,
         LedgerHeldError,
         LedgerTargetError,
         SettingsError,
+        StoppedError,
     )
     from bulk.events import Event, Listener
     from bulk.model import Dialect, OtaModule, Outcome, Summary
@@ -39,10 +41,12 @@ _HOMES = {
     "bulk.errors": (
         "BulkError",
         "InputError",
+        "KeysUnavailableError",
         "LedgerError",
         "LedgerHeldError",
         "LedgerTargetError",
         "SettingsError",
+        "StoppedError",
     ),
     "bulk.events": ("Event", "Listener"),
     "bulk.model": ("Dialect", "OtaModule", "Outcome", "Summary"),
@@ -58,6 +62,7 @@ __all__ = [
     "Event",
     "FailureCap",
     "InputError",
+    "KeysUnavailableError",
     "LedgerError",
     "LedgerHeldError",
     "LedgerTargetError",
@@ -70,6 +75,7 @@ __all__ = [
     "SettingsError",
     "StaticCredentials",
     "StopSignal",
+    "StoppedError",
     "Summary",
     "plan",
     "run",

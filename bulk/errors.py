@@ -2,12 +2,14 @@
 
 BulkError
 ├── SettingsError                 exit 2: a flag, variable or profile that cannot be used
+│   └── KeysUnavailableError      exit 3: a source of keys does not answer
 ├── InputError                    exit 2: file, line, field
 ├── LedgerError                   exit 3: the ledger cannot be read or written
 │   ├── LedgerHeldError           exit 4: another run holds it
 │   ├── LedgerLayoutError         exit 4: a newer bulk wrote it
 │   └── LedgerTargetError         exit 4: it belongs to another target
 ├── OutputError                   exit 3: stdout cannot be written
+├── StoppedError                  exit 130, 143 or 3: asked to stop before there was anything to summarise
 └── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
     ├── NotSentError              repeating is safe
     ├── TurnMissedError           it could not leave in time: repeat at another time (the engine meets this one)
@@ -20,11 +22,10 @@ A message is written for the person who must act on it and never holds a secret.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 __all__ = [
     "BulkError",
     "InputError",
+    "KeysUnavailableError",
     "LedgerError",
     "LedgerHeldError",
     "LedgerLayoutError",
@@ -33,6 +34,7 @@ __all__ = [
     "OutcomeUnknownError",
     "OutputError",
     "SettingsError",
+    "StoppedError",
     "TransportError",
     "TurnMissedError",
 ]
@@ -41,7 +43,7 @@ __all__ = [
 class BulkError(Exception):
     """The root of the tree: a caller that can't go on catches this."""
 
-    exit_code: ClassVar[int] = 3
+    exit_code: int = 3
     """What `bulk` exits with when this error ends a command."""
 
 
@@ -49,6 +51,12 @@ class SettingsError(BulkError):
     """A flag, environment variable or profile is missing, wrong, or contradicts another."""
 
     exit_code = 2
+
+
+class KeysUnavailableError(SettingsError):
+    """A source of keys is set up and does not answer: no setting is wrong, and running again may help."""
+
+    exit_code = 3
 
 
 class InputError(BulkError):
@@ -98,18 +106,34 @@ class OutputError(BulkError):
     """What a command has to say can't be written; what it did is done, and recorded."""
 
 
+class StoppedError(BulkError):
+    """A stop was asked for before there was anything to summarise: nothing was sent."""
+
+    def __init__(self, reason: str, *, exit_code: int) -> None:
+        """Keep what the stop was asked for with.
+
+        Args:
+            reason: Why.
+            exit_code: 130 or 143 for signals, 3 for a deadline.
+        """
+        super().__init__(reason)
+        self.exit_code = exit_code
+
+
 class TransportError(BulkError):
     """No usable answer arrived; met inside `bulk.cloud` alone, which turns it into a `Failure`."""
 
-    def __init__(self, message: str, *, code: str = "connection_lost") -> None:
+    def __init__(self, message: str, *, code: str = "connection_lost", remedy: str | None = None) -> None:
         """Keep why.
 
         Args:
             message: What happened, redacted.
             code: A word of ours, as `bulk.cloud.codes` lists them.
+            remedy: What the operator can do, where it is known better than from the code.
         """
         super().__init__(message)
         self.code = code
+        self.remedy = remedy
 
 
 class NotSentError(TransportError):
@@ -117,7 +141,7 @@ class NotSentError(TransportError):
 
 
 class TurnMissedError(TransportError):
-    """No request left this machine, and now would be too late: it was paced for a time that is over.
+    """No request left this machine, and now would be too late: the second that it was paced for is full.
 
     What it waited for, a connection or new keys, is kept for the next time.
     """

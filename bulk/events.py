@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulk.model import Attempt, Settlement, Summary
+    from bulk.model import Attempt, InputFound, Settlement, Summary
 
 __all__ = [
     "AttemptMade",
@@ -19,6 +19,7 @@ __all__ = [
     "CredentialsNotRenewed",
     "Event",
     "IngestProgressed",
+    "InputRead",
     "LaneClosed",
     "LaneOpened",
     "LedgerUpgraded",
@@ -56,6 +57,13 @@ class IngestProgressed(Event):
     """So many rows of the input have been read."""
 
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class InputRead(Event):
+    """The input was read to its end."""
+
+    found: InputFound
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,11 +12,15 @@ import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from bulk import events
+from bulk.backlog import Backlog
+from bulk.conditions import explain_os_error
+from bulk.logfile import LogFile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
@@ -24,9 +28,14 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger, Processor
 
-__all__ = ["LogListener", "Redactor", "configure"]
+    from bulk.model import InputFound
+
+__all__ = ["LogListener", "Redactor", "configure", "flush_logs"]
 
 _LOGGER = "bulk"
+_PATIENCE_S = 1.0
+"""How long the end of a run waits for a log file."""
+
 _MASK = "***"
 _SEPARATOR = r"""["']?\s*(?:=|:|%3D|%253D)\s*["']?"""
 _SECRET_NAMES = r"access_?key_?secret|signature|security_?token|sts_?token"  # noqa: S105 - names, not values
@@ -109,18 +118,54 @@ class _Stderr(logging.StreamHandler[_LateStderr]):
         """Say nothing: logging itself would show the record as it was before any secret was masked."""
 
 
-class _LogFile(logging.FileHandler):
-    """Says once that it can't be written, and why."""
+class _FileHandler(logging.Handler):
+    """Appends to a file that may be slow, full, moved or gone: the run does not wait for it."""
 
-    _complained = False
+    def __init__(self, path: Path) -> None:
+        """Open the file.
 
-    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802 - as logging calls it
+        Raises:
+            OSError: It can't be opened for writing.
+        """
+        super().__init__()
+        self._path = path
+        self._complained = False
+        self._backlog = Backlog(LogFile(path), name="bulk-log", note=self._note, on_failure=self._complain)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one line over."""
+        try:
+            self._backlog.append(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+        except Exception:  # noqa: BLE001 - as every handler of logging does
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait a moment until all is written."""
+        self._backlog.drain(_PATIENCE_S)
+
+    def close(self) -> None:
+        """Write what is left, as far as that is possible in a moment."""
+        self.flush()
+        super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
         """See `_Stderr.handleError`."""
+
+    def _note(self, dropped: int) -> str:
+        line = {"event": "lines.dropped", "count": dropped, "level": "warning", "timestamp": _now()}
+        # As structlog would hand it over: it must not log from here, where the backlog is locked.
+        return self.format(logging.makeLogRecord({"msg": line, "_logger": None, "_name": "warning"}))
+
+    def _complain(self, exc: OSError) -> None:
         if self._complained:
             return
         self._complained = True
         with suppress(OSError, ValueError):
-            sys.stderr.write(f"The log {self.baseFilename} can't be written: {sys.exception()}\n")
+            sys.stderr.write(f"The log {self._path} can't be written: {explain_os_error(exc)}; the run goes on\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
 
 
 def configure(
@@ -143,7 +188,7 @@ def configure(
     Raises:
         OSError: The file can't be opened for writing.
     """
-    handler: logging.Handler = _LogFile(path, encoding="utf-8") if path else _Stderr(_LateStderr())
+    handler: logging.Handler = _FileHandler(path) if path else _Stderr(_LateStderr())
     shared: list[Processor] = [
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -164,6 +209,12 @@ def configure(
     )
     log: FilteringBoundLogger = structlog.get_logger(_LOGGER)
     return log
+
+
+def flush_logs() -> None:
+    """Wait a moment until what was logged is written; a file that is stuck holds nobody up."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
 
 
 def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Redactor) -> logging.Formatter:
@@ -258,6 +309,8 @@ class LogListener:
                 self._log.info("ledger.upgraded", ledger=event.ledger, layout=event.layout, copy=event.copy)
             case events.IngestProgressed(rows):
                 self._log.debug("rows.read", rows=rows)
+            case events.InputRead(found):
+                self._log.info("input.read", **_found(found))
             case events.PlanStarted(products):
                 self._log.info("plan.started", products=products)
             case events.RunStarted():
@@ -334,6 +387,17 @@ def _settled(event: events.RowSettled) -> dict[str, object]:
         "code": settlement.code,
         "request_id": settlement.request_id,
         "attempts": settlement.attempts,
+    }
+
+
+def _found(found: InputFound) -> dict[str, object]:
+    return {
+        "format": found.format,
+        "encoding": found.encoding,
+        "delimiter": found.delimiter,
+        "header_line": found.header_line,
+        "columns": dict(found.columns),
+        "notices": list(found.notices),
     }
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "Dialect",
     "Failure",
     "FailureKind",
+    "InputFound",
     "InvalidRow",
     "Lane",
     "Listing",
@@ -94,6 +95,7 @@ class FailureKind(StrEnum):
     NOT_SENT = "not_sent"  #: no request left this machine: repeat
     THROTTLED = "throttled"  #: refused for the rate, not carried out: slow down, repeat, no attempt used up
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
+    KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
     DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a create list first, for a list repeat
     EXISTS = "exists"  #: refused, the name is taken (in any letter case): list, then decide
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
@@ -152,8 +154,11 @@ ValidRow = tuple[int, str, str, str, str, str]
 ``record`` is the row as it was: the line, or a JSON array of the cells, in which 0 to 3 may stand for the four fields.
 """
 
-InvalidRow = tuple[int, str, str]
-"""A row that fails validation: ``(line, record, problem)``; ``problem`` says field and reason."""
+InvalidRow = tuple[int, str, str, str]
+"""A row that fails validation: ``(line, record, code, problem)``; ``problem`` says field and reason.
+
+``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +171,30 @@ class ReadRows:
     def __len__(self) -> int:
         """Return how many rows they are together."""
         return len(self.valid) + len(self.invalid)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFound:
+    """What was found of an input while it was read."""
+
+    format: str
+    """``csv``, ``tsv`` or ``jsonl``."""
+
+    encoding: str
+    delimiter: str | None
+    """``None`` for JSONL."""
+
+    header_line: int | None
+    """Line of the file; ``None``: it has no header."""
+
+    columns: Mapping[str, str]
+    """Field → the column that it is taken from."""
+
+    carried: tuple[str, ...]
+    """Columns that are kept beside each row and not sent."""
+
+    notices: tuple[str, ...]
+    """What somebody should know, one sentence each."""
 
 
 class Row(NamedTuple):

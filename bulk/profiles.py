@@ -15,9 +15,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.model import Dialect
-from bulk.settings import FailureCap, Settings, parse_delimiter, parse_duration
+from bulk.settings import FailureCap, ReadSettings, Settings, parse_delimiter, parse_duration
+from bulk.stray import control_in
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -47,6 +49,13 @@ class FileValue:
 
 
 def _text(value: object) -> str:
+    text = _any_text(value)
+    if stray := control_in(text):
+        raise SettingsError(f"holds {stray}: remove it")
+    return text
+
+
+def _any_text(value: object) -> str:
     if value == "":
         raise SettingsError("must not be empty: take the line out where it is not to hold")
     if isinstance(value, str):
@@ -82,6 +91,13 @@ def _columns(value: object) -> tuple[str, ...]:
     raise SettingsError('takes a table of fields and columns, such as { ProductKey = "pk" }')
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    texts = [value] if isinstance(value, str) else value
+    if isinstance(texts, list) and all(isinstance(text, str) for text in texts):
+        return tuple(texts)
+    raise SettingsError('takes a list of texts, such as ["NULL", "n/a"]')
+
+
 def _one_of(*names: str) -> Callable[[str], object]:
     def check(text: str) -> None:
         if text not in names:
@@ -92,6 +108,10 @@ def _one_of(*names: str) -> Callable[[str], object]:
 
 def _within_bounds(field: str, parse: Callable[[str], Any] = float) -> Callable[[str], object]:
     return lambda text: Settings(**{field: parse(text)})
+
+
+def _within_reading_bounds(field: str, parse: Callable[[str], Any]) -> Callable[[str], object]:
+    return lambda text: ReadSettings(**{field: parse(text)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +134,7 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "region": _Key("region", _text),
         "sandbox": _Key("sandbox", _yes_or_no),
         "dialect": _Key("dialect", _text, _one_of(*Dialect)),
-        "instance_id": _Key("instance_id", _text),
+        "instance_id": _Key("instance_id", _text, _within_bounds("instance_id", str)),
         "credentials_profile": _Key("profile", _text),
         "qps": _Key("qps", _number, _within_bounds("qps")),
         "list_qps": _Key("list_qps", _number, _within_bounds("list_qps")),
@@ -124,9 +144,13 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "max_failures": _Key("max_failures", _text_or_number, FailureCap.parse),
         "deadline": _Key("deadline_s", _text_or_number, _within_bounds("deadline_s", parse_duration)),
         "columns": _Key("columns", _columns),
+        "no_header": _Key("no_header", _yes_or_no),
+        "skip_lines": _Key("skip_lines", _whole_number, _within_reading_bounds("skip_lines", int)),
+        "null": _Key("null_texts", _texts),
         "encoding": _Key("encoding", _text),
-        "delimiter": _Key("delimiter", _text, parse_delimiter),
+        "delimiter": _Key("delimiter", _any_text, parse_delimiter),
         "lenient_alias": _Key("lenient_alias", _yes_or_no),
+        "lenient_keys": _Key("lenient_keys", _yes_or_no),
         "log_format": _Key("log_format", _text, _one_of("console", "json")),
         "log_file": _Key("log_file", _text),
         "metrics_file": _Key("metrics_file", _text),
@@ -135,17 +159,28 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
 """Each key of the file, at its top or in a profile."""
 
 
-def find_file(named: str | None, environ: Mapping[str, str]) -> Path | None:
+def find_file(
+    named: str | None, environ: Mapping[str, str], *, on_hidden: Callable[[str], None] = lambda _: None
+) -> Path | None:
     """Return the file that holds, ``None`` if there is none.
 
     Args:
         named: The file that was asked for; it must be there.
         environ: ``os.environ``, or what stands in for it.
+        on_hidden: Told of each place that can't be looked at, such as a home of another user: it is passed over.
     """
     if named:
         return Path(named)
-    candidates = (_FILE, user_file(environ))
-    return next((path for path in candidates if path is not None and path.is_file()), None)
+    for path in (_FILE, user_file(environ)):
+        try:
+            if path is not None and path.is_file():
+                return path
+        except OSError as exc:
+            on_hidden(
+                f"No settings are taken from {_shown(path)}: its folder can't be looked into ({exc.strerror}). "
+                "Name a file with --settings-file if you need one."
+            )
+    return None
 
 
 def user_file(environ: Mapping[str, str]) -> Path | None:
@@ -196,12 +231,12 @@ class _Document:
     """A settings file, read and taken apart."""
 
     def __init__(self, path: Path) -> None:
-        self.name = f"./{path}" if path == _FILE else str(path)
+        self.name = _shown(path)
         try:
             self._text = path.read_bytes().decode("utf-8-sig")
             self.top = tomllib.loads(self._text)
         except OSError as exc:
-            raise SettingsError(f"settings file {self.name} can't be read: {exc.strerror or exc}") from exc
+            raise SettingsError(f"settings file {self.name} can't be read: {explain_os_error(exc)}") from exc
         except UnicodeDecodeError as exc:
             raise SettingsError(f"settings file {self.name} is not UTF-8: save it as UTF-8") from exc
         except tomllib.TOMLDecodeError as exc:
@@ -252,6 +287,10 @@ class _Document:
             elif table == profile and _unquoted(line.partition("=")[0]).split(".")[0] == key:
                 return number
         return None
+
+
+def _shown(path: Path | None) -> str:
+    return f"./{path}" if path == _FILE else str(path)
 
 
 def _unquoted(name: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.errors import SettingsError
+from bulk.stray import control_in, stray_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,6 +20,7 @@ _LEAST_PER_S = 0.001
 _MOST_PER_S = 1_000_000
 _MOST_LANES = 10_000
 _MOST_ATTEMPTS = 1_000_000
+_MOST_SKIPPED = 10_000
 _MOST_PRODUCTS = 1_000_000_000
 _LONGEST_TIMEOUT_S = 86_400
 _LONGEST_DEADLINE_S = 31_536_000
@@ -72,10 +74,33 @@ class ReadSettings:
     """One character; ``None``: comma, tab or semicolon, as the header says."""
 
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Field → column, for columns whose names don't say it: ``{"ProductKey": "pk"}``."""
+    """Field → column, for columns whose names don't say it: ``{"ProductKey": "pk"}``.
+
+    A column of CSV or TSV may be given by its number; an empty one leaves an optional field without a column.
+    """
+
+    no_header: bool = False
+    """The first line of CSV or TSV is a row. ``columns`` gives numbers; without it they are in the fields' order."""
+
+    skip_lines: int = 0
+    """So many lines at the beginning of CSV or TSV are not read."""
+
+    null_texts: tuple[str, ...] = ()
+    """Texts that stand for an absent field. With an empty one among them, no other text is suspected to."""
+
+    lenient_keys: bool = False
+    """Send a ProductKey or ModuleName that looks as if a spreadsheet or a database had spoiled it."""
 
     lenient_alias: bool = False
     """Let AliasName hold any printable character, not only the documented ones."""
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be.
+
+        Raises:
+            SettingsError: A value is out of bounds.
+        """
+        _require(0 <= self.skip_lines <= _MOST_SKIPPED, f"--skip-lines takes 0 to {_MOST_SKIPPED:,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +164,7 @@ class Settings:
         Raises:
             SettingsError: A value is out of bounds, or two exclude each other.
         """
+        self._refuse_slips()
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
             raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
@@ -163,6 +189,20 @@ class Settings:
             ("--deadline", self.deadline_s, _LONGEST_DEADLINE_S),
         ):
             _require(seconds is None or 0 < seconds <= most, f"{flag} takes more than 0 and at most {most:,} seconds")
+
+    def _refuse_slips(self) -> None:
+        texts = {
+            "--endpoint": (self.endpoint or "").strip(),
+            "--region": self.region,
+            "--profile": self.profile,
+            "--ledger": self.ledger,
+            "--encoding": self.read.encoding,
+        }
+        for flag, text in texts.items():
+            if text and (stray := control_in(text)):
+                raise SettingsError(f"{flag} holds {stray}: remove it")
+        if self.instance_id and (stray := stray_in(self.instance_id)):
+            raise SettingsError(f"--instance-id holds {stray}, which no instance's ID does: remove it")
 
 
 def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
     from bulk.sandbox import Sandbox, Seen
 
-_SURELY_NOT_CARRIED_OUT = ("Throttling", "InvalidTimeStamp.Expired")
+_SURELY_NOT_CARRIED_OUT = (
+    "Throttling",
+    "InvalidTimeStamp.Expired",
+    "InvalidAccessKeyId",
+    "InvalidSecurityToken",
+    "SignatureDoesNotMatch",
+)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import threading
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _EXIT_INTERRUPTED = 130
+_PATIENCE_S = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -18,4 +22,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from bulk.cli.app import main as run_command  # noqa: PLC0415 - takes a while, in which Ctrl-C may come
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
-    return run_command(arguments)
+    exit_code = run_command(arguments)
+    if arguments is None:
+        _leave_what_hangs(exit_code)
+    return exit_code
+
+
+def _leave_what_hangs(exit_code: int) -> None:
+    """End the process without the threads that still wait for a silent network: Python would wait for them."""
+    end_at = time.monotonic() + _PATIENCE_S
+    others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
+    for thread in others:
+        thread.join(max(end_at - time.monotonic(), 0))
+    if any(thread.is_alive() for thread in others):
+        os._exit(exit_code)

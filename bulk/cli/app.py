@@ -12,7 +12,9 @@ import click
 
 from bulk.cli.help import LazyGroup
 from bulk.cli.invocation import Invocation
-from bulk.cli.output import open_what_is_closed, print_json, tell
+from bulk.cli.output import print_json, tell
+from bulk.cli.streams import ended_in_time, standard_streams
+from bulk.conditions import condition_of
 from bulk.errors import BulkError
 from bulk.model import Summary
 
@@ -36,7 +38,7 @@ COMMANDS = MappingProxyType(
 )
 """Command → its line in the overview."""
 
-_EXIT_BUG = 3
+_EXIT_STOPPED = 3
 _NOTHING_SENT = {2, 4}
 """By these a run ends before it begins."""
 
@@ -73,8 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Args:
         arguments: Without the program's name; ``None``: those of this process.
     """
-    open_what_is_closed()
-    invocation = Invocation.here(arguments)
+    with standard_streams():
+        return _main(Invocation.here(arguments))
+
+
+def _main(invocation: Invocation) -> int:
     try:
         exit_code = app.main(list(invocation.arguments), prog_name="bulk", standalone_mode=False, obj=invocation)
     except click.ClickException as exc:
@@ -87,12 +92,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ending = _Ending(_EXIT_INTERRUPTED, "interrupted by Ctrl-C")
         _complain(ending.message)
     except Exception as exc:  # noqa: BLE001 - the last place that can say it in words
-        ending = _bug(exc, invocation)
+        ending = _unexpected(exc, invocation)
     else:
         return exit_code or 0
     if invocation.wants_json:
-        print_json(_failure(ending, invocation))
+        with ended_in_time(ending.exit_code):
+            print_json(_failure(ending, invocation))
     return ending.exit_code
+
+
+def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
+    """Tell a condition of the machine from a bug."""
+    said = condition_of(exc)
+    if said is None:
+        return _bug(exc, invocation)
+    ending = _Ending(_EXIT_STOPPED, f"{said}; then run the same command again")
+    _complain(ending.message)
+    return ending
 
 
 def _bug(exc: Exception, invocation: Invocation) -> _Ending:
@@ -101,7 +117,7 @@ def _bug(exc: Exception, invocation: Invocation) -> _Ending:
 
     redactor = Redactor(invocation.secrets)
     notes = "; ".join([_BUG, *getattr(exc, "__notes__", ())])
-    ending = _Ending(_EXIT_BUG, redactor.text(f"{type(exc).__name__}: {exc} ({notes})"))
+    ending = _Ending(_EXIT_STOPPED, redactor.text(f"{type(exc).__name__}: {exc} ({notes})"))
     _complain(ending.message)
     if invocation.is_verbose:
         tell(redactor.text("".join(traceback.format_exception(exc)).rstrip()))

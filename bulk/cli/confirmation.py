@@ -51,7 +51,7 @@ def confirm(ctx: click.Context, source: str, settings: Settings, *, confirmed: b
     if not (confirmed or sys.stdin.isatty()):
         raise SettingsError("--plan asks before it goes on, and stdin is no terminal: add --yes to go on unasked")
     stop = StopSignal()
-    with watched(ctx, source, measured=False) as listener:
+    with watched(ctx, source, measured=False, noticed=False) as listener:
         made = execute(lambda: plan(source, settings, listener=listener, stop=stop), stop)
     # stdout is for the summary of the run.
     print_lines([*plan_lines(made, width=screen_width(), paint=paint_for(sys.stderr)), ""], err=True)

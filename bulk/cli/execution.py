@@ -1,15 +1,20 @@
-"""Run the engine from a command: the event loop, the two signals, and what a crash leaves behind."""
+"""Run the engine from a command: the event loop, and the signals that end it."""
 
 from __future__ import annotations
 
 import asyncio
 import gc
 import os
+import resource
 import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from bulk.backlog import write_if_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -20,9 +25,15 @@ __all__ = ["Stoppable", "execute"]
 
 _Result = TypeVar("_Result")
 
-_REASONS = {signal.SIGINT: "interrupted by Ctrl-C", signal.SIGTERM: "terminated by SIGTERM"}
-_EXIT_CODE_OF_SIGNALS = 128
-"""A shell reports a process that a signal ended as this plus the signal's number."""
+_ENDINGS = {
+    signal.SIGINT: ("interrupted by Ctrl-C", 130),
+    signal.SIGTERM: ("terminated by SIGTERM", 143),
+    signal.SIGHUP: ("terminated by SIGHUP: the terminal or the connection was closed", 143),
+}
+"""Signal → why a run ends, and its exit code. A shell reports 128 plus the signal's number; SIGHUP is a SIGTERM."""
+
+_IMPATIENT_AFTER_S = 1.0
+"""A second signal before this is the first one once more: `timeout` sends each to the process and to its group."""
 
 _STDERR = 2
 _SHOW_CURSOR = b"\x1b[?25h\n"
@@ -39,7 +50,8 @@ class Stoppable(Protocol):
 def execute(work: Callable[[], Coroutine[Any, Any, _Result]], stop: Stoppable) -> _Result:
     """Run the work to its end on an event loop of its own, on uvloop where that is installed.
 
-    The first SIGINT or SIGTERM asks ``stop``; a second one ends the process at once.
+    The first SIGINT, SIGTERM or SIGHUP asks ``stop``; another one, a second later, ends the process at once. A SIGHUP
+    that is ignored, as under `nohup`, stays ignored.
 
     Args:
         work: Called once, on the loop.
@@ -47,28 +59,48 @@ def execute(work: Callable[[], Coroutine[Any, Any, _Result]], stop: Stoppable) -
     """
     # What was loaded stays: to look through all of it again takes tens of milliseconds, by which a request leaves late.
     gc.freeze()
+    _raise_open_files()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         return runner.run(_with_signals(work, stop))
 
 
+class _Unwaited(ThreadPoolExecutor):
+    """Threads that a loop does not wait for at its end.
+
+    What must end, such as a commit, is waited for where it is asked for (`bulk.engine.threads`). What is left is a name
+    that is being resolved, or keys that are being fetched: a network that is silent would hold the process up.
+    """
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as in the base
+        super().shutdown(wait=False, cancel_futures=cancel_futures)
+
+
 async def _with_signals(work: Callable[[], Coroutine[Any, Any, _Result]], stop: Stoppable) -> _Result:
-    with _graceful(asyncio.get_running_loop(), stop):
+    loop = asyncio.get_running_loop()
+    loop.set_default_executor(_Unwaited())
+    with _graceful(loop, stop):
         return await work()
 
 
 @contextmanager
 def _graceful(loop: asyncio.AbstractEventLoop, stop: Stoppable) -> Iterator[None]:
-    before = {number: signal.getsignal(number) for number in _REASONS}
+    before = {number: signal.getsignal(number) for number in _ENDINGS}
+    if before[signal.SIGHUP] is signal.SIG_IGN:
+        del before[signal.SIGHUP]
+    impatient_at = float("inf")
 
-    def first(number: int, _frame: FrameType | None) -> None:
-        # The second signal first: it may come while the first is answered, and it must work when the loop is stuck.
-        for each in _REASONS:
-            signal.signal(each, _leave)
-        asked = signal.Signals(number)
-        loop.call_soon_threadsafe(partial(stop.request, _REASONS[asked], exit_code=_EXIT_CODE_OF_SIGNALS + number))
+    def end(number: int, _frame: FrameType | None) -> None:
+        nonlocal impatient_at
+        if time.monotonic() >= impatient_at:
+            _leave(number)
+        if impatient_at < float("inf"):
+            return
+        impatient_at = time.monotonic() + _IMPATIENT_AFTER_S
+        reason, exit_code = _ENDINGS[signal.Signals(number)]
+        loop.call_soon_threadsafe(partial(stop.request, reason, exit_code=exit_code))
 
-    for number in _REASONS:
-        signal.signal(number, first)
+    for number in before:
+        signal.signal(number, end)
     try:
         yield
     finally:
@@ -76,12 +108,20 @@ def _graceful(loop: asyncio.AbstractEventLoop, stop: Stoppable) -> Iterator[None
             signal.signal(number, handler)
 
 
-def _leave(number: int, _frame: FrameType | None) -> None:
+def _leave(number: int) -> None:
     """End the process now; the ledger is made to be left at any instant."""
-    # Written past Python's own streams: whoever was interrupted may hold their locks.
-    with suppress(OSError):
-        os.write(_STDERR, (_SHOW_CURSOR if os.isatty(_STDERR) else b"") + _LEFT)
-    os._exit(_EXIT_CODE_OF_SIGNALS + number)
+    # Written past Python's own streams: what was interrupted may hold their locks. And a stuck stderr holds nobody up.
+    write_if_ready(_STDERR, (_SHOW_CURSOR if os.isatty(_STDERR) else b"") + _LEFT)
+    _, exit_code = _ENDINGS[signal.Signals(number)]
+    os._exit(exit_code)
+
+
+def _raise_open_files() -> None:
+    """Take as many open files as this process may have: each connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

@@ -6,6 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
+
+from bulk.stray import control_in, is_quoted, trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,12 +17,47 @@ __all__ = ["GroupedCommand", "GroupedOption", "LazyGroup"]
 
 
 class GroupedOption(click.Option):
-    """An option that knows its heading."""
+    """An option that knows its heading, and takes no character that nobody sees."""
 
-    def __init__(self, *args: Any, heading: str, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
-        """Take click's parameters, and the heading to stand under."""
+    def __init__(self, *args: Any, heading: str, any_text: bool = False, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
+        """Take click's parameters, and two of ours.
+
+        Args:
+            args: As click takes them.
+            heading: The option's heading.
+            any_text: Control characters may be meant: a column's name can hold a line break.
+            attributes: As click takes them.
+        """
         super().__init__(*args, **attributes)
         self.heading = heading
+        self._any_text = any_text
+
+    def resolve_envvar_value(self, ctx: click.Context) -> str | None:
+        """Return the variable's value without what nobody sees at its ends, such as the end of a Windows line."""
+        value = super().resolve_envvar_value(ctx)
+        return None if value is None else trimmed(value) or None
+
+    def type_cast_value(self, ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's own signature
+        """Convert the value, once it is known to be what was meant.
+
+        Raises:
+            click.BadParameter: It holds a control character, or its variable has quotes around it.
+        """
+        if isinstance(value, str) and not self._any_text:
+            self._refuse_slips(ctx, value)
+        return super().type_cast_value(ctx, value)
+
+    def _refuse_slips(self, ctx: click.Context, value: str) -> None:
+        of_variable = ctx.get_parameter_source(self.name or "") is ParameterSource.ENVIRONMENT
+        if of_variable and is_quoted(value):
+            raise click.BadParameter(
+                f"{self.envvar} has quotes around its value (docker's --env-file keeps them): remove the quotes",
+                ctx=ctx,
+                param=self,
+            )
+        if stray := control_in(value):
+            holds = f"{self.envvar} holds" if of_variable else "the value holds"
+            raise click.BadParameter(f"{holds} {stray}: remove it", ctx=ctx, param=self)
 
 
 class GroupedCommand(click.Command):

@@ -85,4 +85,8 @@ def _program(started: str) -> tuple[str, ...]:
 
 def _known(name: str, path: str) -> str:
     found = shutil.which(name)
-    return name if found and Path(found).absolute() == Path(path).absolute() else path
+    try:
+        is_found = bool(found) and Path(found or "").absolute() == Path(path).absolute()
+    except OSError:
+        is_found = False  # the working folder was removed: only a whole path still leads there
+    return name if is_found else path

@@ -148,18 +148,36 @@ _JOB = (
         "--map",
         "columns",
         multiple=True,
+        any_text=True,
         metavar="FIELD=COLUMN",
         callback=read_columns,
-        help="Take a field from a column of another name; may be repeated.",
+        help="Take a field from a column of another name or number, or from none; may be repeated.",
+    ),
+    _reading("--no-header", is_flag=True, help="The first line is a row already; columns have numbers from 1 on."),
+    _reading(
+        "--skip-lines",
+        type=int,
+        metavar="N",
+        default=_DEFAULTS.read.skip_lines,
+        help=f"Don't read the first N lines.  [default: {_DEFAULTS.read.skip_lines}]",
+    ),
+    _reading(
+        "--null",
+        "null_texts",
+        multiple=True,
+        metavar="TEXT",
+        help="A field with this text is absent; may be repeated. '' sends NULL, nan and the like as they are.",
     ),
     _reading("--encoding", metavar="NAME", help="Such as gb18030.  [default: UTF-8, or UTF-16 by its mark]"),
     _reading(
         "--delimiter",
+        any_text=True,
         type=read_delimiter,
         metavar="C",
         help="Between cells; tab for a tab.  [default: as the header says]",
     ),
     _reading("--lenient-alias", is_flag=True, help="Send an AliasName with characters that are not documented."),
+    _reading("--lenient-keys", is_flag=True, help="Send keys and names that look spoiled by a spreadsheet."),
 )
 
 _WHICH = (

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from bulk.cli.streams import STDERR, STDOUT, drain_stderr, drop_the_rest
+from bulk.conditions import explain_os_error
 from bulk.errors import OutputError
 from bulk.names import legible, legible_fields
 from bulk.report.tones import Tone, plain
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "closed_pipe_is_fine",
-    "open_what_is_closed",
     "paint_for",
     "paint_for_stdout",
     "print_json",
@@ -30,10 +31,6 @@ __all__ = [
     "screen_width",
     "tell",
 ]
-
-_STDOUT = 1
-_STDERR = 2
-"""The descriptors themselves: a writer that broke off may have closed ``sys.stdout``."""
 
 _WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal."""
@@ -46,16 +43,6 @@ _STYLES = {
 }
 
 
-def open_what_is_closed() -> None:
-    """Open the null device for each standard stream that this process was started without, as by ``2>&-``.
-
-    Else the next file or socket that is opened gets its number, and what is said lands there.
-    """
-    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
-        if getattr(sys, name) is None:
-            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
-
-
 @contextmanager
 def closed_pipe_is_fine() -> Iterator[None]:
     """Let the reader of stdout leave early, as `head` does: the rest of the output is dropped.
@@ -63,16 +50,21 @@ def closed_pipe_is_fine() -> Iterator[None]:
     Raises:
         OutputError: Stdout can't be written for another reason.
     """
+    drain_stderr()  # on one terminal, what was said first is read first
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        _drop_the_rest(_STDOUT)
+        drop_the_rest(STDOUT)
     except OSError as exc:
-        _drop_the_rest(_STDOUT)
+        drop_the_rest(STDOUT)
         raise OutputError(
-            f"stdout can't be written: {exc.strerror or exc}; what was done is in the ledger: see `bulk status LEDGER`"
+            f"stdout can't be written: {explain_os_error(exc)}; "
+            "what was done is in the ledger: see `bulk status LEDGER`"
         ) from exc
+    except KeyboardInterrupt:
+        drop_the_rest(STDOUT)
+        raise
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
@@ -82,21 +74,17 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
         return
     with closed_pipe_is_fine():
         for line in lines:
-            click.echo(legible(line))
+            sys.stdout.write(f"{legible(line)}\n")
 
 
 def tell(message: str) -> None:
     """Say something on stderr; where that can't be written, nobody is there to be told."""
     try:
-        click.echo(legible(message), err=True)
+        sys.stderr.write(f"{legible(message)}\n")
         sys.stderr.flush()
     except OSError:
-        _drop_the_rest(_STDERR)
-
-
-def _drop_the_rest(descriptor: int) -> None:
-    # Python flushes its streams once more when it exits, and would complain.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), descriptor)
+        drop_the_rest(STDERR)
+    drain_stderr()
 
 
 def print_json(value: bytes | dict[str, object]) -> None:

@@ -11,6 +11,7 @@ from bulk.cli.destinations import check_run_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
+from bulk.cli.streams import ended_in_time
 
 if TYPE_CHECKING:
     from bulk.engine.plan import Plan
@@ -56,12 +57,13 @@ def plan(ctx: click.Context, /, source: str, *, offline: bool, as_json: bool, **
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 
     stop = StopSignal()
-    with watched(ctx, source) as listener:
+    with watched(ctx, source, noticed=as_json) as listener:
         made = execute(lambda: make_plan(source, settings, offline=offline, listener=listener, stop=stop), stop)
-    if as_json:
-        print_json(_plan_object(made))
-    else:
-        print_lines(plan_lines(made, width=screen_width(), paint=paint_for_stdout()))
+    with ended_in_time(stop.exit_code):
+        if as_json:
+            print_json(_plan_object(made))
+        else:
+            print_lines(plan_lines(made, width=screen_width(), paint=paint_for_stdout()))
     return stop.exit_code or made.exit_code
 
 

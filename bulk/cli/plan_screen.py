@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.model import Outcome
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulk.engine.planned import FullProduct, Plan, PlannedRow
+    from bulk.model import InputFound
     from bulk.report.tones import Paint
 
 __all__ = ["plan_lines"]
@@ -23,6 +25,7 @@ _SHOWN_LINES = 8
 """Lines of a full product's rows that are named; more are counted."""
 
 _TO_CREATE = "to create"
+_DELIMITERS = MappingProxyType({",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"})
 _WIDEST_CELL = 24
 """Columns of the table that a ProductKey or a ModuleName may take; longer ones are cut."""
 
@@ -37,6 +40,8 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
     """
     basis = "judged by the file alone" if plan.offline else f"asked of {plan.target}"
     lines = [paint(cut(f"Plan for {plan.input}: {spell_count(plan.rows, 'row')}, {basis}", width), Tone.HEADING)]
+    if plan.found:
+        lines += _found(plan.found, width)
     if plan.stopped:
         lines.append(paint(cut(f"Not whole: {plan.stopped}", width), Tone.BAD))
     lines += ["", *count_lines(list(_counts(plan)), width=width, paint=paint)]
@@ -45,6 +50,18 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
     if plan.examples:
         lines += ["", paint("The first rows of each kind", Tone.HEADING), *_table(plan.examples, width)]
     return [*lines, "", *_effort(plan, width)]
+
+
+def _found(found: InputFound, width: int) -> Iterator[str]:
+    cells = f", {_DELIMITERS.get(found.delimiter, repr(found.delimiter))} between cells" if found.delimiter else ""
+    header = ""
+    if found.format != "jsonl":
+        header = f", header on line {found.header_line}" if found.header_line else ", no header"
+    yield cut(f"Read as {found.format.upper()}, {found.encoding.upper()}{cells}{header}", width)
+    taken = ", ".join(f"{field} from {column!r}" for field, column in found.columns.items())
+    yield cut(f"Columns: {taken}", width)
+    for notice in found.notices:
+        yield cut(notice, width)
 
 
 def _counts(plan: Plan) -> Iterator[Count]:

@@ -12,6 +12,7 @@ import click
 from bulk.cli.destinations import STDOUT, check_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -63,4 +64,6 @@ def _write(path: Path, page: bytes) -> None:
         with replaced(path) as out:
             out.write(page)
     except OSError as exc:
-        raise SettingsError(f"{path}: it can't be written ({exc.strerror or exc}); name another file with -o") from exc
+        raise SettingsError(
+            f"{path}: it can't be written ({explain_os_error(exc)}); name another file with -o"
+        ) from exc

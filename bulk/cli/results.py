@@ -15,6 +15,7 @@ from bulk.cli.destinations import STDOUT, check_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.report.wording import spell_count
 
@@ -124,4 +125,4 @@ def _writable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as exc:
-        raise SettingsError(f"{path}: it can't be written ({exc.strerror or exc}); name another file") from exc
+        raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc

@@ -18,6 +18,7 @@ from bulk.cli.options import (
     settings_options,
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
+from bulk.cli.streams import ended_in_time
 from bulk.report.summary import summary_lines
 
 if TYPE_CHECKING:
@@ -92,23 +93,24 @@ def run(
     # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
     again, rest = invocation.again, invocation.again_without(_TRYING)
     stop = StopSignal()
-    with watched(ctx, source) as listener:
+    with watched(ctx, source, noticed=not planned) as listener:
         summary = execute(
             lambda: run_engine(source, settings, listener=listener, stop=stop, resume=again, resume_rest=rest), stop
         )
-    if as_json:
-        print_json(summary_json(summary))
-    else:
-        paint = paint_for_stdout()
-        lines = summary_lines(
-            summary,
-            width=screen_width(),
-            paint=paint,
-            program=invocation.program,
-            input_format=settings.read.format,
-            pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
-        )
-        print_lines(lines)
+    with ended_in_time(stop.exit_code):
+        if as_json:
+            print_json(summary_json(summary))
+        else:
+            paint = paint_for_stdout()
+            lines = summary_lines(
+                summary,
+                width=screen_width(),
+                paint=paint,
+                program=invocation.program,
+                input_format=settings.read.format,
+                pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
+            )
+            print_lines(lines)
     return summary.exit_code
 
 

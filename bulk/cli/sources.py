@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from click.core import ParameterSource
 from click.shell_completion import CompletionItem
 
+from bulk.cli.output import tell
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: st
 def _read(named: str | None, profile: str | None) -> Mapping[str, FileValue]:
     from bulk.profiles import find_file, read_profile, user_file  # noqa: PLC0415 - `--help` need not wait for it
 
-    path = find_file(named, os.environ)
+    path = find_file(named, os.environ, on_hidden=tell)
     if path is not None:
         return read_profile(path, profile)
     if profile:

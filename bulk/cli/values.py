@@ -98,7 +98,8 @@ def read_delimiter(text: str) -> str:
 def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequence[str]) -> Mapping[str, str]:
     """Read each ``Field=Column``, as click calls back for an option that may be repeated.
 
-    Only the first equals sign divides: a column's name may hold others. Which fields there are, the reader knows.
+    Only the first equals sign divides: a column's name may hold others. An empty column is none. Which fields there
+    are, the reader knows.
 
     Raises:
         click.BadParameter: One is no such pair, or a field is named twice.
@@ -106,7 +107,7 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
     columns: dict[str, str] = {}
     for text in texts:
         field, _, column = text.partition("=")
-        if not field.strip() or not column:
+        if not field.strip() or "=" not in text:
             raise click.BadParameter(f"{text!r} is no FIELD=COLUMN, such as ProductKey=pk")
         if columns.setdefault(field.strip(), column) != column:
             raise click.BadParameter(f"{field.strip()} is given two columns, {columns[field.strip()]!r} and {column!r}")

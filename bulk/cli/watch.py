@@ -9,9 +9,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulk.conditions import explain_os_error
 from bulk.errors import BulkError, SettingsError
-from bulk.events import CredentialsFound, ignore
-from bulk.logs import LogListener, Redactor, configure
+from bulk.events import CredentialsFound, InputRead, ignore
+from bulk.logs import LogListener, Redactor, configure, flush_logs
 from bulk.report.progress import progress, wants_live
 
 if TYPE_CHECKING:
@@ -29,13 +30,14 @@ _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
-def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterator[Listener]:
+def watched(ctx: click.Context, source: str, *, measured: bool = True, noticed: bool = True) -> Iterator[Listener]:
     """Show and log what the listener that it yields is told, as the command's flags say.
 
     Args:
         ctx: Of a command with ``log_options``.
         source: What the input is called.
         measured: Keep the metrics file, if one is asked for.
+        noticed: Show what was noticed of the input; False where a screen has it.
 
     Raises:
         SettingsError: The log file or the metrics file can't be written.
@@ -46,6 +48,7 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
     log = _log(ctx, live=live, redactor=redactor)
     logged = LogListener(log)
     with (
+        _flushed(),
         progress(source, stream=sys.stderr, live=live) as shown,
         _crash_logged(log, ctx),
         _metrics(log, ctx.params.get("metrics_file") if measured else None) as counted,
@@ -54,11 +57,20 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True) -> Iterat
         def listen(event: Event) -> None:
             if isinstance(event, CredentialsFound) and event.mask:
                 redactor.learn(event.mask)
-            shown(event)
+            if noticed or not isinstance(event, InputRead):
+                shown(event)
             logged(event)
             counted(event)
 
         yield listen
+
+
+@contextmanager
+def _flushed() -> Iterator[None]:
+    try:
+        yield
+    finally:
+        flush_logs()
 
 
 def _log(ctx: click.Context, *, live: bool, redactor: Redactor) -> FilteringBoundLogger:
@@ -75,7 +87,9 @@ def _log(ctx: click.Context, *, live: bool, redactor: Redactor) -> FilteringBoun
             redactor=redactor,
         )
     except OSError as exc:
-        raise SettingsError(f"--log-file {path}: it can't be written ({exc.strerror}); name another file") from exc
+        raise SettingsError(
+            f"--log-file {path}: it can't be written ({explain_os_error(exc)}); name another file"
+        ) from exc
 
 
 @contextmanager
@@ -91,7 +105,7 @@ def _metrics(log: FilteringBoundLogger, path: str | None) -> Iterator[Listener]:
                 metrics_file(Path(path), complain=lambda exc: log.error("metrics.lost", path=path, error=str(exc)))
             )
         except OSError as exc:
-            why = exc.strerror or exc
+            why = explain_os_error(exc)
             raise SettingsError(f"--metrics-file {path}: it can't be written ({why}); name another file") from exc
         yield metrics
 

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Protocol
 
 from bulk.cloud.dialects import common_parameters, create_parameters, http_method, list_parameters
 from bulk.cloud.failures import lost, refused, unreadable
+from bulk.cloud.refusals import KeyRefusals
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
 from bulk.cloud.signing import Signer, timestamp
-from bulk.cloud.transport import LATE_S, SignedRequest
+from bulk.cloud.transport import SignedRequest, at_once
 from bulk.errors import TransportError, TurnMissedError
 from bulk.model import Accepted, Failure, FailureKind, Listing
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.credentials import CredentialProvider, Credentials
     from bulk.cloud.replies import Answer
-    from bulk.cloud.transport import Reply, Transport
+    from bulk.cloud.transport import Leave, Reply, Transport
     from bulk.model import OtaModule, Target
 
 __all__ = ["Client", "Platform", "unique_nonces"]
@@ -46,16 +47,24 @@ def unique_nonces() -> Callable[[], str]:
 class Platform(Protocol):
     """What the engine asks of the platform. A call is one request, never repeated inside."""
 
-    async def list_modules(self, product_key: str) -> Listing | Failure:
+    async def list_modules(self, product_key: str, /, *, leave: Leave = at_once) -> Listing | Failure:
         """Ask for all modules of a product.
 
+        Args:
+            product_key: The product's.
+            leave: See `cloud.transport.Leave`.
+
         Raises:
-            TurnMissedError: It could not be sent at once, and was not sent at all.
+            TurnMissedError: It was too late for it to leave, and it was not sent at all.
         """
         ...
 
-    async def create_module(self, module: OtaModule) -> Accepted | Failure:
+    async def create_module(self, module: OtaModule, /, *, leave: Leave = at_once) -> Accepted | Failure:
         """Ask for a module to be made.
+
+        Args:
+            module: What to make.
+            leave: As above.
 
         Raises:
             TurnMissedError: As above.
@@ -74,7 +83,6 @@ class Client:
         credentials: CredentialProvider,
         transport: Transport,
         timeout_s: float = 10.0,
-        punctual: bool = False,
         wall_clock: Callable[[], float] = time.time,
         nonce: Callable[[], str] | None = None,
         on_clock_corrected: Callable[[float], None] | None = None,
@@ -84,10 +92,9 @@ class Client:
         Args:
             target: Its dialect and instance say how requests are written.
             endpoint: Where they go: the target's endpoint, or the address that the sandbox was given.
-            credentials: Asked before every request.
+            credentials: Asked before every request, and for others when the platform refuses them.
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
-            punctual: Send at once or not at all, also where keys must be waited for. The transport has a like flag.
             wall_clock: Seconds since the epoch.
             nonce: Never returns the same text twice, of unreserved characters alone; default: `unique_nonces`.
             on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
@@ -96,9 +103,9 @@ class Client:
         self._endpoint = endpoint.rstrip("/")
         self._method = http_method(target.dialect)
         self._credentials = credentials
+        self._refusals = KeyRefusals(credentials)
         self._transport = transport
         self._timeout_s = timeout_s
-        self._punctual = punctual
         self._wall_clock = wall_clock
         self._nonce = nonce or unique_nonces()
         self._on_clock_corrected = on_clock_corrected
@@ -107,10 +114,10 @@ class Client:
         self._signs_with: Credentials | None = None
         """The key of the signer: renewed ones get another."""
 
-    async def list_modules(self, product_key: str) -> Listing | Failure:
+    async def list_modules(self, product_key: str, *, leave: Leave = at_once) -> Listing | Failure:
         """See `Platform.list_modules`."""
-        credentials = await self._keys()
-        result = await self._call(list_parameters(product_key), credentials)
+        credentials = await self._credentials.current()
+        result = await self._call(list_parameters(product_key), credentials, leave)
         if isinstance(result, Failure):
             return result
         reply, answer = result
@@ -119,35 +126,33 @@ class Client:
         except UnreadableDataError as exc:
             return unreadable(reply, str(exc), credentials=credentials, request_id=answer.request_id)
 
-    async def create_module(self, module: OtaModule) -> Accepted | Failure:
+    async def create_module(self, module: OtaModule, *, leave: Leave = at_once) -> Accepted | Failure:
         """See `Platform.create_module`."""
-        result = await self._call(create_parameters(module), await self._keys())
+        result = await self._call(create_parameters(module), await self._credentials.current(), leave)
         if isinstance(result, Failure):
             return result
         reply, answer = result
         return Accepted(answer.request_id, reply.status)
 
-    async def _keys(self) -> Credentials:
-        asked_at = time.monotonic()
-        credentials = await self._credentials.current()
-        if self._punctual and time.monotonic() - asked_at > LATE_S:
-            raise TurnMissedError("keys are slow to be renewed, each time anew")
-        return credentials
-
-    async def _call(self, parameters: dict[str, str], credentials: Credentials) -> tuple[Reply, Answer] | Failure:
+    async def _call(
+        self, parameters: dict[str, str], credentials: Credentials, leave: Leave
+    ) -> tuple[Reply, Answer] | Failure:
         """Send one request; return what came back if it says that it succeeded."""
         offset_s = self._offset_s
         request = self._signed(parameters, credentials, at=self._wall_clock() + offset_s)
         try:
-            reply = await self._transport.send(request, timeout_s=self._timeout_s)
+            reply = await self._transport.send(request, timeout_s=self._timeout_s, leave=leave)
         except TurnMissedError:
             raise
         except TransportError as exc:
             return lost(exc, credentials)
-        answer = read_answer(reply.body)
+        answer = read_answer(reply.body, reply.headers)
         if answer.success is True and reply.is_2xx:
+            self._refusals.accepted(credentials)
             return reply, answer
         failure = refused(reply, answer, request, credentials=credentials)
+        if failure.kind is FailureKind.KEYS:
+            return await self._refusals.judge(failure, credentials)
         if failure.kind is FailureKind.CLOCK and not self._follow_clock_of(reply, offset_s):
             return replace(failure, kind=FailureKind.FATAL)
         return failure

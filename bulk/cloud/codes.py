@@ -16,8 +16,19 @@ from bulk.model import FailureKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CLOCK_CODE", "SIGNATURE_CODE", "TABLE", "Verdict", "classify", "code_for_status", "look_up"]
+__all__ = [
+    "CLOCK_CODE",
+    "NO_CODE",
+    "SIGNATURE_CODE",
+    "TABLE",
+    "Verdict",
+    "classify",
+    "code_for_status",
+    "is_about_keys",
+    "look_up",
+]
 
+NO_CODE = "no_code"
 CLOCK_CODE = "InvalidTimeStamp.Expired"
 SIGNATURE_CODE = "SignatureDoesNotMatch"
 
@@ -28,16 +39,30 @@ _DENIED, _UNRECOGNISED = FailureKind.DENIED, FailureKind.UNRECOGNISED
 
 _CHECK_ENDPOINT = "Check that --endpoint or --region is the IoT Platform's API and that --dialect fits it."
 _CHECK_INSTANCE = "Check --instance-id against the ID on the instance's overview page, and that it lies in this region."
-_CHECK_KEY = "Check ALIBABA_CLOUD_ACCESS_KEY_ID: the key must exist, be enabled and belong to this platform."
+_CHECK_KEY = "The key must exist, be enabled and belong to this platform."
 _CHECK_PERMISSION = (
     "Grant the key's user iot:CreateOTAModule and iot:ListOTAModuleByProduct, or use the key of a user who has them."
 )
 _CHECK_CERTIFICATE = "Check the endpoint; behind a proxy that inspects TLS, let SSL_CERT_FILE name its certificate."
-_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY and NO_PROXY: the proxy did not let the request through."
-_CHECK_REDIRECT = "Check --endpoint: redirects are not followed, since they could lead the signed request away."
+_SET_AUTHORITIES = (
+    "Install the package ca-certificates, or let SSL_CERT_FILE name a PEM file with the authorities' certificates."
+)
+_CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and that the proxy is up."
+_LOG_IN_AT_PROXY = (
+    "Write the proxy variable as http://USER:PASSWORD@HOST:PORT, special characters percent-encoded (@ as %40), "
+    "before you run it again: proxies lock accounts after a few wrong passwords."
+)
+_ASK_PROXY = (
+    "Ask for this host and port to be allowed at the proxy (many allow 443 alone), or list the host in NO_PROXY if it "
+    "can be reached without."
+)
+_CHECK_REDIRECT = (
+    "Check --endpoint, and whether this network wants you to log in on a page first. Redirects are not followed, since "
+    "they could lead the signed request away."
+)
 _CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this account, region and instance."
-_CHECK_SIGNATURE = "Check ALIBABA_CLOUD_ACCESS_KEY_SECRET."
-_CHECK_TOKEN = "Renew the temporary credentials: ALIBABA_CLOUD_SECURITY_TOKEN is wrong or has expired."  # noqa: S105 - a sentence
+_CHECK_SIGNATURE = "Check that the AccessKey secret is the key id's."
+_CHECK_TOKEN = "The security token of these temporary keys is wrong, missing or expired: get new ones."  # noqa: S105 - a sentence
 _CHECK_NETWORK = "Check the network and that the endpoint is up."
 _SHORTEN = "Shorten the row's ProductKey, names and Desc: they make one address, and it is too long for the endpoint."
 _OUR_BUG = "This is a fault in bulk or in a proxy that changes requests: report it with the RequestId."
@@ -142,13 +167,24 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("connection_refused", _NOT_SENT, _CHECK_NETWORK),
     ("connect_timeout", _NOT_SENT, _CHECK_NETWORK),
     ("not_connected", _NOT_SENT, _CHECK_NETWORK),
+    ("unreachable", _NOT_SENT, "Check this machine's network, routes, VPN and firewall."),
+    ("connection_forbidden", _NOT_SENT, "A firewall or sandbox of this machine forbids the connection: allow it."),
+    (
+        "no_local_port",
+        _NOT_SENT,
+        "All local ports are in use: end other connections, or lower --concurrency.",
+    ),
+    ("too_many_files", _NOT_SENT, "Raise the limit of open files (ulimit -n), or lower --concurrency."),
     ("dns", _NOT_SENT, "Check the endpoint's host name and this machine's name resolution."),
     ("proxy", _NOT_SENT, _CHECK_PROXY),
+    ("proxy_login", _FATAL, _LOG_IN_AT_PROXY),
+    ("proxy_denied", _FATAL, _ASK_PROXY),
     ("proxy_address", _FATAL, "Write the proxy as http://HOST:PORT or https://HOST:PORT, or unset the variable."),
     ("tls_handshake", _NOT_SENT, "Check that the endpoint speaks https on this port."),
     ("tls", _FATAL, _CHECK_CERTIFICATE),
+    ("tls_authorities", _FATAL, _SET_AUTHORITIES),
     ("redirect", _FATAL, _CHECK_REDIRECT),
-    ("no_code", _REFUSED, None),  # Success is false, and nothing says why
+    (NO_CODE, _REFUSED, None),  # Success is false, and nothing says why
     ("timeout", _DOUBTFUL, None),
     ("connection_lost", _DOUBTFUL, None),
     ("unreadable_reply", _DOUBTFUL, None),
@@ -156,7 +192,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
     ("http_401", _FATAL, _CHECK_KEY),
     ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
-    ("http_407", _FATAL, "Give the proxy's user name and password in HTTPS_PROXY."),
+    ("http_407", _FATAL, _LOG_IN_AT_PROXY),
     ("http_408", _DOUBTFUL, None),
     ("http_413", _REFUSED, _SHORTEN),  # these three are about one request: the next one is shorter
     ("http_414", _REFUSED, _SHORTEN),
@@ -172,11 +208,15 @@ _BY_PREFIX = (
     ("rejected.throttling", Verdict(_THROTTLED)),
     # An assumption: the documents that could be read name no code of the Security Token Service.
     ("invalidsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
+    ("missingsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
+    ("securitytokenexpired", Verdict(_FATAL, _CHECK_TOKEN)),
     ("invalidaccesskeyid", Verdict(_FATAL, _CHECK_KEY)),
     # Missing{Name} and Invalid{Name}: about one request's parameters.
     ("missing", Verdict(_REFUSED)),
     ("invalid", Verdict(_REFUSED)),
 )
+
+_ABOUT_KEYS = frozenset({_CHECK_KEY, _CHECK_SIGNATURE, _CHECK_TOKEN})
 
 _FIRST_SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
@@ -202,6 +242,12 @@ def classify(code: str, status: int | None) -> Verdict:
     if code:
         return Verdict(_THROTTLED if status == _TOO_MANY_REQUESTS else _UNRECOGNISED)
     return TABLE.get(code_for_status(status), Verdict(_FATAL, _CHECK_ENDPOINT))
+
+
+def is_about_keys(code: str) -> bool:
+    """Say whether a code of the platform refuses the keys themselves: others may be accepted."""
+    verdict = look_up(code)
+    return verdict is not None and verdict.remedy in _ABOUT_KEYS and not code.startswith("http_")
 
 
 def code_for_status(status: int) -> str:

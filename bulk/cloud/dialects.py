@@ -132,12 +132,36 @@ def _split(endpoint: str) -> SplitResult:
         )
     if url.path not in {"", "/"} or url.query or url.fragment:
         raise SettingsError(f"endpoint {_origin(url)} is followed by a path, query or fragment: leave them out")
-    if not re.fullmatch(r"[a-z0-9._:-]+", host):
-        raise SettingsError(
-            f"endpoint {shown_address(endpoint)!r} has a host name that can't be right: "
-            "it may hold a-z, 0-9, '-' and '.'"
-        )
+    if reason := _host_mistake(host):
+        raise SettingsError(f"endpoint {shown_address(endpoint)!r} has a host name that can't be right: {reason}")
+    if url.port == 0:
+        raise SettingsError(f"endpoint {shown_address(endpoint)!r} has port 0, which no server listens on")
     return url
+
+
+def _host_mistake(host: str) -> str | None:
+    if not re.fullmatch(r"[a-z0-9._:-]+", host):
+        return f"it may hold a-z, 0-9, '-' and '.'{_ascii_form(host)}"
+    if not all(host.removesuffix(".").split(".")):
+        return "there is nothing between two dots, or before the first"
+    if re.fullmatch(r"[0-9.]+", host) and not _is_address(host):
+        return "an IPv4 address has four numbers of 0 to 255"
+    return None
+
+
+def _ascii_form(host: str) -> str:
+    """Name what DNS calls a host that is written in other letters."""
+    try:
+        return "" if host.isascii() else f"; in DNS it is {host.encode('idna').decode()}"
+    except UnicodeError:
+        return ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(ip_address(host))
+    except ValueError:
+        return False
 
 
 def _origin(url: SplitResult) -> str:
@@ -148,7 +172,7 @@ def _origin(url: SplitResult) -> str:
 
 
 def _dialect_of(url: SplitResult) -> Dialect:
-    host = url.hostname or ""
+    host = (url.hostname or "").removesuffix(".")
     if host.endswith(".aliyuncs.com"):
         return Dialect.ALIBABA
     return Dialect.TUYA if url.port == _TUYA_PORT or "tuya" in host else Dialect.ALIBABA

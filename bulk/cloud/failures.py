@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from bulk.cloud.codes import SIGNATURE_CODE, classify, code_for_status, look_up
+from bulk.cloud.codes import NO_CODE, SIGNATURE_CODE, classify, code_for_status, is_about_keys, look_up
 from bulk.cloud.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 from bulk.cloud.replies import retry_after_s
 from bulk.errors import NotSentError
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["lost", "refused", "unreadable"]
 
-_SECRET_IS_WRONG = "The AccessKey secret is not the key id's: check ALIBABA_CLOUD_ACCESS_KEY_SECRET."  # noqa: S105 - a sentence
+_SECRET_IS_WRONG = "The AccessKey secret is not the key id's."  # noqa: S105 - a sentence
 _SIGNED_OTHERWISE = (
     "The platform signed another text than bulk did: a proxy changes requests, --dialect does not fit the endpoint, "
     "or bulk has a fault; report it with the RequestId."
@@ -37,7 +37,7 @@ def lost(error: TransportError, credentials: Credentials) -> Failure:
         kind=FailureKind.FATAL if verdict.kind is FailureKind.FATAL else kind,
         code=error.code,
         message=redact(str(error), _secrets(credentials)),
-        remedy=verdict.remedy,
+        remedy=error.remedy or verdict.remedy,
     )
 
 
@@ -54,15 +54,18 @@ def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials
         return _redirected(reply)
     if reply.is_2xx and answer.success is None and look_up(answer.code) is None:
         return unreadable(reply, "it does not say whether it succeeded", credentials=credentials)
-    code = answer.code or ("no_code" if reply.is_2xx else "")
+    code = answer.code or (NO_CODE if reply.is_2xx else "")
     verdict = classify(code, reply.status)
+    if (verdict.kind is FailureKind.UNRECOGNISED or code == NO_CODE) and not _is_the_platforms(answer):
+        return unreadable(reply, "no code and no RequestId of the platform", credentials=credentials)
     is_about_signature = code.lower() == SIGNATURE_CODE.lower()
+    remedy = _remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy
     secrets = (*_secrets(credentials), request.signature)
     return Failure(
-        kind=verdict.kind,
+        kind=FailureKind.KEYS if is_about_keys(code) and remedy != _SIGNED_OTHERWISE else verdict.kind,
         code=redact(code, secrets, longest=MAX_ID_CHARACTERS) or code_for_status(reply.status),
         message=redact(answer.message, secrets).strip() or _in_place_of_message(reply, secrets),
-        remedy=_remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy,
+        remedy=remedy,
         request_id=answer.request_id_without(secrets),
         http_status=reply.status,
         retry_after_s=retry_after_s(reply.headers),
@@ -74,7 +77,7 @@ def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_i
     """Describe a reply that may be a success, but can't be read as one.
 
     Args:
-        reply: As it arrived, with a 2xx status.
+        reply: As it arrived.
         reason: What is missing or wrong, as the end of "the reply can't be read:".
         credentials: Whose secrets are kept out of the excerpt.
         request_id: If that much could be read.
@@ -86,6 +89,11 @@ def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_i
         request_id=request_id,
         http_status=reply.status,
     )
+
+
+def _is_the_platforms(answer: Answer) -> bool:
+    """Return whether the platform itself may have said so, and not a proxy or another service in its place."""
+    return answer.request_id is not None or answer.code.lower().startswith("iot.")
 
 
 def _redirected(reply: Reply) -> Failure:

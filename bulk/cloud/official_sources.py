@@ -8,7 +8,9 @@ wait for locks and read certificates), so its plain ones are called, in a thread
 
 from __future__ import annotations
 
+import json
 import logging
+import re
 from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -16,9 +18,10 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies
 
 from alibabacloud_credentials import provider as official
+from alibabacloud_credentials.exceptions import CredentialException
 from Tea.exceptions import RetryError
 
-from bulk.cloud.credentials import Credentials, from_environment
+from bulk.cloud.credentials import ENVIRONMENT, Credentials, from_environment, read_key
 from bulk.cloud.dialects import is_loopback
 from bulk.cloud.redaction import redact
 from bulk.cloud.renewal import Found
@@ -40,8 +43,26 @@ for _name in ("credentials", "alibabacloud-tea"):
     logging.getLogger(_name).disabled = True
 
 
+_OF_ALIBABA = Path("/sys/class/dmi/id/sys_vendor")
+"""On an instance of theirs it holds the vendor's name."""
+
+_HTTP_STATUS = re.compile(r"(?:http_?code|status code)\W+(\d{3})", re.IGNORECASE)
+_PASSING_STATUSES = frozenset({408, 429})
+_FIRST_SERVER_ERROR = 500
+
+
 class NoKeysError(Exception):
     """A source has no keys, or can't renew them; its text says why, without secrets."""
+
+    def __init__(self, reason: str, *, is_passing: bool = False) -> None:
+        """Keep why.
+
+        Args:
+            reason: In words, without secrets.
+            is_passing: The source is set up and gave no proper answer: it may give one later.
+        """
+        super().__init__(reason)
+        self.is_passing = is_passing
 
 
 class _Provider(Protocol):
@@ -55,55 +76,79 @@ class _Provider(Protocol):
 class Source:
     """A place where keys may be."""
 
-    def __init__(self, name: str, make: Callable[[], _Provider], *, file: Path | None = None) -> None:
+    def __init__(
+        self, name: str, make: Callable[[], _Provider], *, file: Path | None = None, is_expected: bool = True
+    ) -> None:
         """Ask nobody yet.
 
         Args:
             name: As messages call it.
             make: Sets the library's provider up.
-            file: Where it stands, if it is one; set up again when another program has written it.
+            file: Where it is, if it is one; set up again when another program has written it.
+            is_expected: Where it does not answer, it may do so later; ``False``: most likely it is not there at all.
         """
         self.name = name
         self._make = make
         self._file = file
+        self._is_expected = is_expected
         self._provider: _Provider | None = None
-        self._written_at: float | None = None
+        self._version: tuple[int, ...] = ()
+        """Of the file: its number, size and time."""
 
-    def ask(self) -> Found:
+        self._is_asked = False
+
+    def ask(self, *, anew: bool = False) -> Found:
         """Return the keys as they are now. Blocks.
+
+        Args:
+            anew: Past what the library remembers.
 
         Raises:
             NoKeysError: It has none.
+            SettingsError: It has what can't be keys.
         """
+        # A library that never answered an earlier call may hold its locks for ever.
+        if anew or self._is_asked:
+            self._provider = None
+        self._is_asked = True
         try:
             return self._found(self._current_provider().get_credentials())
-        except NoKeysError:
+        except (NoKeysError, SettingsError):
             raise
         except RetryError:
             # Its words hold the request with its token.
-            reason = _no_answer()
+            reason, is_passing = _no_answer(), True
         except Exception as exc:  # noqa: BLE001 - the library raises whatever comes along
             reason = redact(" ".join(str(exc).split())) or type(exc).__name__
+            is_passing = _is_passing(exc)
+        finally:
+            self._is_asked = False
         # Raised out here, so that the library's error is not even the context of ours.
-        raise NoKeysError(reason)
+        raise NoKeysError(reason, is_passing=is_passing and self._is_expected)
 
     def _current_provider(self) -> _Provider:
         if self._file is not None:
             if not self._file.is_file():
                 raise NoKeysError("there is no such file")
-            written_at = self._file.stat().st_mtime
-            if written_at != self._written_at:
-                self._provider, self._written_at = None, written_at
+            status = self._file.stat()
+            version = status.st_ino, status.st_size, status.st_mtime_ns
+            if version != self._version:
+                self._provider, self._version = None, version
         if self._provider is None:
             self._provider = self._make()
         return self._provider
 
     def _found(self, keys: Any) -> Found:  # noqa: ANN401 - of a library without types
-        if not (keys.get_access_key_id() and keys.get_access_key_secret()):
+        try:
+            key_id = read_key("its key id", keys.get_access_key_id())
+            secret = read_key("its secret", keys.get_access_key_secret())
+            token = read_key("its security token", keys.get_security_token())
+        except SettingsError as exc:
+            # Whoever wrote them here means them: other keys, of a later source, would be a surprise.
+            raise SettingsError(f"{self.name}: {exc}") from None
+        if not (key_id and secret):
             raise NoKeysError("it gave an empty key")
-        credentials = Credentials(
-            keys.get_access_key_id(), keys.get_access_key_secret(), keys.get_security_token() or None
-        )
+        credentials = Credentials(key_id, secret, token or None)
         # What a profile leads to is wrapped, and the wrapping loses when keys end.
         return Found(credentials, self.name, keys.get_expiration() or None)
 
@@ -116,10 +161,10 @@ def default_sources(environ: Mapping[str, str], *, insecure_http: bool = False) 
         insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
     """
     return (
-        Source("environment variables", lambda: _environment(environ)),
+        Source(ENVIRONMENT, lambda: _environment(environ)),
         Source("OIDC token", lambda: _oidc(environ)),
         *profile_sources(environ, environ.get("ALIBABA_CLOUD_PROFILE")),
-        Source("RAM role of an ECS instance", lambda: _ecs(environ)),
+        Source("RAM role of an ECS instance", lambda: _ecs(environ), is_expected=_has_a_role(environ)),
         Source(_URI_VARIABLE, lambda: _uri(environ, insecure_http=insecure_http)),
     )
 
@@ -131,9 +176,9 @@ def profile_sources(environ: Mapping[str, str], profile: str | None) -> tuple[So
         environ: ``os.environ``, or what stands in for it.
         profile: Name of the profile; ``None``: the current one of the first file, ``default`` of the second.
     """
-    home = Path(environ.get("HOME") or Path.home())
-    of_cli = home / ".aliyun" / "config.json"
-    of_sdk = Path(environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE") or home / ".alibabacloud" / "credentials.ini")
+    of_cli = _at_home(environ, ".aliyun", "config.json")
+    named = environ.get("ALIBABA_CLOUD_CREDENTIALS_FILE")
+    of_sdk = Path(named) if named else _at_home(environ, ".alibabacloud", "credentials.ini")
     which = f"profile {profile} of " if profile else ""
 
     def cli() -> _Provider:
@@ -143,15 +188,30 @@ def profile_sources(environ: Mapping[str, str], profile: str | None) -> tuple[So
     def sdk() -> _Provider:
         return _typed(official.ProfileCredentialsProvider(profile_name=profile or "default", profile_file=str(of_sdk)))
 
-    return Source(f"{which}{of_cli}", cli, file=of_cli), Source(f"{which}{of_sdk}", sdk, file=of_sdk)
+    return (
+        Source(f"{which}{of_cli or '~/.aliyun/config.json'}", cli if of_cli else _no_home, file=of_cli),
+        Source(f"{which}{of_sdk or '~/.alibabacloud/credentials.ini'}", sdk if of_sdk else _no_home, file=of_sdk),
+    )
+
+
+def _at_home(environ: Mapping[str, str], *parts: str) -> Path | None:
+    """Return a file's path in the user's home; ``None`` where there is no home, as in some containers."""
+    try:
+        return Path(environ.get("HOME") or Path.home(), *parts)
+    except RuntimeError:  # no HOME, and a user whom the machine does not know
+        return None
+
+
+def _no_home() -> _Provider:
+    raise NoKeysError("there is no home folder: HOME is not set, and this user has no entry in passwd")
 
 
 def _environment(environ: Mapping[str, str]) -> _Provider:
     try:
         keys = from_environment(environ)
     except SettingsError as exc:
-        missing, _, _ = str(exc).partition(":")
-        raise NoKeysError(missing) from None
+        wrong, _, _ = str(exc).partition(":")
+        raise NoKeysError(wrong) from None
     return _typed(
         official.StaticSTSCredentialsProvider(
             access_key_id=keys.access_key_id,
@@ -190,6 +250,16 @@ def _ecs(environ: Mapping[str, str]) -> _Provider:
     )
 
 
+def _has_a_role(environ: Mapping[str, str]) -> bool:
+    """Say whether this machine should have the role of an instance: it says so, or is one of theirs."""
+    if environ.get("ALIBABA_CLOUD_ECS_METADATA"):
+        return True
+    try:
+        return "alibaba" in _OF_ALIBABA.read_text(encoding="utf-8", errors="replace").casefold()
+    except OSError:
+        return False
+
+
 def _uri(environ: Mapping[str, str], *, insecure_http: bool) -> _Provider:
     uri = environ.get(_URI_VARIABLE, "")
     if not uri:
@@ -215,6 +285,18 @@ def _is_own(host: str) -> bool:
 def _require_not_disabled(environ: Mapping[str, str], variable: str) -> None:
     if _is_true(environ, variable):
         raise NoKeysError(f"{variable} is set")
+
+
+def _is_passing(exc: Exception) -> bool:
+    """Say whether what the library raised is about a source that did not answer, or answered rubbish."""
+    if status := _HTTP_STATUS.search(str(exc)):
+        return int(status[1]) >= _FIRST_SERVER_ERROR or int(status[1]) in _PASSING_STATUSES
+    if isinstance(exc, CredentialException):
+        return "error retrieving credentials" in str(exc)
+    # JSON that is none, or that is another thing than an object; or a time that is none.
+    if isinstance(exc, (json.JSONDecodeError, AttributeError, KeyError, TypeError)) or "time data" in str(exc):
+        return True
+    return isinstance(exc, OSError) and not isinstance(exc, (FileNotFoundError, PermissionError))
 
 
 def _is_true(environ: Mapping[str, str], variable: str) -> bool:

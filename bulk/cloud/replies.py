@@ -6,6 +6,7 @@ A reply without a readable `Success` proves nothing: whoever sent the request mu
 
 from __future__ import annotations
 
+import codecs
 import html
 import re
 from datetime import UTC
@@ -27,6 +28,9 @@ _MOST_RETRY_AFTER_S = 60.0
 
 _MAX_XML_CHARACTERS = 65_536
 _XML_FIELD = re.compile(r"<(Code|ErrorMessage|Message|RequestId)>([^<]{0,4096})</\1>", re.IGNORECASE)
+_CHARSET = re.compile(r"""charset=["']?([\w.:-]{1,40})""", re.IGNORECASE)
+_MARKS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _COUNT = re.compile(r"[0-9]{1,9}")
 _WORDS_FOR_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": False})
 
@@ -84,12 +88,21 @@ class Answer(NamedTuple):
         return self.field("Data")
 
 
-def read_answer(body: bytes) -> Answer:
-    """Read a body; one that can't be read says nothing, and never raises."""
+def read_answer(body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
+    """Read a body; one that can't be read says nothing, and never raises.
+
+    Args:
+        body: As it arrived, unpacked.
+        headers: Looked into where the body is not plain JSON.
+    """
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:
-        return _read_xml(body)
+        body = _as_utf8(body, headers)
+        try:
+            document = orjson.loads(body)
+        except orjson.JSONDecodeError:
+            return _read_xml(body)
     return Answer(document if isinstance(document, dict) else {})
 
 
@@ -133,6 +146,18 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
         if _COUNT.fullmatch(text) and int(text) > 0:
             return min(int(text) / per_s, _MOST_RETRY_AFTER_S)
     return None
+
+
+def _as_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """Return a body in the one encoding that JSON may have, by its byte order mark or by what it is said to be in."""
+    for mark, encoding in _MARKS:
+        if body.startswith(mark):
+            return body.removeprefix(mark).decode(encoding, "replace").encode()
+    charset = _CHARSET.search(headers.get("content-type", ""))
+    try:
+        return body.decode(charset[1]).encode() if charset else body
+    except (LookupError, UnicodeError):
+        return body
 
 
 def _read_xml(body: bytes) -> Answer:

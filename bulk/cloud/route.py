@@ -2,31 +2,55 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+import asyncio
+import os
+from http import HTTPStatus
+from typing import TYPE_CHECKING
 
 import aiohttp
 from yarl import URL
 
-from bulk.cloud.dialects import is_loopback
-from bulk.cloud.redaction import shown_address
+from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, unconnected
+from bulk.cloud.proxies import proxy_for
+from bulk.cloud.proxy_answers import FINAL, refusal
+from bulk.cloud.trust import trusted
+from bulk.cloud.unconnected import Reason
 from bulk.errors import NotSentError
 
-__all__ = ["Route", "proxy_for"]
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping
+
+    from aiohttp.connector import Connection
+
+    from bulk.cloud.proxies import Proxy
+
+__all__ = ["Route", "connect", "find_route"]
+
+
+async def find_route(endpoint: str, method: str) -> Route:
+    """Find the way of all requests of one method to one endpoint, as the environment describes it now.
+
+    Raises:
+        NotSentError: The endpoint is no address, what the environment names can't be a proxy, or no certificate can be
+            verified.
+    """
+    route = Route(endpoint, method)
+    return Route(endpoint, method, trust=await asyncio.to_thread(trusted, os.environ)) if route.has_tls else route
 
 
 class Route:
     """The way of all requests of one method to one endpoint."""
 
-    def __init__(self, endpoint: str, method: str) -> None:
-        """Find the way; an event loop must be running.
+    def __init__(self, endpoint: str, method: str, *, trust: ssl.SSLContext | bool = True) -> None:
+        """Describe the way; an event loop must be running.
 
         The proxy is taken from the environment here, once: aiohttp's ``trust_env`` asks a thread for each request.
 
         Args:
             endpoint: URL without path.
             method: HTTP method in upper case.
+            trust: What verifies certificates, of an https proxy too; ``True``: aiohttp's own.
 
         Raises:
             NotSentError: What the environment names can't be a proxy, or the endpoint no address.
@@ -35,14 +59,58 @@ class Route:
         self.method = method
         try:
             url = URL(endpoint)
+            self.target = f"{url.host_subcomponent}:{url.port}"
+            """Host and port, as a proxy is asked for them."""
+
         except ValueError:
             raise NotSentError(f"no request can be addressed to {endpoint}", code="not_connected") from None
-        proxy = proxy_for(url.scheme, url.host or "")
-        self.asks = aiohttp.ClientRequest(method, url, proxy=URL(proxy) if proxy else None)
+        self.proxy = proxy_for(url.scheme, url.host or "", url.port)
+        self.has_tls = url.scheme == "https" or (self.proxy is not None and self.proxy.url.scheme == "https")
+        self.has_tunnel = url.scheme == "https" and self.proxy is not None
+        """Whether the proxy is asked for a connection, and not for each request."""
+
+        self.is_open = self.proxy is None
+        """Whether connections can be made side by side: a proxy has let the first one through, or there is none."""
+
+        self._final: Reason | None = None
+        self.asks = _asks(method, url, self.proxy, trust=trust)
         """What aiohttp's connector wants to know: the same for every request."""
 
-        by_plain_proxy = proxy is not None and url.scheme == "http"  # which must be told where a request goes
+        by_plain_proxy = self.proxy is not None and not self.has_tunnel  # which must be told where a request goes
         self._before = f"{method} {url.origin() if by_plain_proxy else ''}/?"
+        headers = "".join(f"{name}: {value}\r\n" for name, value in self.asks.headers.items())
+        self._after = f" HTTP/1.1\r\n{headers}\r\n"
+
+    def serves(self, endpoint: str, method: str) -> bool:
+        """Say whether it is the way of these requests."""
+        return self.endpoint == endpoint and self.method == method
+
+    def answered(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take note of the first answer through a plain proxy, and of a proxy that wants a login.
+
+        Raises:
+            NotSentError: The proxy refused the login, and passed nothing on.
+        """
+        if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED and self.proxy and not self.has_tunnel:
+            offers = [headers["proxy-authenticate"]] if "proxy-authenticate" in headers else []
+            reason = refusal(status, offers, proxy=self.proxy, target=self.target)
+            self._final = reason
+            raise NotSentError(reason.words, code=reason.code)
+        self.is_open = True
+
+    def require_not_refused(self) -> None:
+        """Let no connection be tried where a proxy has refused for good: accounts are locked for wrong passwords.
+
+        Raises:
+            NotSentError: It has refused.
+        """
+        if self._final:
+            raise NotSentError(self._final.words, code=self._final.code)
+
+    def failed(self, error: NotSentError) -> None:
+        """Take note of a connection that could not be made."""
+        if error.code in FINAL:
+            self._final = Reason(error.code, str(error))
 
     def head(self, query: str) -> bytes:
         """Write a request, which has no body, once a connection is there.
@@ -52,34 +120,33 @@ class Route:
         """
         return f"{self._before}{query}{self._after}".encode()
 
-    @cached_property
-    def _after(self) -> str:
-        # Read late: to a plain proxy, aiohttp adds the authorization while it connects.
-        headers = "".join(f"{name}: {value}\r\n" for name, value in self.asks.headers.items())
-        return f" HTTP/1.1\r\n{headers}\r\n"
+
+def _asks(method: str, url: URL, proxy: Proxy | None, *, trust: ssl.SSLContext | bool) -> aiohttp.ClientRequest:
+    """Describe a connection to aiohttp, which itself writes passwords in Latin-1, and fails with others."""
+    if proxy is None:
+        return aiohttp.ClientRequest(method, url, ssl=trust)
+    login: dict[str, str] = {"Proxy-Authorization": proxy.authorization} if proxy.authorization else {}
+    if url.scheme != "https":
+        return aiohttp.ClientRequest(method, url, proxy=proxy.url, headers=login, ssl=trust)
+    # aiohttp adds the host while it connects, and would then no longer find the connections that it keeps.
+    headers: dict[str, str] = {"Host": str(url.host_port_subcomponent), **login}
+    return aiohttp.ClientRequest(method, url, proxy=proxy.url, proxy_headers=headers, ssl=trust)
 
 
-def proxy_for(scheme: str, host: str) -> str | None:
-    """Return the proxy that the environment names for a host; this machine itself needs none.
+async def connect(connector: aiohttp.BaseConnector, route: Route, limits: aiohttp.ClientTimeout) -> Connection:
+    """Return a connection of this way, kept or new.
 
     Raises:
-        NotSentError: What it names can't be a proxy.
+        NotSentError: There is none, in words that name the proxy, if any, and the system's reason.
     """
-    direct = is_loopback(host) or bool(proxy_bypass(host))
-    named = None if direct else getproxies().get(scheme)
-    if named is None:
-        return None
-    # Without a scheme it is HTTP, as to curl.
-    proxy = named if "://" in named else f"http://{named}"
+    route.require_not_refused()
     try:
-        url = urlsplit(proxy)
-        usable = url.scheme in {"http", "https"} and url.hostname and url.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
-        variable = f"{scheme}_proxy"
-        shown = shown_address(named)
-        raise NotSentError(
-            f"{variable.upper()} or {variable} holds {shown!r}, which is no proxy's address", code="proxy_address"
-        )
-    return proxy
+        connection = await connector.connect(route.asks, [], limits)
+    except (*FOREIGN_ERRORS, ValueError) as exc:  # a ValueError: a host name that no resolver takes
+        error = unconnected(exc, route.endpoint, proxy=route.proxy, target=route.target)
+    else:
+        route.is_open = route.is_open or route.has_tunnel
+        return connection
+    route.failed(error)
+    # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
+    raise error

@@ -9,16 +9,20 @@ aiohttp that the tests have passed with.
 from __future__ import annotations
 
 import asyncio
-import time
+import socket
+import struct
+from collections.abc import Callable
+from contextlib import suppress
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
 from urllib.parse import unquote
+from weakref import WeakKeyDictionary
 
 import aiohttp
 
-from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate
-from bulk.cloud.route import Route
+from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate, unconnected
+from bulk.cloud.route import connect, find_route
 from bulk.cloud.signing import string_to_sign, unsigned
 from bulk.errors import NotSentError, OutcomeUnknownError, TurnMissedError
 
@@ -29,19 +33,26 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
-__all__ = ["LATE_S", "MAX_REPLY_BYTES", "HttpTransport", "Reply", "SignedRequest", "Transport"]
+    from bulk.cloud.route import Route
+
+__all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Leave", "Reply", "SignedRequest", "Transport", "at_once"]
 
 MAX_REPLY_BYTES = 1024 * 1024
 """No reply of the platform comes near: a listing of eleven modules is some 5 KiB."""
 
-LATE_S = 0.005
-"""How much later than it was let out a request may leave: far less than latencies differ anyway."""
+Leave = Callable[[], bool]
+"""Asked when all that a request needs is there: True: it leaves at once. False: it is too late for it by now."""
 
 _CONNECT_TIMEOUT_S = 5.0
 """The official SDK's. A bound of its own, so that a dead endpoint is told from a lost reply."""
 
 _TICK_S = 0.05
 """How late a timeout may be noticed."""
+
+
+def at_once() -> bool:
+    """Let a request leave whenever it can: a `Leave` for what has no pace to keep."""
+    return True
 
 
 class SignedRequest(NamedTuple):
@@ -91,17 +102,18 @@ class Reply(NamedTuple):
 class Transport(Protocol):
     """What carries a request to the platform and brings the answer back."""
 
-    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
         """Send the request exactly once and return the answer, whatever its status.
 
         Args:
             request: Goes out byte for byte as it was signed.
             timeout_s: From connecting to the last byte of the answer.
+            leave: Asked once its connection is there.
 
         Raises:
             NotSentError: No request left this machine; repeating is safe.
             OutcomeUnknownError: The request may have been carried out.
-            TurnMissedError: No request left, as it would have left late; only where the transport is a punctual one.
+            TurnMissedError: No request left, as ``leave`` said that it was too late.
         """
         ...
 
@@ -109,23 +121,25 @@ class Transport(Protocol):
 class HttpTransport:
     """HTTP with kept connections, as an async context manager. TLS is verified, redirects are not followed."""
 
-    def __init__(self, *, limit: int = 64, punctual: bool = False) -> None:
+    def __init__(self, *, limit: int = 64) -> None:
         """Open nothing yet.
 
         Args:
             limit: Most connections side by side; at least as many as there are lanes, or requests wait in line
                 while their timeout runs.
-            punctual: Send a request at once or not at all: none that has waited for its connection to be made.
         """
         self._limit = limit
-        self._punctual = punctual
         self._route: Route | None = None
         self._timeout = aiohttp.ClientTimeout()
+        self._losses = 0
+        self._losses_at_last_use: WeakKeyDictionary[ResponseHandler, int] = WeakKeyDictionary()
+        """Of each kept connection: how many losses there were when it was last good."""
 
     async def __aenter__(self) -> Self:
         """Make ready; connections follow as they are needed."""
         self._connector = aiohttp.TCPConnector(limit=self._limit)
         self._deadlines = _Deadlines()
+        self._opening = asyncio.Lock()
         return self
 
     async def __aexit__(
@@ -134,30 +148,64 @@ class HttpTransport:
         """Close every connection."""
         await self._connector.close()
 
-    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
         """See `Transport.send`."""
-        deadline = asyncio.get_running_loop().time() + timeout_s
-        route = self._route_of(request)
+        route = self._route
+        if route is None or not (route.is_open and route.serves(request.endpoint, request.method)):
+            route, reply = await self._open(request, timeout_s, leave)
+            if reply is not None:
+                return reply
+        return await self._send(route, request, timeout_s, leave)
+
+    async def _open(self, request: SignedRequest, timeout_s: float, leave: Leave) -> tuple[Route, Reply | None]:
+        """Find the way, and go first alone: a proxy that refuses a password sees it once, not once a connection.
+
+        Returns:
+            The way, and the reply if the request itself had to go to find out.
+        """
+        await self._first_in_line(request, timeout_s)
         try:
-            connection = await self._connect(route, timeout_s)
+            if self._route is None or not self._route.serves(request.endpoint, request.method):
+                self._route = await find_route(request.endpoint, request.method)
+            route = self._route
+            if route.has_tunnel:
+                self._keep(await self._connect(route, timeout_s))
+            return route, None if route.is_open else await self._send(route, request, timeout_s, leave)
+        finally:
+            self._opening.release()
+
+    async def _first_in_line(self, request: SignedRequest, timeout_s: float) -> None:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._opening.acquire()
+        except TimeoutError as exc:
+            error = unconnected(exc, request.endpoint)
+        else:
+            return
+        raise error
+
+    async def _send(self, route: Route, request: SignedRequest, timeout_s: float, leave: Leave) -> Reply:
+        deadline = asyncio.get_running_loop().time() + timeout_s
+        connection = await self._connect(route, timeout_s)
+        try:
+            if not leave():
+                self._keep(connection)
+                raise TurnMissedError("connections or keys take too long for the pace, each time anew")
             try:
                 reply = await self._exchange(connection, route.head(request.query), deadline)
             except BaseException:
-                connection.close()
+                self._losses += 1
+                _cut(connection)
                 raise
         except FOREIGN_ERRORS as exc:
             error = translate(exc, request.endpoint)
         else:
-            connection.release()
+            self._keep(connection)
+            if not route.is_open or reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+                route.answered(reply.status, reply.headers)
             return reply
         # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
         raise error
-
-    def _route_of(self, request: SignedRequest) -> Route:
-        route = self._route
-        if route is None or route.endpoint != request.endpoint or route.method != request.method:
-            route = self._route = Route(request.endpoint, request.method)
-        return route
 
     async def _connect(self, route: Route, timeout_s: float) -> Connection:
         """Return a connection that nothing lies on.
@@ -165,24 +213,23 @@ class HttpTransport:
         aiohttp looks for an answer that nobody asked for when a connection comes back, but not when it is given out
         again; it would pass for the next request's.
         """
-        began = time.monotonic()
         for _ in range(self._limit + 1):
-            try:
-                connection = await self._connector.connect(route.asks, [], self._timeout_of(timeout_s))
-            except TimeoutError as exc:
-                raise aiohttp.ConnectionTimeoutError from exc
-            if connection.protocol is not None and not connection.protocol.should_close:
-                break
+            connection = await connect(self._connector, route, self._timeout_of(timeout_s))
+            protocol = connection.protocol
+            if protocol is not None and not protocol.should_close and self._is_trusted(protocol):
+                return connection
             connection.close()
-        else:
-            raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
-        if self._punctual and time.monotonic() - began > LATE_S:
-            # A request is paced before its connection is made. One that goes out later than it was let out, after names
-            # were resolved and TLS was agreed on, would arrive together with punctual ones behind it: it takes another
-            # turn, and the connection is kept for whoever comes next.
-            connection.release()
-            raise TurnMissedError("connections are slow to be made, and are closed before they are used")
-        return connection
+        raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
+
+    def _keep(self, connection: Connection) -> None:
+        """Give a connection back that was good just now, for the next request."""
+        if connection.protocol is not None:
+            self._losses_at_last_use[connection.protocol] = self._losses
+        connection.release()
+
+    def _is_trusted(self, protocol: ResponseHandler) -> bool:
+        """Return whether a connection is new, or was good since the last loss: what takes one away takes all."""
+        return self._losses_at_last_use.get(protocol, self._losses) == self._losses
 
     def _timeout_of(self, timeout_s: float) -> aiohttp.ClientTimeout:
         connect_s = min(_CONNECT_TIMEOUT_S, timeout_s / 2)
@@ -220,6 +267,18 @@ class HttpTransport:
             async with asyncio.timeout_at(deadline):
                 body = await _read_bounded(content)
         return Reply(message.code, body, message.headers)
+
+
+def _cut(connection: Connection) -> None:
+    """Close a connection so that a request which is still on its way is not delivered later."""
+    transport = connection.transport
+    if transport is not None:
+        with suppress(OSError):  # it is closed already
+            # Lingering for no time makes the kernel forget what it has not sent yet, and reset the connection.
+            if (below := transport.get_extra_info("socket")) is not None:
+                below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()
+    connection.close()
 
 
 class _Deadlines:

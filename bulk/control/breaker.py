@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulk.model import FailureKind
+from bulk.control.silence import Silence
+from bulk.model import Action, FailureKind
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from bulk.model import Failure
     from bulk.settings import FailureCap
 
@@ -14,6 +17,8 @@ __all__ = ["Breaker"]
 
 _SILENCE_S = 40.0
 _SILENT_ATTEMPTS = 3
+"""As many failures in a row are no accident."""
+
 _THROTTLED_S = 600.0
 _STORM = 20
 _PERCENT_FROM_ROWS = 100
@@ -34,32 +39,56 @@ class Breaker:
         """
         self._max_failures = max_failures
         self._accepted_at = now
-        self.silent = 0
-        """Requests without an answer since the last one with an answer."""
-
-        self._silent_since = now
+        self._silences = {action: Silence() for action in Action}
         self._storm_code: str | None = None
         self._storm = 0
         self._storm_is_of_products = False
         self._tried = 0
         self._failed = 0
 
-    def succeeded(self, *, now: float, create: bool) -> None:
+    def succeeded(self, action: Action, key: Hashable, *, now: float) -> None:
         """Take note of an accepted request; one that shows that not everything is refused ends a storm of refusals."""
         self._accepted_at = now
-        self.silent = 0
+        self.answered(action, key)
         # A listing shows it of products, but not of creates.
-        if create or self._storm_is_of_products:
+        if action is Action.CREATE or self._storm_is_of_products:
             self._storm = 0
 
-    def failed(self, failure: Failure, *, sent_at: float, now: float) -> str | None:
-        """Take note of a failed request, and say whether the platform is out of reach or refuses everything."""
+    def answered(self, action: Action, key: Hashable) -> None:
+        """Take note that the platform carries out or refuses requests of an action, by whatever that was proved."""
+        for other, silence in self._silences.items():
+            if other is action:
+                silence.end(key)
+            elif silence.requests:
+                silence.is_partial = True
+
+    def failed(self, failure: Failure, *, action: Action, key: Hashable, sent_at: float, now: float) -> str | None:
+        """Take note of a failed request, and say whether the platform is out of reach or refuses everything.
+
+        Args:
+            failure: How it ended.
+            action: What it asked for.
+            key: What it was about.
+            sent_at: When it was sent.
+            now: When it ended.
+        """
         if failure.kind in _NO_ANSWER:
-            return self._no_answer(failure, sent_at, now)
-        self.silent = 0
+            left = failure.kind is not FailureKind.NOT_SENT
+            self._silences[action].add(key, left=left, sent_at=sent_at, now=now)
+            return self._no_answer(failure, action)
+        self.answered(action, key)
         if failure.kind is FailureKind.THROTTLED:
             return self._throttled(now)
         return self._refused(failure)
+
+    def is_silent(self, action: Action) -> bool:
+        """Return whether nobody is answered properly, so that no single row is to blame."""
+        return self._silences[action].is_outage
+
+    def is_out(self, action: Action) -> bool:
+        """Return whether it has been silent for so many requests that the others can wait."""
+        silence = self._silences[action]
+        return silence.requests >= _SILENT_ATTEMPTS and silence.is_outage
 
     def settled(self, *, failed: bool) -> str | None:
         """Take note of a row's outcome, and say whether there were more failures than ``max_failures`` bears."""
@@ -77,16 +106,17 @@ class Breaker:
                 return f"{share:.1f}% of the rows failed, and --max-failures bears {cap.percent:g}%: see their reasons"
         return None
 
-    def _no_answer(self, failure: Failure, sent_at: float, now: float) -> str | None:
-        if not self.silent:
-            self._silent_since = sent_at
-        self.silent += 1
-        silence_s = now - self._silent_since
-        if silence_s < _SILENCE_S or self.silent < _SILENT_ATTEMPTS:
+    def _no_answer(self, failure: Failure, action: Action) -> str | None:
+        silence = self._silences[action]
+        if silence.lasted_s < _SILENCE_S or not self.is_out(action):
             return None
+        whom = f" for {action}" if silence.is_partial else ""
+        answer, remedy = "a proper answer", "the platform or a proxy before it is down: run again later"
+        if failure.http_status is None:
+            answer, remedy = "an answer", "check the endpoint and the network"
         return (
-            f"the platform is out of reach: {self.silent} requests in {silence_s:.0f} s without an answer, "
-            f"the last: {failure.code}, {failure.message}; check the endpoint and the network"
+            f"the platform is out of reach{whom}: {silence.requests} requests in {silence.lasted_s:.0f} s without "
+            f"{answer}, the last: {failure.code}, {failure.message}; {remedy}"
         )
 
     def _throttled(self, now: float) -> str | None:

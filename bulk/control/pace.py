@@ -137,6 +137,20 @@ class Pace:
             if self._released[place] < released_at:
                 return
 
+    def release_late(self, released_at: float, now: float) -> bool:
+        """Note that one request of those released at ``released_at`` leaves only now, if the window has room for it.
+
+        Its place was kept for it as long as it is among the last N; then others have taken what the window holds.
+        """
+        if not self.per_s:
+            return True
+        if released_at in self._released:
+            self._released.remove(released_at)
+        elif self._released[0] + self._window_s > now:
+            return False
+        self._released.append(now)
+        return True
+
     def give_back(self, released_at: float) -> None:
         """Note that one request of those released at ``released_at`` did not leave; its step is made good."""
         if self.per_s and released_at in self._released:

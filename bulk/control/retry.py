@@ -38,6 +38,16 @@ class Step:
     counts: bool = True
     """Whether the failed attempt uses up one of the row's."""
 
+    spent: bool = False
+    """Whether that was the last one: after `Next.ASK`, what the listing leaves open is given up."""
+
+    anew: bool = False
+    """Whether the count begins anew: nobody is answered, so that the attempts say nothing of the row."""
+
+    def after(self, attempt: int) -> int:
+        """Return the number of the attempt after this one."""
+        return 1 if self.anew else attempt + self.counts
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
@@ -53,7 +63,7 @@ class RetryPolicy:
     """Ceiling of any wait, in seconds."""
 
     silent_cap_s: float = 8.0
-    """Ceiling of the waits after the last attempt, while nothing answers: the breaker must be asked often enough."""
+    """Ceiling of the waits while nobody is answered: the end of an outage is to be noticed soon."""
 
     def decide(self, failure: Failure, attempt: int, *, action: Action, uniform: Uniform, silent: bool = False) -> Step:
         """Say what follows attempt number ``attempt``.
@@ -63,27 +73,38 @@ class RetryPolicy:
             attempt: Its number, starting at 1, throttled ones not counted.
             action: What was attempted: only a create must be asked about before it is repeated.
             uniform: Source of jitter.
-            silent: Nobody else was answered either, since this request was first sent.
+            silent: Nobody else is answered properly either.
 
         Returns:
             A step; its delay lies in [0, cap_s] or is what the platform asked for. After a create of unknown
             outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome. While
-            nothing answers nothing is given up, as that says nothing of single rows: the breaker ends the run.
+            nobody is answered nothing is given up, as that says nothing of single rows: the breaker ends the run.
         """
         step = _BY_KIND.get(failure.kind)
         if step:
             return step
+        spent = attempt >= self.max_attempts
         if failure.kind is FailureKind.EXISTS:
-            # Named as there a second time, though the listing between did not show it: listings lag, and catch up.
-            return Step(Next.ASK, self._backoff_s(attempt - 1, uniform) if attempt > 1 else 0.0)
+            # It is there, though a listing did not show it: listings lag, and catch up.
+            return Step(Next.ASK, self._backoff_s(attempt - 1, uniform) if attempt > 1 else 0.0, spent=spent)
         delay_s = failure.retry_after_s or self._backoff_s(attempt, uniform)
+        if silent:
+            delay_s = min(delay_s, self.silent_cap_s)
+        anew = spent and silent
         if action is Action.CREATE and failure.kind is not FailureKind.NOT_SENT:
-            return Step(Next.ASK, delay_s)
-        if attempt < self.max_attempts:
-            return Step(Next.REPEAT, delay_s)
-        if silent and failure.http_status is None:
-            return Step(Next.REPEAT, min(delay_s, self.silent_cap_s))
-        return Step(Next.FAIL_ROW)
+            return Step(Next.ASK, delay_s, spent=spent and not silent, anew=anew)
+        if spent and not silent:
+            return Step(Next.FAIL_ROW)
+        return Step(Next.REPEAT, delay_s, anew=anew)
+
+    def probe_s(self, number: int, uniform: Uniform) -> float:
+        """Return how long everybody waits, in an outage, before one request asks whether it is over.
+
+        Args:
+            number: Of the probe, starting at 1.
+            uniform: Source of jitter.
+        """
+        return min(self._backoff_s(number, uniform), self.silent_cap_s)
 
     def _backoff_s(self, attempt: int, uniform: Uniform) -> float:
         ceiling_s = min(self.cap_s, self.first_s * 2.0 ** min(attempt - 1, _MOST_DOUBLINGS))
@@ -94,6 +115,7 @@ _BY_KIND = {
     # The gate keeps the pace and honours what the platform asked for: no second wait here.
     FailureKind.THROTTLED: Step(Next.REPEAT, counts=False),
     FailureKind.CLOCK: Step(Next.REPEAT, counts=False),
+    FailureKind.KEYS: Step(Next.REPEAT, counts=False),
     FailureKind.QUOTA: Step(Next.ASK),
     FailureKind.PRODUCT: Step(Next.FAIL_LANE),
     FailureKind.DENIED: Step(Next.FAIL_LANE),

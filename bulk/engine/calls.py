@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import time
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bulk.control.retry import Next
+from bulk.engine.lull import Lull
 from bulk.errors import TurnMissedError
 from bulk.events import RateChanged
 from bulk.model import Accepted, Action, Failure, FailureKind, Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Hashable, Mapping
 
     from bulk.cloud.client import Platform
     from bulk.control.breaker import Breaker
@@ -53,6 +55,7 @@ class Calls:
         stop: StopSignal,
         uniform: Uniform,
         listener: Listener,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Only store what requests need.
 
@@ -65,6 +68,7 @@ class Calls:
             stop: Obeyed, and requested where no row can succeed.
             uniform: Source of jitter.
             listener: Told when a rate changes.
+            clock: Monotonic seconds; the breaker's.
         """
         self._platform = platform
         self._gates = gates
@@ -74,6 +78,10 @@ class Calls:
         self._stop = stop
         self._uniform = uniform
         self._listener = listener
+        self._clock = clock
+        self._lulls = {
+            action: Lull(probe_s=lambda number: policy.probe_s(number, uniform), stop=stop) for action in gates
+        }
         self._announced_per_s = {action: gate.rate_per_s for action, gate in gates.items()}
         self.on_progress: Callable[[], None] = lambda: None
         """Called whenever a request left its queue."""
@@ -81,12 +89,20 @@ class Calls:
         self.latency_s = 0.05
         """Moving average of what a request takes, from leaving its queue to its answer."""
 
+    @property
+    def held_back(self) -> bool:
+        """Whether requests wait for the end of an outage: more of them would not help."""
+        return any(lull.is_on for lull in self._lulls.values())
+
     async def list_modules(self, product_key: str) -> Listing | Failure | None:
         """List a product's modules, repeating while that may help."""
         attempt, repeat = 1, False
         while True:
             answer = await self._send(
-                Action.LIST, lambda: self._platform.list_modules(product_key), product_key=product_key, repeat=repeat
+                Action.LIST,
+                lambda leave: self._platform.list_modules(product_key, leave=leave),
+                product_key=product_key,
+                repeat=repeat,
             )
             if not isinstance(answer, Failure):
                 return answer
@@ -96,7 +112,7 @@ class Calls:
             self._recorder.announce_retry(
                 Action.LIST, answer, product_key=product_key, line=None, attempt=attempt, delay_s=step.delay_s
             )
-            attempt += step.counts
+            attempt = step.after(attempt)
             if await self._stop.sleep(step.delay_s):
                 return None
             repeat = True
@@ -105,7 +121,7 @@ class Calls:
         """Send one create, once; ``repeat``: after one that failed."""
         return await self._send(
             Action.CREATE,
-            lambda: self._platform.create_module(module),
+            lambda leave: self._platform.create_module(module, leave=leave),
             product_key=module.product_key,
             module_name=module.module_name,
             repeat=repeat,
@@ -113,38 +129,47 @@ class Calls:
 
     def step_after(self, failure: Failure, attempt: int, *, action: Action) -> Step:
         """Decide what follows a failure; where no row can succeed now, also stop the run."""
-        silent = self._breaker.silent >= attempt
+        silent = self._breaker.is_silent(action)
         step = self._policy.decide(failure, attempt, action=action, uniform=self._uniform, silent=silent)
         if step.next is Next.STOP_RUN:
-            remedy = f" {failure.remedy}" if failure.remedy else ""
+            end = "" if failure.message.endswith((".", "!", "?")) else "."
+            remedy = f"{end} {failure.remedy}" if failure.remedy else ""
             self._stop.request(f"{failure.code}: {failure.message}{remedy}", exit_code=3)
         return step
+
+    def proved(self, module: OtaModule) -> None:
+        """Take note that a create was carried out whose reply was lost: creates are late then, and not in vain."""
+        self._answered(Action.CREATE)
+        self._breaker.answered(Action.CREATE, (module.product_key, module.module_name))
 
     async def _send(
         self,
         action: Action,
-        request: Callable[[], Awaitable[_Success | Failure]],
+        request: Callable[[Callable[[], bool]], Awaitable[_Success | Failure]],
         *,
         product_key: str,
         module_name: str | None = None,
         repeat: bool,
     ) -> _Success | Failure | None:
-        gate = self._gates[action]
+        gate, lull = self._gates[action], self._lulls[action]
+        key = product_key, module_name
         for _ in range(_MOST_TURNS):
-            released_at = await gate.acquire()
+            released_at, probing = await self._turn(gate, lull)
             if released_at is None:
+                if probing:
+                    lull.probed()
                 return None
             self.on_progress()
-            started = time.monotonic()
+            started = self._clock()
             try:
-                answer = await request()
+                answer = await request(partial(gate.leave, released_at))
                 break
             except TurnMissedError as exc:
                 gate.give_back(released_at)
                 answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
             except asyncio.CancelledError:
                 # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
-                latency_s = time.monotonic() - started
+                latency_s = self._clock() - started
                 self._recorder.attempted(
                     action,
                     _ABANDONED,
@@ -154,31 +179,62 @@ class Calls:
                     repeat=repeat,
                 )
                 raise
-        now = time.monotonic()
+            finally:
+                if probing:
+                    lull.probed()
+        now = self._clock()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
         self._recorder.attempted(
             action, answer, product_key=product_key, module_name=module_name, latency_s=latency_s, repeat=repeat
         )
         if isinstance(answer, Failure):
-            self._failed(answer, gate, action, sent_at=started, now=now)
+            self._failed(answer, gate, action, key, sent_at=started, now=now)
         else:
-            self._succeeded(gate, action, now)
+            self._succeeded(gate, action, key, now)
         return answer
 
-    def _succeeded(self, gate: Gate, action: Action, now: float) -> None:
-        self._breaker.succeeded(now=now, create=action is Action.CREATE)
+    async def _turn(self, gate: Gate, lull: Lull) -> tuple[float | None, bool]:
+        """Wait for a request's turn; say when it was let out, and whether it is to find out if an outage is over."""
+        while True:
+            probing = lull.is_on and await lull.wait()
+            try:
+                released_at = await gate.acquire()
+            except BaseException:
+                if probing:
+                    lull.probed()
+                raise
+            if probing or released_at is None or not lull.is_on:
+                return released_at, probing
+            gate.give_back(released_at)  # the outage began while it stood in line
+
+    def _succeeded(self, gate: Gate, action: Action, key: Hashable, now: float) -> None:
+        self._answered(action)
+        self._breaker.succeeded(action, key, now=now)
         if gate.succeeded() and (
             gate.rate_per_s == gate.per_s or gate.rate_per_s > self._announced_per_s[action] * _ANNOUNCED_STEP
         ):
             self._announce_rate(gate, action, throttled=False)
 
-    def _failed(self, failure: Failure, gate: Gate, action: Action, *, sent_at: float, now: float) -> None:
+    def _failed(
+        self, failure: Failure, gate: Gate, action: Action, key: Hashable, *, sent_at: float, now: float
+    ) -> None:
         if failure.kind is FailureKind.THROTTLED and gate.throttled(failure.retry_after_s):
             self._announce_rate(gate, action, throttled=True)
-        reason = self._breaker.failed(failure, sent_at=sent_at, now=now)
+        reason = self._breaker.failed(failure, action=action, key=key, sent_at=sent_at, now=now)
         if reason:
             self._stop.request(reason, exit_code=3)
+        if self._breaker.is_out(action):
+            self._lulls[action].begin()
+        elif not self._breaker.is_silent(action):
+            self._answered(action)
+
+    def _answered(self, action: Action) -> None:
+        """End an outage; where one action is answered again, the others may be too, and find out."""
+        if self._lulls[action].is_on:
+            for lull in self._lulls.values():
+                lull.end()
+            self.on_progress()
 
     def _announce_rate(self, gate: Gate, action: Action, *, throttled: bool) -> None:
         self._announced_per_s[action] = gate.rate_per_s

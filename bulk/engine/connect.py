@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import Credentials, StaticCredentials, from_environment, holds_keys
+from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials, from_environment, holds_keys
 from bulk.cloud.transport import HttpTransport
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, ignore
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.renewal import Found
+    from bulk.cloud.renewal import Fetch
     from bulk.events import Listener
     from bulk.model import Target
     from bulk.settings import Settings
@@ -54,21 +54,24 @@ async def credentials_for(settings: Settings, *, listener: Listener = ignore) ->
 
     Raises:
         SettingsError: There are none; the message says where they were looked for.
+        KeysUnavailableError: So it is, and a source that is set up did not answer.
     """
     if settings.sandbox:
         from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET  # noqa: PLC0415 - see below
 
-        return StaticCredentials(Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET))
+        keys = Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET)
+        return StaticCredentials(keys, source="the sandbox itself")
     if not settings.profile and holds_keys(os.environ):
-        listener(CredentialsFound("environment variables"))
-        return StaticCredentials(from_environment(os.environ))
+        found = StaticCredentials(from_environment(os.environ), source=ENVIRONMENT)
+        listener(CredentialsFound(found.source))
+        return found
     from bulk.cloud.renewal import RenewedCredentials  # noqa: PLC0415 - keys in the environment never end
 
     fetch = await asyncio.to_thread(_official_fetch, settings)
     return await RenewedCredentials.open(fetch, listener=listener)
 
 
-def _official_fetch(settings: Settings) -> Callable[[], Found]:
+def _official_fetch(settings: Settings) -> Fetch:
     # The official library takes a sixth of a second to load: only who needs it pays for it, and not on the event loop.
     from bulk.cloud.official_chain import OfficialChain  # noqa: PLC0415 - see above
 
@@ -95,10 +98,9 @@ async def connected(
         connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
-    paced = bool(settings.qps or settings.list_qps)
     async with (
         served(settings, target, state) as endpoint,
-        HttpTransport(limit=connections, punctual=paced) as transport,
+        HttpTransport(limit=connections) as transport,
     ):
         yield Client(
             target=target,
@@ -106,7 +108,6 @@ async def connected(
             credentials=credentials,
             transport=transport,
             timeout_s=settings.timeout_s,
-            punctual=paced,
             on_clock_corrected=on_clock_corrected,
         )
 

@@ -11,7 +11,7 @@ from bulk.control.retry import Next
 from bulk.model import Accepted, Action, Failure, FailureKind, Listing, Outcome
 
 if TYPE_CHECKING:
-    from bulk.control.budget import Decision
+    from bulk.control.budget import Decision, Verdict
     from bulk.control.retry import Step
     from bulk.engine.calls import Calls
     from bulk.engine.recorder import Recorder
@@ -28,8 +28,6 @@ class Means:
     calls: Calls
     recorder: Recorder
     stop: StopSignal
-    max_attempts: int
-    """Sends of one request, the first included, throttled ones not counted."""
 
 
 class Rest(StrEnum):
@@ -110,34 +108,54 @@ class Creation:
 
     async def _ask(self, failure: Failure, step: Step) -> Ending | None:
         """List, and decide by what is there; ``None``: it is not there and may be sent again."""
-        if await self._means.stop.sleep(step.delay_s):
-            return self._stopped()
-        listing = await self._means.calls.list_modules(self._row.module.product_key)
-        if listing is None:
-            return self._stopped()
-        if isinstance(listing, Failure):
-            return self._unanswered(failure, listing)
-        self.listing = listing
-        decision = decide((self._row,), listing.modules)
-        for verdict in decision.there:
-            return self._settle(
-                verdict.outcome,
-                message=verdict.message,
-                recovered=verdict.recovered,
-                code=None if verdict.recovered else failure.code,
-                request_id=failure.request_id,
-            )
-        return self._not_there(failure, step, decision)
+        while True:
+            if await self._means.stop.sleep(step.delay_s):
+                return self._stopped()
+            listing = await self._means.calls.list_modules(self._row.module.product_key)
+            if listing is None:
+                return self._stopped()
+            if isinstance(listing, Failure):
+                return self._unanswered(failure, listing)
+            self.listing = listing
+            decision = decide((self._row,), listing.modules)
+            for verdict in decision.there:
+                return self._there(verdict, failure)
+            if step.spent or failure.kind is not FailureKind.EXISTS:
+                return self._not_there(failure, step, decision)
+            # Refused once, it would be refused again: it is the listings that lag.
+            self._attempt = step.after(self._attempt)
+            step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
+
+    def _there(self, verdict: Verdict, failure: Failure) -> Ending:
+        self._means.calls.proved(self._row.module)
+        return self._settle(
+            verdict.outcome,
+            message=verdict.message,
+            recovered=verdict.recovered,
+            code=None if verdict.recovered else failure.code,
+            request_id=failure.request_id,
+        )
 
     def _not_there(self, failure: Failure, step: Step, decision: Decision) -> Ending | None:
         if failure.kind is FailureKind.QUOTA:
             return self._settle_as(Outcome.OVER_BUDGET, failure)._replace(rest=Rest.FULL, failure=failure)
+        if failure.kind is FailureKind.EXISTS:
+            return self._unlisted(failure)
         for verdict in decision.over_budget:  # somebody else took the slot meanwhile
             return self._settle(verdict.outcome, message=verdict.message)
-        if self._attempt >= self._means.max_attempts:
+        if step.spent:
             return self._fail(failure)
         self._announce_retry(failure, step)
         return None
+
+    def _unlisted(self, failure: Failure) -> Ending:
+        """Settle a row of which the platform says that it is there, and does not show it."""
+        return self._settle(
+            Outcome.UNKNOWN,
+            code=failure.code,
+            message=f"{failure.message}; but the product's listing does not show it yet: run again later",
+            request_id=failure.request_id,
+        )
 
     def _unanswered(self, failure: Failure, listing: Failure) -> Ending:
         """Settle a row that the platform could not be asked about."""
@@ -161,7 +179,7 @@ class Creation:
             attempt=self._attempt,
             delay_s=step.delay_s,
         )
-        self._attempt += step.counts
+        self._attempt = step.after(self._attempt)
 
     def _fail(self, failure: Failure) -> Ending:
         return self._settle_as(Outcome.FAILED, failure)

@@ -56,6 +56,12 @@ _NO_ROOM_BYTES = 100 << 20
 _KEY_CODES = ("invalidaccesskey", "signaturedoesnotmatch", "incompletesignature", "invalidsecuritytoken")
 """How codes begin that refuse the keys themselves, before anything was looked at."""
 
+_ANSWERS_OF_OTHERS = frozenset({"unreadable_reply", "reply_too_large", "unasked_answer"})
+_LOOK_AT_ANSWER = (
+    "What answered is not the platform's API: check --endpoint, and look for a login page of this network or for a "
+    "proxy that answers in its place."
+)
+
 _TELLS_OF_A_PRODUCT = (FailureKind.PRODUCT, FailureKind.DENIED)
 
 _SET_CLOCK = "Set this machine's clock, for example by NTP."
@@ -94,15 +100,14 @@ def endpoint_check(endpoint: str, reached: Reach, *, now: float) -> Check:
         reached: How it was reached.
         now: In seconds since the epoch.
     """
-    took = f"in {_ms(reached.connect_s)}"
-    if reached.proxy:
-        detail = f"{endpoint} through the proxy {reached.proxy}, which was reached {took}"
-        return Check("endpoint", Verdict.PASSED, detail)
+    took = f"at {reached.address} in {_ms(reached.connect_s)}" if reached.address else f"in {_ms(reached.connect_s)}"
+    way = f"{endpoint} through the proxy {reached.proxy}" if reached.proxy else endpoint
     if reached.certificate_ends_at is None:
-        return Check("endpoint", Verdict.PASSED, f"{endpoint} reached {took}, without TLS")
+        ending = f", which was reached {took}" if reached.proxy else f" reached {took}, without TLS"
+        return Check("endpoint", Verdict.PASSED, f"{way}{ending}")
     days = (reached.certificate_ends_at - now) / 86_400
     ends_on = time.strftime("%Y-%m-%d", time.gmtime(reached.certificate_ends_at))
-    detail = f"{endpoint} reached {took}, {reached.tls_version}, certificate valid until {ends_on}"
+    detail = f"{way} reached {took}, {reached.tls_version}, certificate valid until {ends_on}"
     if days * 86_400 >= _CERTIFICATE_SOON_S:
         return Check("endpoint", Verdict.PASSED, detail)
     return Check("endpoint", Verdict.WARNED, f"{detail}: {days:.0f} days", "Tell whoever runs the endpoint.")
@@ -145,9 +150,8 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
     if answer.kind is FailureKind.THROTTLED:
         detail = f"throttled each time: {_said(answer)}"
         return Check("listing", Verdict.WARNED, detail, "Others use up the account's rate: give a lower --list-qps.")
-    return Check(
-        "listing", Verdict.FAILED, _said(answer), answer.remedy or "Try again; then ask the platform's support."
-    )
+    remedy = _LOOK_AT_ANSWER if answer.code in _ANSWERS_OF_OTHERS else "Try again; then ask the platform's support."
+    return Check("listing", Verdict.FAILED, _said(answer), answer.remedy or remedy)
 
 
 def clock_check(offset_s: float | None) -> Check:

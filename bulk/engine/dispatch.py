@@ -129,7 +129,7 @@ class Dispatcher:
         self._listener(LaneClosed(lane.product_key))
 
     def _needs_lane(self) -> bool:
-        if self._active >= self._concurrency:
+        if self._active >= self._concurrency or self._calls.held_back:
             return False
         latency_s = self._calls.latency_s
         return all(gate.waiting < _enough_waiting(gate, latency_s) for gate in self._gates)

@@ -13,7 +13,7 @@ from bulk.cloud.codes import classify
 from bulk.cloud.dialects import resolve_target
 from bulk.cloud.reach import reach
 from bulk.cloud.replies import server_time_at
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.transport import HttpTransport, at_once
 from bulk.control.pace import Pace
 from bulk.engine.connect import credentials_for, served
 from bulk.engine.diagnosis import (
@@ -38,7 +38,7 @@ from bulk.model import Failure, FailureKind
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.transport import Reply, SignedRequest, Transport
+    from bulk.cloud.transport import Leave, Reply, SignedRequest, Transport
     from bulk.events import Event
     from bulk.model import Listing, Target
     from bulk.settings import Settings
@@ -50,7 +50,13 @@ _PAUSE_S = 0.2
 _BY_LISTING = ("listing", "clock", "speed")
 _MEASURED_LISTINGS = 4
 _LONGEST_MEASURING_S = 3.0
-_WORTH_ANOTHER_TRY = (FailureKind.CLOCK, FailureKind.THROTTLED, FailureKind.DOUBTFUL, FailureKind.NOT_SENT)
+_WORTH_ANOTHER_TRY = (
+    FailureKind.CLOCK,
+    FailureKind.KEYS,
+    FailureKind.THROTTLED,
+    FailureKind.DOUBTFUL,
+    FailureKind.NOT_SENT,
+)
 
 
 async def examine(settings: Settings, *, product_key: str | None = None) -> tuple[Check, ...]:
@@ -85,7 +91,7 @@ async def _platform(settings: Settings, target: Target, product_key: str | None)
         try:
             reached = await reach(endpoint, timeout_s=settings.timeout_s)
         except NotSentError as exc:
-            failed = Check("endpoint", Verdict.FAILED, str(exc), classify(exc.code, None).remedy)
+            failed = Check("endpoint", Verdict.FAILED, str(exc), exc.remedy or classify(exc.code, None).remedy)
             return [failed, keys if isinstance(keys, Check) else keys.untried(), *_skipped(*_BY_LISTING)]
         check = endpoint_check(endpoint, reached, now=time.time())
         if isinstance(keys, Check):
@@ -151,10 +157,10 @@ class _Noting:
     offset_s: float | None = None
     """The platform's time minus ours, by the last answer."""
 
-    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
         """See `cloud.transport.Transport`."""
         sent_at, started = time.time(), time.monotonic()
-        reply = await self.transport.send(request, timeout_s=timeout_s)
+        reply = await self.transport.send(request, timeout_s=timeout_s, leave=leave)
         latency_s = time.monotonic() - started
         self.latencies_s.append(latency_s)
         server_at = server_time_at(reply.headers)

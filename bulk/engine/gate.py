@@ -23,6 +23,9 @@ LATE_S = 0.002
 """A request that goes later than this after it was let out is noted as released when it goes."""
 
 
+_LONG_AGO = -math.inf
+
+
 class Gate:
     """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
 
@@ -39,6 +42,8 @@ class Gate:
         self._queue: deque[asyncio.Future[float | None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
+        self._underway: deque[float] = deque(maxlen=math.ceil(pace.per_s))
+        """When those were let out that have not left yet, as far as the pace remembers."""
 
     @property
     def waiting(self) -> int:
@@ -68,13 +73,40 @@ class Gate:
             now = self._clock()
             if not (wait_s := self._pace.wait_s(now)):
                 self._pace.release(now)
+                self._underway.append(now)
                 return now
             self._arm(wait_s)
         return await self._wait_in_line()
 
+    def leave(self, released_at: float) -> bool:
+        """Say whether what was let out then may leave now; it does so at once.
+
+        A connection or a key may have taken its time. What leaves late is noted as released when it leaves. One whose
+        place in the window is over by then takes that of another who is not ready yet; if there is none, it has missed
+        its turn.
+        """
+        now = self._clock()
+        is_kept = self._take_from_underway(released_at)
+        if is_kept and now - released_at <= LATE_S:
+            return True
+        if self._pace.release_late(released_at if is_kept else _LONG_AGO, now):
+            return True
+        while self._underway:
+            if self._pace.release_late(self._underway.popleft(), now):
+                return True
+        return False
+
     def give_back(self, released_at: float) -> None:
         """Take back what `acquire` gave: no request left, and none will."""
-        self._pace.give_back(released_at)
+        if self._take_from_underway(released_at):
+            self._pace.give_back(released_at)
+
+    def _take_from_underway(self, released_at: float) -> bool:
+        """Strike one off; ``False``: another has taken its place."""
+        if released_at not in self._underway:
+            return False
+        self._underway.remove(released_at)
+        return True
 
     async def _wait_in_line(self) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
@@ -89,7 +121,8 @@ class Gate:
         # The loop may have stalled between letting this one out and its going: what counts is when it goes.
         if (now := self._clock()) - released_at > LATE_S:
             self._pace.postpone(released_at, now)
-            return now
+            released_at = now
+        self._underway.append(released_at)
         return released_at
 
     def _leave_line(self, place: asyncio.Future[float | None]) -> None:

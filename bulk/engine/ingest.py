@@ -8,13 +8,14 @@ import time
 from typing import TYPE_CHECKING
 
 from bulk.engine.threads import interruptible
-from bulk.events import IngestProgressed
+from bulk.events import IngestProgressed, InputRead
 from bulk.rows import open_input
 
 if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
+    from bulk.model import InputFound
     from bulk.settings import ReadSettings
 
 __all__ = ["IngestStoppedError", "ingest"]
@@ -27,8 +28,10 @@ class IngestStoppedError(Exception):
     """The run was stopped while it read; the ledger is as it was. Never leaves the engine."""
 
 
-async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: StopSignal, listener: Listener) -> None:
-    """Replace the ledger's rows by those of the input, or leave it as it was.
+async def ingest(
+    source: str, settings: ReadSettings, ledger: Ledger, *, stop: StopSignal, listener: Listener
+) -> InputFound:
+    """Replace the ledger's rows by those of the input, or leave it as it was; return what was found of it.
 
     Raises:
         InputError: The input can't be read.
@@ -46,7 +49,7 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
         if stop.requested or cancelled.is_set():
             raise IngestStoppedError
 
-    def work() -> None:
+    def work() -> InputFound:
         with (
             open_input(source, settings, while_waiting=obey) as reader,
             ledger.intake(name=source, shape=reader.shape.to_json(), at=time.time()) as intake,
@@ -55,5 +58,8 @@ async def ingest(source: str, settings: ReadSettings, ledger: Ledger, *, stop: S
                 intake.add(batch)
                 announce(intake.rows - len(batch), intake.rows)
                 obey()
+        return reader.found
 
-    await interruptible(work, interrupt=cancelled.set)
+    found = await interruptible(work, interrupt=cancelled.set)
+    listener(InputRead(found))
+    return found

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from bulk.engine.creation import Means
     from bulk.events import Listener
     from bulk.ledger.views.reading import Result
-    from bulk.model import Attempt, Lane, Row, Settlement
+    from bulk.model import Attempt, InputFound, Lane, Row, Settlement
     from bulk.settings import Settings
 
 __all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
@@ -69,11 +69,14 @@ async def plan(
         SettingsError: Settings or credentials can't be used.
         InputError: The input can't be read.
         LedgerError: There is a ledger, and it can't be read or belongs to another target.
+        StoppedError: A stop was requested before the keys were there.
     """
     target = resolve_target(settings)
     path = ledger_path(source, settings)
-    keys = credentials or (None if offline else await credentials_for(settings, listener=listener))
     stop = stop or StopSignal()
+    keys = credentials or (
+        None if offline else await stop.unless_requested(credentials_for(settings, listener=listener))
+    )
     async with held(Ledger.scratch, path, target=target) as ledger:
         job = _Planning(source=source, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop)
         return await job.run(path, keys)
@@ -90,10 +93,13 @@ class _Planning(Job):
         self._examples: dict[tuple[Outcome, bool], list[PlannedRow]] = {}
         self._rows = 0
         self._selection = EVERYTHING
+        self._found: InputFound | None = None
 
     async def run(self, path: Path, keys: CredentialProvider | None) -> Plan:
         with suppress(IngestStoppedError):
-            await ingest(self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
+            self._found = await ingest(
+                self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener
+            )
             await in_thread(self._take_stock)
             if keys is None:
                 await in_thread(self._judge_by_files)
@@ -212,6 +218,7 @@ class _Planning(Job):
             ends_at=_clock_time_in(seconds) if seconds else None,
             full_products=tuple(sorted(self._full, key=lambda product: product.lines)),
             examples=tuple(sorted(chain(*self._examples.values()), key=lambda row: row.line)),
+            found=self._found,
             stopped=self.stop.reason,
         )
 

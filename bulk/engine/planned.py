@@ -10,7 +10,7 @@ from bulk.model import PROVISIONED_OUTCOMES
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.model import Outcome
+    from bulk.model import InputFound, Outcome
 
 __all__ = ["FullProduct", "Plan", "PlannedRow"]
 
@@ -78,6 +78,9 @@ class Plan:
     full_products: tuple[FullProduct, ...] = ()
     examples: tuple[PlannedRow, ...] = ()
     """The first rows of each outcome, in file order."""
+
+    found: InputFound | None = None
+    """What was found of the input; ``None``: it was not read to its end."""
 
     stopped: str | None = None
     """Why the plan is not whole; ``None``: it is."""

@@ -20,6 +20,7 @@ from bulk.engine.selection import select, selected_lanes
 from bulk.engine.sending import send
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
+from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
 from bulk.events import LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
 from bulk.ledger.store import Ledger
@@ -68,10 +69,14 @@ async def run(
         SettingsError: Settings or credentials can't be used; nothing was read.
         InputError: The input can't be read; nothing was sent, the ledger is as it was.
         LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
+        StoppedError: A stop was requested before the keys were there.
     """
     target = resolve_target(settings)
     path = ledger_path(source, settings)
-    keys = credentials or await credentials_for(settings, listener=listener)
+    stop = stop or StopSignal()
+    keys = credentials
+    if keys is None:
+        keys = await stop.unless_requested(credentials_for(settings, listener=listener))
     async with held(Ledger.open, path, target=target) as ledger:
         if ledger.upgrade:
             layout, copy = ledger.upgrade
@@ -82,7 +87,7 @@ async def run(
             target=target,
             ledger=ledger,
             listener=listener,
-            stop=stop or StopSignal(),
+            stop=stop,
         )
         return await job.run(keys, resume, resume_rest or resume)
 
@@ -102,8 +107,9 @@ class _Run(Job):
         started = time.monotonic()
         try:
             await in_thread(self._begin)
-            with suppress(IngestStoppedError), self._deadline():
-                await self._read_and_send(credentials)
+            async with vigil(self.ledger, self.stop):
+                with suppress(IngestStoppedError), self._deadline():
+                    await self._read_and_send(credentials)
             summary = await in_thread(
                 conclude,
                 self.ledger,

@@ -119,7 +119,7 @@ async def visit(
         calls, gates = _paced_calls(
             platform, settings, recorder=recorder, breaker=breaker, stop=stop, listener=listener
         )
-        means = Means(calls, recorder, stop, settings.max_attempts)
+        means = Means(calls, recorder, stop)
         dispatcher = Dispatcher(gates, calls, concurrency=most_lanes(settings), stop=stop, listener=listener)
         try:
             async with asyncio.timeout(None) as limit:

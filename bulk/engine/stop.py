@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
+
+from bulk.errors import BulkError, StoppedError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Coroutine, Iterator
+    from typing import Any
 
 __all__ = ["StopSignal"]
+
+_Result = TypeVar("_Result")
 
 
 class StopSignal:
@@ -54,6 +59,24 @@ class StopSignal:
             yield
         finally:
             self._followers.remove(follower)
+
+    async def unless_requested(self, work: Coroutine[Any, Any, _Result]) -> _Result:
+        """Return what the work returns, but wait for it no longer than until a stop is requested.
+
+        Raises:
+            StoppedError: A stop was requested first; the work is cancelled.
+        """
+        working = asyncio.ensure_future(work)
+        stopping = asyncio.ensure_future(self._event.wait())
+        try:
+            await asyncio.wait([working, stopping], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopping.cancel()
+            if not working.done():
+                working.cancel()
+        if not working.done():
+            raise StoppedError(self.reason or "", exit_code=self.exit_code or BulkError.exit_code)
+        return working.result()
 
     async def sleep(self, delay_s: float) -> bool:
         """Wait, but no longer than until a stop is requested; return whether it was."""

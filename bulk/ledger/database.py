@@ -11,6 +11,7 @@ import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bulk.conditions import explain_os_error, no_temporary_folder, why_not_writable
 from bulk.errors import LedgerError, LedgerLayoutError
 from bulk.ledger.files import log_of
 from bulk.ledger.sql import SCHEMA_VERSION, query, schema
@@ -86,7 +87,7 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> Upgrade | No
             return upgrade(connection, path, layout)
         except OSError as exc:
             what_to_do = _UPGRADE_ADVICE["full" if exc.errno == errno.ENOSPC else "unable to open"]
-            raise LedgerError(f"{path}: {what_to_do} ({exc.strerror or exc})") from exc
+            raise LedgerError(f"{path}: {what_to_do} ({explain_os_error(exc)})") from exc
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -107,7 +108,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
         try:
             copy = upgraded_copy(connection, layout)
         except OSError as exc:
-            raise LedgerError(f"{path}: {_COPYING_ADVICE['unable to open']} ({exc.strerror or exc})") from exc
+            raise LedgerError(f"{path}: {_COPYING} ({no_temporary_folder(exc)})") from exc
         with closed_on_failure(copy):
             copy.execute("PRAGMA query_only = ON")
     connection.close()
@@ -166,7 +167,7 @@ def translated(path: Path, *, advice: Mapping[str, str] | None = None) -> Iterat
     try:
         yield
     except sqlite3.Error as exc:
-        raise LedgerError(f"{path}: {_explain(exc, advice or _ADVICE)}") from exc
+        raise LedgerError(f"{path}: {_explain(exc, advice or _ADVICE, path)}") from exc
 
 
 def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
@@ -242,13 +243,20 @@ def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError(f"malformed: {verdict}")
 
 
-def _explain(exc: sqlite3.Error, advice: Mapping[str, str]) -> str:
+def _explain(exc: sqlite3.Error, advice: Mapping[str, str], path: Path) -> str:
     text = str(exc)
+    if getattr(exc, "sqlite_errorname", "") == "SQLITE_IOERR_GETTEMPPATH":
+        return f"{no_temporary_folder()} (SQLite: {text})"
+    if any(sign in text for sign in _HIDING) and (why := why_not_writable(path)):
+        return f"{why} (SQLite: {text})"
     for sign, what_to_do in advice.items():
         if sign in text:
             return f"{what_to_do} (SQLite: {text})"
     return f"the ledger can't be used (SQLite: {text})"
 
+
+_HIDING = ("unable to open", "disk I/O")
+"""Messages of SQLite that leave out what the system said."""
 
 _ADVICE = {
     "full": "the disk is full: make room and run the same command again; nothing that was recorded is lost",
@@ -286,12 +294,10 @@ _UPGRADE_ADVICE = {
 }
 """The same, for a run that meets an old ledger."""
 
+_COPYING = "an earlier version wrote this ledger, and it is shown from a temporary copy, which can't be written"
+
 _COPYING_ADVICE = {
     **_READING_ADVICE,
-    **dict.fromkeys(
-        ("full", "unable to open"),
-        "an earlier version wrote this ledger, and it is shown from a temporary copy, which can't be written: "
-        "make room in the folder for temporary files, or name another folder with TMPDIR",
-    ),
+    "full": f"{_COPYING}: make room in the folder for temporary files, or set TMPDIR to another folder",
 }
 """The same, for who only reads one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["backup_of", "lock_of", "log_of", "unfinished_backup_of"]
+__all__ = ["backup_of", "lock_of", "log_of", "memory_of", "unfinished_backup_of"]
 
 
 def lock_of(ledger: Path) -> Path:
@@ -20,6 +20,11 @@ def lock_of(ledger: Path) -> Path:
 def log_of(ledger: Path) -> Path:
     """Return SQLite's write-ahead log, which is there while somebody writes, and after a run that was killed."""
     return _beside(ledger, "-wal")
+
+
+def memory_of(ledger: Path) -> Path:
+    """Return the file by which SQLite's connections share memory, which is there as long as its log is."""
+    return _beside(ledger, "-shm")
 
 
 def backup_of(ledger: Path, layout: int) -> Path:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulk.conditions import explain_os_error
 from bulk.errors import LedgerError
 from bulk.ledger.database import open_for_reading, open_for_writing, translated
 
@@ -44,14 +45,14 @@ def try_folder(folder: Path) -> FolderTrial:
     Raises:
         LedgerError: The folder can't be written, or SQLite can't keep its write-ahead log there.
     """
-    if not folder.is_dir():
-        raise LedgerError(f"{folder}: there is no such folder")
     try:
+        if not folder.is_dir():
+            raise LedgerError(f"{folder}: there is no such folder")
         with tempfile.TemporaryDirectory(prefix=".bulk-doctor-", dir=folder) as scratch:
             commit_s = _try_ledger(Path(scratch) / "trial.db", folder)
         free_bytes = shutil.disk_usage(folder).free
     except OSError as exc:
-        raise LedgerError(f"{folder}: it can't be written ({exc.strerror or exc})") from exc
+        raise LedgerError(f"{folder}: it can't be written ({explain_os_error(exc)})") from exc
     return FolderTrial(commit_s, free_bytes, _network_file_system(folder.resolve()))
 
 

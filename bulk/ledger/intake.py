@@ -33,7 +33,7 @@ class Intake:
     def add(self, rows: ReadRows) -> None:
         """Write some rows."""
         insert_many(self._connection, "add_row", rows.valid, together=_TOGETHER)
-        insert_many(self._connection, "add_invalid_row", [_coded(row) for row in rows.invalid], together=_TOGETHER)
+        insert_many(self._connection, "add_invalid_row", rows.invalid, together=_TOGETHER)
         self.rows += len(rows)
 
 
@@ -67,12 +67,6 @@ def replaced_rows(connection: sqlite3.Connection, path: Path, *, name: str, shap
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-
-
-def _coded(row: tuple[object, ...]) -> tuple[object, ...]:
-    """Return a row with the code of its problem, an empty one where the reader gave none."""
-    line, record, *code, problem = row
-    return line, record, code[0] if code else "", problem
 
 
 def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:

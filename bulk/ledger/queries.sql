@@ -1,3 +1,10 @@
+-- name: is_bound
+-- Whether the ledger belongs to its target for good: the platform has accepted a request there. What an outcome other
+-- than these two says, a listing has told. Asked only where a run is for another target.
+SELECT
+    EXISTS (SELECT 1 FROM attempts WHERE code IS NULL)
+    OR EXISTS (SELECT 1 FROM modules WHERE outcome NOT IN ('pending', 'failed'));
+
 -- name: add_row
 -- A valid row as the rows room reads it. Python's sqlite3 takes long over a NULL: an empty text stands for it.
 INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record)
@@ -28,7 +35,7 @@ UPDATE rows
 SET (outcome, problem_code, message) = (
     SELECT
         iif(same, 'duplicate', 'invalid'),
-        iif(same, NULL, 'row.contradicts'),
+        iif(same, NULL, 'record.contradicts'),
         iif(same, 'same as line ' || first.line,
             'contradicts line ' || first.line || ', which asks for the same module with another '
             || rtrim(
@@ -131,9 +138,14 @@ FROM (SELECT id, at FROM attempts WHERE id > :after ORDER BY id LIMIT :most)
 WHERE at < :before;
 
 -- name: forget_attempts
--- Attempts of a key in doubt stay: they are what an operator has to judge it by.
+-- Attempts of a key in doubt stay: they are what an operator has to judge it by. The first one of an account that the
+-- platform accepted stays too: it binds the ledger to its target.
 DELETE FROM attempts
-WHERE id > :after AND id <= :last AND at < :before AND NOT EXISTS (
+WHERE id > :after AND id <= :last AND at < :before AND id IS NOT (
+    SELECT first.id FROM attempts AS first
+    WHERE first.code IS NULL AND first.account = attempts.account
+    ORDER BY first.id LIMIT 1
+) AND NOT EXISTS (
     SELECT 1 FROM modules AS m
     WHERE m.account = attempts.account AND m.product_key = attempts.product_key
       AND m.module_name = attempts.module_name
@@ -326,6 +338,3 @@ WHERE outcome_when_read IS NULL AND outcome = 'over_budget'
 GROUP BY account, product_key
 ORDER BY rows DESC, first_line
 LIMIT :products;
-
--- name: bind_target
-INSERT INTO target (dialect, endpoint, instance_id) VALUES (?, ?, ?);

@@ -10,7 +10,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulk.errors import LedgerTargetError
+from bulk.conditions import no_temporary_folder
+from bulk.errors import LedgerError, LedgerTargetError
 from bulk.ledger.database import (
     NotBegunError,
     bring_up_to_date,
@@ -22,6 +23,7 @@ from bulk.ledger.database import (
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
+from bulk.ledger.place import Place
 from bulk.ledger.retention import forget_old
 from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
@@ -50,17 +52,26 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, held: ExitStack, *, upgrade: Upgrade | None = None
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        held: ExitStack,
+        *,
+        place: Place | None = None,
+        upgrade: Upgrade | None = None,
     ) -> None:
         self.path = path
         self.connection = connection
         self.upgrade = upgrade
         """What became of it when it was opened, if an earlier version had written it."""
         self._held = held
+        self._place = place
 
     @classmethod
     def open(cls, path: Path, *, target: Target) -> Ledger:
-        """Open or make the ledger, hold it, and bind it to the target. An old one is upgraded.
+        """Open or make the ledger, hold it, and note its target, to which the first accepted request binds it.
+
+        An old one is upgraded.
 
         Raises:
             LedgerHeldError: Another run is at work on it.
@@ -71,7 +82,8 @@ class Ledger:
             held.callback(hold(path).release)
             connection = held.enter_context(closing(open_for_writing(path)))
             upgrade = _prepare(connection, path, target)
-            return cls(path, connection, held.pop_all(), upgrade=upgrade)
+            kept = held.pop_all()
+            return cls(path, connection, kept, place=Place(path, keep=kept.callback), upgrade=upgrade)
 
     @classmethod
     def scratch(cls, path: Path, *, target: Target) -> Ledger:
@@ -84,7 +96,7 @@ class Ledger:
             LedgerError: It can't be read.
         """
         with ExitStack() as held:
-            copy = Path(held.enter_context(tempfile.TemporaryDirectory(prefix="bulk-plan-")), "plan.db")
+            copy = Path(held.enter_context(_temporary_folder()), "plan.db")
             if is_there(path):
                 _copy(path, copy, target)
             connection = held.enter_context(closing(open_for_writing(copy)))
@@ -168,9 +180,25 @@ class Ledger:
                 for lane in read_lanes(self.connection, [product_key], account=account):
                     yield lane, rows - len(lane.rows)
 
+    def check_place(self) -> None:
+        """Look whether the ledger is still where it was opened; may be called while another thread writes.
+
+        Raises:
+            LedgerError: It was removed, moved or replaced, or another run has taken it.
+        """
+        if self._place is not None:
+            self._place.check()
+
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
+
+
+def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
+    try:
+        return tempfile.TemporaryDirectory(prefix="bulk-plan-")
+    except OSError as exc:
+        raise LedgerError(f"a plan needs a copy of the ledger, and {no_temporary_folder(exc)}") from exc
 
 
 def check_ledger(path: Path, *, target: Target | None) -> None:
@@ -188,12 +216,12 @@ def check_ledger(path: Path, *, target: Target | None) -> None:
         return
     with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as connection:
         if target:
-            _require_target(connection, path, target)
+            _is_for(connection, path, target)
 
 
 def _copy(path: Path, copy: Path, target: Target) -> None:
     with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as source:
-        _require_target(source, path, target)
+        _is_for(source, path, target)
         with closing(sqlite3.connect(copy)) as copied:
             source.backup(copied)
 
@@ -202,7 +230,7 @@ def _prepare(connection: sqlite3.Connection, path: Path, target: Target) -> Upgr
     """Refuse a ledger of another target before it is upgraded: it is not this run's to change."""
     with translated(path):
         if connection.execute("SELECT 1 FROM target").fetchone():
-            _require_target(connection, path, target)
+            _is_for(connection, path, target)
     upgrade = bring_up_to_date(connection, path)
     with translated(path):
         _bind(connection, path, target)
@@ -210,16 +238,27 @@ def _prepare(connection: sqlite3.Connection, path: Path, target: Target) -> Upgr
 
 
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
-    if connection.execute("SELECT 1 FROM target").fetchone():
-        _require_target(connection, path, target)
+    if not connection.execute("SELECT 1 FROM target").fetchone():
+        change = "INSERT INTO target (dialect, endpoint, instance_id) VALUES (?, ?, ?)"
+    elif _is_for(connection, path, target):
+        return
     else:
-        connection.execute(query("bind_target"), (target.dialect, target.endpoint, target.instance_id))
+        change = "UPDATE target SET dialect = ?, endpoint = ?, instance_id = ?"
+    connection.execute(change, (target.dialect, target.endpoint, target.instance_id))
 
 
-def _require_target(connection: sqlite3.Connection, path: Path, target: Target) -> None:
-    bound = read_target(connection, path)
-    if bound != target:
+def _is_for(connection: sqlite3.Connection, path: Path, target: Target) -> bool:
+    """Say whether a ledger notes this target; a noted one that never accepted a request was a slip.
+
+    Raises:
+        LedgerTargetError: It is bound to another target.
+    """
+    noted = read_target(connection, path)
+    if noted == target:
+        return True
+    if connection.execute(query("is_bound")).fetchone()[0]:
         raise LedgerTargetError(
-            f"{path}: this ledger belongs to {bound}, and this run is for {target}: "
+            f"{path}: this ledger belongs to {noted}, and this run is for {target}: "
             "name another ledger with --ledger, or the ledger's own target"
         )
+    return False

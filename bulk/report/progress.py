@@ -12,8 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.events import ClockCorrected, CredentialsNotRenewed, LedgerUpgraded, RunStarted, RunStopping
-from bulk.names import brief_run_id
+from bulk.events import ClockCorrected, CredentialsNotRenewed, InputRead, LedgerUpgraded, RunStarted, RunStopping
+from bulk.names import brief_run_id, legible
 from bulk.report.tally import Standing, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
@@ -85,6 +85,9 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
                 console.print(renewal_line(event), highlight=False, markup=False)
             elif isinstance(event, LedgerUpgraded):
                 console.print(upgrade_line(event), highlight=False, markup=False)
+            elif isinstance(event, InputRead):
+                for notice in event.found.notices:
+                    console.print(legible(notice), highlight=False, markup=False)
 
         yield listen
 
@@ -129,12 +132,8 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
     def listen(event: Event) -> None:
         tally(event)
-        if isinstance(event, RunStarted) and not over.is_set():
-            tell(start_line(event))
-        elif isinstance(event, RunStopping) and not over.is_set():
-            tell(f"Stopping: {event.reason} (requests in flight end first)")
-        elif isinstance(event, LedgerUpgraded) and not over.is_set():
-            tell(upgrade_line(event))
+        for line in () if over.is_set() else _lines_of(event):
+            tell(line)
 
     def tick() -> None:
         while not over.wait(_LINE_EVERY_S):
@@ -147,6 +146,19 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
     finally:
         over.set()
         ticker.join()
+
+
+def _lines_of(event: Event) -> Iterator[str]:
+    """Yield what is said of an event where there is no live bar."""
+    match event:
+        case InputRead():
+            yield from map(legible, event.found.notices)
+        case LedgerUpgraded():
+            yield upgrade_line(event)
+        case RunStarted():
+            yield start_line(event)
+        case RunStopping():
+            yield f"Stopping: {event.reason} (requests in flight end first)"
 
 
 def clock_line(event: ClockCorrected) -> str:

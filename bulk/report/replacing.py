@@ -9,12 +9,15 @@ import stat
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = ["replaced", "spooled"]
+
+_IN_MEMORY_BYTES = 8 << 20
+"""Only what is larger needs a folder for temporary files."""
 
 
 @contextmanager
@@ -51,8 +54,8 @@ def spooled(out: BinaryIO) -> Iterator[BinaryIO]:
     Raises:
         OSError: ``out`` or the folder for temporary files can't be written.
     """
-    with tempfile.TemporaryFile() as whole:
-        yield whole
+    with tempfile.SpooledTemporaryFile(_IN_MEMORY_BYTES) as whole:
+        yield cast("BinaryIO", whole)
         whole.seek(0)
         shutil.copyfileobj(whole, out)
         out.flush()

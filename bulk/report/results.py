@@ -77,7 +77,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
             encoder = codecs.getincrementalencoder(shape.encoding)(errors="replace")
             out.write(encoder.encode(encode_header(shape)))
             for result in read_results(connection, ledger, outcomes=unprovisioned):
-                out.write(encoder.encode(encode_record(shape, result.record)))
+                out.write(encoder.encode(encode_record(shape, result.record, result.values)))
                 rows += 1
     return rows
 
@@ -92,7 +92,7 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
 def _as_object(shape: InputShape, result: Result) -> dict[str, object]:
     own = {
         (f"input.{name}" if name in _OURS or name == "line" else name): value
-        for name, value in fields(shape, result.record).items()
+        for name, value in fields(shape, result.record, result.values).items()
     }
     return {"line": result.line, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
 
@@ -124,17 +124,17 @@ def _table(
 ) -> Iterator[list[object]]:
     yield ["line", *(map(_harmless, names) if excel_safe else names), *_OURS]
     for result in results:
-        own = _own_cells(shape, names, result.record)
+        own = _own_cells(shape, names, result)
         if excel_safe:
             own = [_harmless(cell) for cell in own]
         yield [result.line, *own, *map(_harmless, _our_values(result))]
 
 
-def _own_cells(shape: InputShape, names: list[str], record: str) -> list[object]:
+def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[object]:
     if shape.format != "jsonl":
-        return list(cells(shape, record))
-    values = fields(shape, record)
-    return [_as_cell(values.get(name)) for name in names]
+        return list(cells(shape, result.record, result.values))
+    own = fields(shape, result.record)
+    return [_as_cell(own.get(name)) for name in names]
 
 
 def _as_cell(value: object) -> object:

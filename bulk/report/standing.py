@@ -45,7 +45,7 @@ def status_lines(
     if status.absent:
         lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
     if status.reasons:
-        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM)
+        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
         lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
     if status.runs:
         lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]

@@ -1,44 +1,24 @@
-"""Find the columns that hold a module's fields, however their names are spelled. Pure."""
+"""Find the columns that hold a module's fields: by ``--map``, else by their names. Pure."""
 
 from __future__ import annotations
 
 import difflib
-import re
+import shlex
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
+from bulk.rows.fields import REQUIRED, Field, closeness, field_of, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["ColumnNames", "Field"]
-
-
-class Field(StrEnum):
-    """The fields of a module, by the names that the platform's API gives them."""
-
-    PRODUCT_KEY = "ProductKey"
-    MODULE_NAME = "ModuleName"
-    ALIAS_NAME = "AliasName"
-    DESC = "Desc"
-
-
-REQUIRED = (Field.PRODUCT_KEY, Field.MODULE_NAME)
-
-FIELD_BY_NORMAL_NAME = {
-    "productkey": Field.PRODUCT_KEY,
-    "modulename": Field.MODULE_NAME,
-    "aliasname": Field.ALIAS_NAME,
-    "alias": Field.ALIAS_NAME,
-    "desc": Field.DESC,
-    "description": Field.DESC,
-}
+__all__ = ["ColumnNames", "Field", "listed"]
 
 MAX_LISTED_COLUMNS = 12
 MAX_LISTED_CHARS = 60
-NOT_OF_THE_NAME = re.compile(r"[\W_]+")
+NO_COLUMN = ""
+"""Mapped to this, a field has no column, whatever the columns are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,70 +27,94 @@ class ColumnNames:
 
     mapped: Mapping[Field, str]
 
+    numbered: bool = False
+    """Columns have an order, so that ``--map`` may give a column's number where no column has that name."""
+
     @classmethod
-    def parse(cls, columns: Mapping[str, str]) -> ColumnNames:
+    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False) -> ColumnNames:
         """Read ``--map``, in which fields may be spelled as freely as columns.
 
         Raises:
-            SettingsError: A field is not one of ours, or is mapped twice.
+            SettingsError: A field is not one of ours, is mapped twice, or is required and mapped to no column.
         """
         mapped: dict[Field, str] = {}
         for name, column in columns.items():
-            known = FIELD_BY_NORMAL_NAME.get(_normal(name))
+            known = field_of(name)
             if known is None:
                 hint = _nearest(name, Field) or f"the fields are {', '.join(Field)}"
                 raise SettingsError(f"--map {name}={column}: there is no field {name!r}; {hint}")
             if known in mapped:
                 raise SettingsError(f"--map gives {known} two columns: {mapped[known]!r} and {column!r}")
+            if column == NO_COLUMN and known in REQUIRED:
+                raise SettingsError(f"--map {name}=: every row needs a {known}; name its column")
             mapped[known] = column
-        return cls(mapped)
+        return cls(mapped, numbered)
 
     def candidates(self, header: Sequence[str]) -> dict[Field, list[int]]:
         """Return for each field the positions of all columns that may hold it.
 
         A column that is mapped to a field no longer stands for the field that its name says.
         """
-        found = {field: _positions(column, header) for field, column in self.mapped.items()}
+        found = {field: self._positions(column, header) for field, column in self.mapped.items()}
         taken = {position for positions in found.values() for position in positions}
         for position, column in enumerate(header):
-            field = FIELD_BY_NORMAL_NAME.get(_normal(column))
+            field = field_of(column)
             if field is not None and field not in self.mapped and position not in taken:
                 found.setdefault(field, []).append(position)
         return {field: found[field] for field in Field if found.get(field)}
 
-    def require(self, header: Sequence[str], *, file: str, line: int, divided: bool = False) -> None:
-        """Make sure that no column is missing.
+    def near_misses(self, header: Sequence[str]) -> dict[Field, int]:
+        """Return, for fields that have no column, the position of the column that looks most like it."""
+        found = self.candidates(header)
+        taken = {position for positions in found.values() for position in positions}
+        near = {}
+        for field in (field for field in Field if field not in found and field not in self.mapped):
+            scores = {
+                position: score
+                for position, column in enumerate(header)
+                if position not in taken and (score := closeness(column, field))
+            }
+            if scores:
+                near[field] = max(scores, key=lambda position: scores[position])
+                taken.add(near[field])
+        return near
+
+    def require(self, header: Sequence[str], *, file: str, line: int, hint: str = "") -> None:
+        """Make sure that no column is missing, and none is passed over that looks like a field.
 
         Args:
             header: Names of the columns.
             file: The input as the user named it.
             line: Of the header.
-            divided: A delimiter stands between the names, and might be another one.
+            hint: What else may be the cause where a required column is missing.
 
         Raises:
-            InputError: The header lacks a required column, or one that ``--map`` names.
+            InputError: The header lacks a required column or one that ``--map`` names, or has a near miss of a field.
         """
         found = self.candidates(header)
         for field, column in self.mapped.items():
-            if field not in found:
-                hint = _nearest(column, header) or _listed(header)
-                message = f"--map {field}={column}: there is no column {column!r}; {hint}"
+            if field not in found and column != NO_COLUMN:
+                nearest = _nearest(column, header) or _listed(header)
+                message = f"--map {field}={column}: there is no column {column!r}; {nearest}"
                 raise InputError(message, file=file, line=line, field=field)
+        # One cell that is all of the header looks like every field in it.
+        near = self.near_misses(header) if len(header) > 1 else {}
         missing = [field for field in REQUIRED if field not in found]
         if missing:
-            mend = f"name it with --map {missing[0]}=COLUMN"
-            if divided and len(header) == 1:
-                mend = f"it is one cell: name what stands between the cells with --delimiter, or {mend}"
-            message = f"no column for {' and '.join(missing)}; {_listed(header)}; {mend}"
+            placed = [self._flag(field, header, near.get(field)) for field in dict.fromkeys([*missing, *near])]
+            way = f"{hint} or " if hint else ""
+            message = f"no column for {' and '.join(missing)}; {_listed(header)}; {way}add {' '.join(placed)}"
             raise InputError(message, file=file, line=line, field=missing[0])
+        if near:
+            raise InputError(self.near_problem(near, header), file=file, line=line, field=next(iter(near)))
 
-    def resolve(self, header: Sequence[str], *, file: str, line: int) -> dict[Field, int]:
+    def resolve(self, header: Sequence[str], *, file: str, line: int, hint: str = "") -> dict[Field, int]:
         """Return the position of each field's column; optional fields without a column are left out.
 
         Raises:
-            InputError: A column is missing, or two stand for the same field.
+            InputError: A column is missing, one looks like a field, or two stand for the same field.
         """
-        self.require(header, file=file, line=line, divided=True)
+        self.require(header, file=file, line=line, hint=hint)
         found = self.candidates(header)
         for field in found:
             problem = self.ambiguity(field, found[field], header)
@@ -118,34 +122,54 @@ class ColumnNames:
                 raise InputError(problem, file=file, line=line, field=field)
         return {field: positions[0] for field, positions in found.items()}
 
-    @staticmethod
-    def ambiguity(field: Field, positions: Sequence[int], header: Sequence[str]) -> str | None:
+    def near_problem(self, near: Mapping[Field, int], header: Sequence[str]) -> str:
+        """Say which columns look like fields, and how they are taken or passed over."""
+        looks = ", ".join(f"{_quoted(header[position])} looks like {field}" for field, position in near.items())
+        flags = " ".join(self._flag(field, header, position) for field, position in near.items())
+        without = " ".join(f"--map {field}=" for field in near)
+        return f"{looks}; to send it add {flags}; to carry it without sending it add {without}"
+
+    def ambiguity(self, field: Field, positions: Sequence[int], header: Sequence[str]) -> str | None:
         """Say which columns contradict each other, if more than one stands for the field."""
         if len(positions) == 1:
             return None
         names = " and ".join(repr(header[position]) for position in positions)
-        return f"{names} both stand for {field}; rename one, or choose with --map {field}=COLUMN"
+        flag = self._flag(field, header, positions[0])
+        return f"{names} both stand for {field}; rename one, or choose, such as {flag}"
+
+    def _flag(self, field: Field, header: Sequence[str], position: int | None) -> str:
+        """Return the flag that takes a field from a column, quoted for a shell."""
+        if position is None:
+            return f"--map {field}=COLUMN"
+        column = header[position]
+        by_name = self._positions(column, header) == [position] and column.isprintable()
+        return f"--map {shlex.quote(f'{field}={column if by_name or not self.numbered else position + 1}')}"
+
+    def _positions(self, column: str, header: Sequence[str]) -> list[int]:
+        if column == NO_COLUMN:
+            return []
+        exact = [position for position, name in enumerate(header) if name.strip() == column.strip()]
+        alike = exact or [position for position, name in enumerate(header) if normal(name) == normal(column)]
+        if alike or not (self.numbered and column.strip().isdecimal()):
+            return alike
+        return [int(column) - 1] if 1 <= int(column) <= len(header) else []
 
 
-def _normal(name: str) -> str:
-    return NOT_OF_THE_NAME.sub("", name).casefold()
-
-
-def _positions(column: str, header: Sequence[str]) -> list[int]:
-    exact = [position for position, name in enumerate(header) if name.strip() == column.strip()]
-    return exact or [position for position, name in enumerate(header) if _normal(name) == _normal(column)]
+def listed(names: Sequence[str]) -> str:
+    """Return the first of some names, quoted, and how many more there are."""
+    shown = ", ".join(_quoted(name) for name in names[:MAX_LISTED_COLUMNS])
+    more = len(names) - MAX_LISTED_COLUMNS
+    return shown + (f" and {more} more" if more > 0 else "")
 
 
 def _nearest(name: str, choices: Iterable[str]) -> str | None:
-    by_normal_name = {_normal(choice): choice for choice in choices}
-    close = difflib.get_close_matches(_normal(name), by_normal_name, n=1)
+    by_normal_name = {normal(choice): choice for choice in choices}
+    close = difflib.get_close_matches(normal(name), by_normal_name, n=1)
     return f"did you mean {str(by_normal_name[close[0]])!r}?" if close else None
 
 
 def _listed(header: Sequence[str]) -> str:
-    shown = ", ".join(_quoted(column) for column in header[:MAX_LISTED_COLUMNS])
-    more = len(header) - MAX_LISTED_COLUMNS
-    return f"the columns are {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"the columns are {listed(header)}"
 
 
 def _quoted(column: str) -> str:

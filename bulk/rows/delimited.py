@@ -2,45 +2,44 @@
 
 Records follow RFC 4180 strictly. Where one does not (text behind a closing quote, a quote that is never closed,
 a field without end) its first line is an invalid row and reading goes on with the next line: a lost quote costs
-one row, not the rest of the file.
+one row, not the rest of the file. So it is where a quote closes only lines later and rows were swallowed: see
+`bulk.rows.quotes`. A row may lack cells at its end that no required field needs, and have blank ones too many.
 """
 
 from __future__ import annotations
 
 import csv
 import itertools
-import re
 from typing import TYPE_CHECKING
-
-import orjson
 
 from bulk.errors import InputError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
-from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
+from bulk.rows.fields import field_of
+from bulk.rows.findings import Remarks
+from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of, reason
+from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS, Block
+from bulk.rows.noise import noise_of
+from bulk.rows.problems import Problem, RecordKind, record_problem
+from bulk.rows.quotes import Taken, swallowed_rows, take_record
+from bulk.rows.record import CellRecords, of_cells, of_line
 from bulk.rows.shape import InputShape
+from bulk.rows.spoiled import TOTALS
 from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from bulk.model import InvalidRow, ValidRow
-    from bulk.rows.lines import Block, LineSource
+    from bulk.rows.header import Header
+    from bulk.rows.lines import LineSource
     from bulk.settings import ReadSettings
 
 __all__ = ["DelimitedReader"]
 
-DELIMITERS = (",", "\t", ";")
-ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
-"""The line by which Excel is told the delimiter; it comes before the header."""
-
-BLANK = ' \t,;"\r\n'
-"""What a line without content is made of."""
-
-
-UNCLOSED = "unexpected end of data"
-"""What the csv module says of a quote that is never closed."""
+DEFAULT_ORDER = {str(field): f"{number}" for number, field in enumerate(Field, 1)}
+"""Which columns hold the fields of a file without header, unless ``--map`` says it."""
 
 
 class DelimitedReader:
@@ -54,22 +53,35 @@ class DelimitedReader:
             InputError: The file is empty or its header lacks a column.
         """
         self._source = source
-        self._names = ColumnNames.parse(settings.columns)
-        self._rules = Rules(lenient_alias=settings.lenient_alias)
-        self._delimiter = _said_delimiter(settings, format)
-        self._header_line, self._first = 1, 1
-        self._lines: list[str] = []
+        self._rules = Rules.of(settings)
+        self._lenient_keys = settings.lenient_keys
+        self._names = ColumnNames.parse(settings.columns, numbered=True)
         self._blocks = source.blocks()
-        self._header = header = self._read_header()
-        positions = self._names.resolve(header, file=source.name, line=self._header_line)
+        found = self._read_header(settings, _said_delimiter(settings, format))
+        positions = self._names.resolve(
+            found.names, file=source.name, line=found.line or found.body + 1, hint=hint_of(found)
+        )
+        self._delimiter = found.delimiter
+        self._header = found.names if found.line else None
         self._positions = tuple(positions.get(field, -1) for field in Field)
-        self._width = len(header)
-        numbers = {position: number for number, position in enumerate(self._positions)}
-        of_fields = orjson.dumps([numbers.get(position) for position in range(self._width)]).decode()
-        self._field_record = "" if "null" in of_fields else of_fields
-        self._named_width = len(_without_blank_end(header))
-        columns = {str(field): header[position] for field, position in positions.items()}
-        self.shape = InputShape(format, source.encoding, self._delimiter, tuple(header), columns)
+        self._header_key = found.names[positions[Field.PRODUCT_KEY]]
+        self._width = len(found.names)
+        self._records = CellRecords(self._positions, self._width)
+        self._named_width = len(_without_blank_end(found.names))
+        self._needed_width = 1 + max(self._positions[:2])
+        self._space_and_quote = f'{self._delimiter} "'
+        columns = {str(field): found.names[position] for field, position in positions.items()}
+        self.shape = InputShape(
+            format,
+            source.encoding,
+            self._delimiter,
+            tuple(found.names),
+            columns,
+            above=found.above,
+            header_line=found.line,
+        )
+        carried = [name for at, name in enumerate(found.names) if at not in self._positions and name.strip()]
+        self.remarks = Remarks(self._rules, carried=carried, above=found.passed_over)
 
     def blocks(self) -> Iterator[ReadRows]:
         """Yield the rows in portions of any size, once.
@@ -77,13 +89,14 @@ class DelimitedReader:
         Raises:
             InputError: The file can't be read to its end.
         """
-        first, lines = self._first, self._lines
+        first = self._first
+        lines: list[str] = []
         for block in self._blocks:
             rows, used = self._read(first, lines, final=block.cut)
             yield rows
             if block.cut:
-                reason = f"is longer than {MAX_RECORD_CHARS:,} characters"
-                yield ReadRows(invalid=[_malformed(block.first, block.lines[0], reason)])
+                problem = record_problem(RecordKind.LENGTH, cause=f"is longer than {MAX_RECORD_CHARS:,} characters")
+                yield ReadRows(invalid=[_malformed(block.first, block.lines[0], problem)])
                 first, lines = block.first + 1, []
             else:
                 first, lines = first + used, lines[used:] + block.lines
@@ -99,15 +112,10 @@ class DelimitedReader:
                 rows.valid.extend(plain)
                 used = min(used + LOOKED_AT_TOGETHER, len(lines))
                 continue
-            done, reached, problem = self._scan(first + used, lines[used:], rows, least=LOOKED_AT_TOGETHER)
-            used += done
-            if problem is None:
-                continue
-            open_lines = lines[used:]
-            if not final and reached == len(open_lines) and sum(map(len, open_lines)) <= MAX_RECORD_CHARS:
+            done = self._scan(first, lines, used, rows, final=final)
+            if done == used:
                 break
-            rows.invalid.append(_malformed(first + used, lines[used], _reason(problem, self._delimiter)))
-            used += 1
+            used = done
         return rows, used
 
     def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
@@ -117,104 +125,161 @@ class DelimitedReader:
         except csv.Error:
             return None
         # Fewer records than lines are records of several lines.
-        if len(records) != len(lines) or set(map(len, records)) != {self._width} or self._header in records:
+        if len(records) != len(lines) or set(map(len, records)) != {self._width}:
             return None
         columns = list(zip(*records, strict=True))
         absent = ("",) * len(lines)
         keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
-        if not self._rules.accept(keys, names, aliases, descs):
+        if self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
             return None
+        text = "".join(lines)
         # A NUL spoils its row wherever it stands, and no field may hold one.
-        if not self._field_record and "\0" in "".join(lines):
+        if self._space_and_quote in text or (not self._records.only_fields and "\0" in text):
             return None
-        return zip(itertools.count(first), keys, names, aliases, descs, self._records(columns))
+        return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns))
 
-    def _records(self, columns: list[tuple[str, ...]]) -> Iterator[str]:
-        """Return the records as they are kept of rows whose fields are their cells: numbers stand for these."""
-        if self._field_record:
-            return itertools.repeat(self._field_record)
-        kept: list[Iterable[object]] = [*columns]
-        for number, position in enumerate(self._positions):
-            if position >= 0:
-                kept[position] = itertools.repeat(number)
-        return (orjson.dumps(cells).decode() for cells in zip(*kept, strict=False))  # a repetition has no end
-
-    def _scan(self, first: int, lines: list[str], rows: ReadRows, *, least: int) -> tuple[int, int, str | None]:
-        """Add the rows up to the first malformed record, or of ``least`` lines and what belongs to their last record.
+    def _scan(self, first: int, lines: list[str], used: int, rows: ReadRows, *, final: bool) -> int:
+        """Add the rows of the next lines one by one, of enough lines to begin a plain look behind them.
 
         Returns:
-            The number of lines done, the number of lines that were looked at behind them, and what is wrong there.
+            The number of lines that are behind us; a record that is still open is not.
         """
-        reader = csv.reader(lines, delimiter=self._delimiter, strict=True)
-        done = 0
-        try:
-            for cells in reader:
-                line, done = first + done, reader.line_num
-                if not "".join(cells).isspace() and any(cells):
-                    self._judge(line, cells, rows, lines=first + done - line)
-                if done >= least:
-                    break
-        except csv.Error as exc:
-            return done, reader.line_num - done, str(exc)
-        return done, 0, None
+        until = used + LOOKED_AT_TOGETHER
+        while used < min(until, len(lines)):
+            taken = take_record(lines, used, self._delimiter)
+            if taken.problem and taken.reaches_end and not final and _chars(lines[used:]) <= MAX_RECORD_CHARS:
+                break
+            problem = self._problem_of_quotes(lines, used, taken)
+            if problem:
+                rows.invalid.append(_malformed(first + used, lines[used], problem))
+                used += 1
+                continue
+            if "".join(taken.cells).strip():
+                last = final and used + taken.lines == len(lines)
+                self._judge(first + used, taken, rows, ended=not last or lines[-1].endswith(("\n", "\r")))
+            used += taken.lines
+        return used
 
-    def _judge(self, line: int, cells: list[str], rows: ReadRows, *, lines: int) -> None:
+    def _problem_of_quotes(self, lines: list[str], used: int, taken: Taken) -> Problem | None:
+        if taken.problem:
+            cause = reason(taken.problem, self._delimiter, lines[used])
+            spread = f"; {taken.lines} lines were read as one" if taken.lines > 1 and "closing" in cause else ""
+            return record_problem(RecordKind.QUOTE, cause=cause + spread)
+        inside = swallowed_rows(
+            lines[used : used + taken.lines],
+            taken.cells,
+            delimiter=self._delimiter,
+            required=self._positions[:2],
+            width=self._width,
+        )
+        if not inside:
+            return None
+        cause = (
+            f"opens a quote that closes in another row: {taken.lines} lines were read as one, and {inside} of them "
+            f"{'is a row of its' if inside == 1 else 'are rows of their'} own; inside a quoted cell write quotes twice"
+        )
+        return record_problem(RecordKind.QUOTE, cause=cause)
+
+    def _judge(self, line: int, taken: Taken, rows: ReadRows, *, ended: bool) -> None:
         """Look closely at a record."""
-        record = orjson.dumps(cells).decode()
-        problem = self._misfit(cells)
-        if problem:
-            spread = f", read from {lines} lines: is a quote missing?" if lines > 1 else ""
-            rows.invalid.append((line, record, problem + spread))
+        cells = taken.cells
+        noise = noise_of(cells)
+        if noise:
+            self.remarks.leave_out(line, noise)
             return
-        key, name, alias, desc = (cells[position] if position >= 0 else "" for position in self._positions)
+        problem = self._misfit(cells, ended=ended)
+        if problem:
+            spread = f", read from {taken.lines} lines: is a quote missing?" if taken.lines > 1 else ""
+            rows.invalid.append((line, of_cells(cells), problem.code, problem.text + spread))
+            return
+        padded = cells + [""] * (self._width - len(cells))
+        key, name, alias, desc = (padded[position] if position >= 0 else "" for position in self._positions)
         judged = self._rules.judge((key, name, alias, desc))
-        if isinstance(judged, str):
-            rows.invalid.append((line, record, judged))
+        if isinstance(judged, Problem):
+            rows.invalid.append((line, of_cells(cells), judged.code, judged.text))
         else:
-            rows.valid.append((line, *judged, record))
+            rows.valid.append((line, *judged, of_cells(cells)))
 
-    def _misfit(self, cells: list[str]) -> str | None:
-        if cells == self._header:
-            return "the row is the header again: several files were joined here"
+    def _misfit(self, cells: list[str], *, ended: bool) -> Problem | None:
+        key, name = (cells[position] if position < len(cells) else "" for position in self._positions[:2])
+        if self._header is not None and (
+            cells == self._header or (field_of(key) is Field.PRODUCT_KEY and field_of(name) is Field.MODULE_NAME)
+        ):
+            return record_problem(RecordKind.HEADER)
         if "\0" in "".join(cells):
-            return "the row holds a NUL character (U+0000): the file is damaged or not in this encoding"
+            return record_problem(RecordKind.NUL)
         if len(cells) < self._named_width:
-            return f"the row has {len(cells)} cells, too few for the {self._named_width} columns of the header"
+            return self._too_few(cells, ended=ended)
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._named_width :]):
-            return f"the row has {len(cells)} cells, too many for the {self._named_width} columns of the header"
+            return self._wrong_width(cells, f"too many for the {self._named_width} columns of {self._whose()}")
+        if not self._lenient_keys and key.strip(" \t:：").casefold() in TOTALS:
+            return record_problem(RecordKind.TOTAL)
         return None
 
-    def _read_header(self) -> list[str]:
-        """Return the header's names; what follows the header in its block is kept for `blocks`."""
-        for block in self._blocks:
-            for index, line in enumerate(block.lines):
-                announced = ANNOUNCED_DELIMITER.fullmatch(line.rstrip("\r\n"))
-                if announced:
-                    self._delimiter = self._delimiter or announced[1]
-                elif line.strip(BLANK + self._delimiter):
-                    return self._take_header(block, index)
-        raise InputError("it is empty: not even a header is in it", file=self._source.name)
+    def _too_few(self, cells: list[str], *, ended: bool) -> Problem | None:
+        """Say what is wrong with a row that lacks cells at its end: nothing, if no required field is among them."""
+        few = f"too few for the {self._named_width} columns of {self._whose()}"
+        if len(cells) < self._needed_width:
+            return self._wrong_width(cells, few)
+        if not ended:
+            return self._wrong_width(cells, f"{few}, and no line end: is the file cut off? Complete its last line")
+        return None
 
-    def _take_header(self, block: Block, index: int) -> list[str]:
-        line = block.first + index
-        if block.cut:
-            raise InputError(
-                f"the header has more than {MAX_RECORD_CHARS:,} characters", file=self._source.name, line=line
+    def _wrong_width(self, cells: list[str], cause: str) -> Problem:
+        return record_problem(RecordKind.WIDTH, cells=f"{len(cells)} cell{'s' if len(cells) != 1 else ''}", cause=cause)
+
+    def _whose(self) -> str:
+        return "the header" if self._header is not None else "the first rows"
+
+    def _read_header(self, settings: ReadSettings, delimiter: str) -> Header:
+        """Return the header; what follows it in the lines that were read is kept for `blocks`."""
+        blocks = self._read_head(HEAD_LINES + settings.skip_lines)
+        head = [line for block in blocks for line in block.lines]
+        if settings.no_header:
+            found = first_rows(head, delimiter=delimiter, skip_lines=settings.skip_lines)
+            if found and not settings.columns:
+                order = dict(itertools.islice(DEFAULT_ORDER.items(), len(found.names)))
+                self._names = ColumnNames.parse(order, numbered=True)
+        else:
+            found = find_header(
+                head, self._names, delimiter=delimiter, skip_lines=settings.skip_lines, file=self._source.name
             )
-        self._delimiter = self._delimiter or _likeliest_delimiter(block.lines[index], self._names)
-        reader = csv.reader(block.lines[index:], delimiter=self._delimiter, strict=True)
-        try:
-            header = next(reader)
-        except csv.Error as exc:
-            problem = f"the header {_reason(str(exc), self._delimiter)}"
-            raise InputError(problem, file=self._source.name, line=line) from exc
-        self._header_line = line
-        self._first, self._lines = line + reader.line_num, block.lines[index + reader.line_num :]
-        return header
+        if found is None:
+            what = "no row" if settings.no_header else "not even a header"
+            raise InputError(f"it is empty: {what} is in it", file=self._source.name)
+        self._first = found.body + 1
+        behind = (_behind(block, found.body) for block in blocks)
+        self._blocks = itertools.chain([block for block in behind if block.lines], self._blocks)
+        return found
+
+    def _read_head(self, least: int) -> list[Block]:
+        """Return the first lines, in which the header is: at least so many, if the file has them."""
+        head: list[Block] = []
+        for block in self._blocks:
+            if block.cut:
+                if not any(line.strip() for before in head for line in before.lines):
+                    problem = f"the header has more than {MAX_RECORD_CHARS:,} characters"
+                    raise InputError(problem, file=self._source.name, line=block.first)
+                self._blocks = itertools.chain([block], self._blocks)
+                break
+            head.append(block)
+            if block.first + len(block.lines) > least:
+                break
+        return head
 
 
-def _malformed(line: int, text: str, reason: str) -> InvalidRow:
-    return line, orjson.dumps(text.rstrip("\r\n")).decode(), f"the line {reason}"
+def _behind(block: Block, lines: int) -> Block:
+    """Return what a block has behind the first so many lines of the file."""
+    done = min(max(lines - block.first + 1, 0), len(block.lines))
+    return Block(block.first + done, block.lines[done:])
+
+
+def _malformed(line: int, text: str, problem: Problem) -> InvalidRow:
+    return line, of_line(text), problem.code, problem.text
+
+
+def _chars(lines: list[str]) -> int:
+    return sum(map(len, lines))
 
 
 def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name
@@ -222,30 +287,6 @@ def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 -
     if settings.delimiter is None:
         return "\t" if format == "tsv" else ""
     return parse_delimiter(settings.delimiter)
-
-
-def _likeliest_delimiter(line: str, names: ColumnNames) -> str:
-    """Return the delimiter by which the header has most of our fields, then most columns."""
-
-    def merit(delimiter: str) -> tuple[int, int]:
-        try:
-            header = next(csv.reader([line], delimiter=delimiter))
-        except csv.Error:
-            return 0, 0
-        return len(names.candidates(header)), len(header)
-
-    return max(DELIMITERS, key=merit)
-
-
-def _reason(problem: str, delimiter: str) -> str:
-    """Say for the operator what the csv module found."""
-    if problem == UNCLOSED:
-        return "opens a quote that is never closed"
-    if problem.startswith("field larger"):
-        return f"holds a cell of more than {csv.field_size_limit():,} characters, or opens a quote that is never closed"
-    if "expected after" in problem:
-        return f"has text between a closing quote and the next {delimiter!r}; inside a quoted cell write quotes twice"
-    return f"is malformed ({problem})"
 
 
 def _without_blank_end(header: list[str]) -> list[str]:

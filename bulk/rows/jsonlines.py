@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bulk.errors import InputError
+from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
+from bulk.rows.findings import Remarks
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
+from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 
@@ -60,19 +62,24 @@ class JsonLinesReader:
         """Read as far as the first lines.
 
         Raises:
-            SettingsError: ``--map`` can't be used.
+            SettingsError: ``--map`` or ``--skip-lines`` can't be used.
             InputError: The file is empty, or no object of its beginning has a key for a required field.
         """
+        if settings.skip_lines:
+            raise SettingsError("--skip-lines is for CSV and TSV: a line of JSONL that is no row does no harm")
         self._source = source
         self._names = ColumnNames.parse(settings.columns)
-        self._rules = Rules(lenient_alias=settings.lenient_alias)
-        self._known_keys: dict[tuple[str, ...], Keys | str] = {}
+        self._rules = Rules.of(settings)
+        self._known_keys: dict[tuple[str, ...], Keys | Problem] = {}
         self._blocks = source.blocks()
         self._head = self._read_head()
         keys = self._keys_of_head()
         self._names.require(keys, file=source.name, line=self._head[-1].first)
-        columns = {str(field): keys[found[0]] for field, found in self._names.candidates(keys).items()}
-        self.shape = InputShape("jsonl", source.encoding, None, (), columns)
+        candidates = self._names.candidates(keys)
+        columns = {str(field): keys[found[0]] for field, found in candidates.items()}
+        self.shape = InputShape("jsonl", source.encoding, None, (), columns, header_line=None)
+        taken = {position for found in candidates.values() for position in found}
+        self.remarks = Remarks(self._rules, carried=(key for at, key in enumerate(keys) if at not in taken))
 
     def blocks(self) -> Iterator[ReadRows]:
         """Yield the rows in portions of any size, once.
@@ -88,7 +95,7 @@ class JsonLinesReader:
     def _read(self, block: Block) -> ReadRows:
         rows = ReadRows()
         if block.cut:
-            problem = f"the line is longer than {MAX_RECORD_CHARS:,} characters"
+            problem = record_problem(RecordKind.LENGTH, cause=f"is longer than {MAX_RECORD_CHARS:,} characters")
             rows.invalid.append(_invalid(block.first, block.lines[0], problem))
             return rows
         for start in range(0, len(block.lines), LOOKED_AT_TOGETHER):
@@ -111,7 +118,7 @@ class JsonLinesReader:
         values = []
         for each in found:
             columns = self._keys(each)
-            if isinstance(columns, str):
+            if isinstance(columns, Problem):
                 return None
             key, name, alias, desc = columns
             get: Callable[[str | None], Any] = each.get
@@ -129,21 +136,22 @@ class JsonLinesReader:
                 found = orjson.loads(text)
             except orjson.JSONDecodeError as exc:
                 if not text.isspace():
-                    problem = f"the line is not JSON: {exc.msg} at character {exc.colno}"
+                    cause = f"not JSON: {exc.msg} at character {exc.colno}"
+                    problem = record_problem(RecordKind.JSON, cause=cause)
                     rows.invalid.append(_invalid(line, text, problem))
                 continue
             judged = self._judge(text, found)
-            if isinstance(judged, str):
+            if isinstance(judged, Problem):
                 rows.invalid.append(_invalid(line, text, judged))
             else:
                 rows.valid.append((line, *judged, text.strip()))
 
-    def _judge(self, text: str, found: Any) -> tuple[str, str, str, str] | str:  # noqa: ANN401 - whatever JSON holds
+    def _judge(self, text: str, found: Any) -> tuple[str, str, str, str] | Problem:  # noqa: ANN401 - whatever JSON holds
         """Return the fields of a line, trimmed, or what is wrong with it."""
         if not isinstance(found, dict):
-            return f"the line is {_kind(found)}, not an object"
+            return record_problem(RecordKind.JSON, cause=f"{_kind(found)}, not an object")
         keys = self._keys(found)
-        if isinstance(keys, str):
+        if isinstance(keys, Problem):
             return keys
         problem = _repeated_key(text, found) or _wrong_kinds(found, keys)
         if problem:
@@ -151,7 +159,7 @@ class JsonLinesReader:
         key, name, alias, desc = ("" if found.get(column) is None else str(found[column]) for column in keys)
         return self._rules.judge((key, name, alias, desc))
 
-    def _keys(self, found: dict[str, Any]) -> Keys | str:
+    def _keys(self, found: dict[str, Any]) -> Keys | Problem:
         """Return which key of an object holds which field, or what is wrong with its keys."""
         own = tuple(found)
         if own not in self._known_keys:
@@ -160,12 +168,19 @@ class JsonLinesReader:
             self._known_keys[own] = self._look_up(own)
         return self._known_keys[own]
 
-    def _look_up(self, own: tuple[str, ...]) -> Keys | str:
+    def _look_up(self, own: tuple[str, ...]) -> Keys | Problem:
         found = self._names.candidates(own)
         for field, positions in found.items():
             problem = self._names.ambiguity(field, positions, own)
             if problem:
-                return problem
+                return record_problem(RecordKind.KEYS, cause=problem)
+        near = self._names.near_misses(own)
+        if near:
+            return record_problem(RecordKind.KEYS, cause=self._names.near_problem(near, own))
+        taken = {position for positions in found.values() for position in positions}
+        for position, column in enumerate(own):
+            if position not in taken:
+                self.remarks.carry(column)
         key, name, alias, desc = (own[found[field][0]] if field in found else None for field in Field)
         return key, name, alias, desc
 
@@ -196,8 +211,8 @@ class JsonLinesReader:
         return list(keys)
 
 
-def _invalid(line: int, text: str, problem: str) -> InvalidRow:
-    return line, text.strip(), problem
+def _invalid(line: int, text: str, problem: Problem) -> InvalidRow:
+    return line, text.strip(), problem.code, problem.text
 
 
 def _texts(column: Sequence[Any]) -> Sequence[str] | None:
@@ -214,15 +229,15 @@ def _kind(value: object) -> str:
     return KINDS.get(type(value), "a number")
 
 
-def _wrong_kinds(found: dict[str, Any], keys: Keys) -> str | None:
+def _wrong_kinds(found: dict[str, Any], keys: Keys) -> Problem | None:
     if {type(found[key]) for key in keys if key is not None} <= FIELD_TYPES:
         return None
     problems = [
-        f"{field} is {_kind(found[key])}; write it as text, in quotes"
+        field_problem(field, FieldKind.TYPE, cause=_kind(found[key]))
         for field, key in zip(Field, keys, strict=True)
         if key is not None and type(found[key]) not in FIELD_TYPES
     ]
-    return "; ".join(problems)
+    return joined(problems)
 
 
 def _have_distinct_keys(lines: list[str], found: list[dict[str, Any]]) -> bool:
@@ -232,12 +247,15 @@ def _have_distinct_keys(lines: list[str], found: list[dict[str, Any]]) -> bool:
     return text.count(":") == keys or len(END_OF_KEY.findall(text)) == keys
 
 
-def _repeated_key(text: str, found: dict[str, Any]) -> str | None:
+def _repeated_key(text: str, found: dict[str, Any]) -> Problem | None:
     if _have_distinct_keys([text], [found]):
         return None
     try:
         pairs = PAIRS.decode(text.strip())
     except RecursionError:
-        return "the line is nested too deeply"
+        return record_problem(RecordKind.JSON, cause="nested too deeply")
     times = Counter(key for key, _ in pairs)
-    return next((f"the key {key!r} is given {count} times" for key, count in times.items() if count > 1), None)
+    repeated = next((key for key, count in times.items() if count > 1), None)
+    if repeated is None:
+        return None
+    return record_problem(RecordKind.KEYS, cause=f"the key {repeated!r} is given {times[repeated]} times")

@@ -33,6 +33,7 @@ NO_FILES_ENCODINGS = {"idna", "punycode", "undefined"}
 
 DEFAULT_ENCODING = "utf-8"
 MARK = "\ufeff"
+CTRL_Z = "\x1a"
 
 MARKS = (
     # UTF-32 first: its little-endian mark begins as UTF-16's does.
@@ -96,6 +97,10 @@ class LineSource:
             lines = io.StringIO(self._rest + text, newline="").readlines()
             # A carriage return at the end may be half of a line end. An empty text is the end of the input.
             self._rest = lines.pop() if text and not lines[-1].endswith("\n") else ""
+            if lines and not text:
+                # DOS programs end a text with Ctrl-Z.
+                lines[-1] = lines[-1].rstrip(CTRL_Z)
+                lines = lines if lines[-1] else lines[:-1]
             if lines and (cutting or len(lines[0]) > MAX_RECORD_CHARS):
                 if not cutting:
                     yield self._cut(lines[0])

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
-from bulk.model import ReadRows
+from bulk.model import InputFound, ReadRows
 from bulk.rows.delimited import DelimitedReader
 from bulk.rows.jsonlines import JsonLinesReader
 from bulk.rows.lines import LineSource
@@ -37,6 +37,19 @@ class RowReader:
         """How its records are laid out."""
 
         self._reader = reader
+
+    @property
+    def found(self) -> InputFound:
+        """What was found of the input so far: all of it, once all rows are read."""
+        return InputFound(
+            format=self.shape.format,
+            encoding=self.shape.encoding,
+            delimiter=self.shape.delimiter,
+            header_line=self.shape.header_line,
+            columns=self.shape.columns,
+            carried=self._reader.remarks.carried,
+            notices=tuple(self._reader.remarks.notices()),
+        )
 
     def batches(self, size: int = 1000) -> Iterator[ReadRows]:
         """Yield all rows in file order, some more than ``size`` at a time, at the end what is left; none is empty.

@@ -1,8 +1,6 @@
 """How an input's records are laid out, and the way back from a stored record to the input's own format.
 
-A record is one string, so that the ledger can give it back beside the row and an export can write it again:
-a JSON array of the cells (CSV, TSV), or the line's own text (JSONL). A line of a CSV file that could not be taken
-apart is kept as a JSON string instead of an array. What is longer than a record may be is kept cut.
+The stored form itself belongs to `bulk.rows.record`.
 """
 
 from __future__ import annotations
@@ -13,6 +11,8 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import orjson
+
+from bulk.rows.record import NO_VALUES, Values, object_of, taken_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,6 +45,12 @@ class InputShape:
     columns: Mapping[str, str]
     """Field → column: ``{"ProductKey": "product_key", …}``; fields without a column are left out."""
 
+    above: tuple[str, ...] = ()
+    """The lines above the header, or above the first row of a file without one."""
+
+    header_line: int | None = 1
+    """Line of the file; ``None``: the file has no header, and ``header`` has the columns' numbers."""
+
     def to_json(self) -> str:
         """Return the form in which a ledger keeps it."""
         return orjson.dumps(asdict(self)).decode()
@@ -53,54 +59,50 @@ class InputShape:
     def from_json(cls, text: str) -> InputShape:
         """Read what `to_json` wrote."""
         values = orjson.loads(text)
-        return cls(**{**values, "header": tuple(values["header"])})
+        lines = {name: tuple(values.get(name, ())) for name in ("header", "above")}
+        return cls(**{**values, **lines})
 
 
-def cells(shape: InputShape, record: str) -> list[str]:
+def cells(shape: InputShape, record: str, values: Values = NO_VALUES) -> list[str]:
     """Return the cells of a CSV or TSV record, exactly one for each column of the header.
 
     Missing cells are empty and surplus ones left out, so that columns written after them stay where they belong;
     a line that could not be taken apart stands in the first cell.
     """
-    found = _cells_as_they_were(record)
+    found = taken_apart(record, values)
+    found = [found] if isinstance(found, str) else found
     return found[: len(shape.header)] + [""] * (len(shape.header) - len(found))
 
 
-def fields(shape: InputShape, record: str) -> dict[str, object]:
-    """Return a record's own columns by name, in the file's order.
+def fields(shape: InputShape, record: str, values: Values = NO_VALUES) -> dict[str, object]:
+    """Return a record's own columns by name, in the file's order, in a form that orjson writes as it was.
 
     Columns without a name are called ``column_3``, and a name's second column ``name_2``. What could not be taken
     apart is under ``_raw``, cells beyond the header are under ``_surplus``.
     """
-    try:
-        found = orjson.loads(record)
-    except orjson.JSONDecodeError:
-        return {RAW_FIELD: record}
     if shape.format == "jsonl":
-        return found if isinstance(found, dict) else {RAW_FIELD: record}
-    if isinstance(found, str):
-        return {RAW_FIELD: found}
-    named: dict[str, object] = dict(zip(_distinct(shape.header), cells(shape, record), strict=True))
-    surplus = found[len(shape.header) :]
+        found = object_of(record)
+        return {RAW_FIELD: record} if found is None else found
+    own = taken_apart(record, values)
+    if isinstance(own, str):
+        return {RAW_FIELD: own}
+    named: dict[str, object] = dict(zip(_distinct(shape.header), cells(shape, record, values), strict=True))
+    surplus = own[len(shape.header) :]
     return {**named, SURPLUS_FIELD: surplus} if any(surplus) else named
 
 
 def encode_header(shape: InputShape) -> str:
-    """Return the header as a line of the input's own format; empty for JSONL."""
-    return _delimited(shape, shape.header) if shape.header else ""
+    """Return what the input has above its rows, so that the same command reads it again; empty for JSONL."""
+    above = "".join(f"{line}\n" for line in shape.above)
+    return above + (_delimited(shape, shape.header) if shape.header and shape.header_line else "")
 
 
-def encode_record(shape: InputShape, record: str) -> str:
+def encode_record(shape: InputShape, record: str, values: Values = NO_VALUES) -> str:
     """Return a record as a line of the input's own format, with all its cells, malformed lines as they were."""
     if shape.format == "jsonl":
         return record + "\n"
-    found = orjson.loads(record)
+    found = taken_apart(record, values)
     return found + "\n" if isinstance(found, str) else _delimited(shape, found)
-
-
-def _cells_as_they_were(record: str) -> list[str]:
-    found = orjson.loads(record)
-    return [found] if isinstance(found, str) else list(found)
 
 
 def _delimited(shape: InputShape, row: Iterable[str]) -> str:

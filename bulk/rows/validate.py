@@ -3,20 +3,28 @@
 The rules are those of the CreateOTAModule pages. Assumed, since no page says it: a character is one Unicode code
 point; "Chinese" means the CJK unified ideographs with extensions A to I, the compatibility ideographs and 〇;
 "letters" means those of ASCII; a description may hold line breaks and tabs but no other control character.
-A ProductKey has no documented form, so it is only kept free of white space and invisible characters.
-White space around a field is a leftover of spreadsheets and is trimmed; a field of nothing else is absent.
+A ProductKey has no documented form, so it is only kept free of white space, invisible characters and what spoiled
+it on its way (`bulk.rows.spoiled`). White space around a field is a leftover of spreadsheets and is trimmed; a field of
+nothing else is absent, as is one that ``--null`` names.
 """
 
 from __future__ import annotations
 
 import re
+import shlex
 import unicodedata
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bulk.model import RESERVED_MODULE_NAME
+from bulk.rows.fields import REQUIRED, Field
+from bulk.rows.problems import FieldKind, Problem, field_problem, joined
+from bulk.rows.spoiled import HARD_NULLS, NOT_KEYS, NULLS, spoiled, unwrapped
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+
+    from bulk.settings import ReadSettings
 
 __all__ = ["Rules"]
 
@@ -31,16 +39,43 @@ CHINESE = (
 BEYOND_MODULE_NAME = re.compile(r"[^A-Za-z0-9._-]")
 BEYOND_ALIAS_NAME = re.compile(rf"[^A-Za-z0-9._\-{CHINESE}]")
 BEYOND_DESC = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
+BEYOND_PLAIN_KEY = re.compile(r"[^A-Za-z0-9*_]")
+"""Characters of a ProductKey that ask for a close look; no more is said by it."""
+
+FORMULA = '="'
+NAMES_NOTHING = ("-", "--")
+"""Words for nothing that are also legal names of modules."""
 
 
 class Rules:
-    """The platform's rules for a module's fields."""
+    """The platform's rules for a module's fields, and what was noticed while they were applied."""
 
-    __slots__ = ("_lenient_alias",)
+    __slots__ = ("_lenient_alias", "_lenient_keys", "_literal", "_names", "_nulls", "_words", "sent_nulls", "unwrapped")
 
-    def __init__(self, *, lenient_alias: bool = False) -> None:
-        """Take the rules as documented, or with any printable character in AliasName."""
+    def __init__(self, *, lenient_alias: bool = False, lenient_keys: bool = False, nulls: Sequence[str] = ()) -> None:
+        """Take the rules as documented.
+
+        Args:
+            lenient_alias: Any printable character may be in AliasName.
+            lenient_keys: Don't look for traces of spreadsheets and databases in ProductKey and ModuleName.
+            nulls: Texts that stand for an absent field. With an empty one among them, no other text is suspected.
+        """
         self._lenient_alias = lenient_alias
+        self._lenient_keys = lenient_keys
+        self._nulls = frozenset(nulls) - {""}
+        self._literal = "" in nulls
+        self._words = self._nulls if self._literal else self._nulls | NULLS
+        self._names = self._nulls | (self._words - {*NAMES_NOTHING})
+        self.sent_nulls: Counter[str] = Counter()
+        """Words for nothing that are sent as an alias or a description → how often."""
+
+        self.unwrapped = 0
+        """Fields that were written as ``="text"``."""
+
+    @classmethod
+    def of(cls, settings: ReadSettings) -> Rules:
+        """Return the rules that settings ask for."""
+        return cls(lenient_alias=settings.lenient_alias, lenient_keys=settings.lenient_keys, nulls=settings.null_texts)
 
     def accept(
         self, product_keys: Sequence[str], module_names: Sequence[str], aliases: Sequence[str], descs: Sequence[str]
@@ -55,81 +90,122 @@ class Rules:
         """
         # One look at all that a column holds costs a fraction of a look at each of its cells. Printable leaves out
         # control characters, halves of surrogate pairs and all white space but the space.
-        keys, texts = "".join(product_keys), "".join(descs)
+        texts = "".join(descs)
         return (
             all(product_keys)
-            and keys.isprintable()
-            and " " not in keys
+            and not BEYOND_PLAIN_KEY.search("".join(product_keys))
+            and NOT_KEYS.isdisjoint(map(str.casefold, product_keys))
             and all(module_names)
             and _longest(module_names) <= MAX_NAME_CHARS
             and not BEYOND_MODULE_NAME.search("".join(module_names))
             and RESERVED_MODULE_NAME not in map(str.casefold, module_names)
+            and self._names.isdisjoint(module_names)
+            and self._words.isdisjoint(aliases)
             and _longest(aliases) <= MAX_NAME_CHARS
             and not BEYOND_ALIAS_NAME.search("".join(aliases))
+            and self._words.isdisjoint(descs)
             and _longest(descs) <= MAX_DESC_CHARS
             and texts.isprintable()
+            and FORMULA not in texts
             and len(texts) == sum(map(len, map(str.strip, descs)))
         )
 
-    def judge(self, values: tuple[str, str, str, str]) -> tuple[str, str, str, str] | str:
+    def judge(self, values: tuple[str, str, str, str]) -> tuple[str, str, str, str] | Problem:
         """Trim and check the fields of a row, absent ones given as empty; return them, or what is wrong with them."""
-        product_key, module_name, alias_name, desc = (value.strip() for value in values)
-        problems = (
-            _problem_of_product_key(product_key),
-            _problem_of_module_name(module_name),
-            self._problem_of_alias_name(alias_name),
-            _problem_of_desc(desc),
+        trimmed = tuple(map(self._trimmed, values))
+        product_key, module_name, alias_name, desc = trimmed
+        problems = [problem for problem in self._problems(product_key, module_name, alias_name, desc) if problem]
+        if problems:
+            return joined(problems)
+        if not self._literal:
+            self.sent_nulls.update(value for value in (alias_name, desc) if value in NULLS)
+        self.unwrapped += sum(
+            value != unwrapped(value) for value in map(str.strip, values) if value.startswith(FORMULA)
         )
-        return "; ".join(filter(None, problems)) or (product_key, module_name, alias_name, desc)
+        return product_key, module_name, alias_name, desc
 
-    def _problem_of_alias_name(self, value: str) -> str | None:
+    def _trimmed(self, value: str) -> str:
+        value = value.strip()
+        if value in self._nulls:
+            return ""
+        return unwrapped(value) if value.startswith(FORMULA) else value
+
+    def _problems(self, product_key: str, module_name: str, alias_name: str, desc: str) -> Iterator[Problem | None]:
+        yield self._null(Field.PRODUCT_KEY, product_key) or self._problem_of_product_key(product_key)
+        yield self._null(Field.MODULE_NAME, module_name) or self._problem_of_module_name(module_name)
+        yield self._null(Field.ALIAS_NAME, alias_name) or self._problem_of_alias_name(alias_name)
+        yield self._null(Field.DESC, desc) or _problem_of_desc(desc)
+
+    def _null(self, field: Field, value: str) -> Problem | None:
+        if value not in NULLS or self._literal:
+            return None
+        if field in REQUIRED:
+            if self._lenient_keys or (field is Field.MODULE_NAME and value in NAMES_NOTHING):
+                return None
+        elif value not in HARD_NULLS:
+            return None
+        way = (
+            _NULL_KEY
+            if field in REQUIRED
+            else f"--null {shlex.quote(value)} leaves it out, --null '' sends it as it is"
+        )
+        return field_problem(field, FieldKind.NULL, value=value, cause=way)
+
+    def _problem_of_product_key(self, value: str) -> Problem | None:
+        if not value:
+            return field_problem(Field.PRODUCT_KEY, FieldKind.MISSING)
+        problem = None if self._lenient_keys else spoiled(Field.PRODUCT_KEY, value)
+        if problem or (value.isprintable() and " " not in value):
+            return problem
+        hidden = next(char for char in value if char == " " or not char.isprintable())
+        return field_problem(Field.PRODUCT_KEY, FieldKind.CHARACTERS, cause=_named(hidden))
+
+    def _problem_of_module_name(self, value: str) -> Problem | None:
+        field = Field.MODULE_NAME
+        if not value:
+            return field_problem(field, FieldKind.MISSING)
+        if value.casefold() == RESERVED_MODULE_NAME:
+            return field_problem(field, FieldKind.RESERVED, value=value)
+        beyond = BEYOND_MODULE_NAME.search(value)
+        if beyond:
+            cause = f"{_named(beyond[0])}, the platform takes A-Z, a-z, 0-9, '.', '_' and '-'"
+            by_rule = field_problem(field, FieldKind.CHARACTERS, cause=cause)
+            # The flag that sends a key all the same is no way out here: the platform would refuse the name.
+            trace = spoiled(field, value)
+            return Problem(trace.code, f"{by_rule.text}; {trace.text.partition(';')[0]}") if trace else by_rule
         if len(value) > MAX_NAME_CHARS:
-            return f"AliasName has {len(value)} characters, the platform takes {MAX_NAME_CHARS}"
+            return field_problem(field, FieldKind.LENGTH, length=len(value), most=MAX_NAME_CHARS)
+        return None
+
+    def _problem_of_alias_name(self, value: str) -> Problem | None:
+        field = Field.ALIAS_NAME
+        if len(value) > MAX_NAME_CHARS:
+            return field_problem(field, FieldKind.LENGTH, length=len(value), most=MAX_NAME_CHARS)
         if self._lenient_alias:
             hidden = next((char for char in value if not char.isprintable()), None)
-            return f"AliasName holds {_named(hidden)}, which is not printable" if hidden else None
-        beyond = BEYOND_ALIAS_NAME.search(value)
-        if beyond:
-            return (
-                f"AliasName holds {_named(beyond[0])}, the platform documents Chinese characters, letters, digits, "
-                "'.', '_' and '-'; --lenient-alias sends it all the same"
-            )
-        return None
+            cause = f"{_named(hidden)}, which is not printable" if hidden else ""
+        else:
+            beyond = BEYOND_ALIAS_NAME.search(value)
+            cause = f"{_named(beyond[0])}, {_ALIAS_RULE}" if beyond else ""
+        return field_problem(field, FieldKind.CHARACTERS, cause=cause) if cause else None
+
+
+_NULL_KEY = "correct it in the source, or add --lenient-keys to send it"
+_ALIAS_RULE = (
+    "the platform documents Chinese characters, letters, digits, '.', '_' and '-'; "
+    "--lenient-alias sends it all the same"
+)
 
 
 def _longest(values: Sequence[str]) -> int:
     return max(map(len, values), default=0)
 
 
-def _problem_of_product_key(value: str) -> str | None:
-    if not value:
-        return "ProductKey is missing"
-    if value.isprintable() and " " not in value:
-        return None
-    hidden = next(char for char in value if char == " " or not char.isprintable())
-    return f"ProductKey holds {_named(hidden)}"
-
-
-def _problem_of_module_name(value: str) -> str | None:
-    if not value:
-        return "ModuleName is missing"
-    if value.casefold() == RESERVED_MODULE_NAME:
-        return f"ModuleName {value!r} is reserved for the firmware of the whole device"
-    beyond = BEYOND_MODULE_NAME.search(value)
-    if beyond:
-        return f"ModuleName holds {_named(beyond[0])}, the platform takes A-Z, a-z, 0-9, '.', '_' and '-'"
-    if len(value) > MAX_NAME_CHARS:
-        return f"ModuleName has {len(value)} characters, the platform takes {MAX_NAME_CHARS}"
-    return None
-
-
-def _problem_of_desc(value: str) -> str | None:
+def _problem_of_desc(value: str) -> Problem | None:
     if len(value) > MAX_DESC_CHARS:
-        return f"Desc has {len(value)} characters, the platform takes {MAX_DESC_CHARS}"
-    if value.isprintable():
-        return None
-    beyond = BEYOND_DESC.search(value)
-    return f"Desc holds {_named(beyond[0])}" if beyond else None
+        return field_problem(Field.DESC, FieldKind.LENGTH, length=len(value), most=MAX_DESC_CHARS)
+    beyond = None if value.isprintable() else BEYOND_DESC.search(value)
+    return field_problem(Field.DESC, FieldKind.CHARACTERS, cause=_named(beyond[0])) if beyond else None
 
 
 def _named(char: str) -> str:

@@ -8,6 +8,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from contextlib import closing, contextmanager, suppress
@@ -190,7 +191,7 @@ def test_reader_sees_the_run_that_is_at_work(begun: Ledger) -> None:
 def test_reader_reads_a_ledger_that_no_run_is_at_work_on(begun: Ledger, command: tuple[str, ...]) -> None:
     shape = InputShape("jsonl", "utf-8", None, (), {})
     with begun.intake(name="m.jsonl", shape=shape.to_json(), at=0.0) as intake:
-        intake.add(ReadRows([], [(1, "{}", "ModuleName is empty")]))
+        intake.add(ReadRows([], [(1, "{}", "module_name.missing", "ModuleName is empty")]))
     begun.end_run("cafe0001", at=1.0, exit_code=0, stopped=None, summary=None)
     begun.close()
     with only_readable(begun.path.parent):
@@ -299,3 +300,50 @@ def test_disk_too_full_for_an_upgrade_leaves_the_old_ledger_whole(tmp_path: Path
     assert "the ledger is as it was" in stopped.stderr
     assert after == before
     assert left == []
+
+
+async def test_ledger_is_bound_once_a_claim_is_on_disk_also_if_the_run_is_killed_then(
+    make_job: MakeJob, child: Any, run_child: RunChild, box_with: BoxWith, watch: Watch
+) -> None:
+    job = make_job(products=3)
+    async with box_with() as box, box_with() as other:
+        async with child(job, box) as started:
+            watch(box, lambda seen: started.signal(signal.SIGKILL) if seen.module_name else None)
+            await started.ended()
+
+        refused = await run_child(job, other)
+
+        assert not other.requests.total()
+    assert refused.returncode == 4
+    assert "belongs to" in refused.stderr
+
+
+async def test_ledger_of_a_run_that_was_killed_before_anything_was_accepted_is_free_for_another_target(
+    make_job: MakeJob, child: Any, run_child: RunChild, box_with: BoxWith, watch: Watch, audit: AuditOf
+) -> None:
+    job = make_job(products=3)
+    async with box_with("code:iot.system.InstanceNotFound=100%") as slip, box_with() as box:
+        async with child(job, slip) as started:
+            watch(slip, lambda _: started.signal(signal.SIGKILL))
+            await started.ended()
+
+        finished = await run_child(job, box)
+
+        audit(job.ledger, box).job_is_done(job)
+    assert finished.returncode in {0, 1}
+
+
+async def test_folder_of_the_ledger_that_is_removed_in_mid_run_ends_it_with_3(
+    make_job: MakeJob, run_child: RunChild, box_with: BoxWith, watch: Watch, tmp_path: Path
+) -> None:
+    job, folder = make_job(products=100), tmp_path / "ledgers"
+    folder.mkdir()
+    async with box_with("latency=20ms") as box:
+        watch(box, lambda _: shutil.rmtree(folder, ignore_errors=True) if len(box.seen) == 5 else None)
+
+        ended = await run_child(job, box, "--ledger", str(folder / "modules.db"), "--concurrency", "1")
+
+    assert ended.returncode == 3
+    assert "modules.db: this ledger was removed, moved or replaced" in ended.stderr
+    assert ended.summary["exit_code"] == 3
+    assert ended.summary["ledger"] is None

@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     Watch = Callable[[Sandbox, Callable[[Seen], None]], None]
 
 A_FEW_SECONDS = 8.0
+IMPATIENT_AT_ONCE = "import bulk.cli.execution as m; m._IMPATIENT_AFTER_S = 0.0"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 143)])
 async def test_first_signal_settles_what_is_in_flight_and_says_how_to_go_on(
     number: signal.Signals,
+    exit_code: int,
     make_job: MakeJob,
     box_with: BoxWith,
     child: StartChild,
@@ -53,7 +55,7 @@ async def test_first_signal_settles_what_is_in_flight_and_says_how_to_go_on(
         met = len(box.seen)
 
         assert met <= 40 + 8
-        assert stopped.returncode == stopped.summary["exit_code"] == 128 + number
+        assert stopped.returncode == stopped.summary["exit_code"] == exit_code
         assert stopped.summary["requests"] == {
             "list": box.requests["ListOTAModuleByProduct"],
             "create": box.requests["CreateOTAModule"],
@@ -97,7 +99,7 @@ async def test_second_signal_leaves_at_once_and_the_next_run_recovers(
 ) -> None:
     job = make_job(products=5)
     async with box_with("create:hang-after=1x@4") as box:
-        async with child(job, box, "--concurrency", "2", "--timeout", "60") as running:
+        async with child(job, box, "--concurrency", "2", "--timeout", "60", patch=IMPATIENT_AT_ONCE) as running:
 
             def interrupt(seen: Seen) -> None:
                 if seen.fault:

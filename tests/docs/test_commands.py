@@ -105,7 +105,7 @@ def test_the_commands_of_a_block_work_one_after_the_other(session: Fence, desk: 
             pytest.skip("sqlite3, which keeps copies of ledgers, is not installed")
         if CTRL_C in (shown or ()):
             printed, exit_code = desk.interrupt(command)
-            printed.insert(1, CTRL_C)
+            printed.insert(1 + next(at for at, line in enumerate(printed) if line.startswith("Run ")), CTRL_C)
         else:
             printed, exit_code = desk.run(command)
         assert exit_code == expected_exit_code(command, shown), (command, printed)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -22,6 +23,7 @@ from bulk.events import (
     CredentialsNotRenewed,
     Event,
     IngestProgressed,
+    InputRead,
     LaneClosed,
     LaneOpened,
     LedgerUpgraded,
@@ -33,13 +35,14 @@ from bulk.events import (
     RunStarted,
     RunStopping,
 )
-from bulk.logs import LogListener, Redactor, configure
-from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement, Summary
+from bulk.logfile import LogFile
+from bulk.logs import LogListener, Redactor, configure, flush_logs
+from bulk.model import Action, Attempt, InputFound, OtaModule, Outcome, Settlement, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
+FULL = Path("/dev/full")
 SECRET = "s3cr3tS3cr3tS3cr3t"
 
 STARTED = RunStarted(
@@ -139,6 +142,9 @@ def rate(per_s: float, *, throttled: bool) -> RateChanged:
     return RateChanged(action=Action.CREATE, per_s=per_s, asked_per_s=10.0, throttled=throttled)
 
 
+FOUND = InputFound(
+    format="csv", encoding="utf-8", delimiter=",", header_line=1, columns={"ProductKey": "pk"}, carried=(), notices=()
+)
 LOGGED = [
     (STARTED, "run.started", "info"),
     (ENDED, "run.ended", "info"),
@@ -149,6 +155,7 @@ LOGGED = [
     (LaneClosed("pk"), "lane.closed", "debug"),
     (LedgerUpgraded(ledger="l.db", layout=1, copy="l.db.v1.bak"), "ledger.upgraded", "info"),
     (IngestProgressed(9), "rows.read", "debug"),
+    (InputRead(FOUND), "input.read", "info"),
     (PlanStarted(9), "plan.started", "info"),
     (retry(), "row.retry_scheduled", "warning"),
     (retry(line=None), "listing.retry_scheduled", "warning"),
@@ -321,6 +328,7 @@ def test_file_holds_one_masked_json_object_a_line(tmp_path: Path) -> None:
     log = configure(level=logging.INFO, as_json=True, path=path, redactor=Redactor([SECRET]))
     log.info("row.failed", message=f"模块 Signature={SECRET}")
     log.debug("row.settled")
+    flush_logs()
 
     (line,) = path.read_text(encoding="utf-8").splitlines()
     entry = json.loads(line)
@@ -328,25 +336,44 @@ def test_file_holds_one_masked_json_object_a_line(tmp_path: Path) -> None:
     assert entry["timestamp"].endswith("Z")
 
 
+@pytest.mark.skipif(not FULL.is_char_device(), reason="this system has no /dev/full")
 @pytest.mark.usefixtures("_logging_as_before")
-def test_log_that_cannot_be_written_is_said_once_and_shows_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    def write_on_a_full_disk(_text: str) -> int:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    configure(level=logging.INFO, path=tmp_path / "run.log")
-    (handler,) = logging.getLogger().handlers
-    assert isinstance(handler, logging.FileHandler)
-    monkeypatch.setattr(handler.stream, "write", write_on_a_full_disk)
+def test_log_that_cannot_be_written_is_said_once_and_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    configure(level=logging.INFO, path=FULL)
 
     for _ in range(2):
         logging.getLogger("aiohttp.client").warning("lost %s", "https://host/?Signature=LEAKED")
+        flush_logs()
 
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 1
-    assert said[0].startswith(f"The log {tmp_path / 'run.log'} can't be written: ")
-    assert said[0].endswith("No space left on device")
+    assert capsys.readouterr().err.splitlines() == [
+        "The log /dev/full can't be written: No space left on device: the disk is full: make room; the run goes on"
+    ]
+
+
+@pytest.mark.usefixtures("_logging_as_before")
+@pytest.mark.parametrize("as_json", [True, False])
+def test_lines_that_a_full_disk_cost_are_counted_once_there_is_room(
+    tmp_path: Path, as_json: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, full = tmp_path / "run.log", [True, True]
+    write = LogFile.write
+
+    def refuse_twice(sink: LogFile, data: bytes) -> None:
+        if full:
+            full.pop()
+            raise OSError(errno.ENOSPC, "No space left on device")
+        write(sink, data)
+
+    monkeypatch.setattr(LogFile, "write", refuse_twice)
+    log = configure(level=logging.INFO, as_json=as_json, path=path)
+    for number in range(3):
+        log.info("row.settled", number=number)
+        flush_logs()
+
+    settled, dropped = path.read_text(encoding="utf-8").splitlines()
+    assert "row.settled" in settled
+    assert "lines.dropped" in dropped
+    assert not as_json or json.loads(dropped)["count"] == 2
 
 
 def test_library_that_logs_a_signed_url_does_no_harm(capsys: pytest.CaptureFixture[str]) -> None:
@@ -383,6 +410,7 @@ def test_traceback_is_logged_without_secrets_and_variables(tmp_path: Path, as_js
         crash()
     except ValueError:
         log.exception("run.crashed")
+    flush_logs()
 
     text = path.read_text(encoding="utf-8")
     assert "ValueError: Signature=***" in text

@@ -185,3 +185,11 @@ def test_users_file_stands_below_the_home_by_default(tmp_path: Path, monkeypatch
 
 def test_no_key_names_a_secret() -> None:
     assert not [key for key in KEYS if "secret" in key or "token" in key]
+
+
+@pytest.mark.parametrize("key", ["region", "endpoint", "instance_id", "credentials_profile", "log_file", "encoding"])
+def test_control_character_is_refused_with_its_line(key: str, write: Callable[[str], Path]) -> None:
+    with pytest.raises(SettingsError, match=f"line 2: {key} holds a carriage return") as caught:
+        read_profile(write(f'qps = 5\n{key} = "x\\r"\n'), None)
+
+    assert "\r" not in str(caught.value)

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from bulk.errors import SettingsError
-from bulk.settings import FailureCap, Settings
+from bulk.settings import FailureCap, ReadSettings, Settings
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,25 @@ def test_failure_cap_reads_rows_and_shares(text: str, cap: FailureCap) -> None:
 def test_failure_cap_refuses_what_is_neither(text: str) -> None:
     with pytest.raises(SettingsError, match="--max-failures"):
         FailureCap.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("settings", "flag"),
+    [
+        ({"endpoint": "https://h\r/"}, "--endpoint holds a carriage return"),
+        ({"region": "cn\x1b"}, "--region holds the character U"),
+        ({"instance_id": "iot-1\r"}, "--instance-id holds a carriage return"),
+        ({"instance_id": "iot\u200b-1"}, "--instance-id holds a zero-width space"),
+        ({"instance_id": '"iot-1"'}, "--instance-id holds a quote"),
+        ({"instance_id": "iot 1"}, "--instance-id holds a space"),
+        ({"profile": "night\r"}, "--profile holds"),
+        ({"ledger": "l.db\r"}, "--ledger holds"),
+        ({"read": ReadSettings(encoding="gb18030\r")}, "--encoding holds"),
+    ],
+)
+def test_character_that_nobody_sees_is_refused_by_its_flag(settings: dict[str, Any], flag: str) -> None:
+    with pytest.raises(SettingsError, match=flag):
+        Settings(**settings)
 
 
 def test_two_places_exclude_each_other() -> None:

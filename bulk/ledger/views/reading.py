@@ -25,10 +25,12 @@ class Result(NamedTuple):
 
     line: int
     record: str
-    """The row as it was read; `bulk.rows` takes it apart."""
+    """The row as it was read, in the form that `bulk.rows` stores: it takes it apart, with `values` beside it."""
 
     product_key: str | None
     module_name: str | None
+    alias_name: str | None
+    desc: str | None
     outcome: str
     code: str | None
     message: str | None
@@ -36,6 +38,11 @@ class Result(NamedTuple):
     attempts: int
     recovered: int
     settled_at: str | None
+
+    @property
+    def values(self) -> tuple[str | None, str | None, str | None, str | None]:
+        """The row's fields; all absent where it is invalid."""
+        return self.product_key, self.module_name, self.alias_name, self.desc
 
 
 @contextmanager
@@ -95,15 +102,5 @@ def read_results(
     """
     wanted = None if outcomes is None else orjson.dumps(sorted(outcomes)).decode()
     with translated(ledger):
-        for line, record, key, name, alias, desc, *ours in connection.execute(
-            query("results"), {"outcomes": wanted, "limit": limit}
-        ):
-            yield Result(line, _as_it_was(record, (key, name, alias, desc)), key, name, *ours)
-
-
-def _as_it_was(record: str, fields: tuple[str | None, ...]) -> str:
-    """Put a valid row's fields where its record has their numbers; only an array of cells can have any."""
-    if fields[0] is None or not record.startswith("["):
-        return record
-    cells = [(fields[cell] or "") if isinstance(cell, int) else cell for cell in orjson.loads(record)]
-    return orjson.dumps(cells).decode()
+        for row in connection.execute(query("results"), {"outcomes": wanted, "limit": limit}):
+            yield Result(*row)

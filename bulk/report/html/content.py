@@ -116,5 +116,5 @@ def _rows(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> It
 
 
 def _as_it_was(shape: InputShape, result: Result) -> str:
-    record = result.record if shape.format == "jsonl" else ", ".join(cells(shape, result.record))
+    record = result.record if shape.format == "jsonl" else ", ".join(cells(shape, result.record, result.values))
     return record if len(record) <= _RECORD_CHARACTERS else f"{record[:_RECORD_CHARACTERS]}…"

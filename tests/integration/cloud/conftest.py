@@ -97,13 +97,17 @@ async def serve() -> AsyncIterator[Callable[..., Awaitable[RawServer]]]:
     tasks: set[asyncio.Task[None]] = set()
     async with contextlib.AsyncExitStack() as stack:
 
-        async def start(*steps: Step, tls: ssl.SSLContext | None = None) -> RawServer:
+        async def start(
+            *steps: Step, tls: ssl.SSLContext | None = None, connected: list[asyncio.StreamWriter] | None = None
+        ) -> RawServer:
             raw = RawServer(list(steps), scheme="https" if tls else "http")
 
             async def track(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
                 task = asyncio.current_task()
                 assert task is not None
                 tasks.add(task)
+                if connected is not None:
+                    connected.append(writer)
                 await raw.handle(reader, writer)
 
             listening = await stack.enter_async_context(await asyncio.start_server(track, "127.0.0.1", 0, ssl=tls))

@@ -12,7 +12,6 @@ import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from ipaddress import IPv4Address
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,6 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from bulk.cloud.replies import read_answer
 from bulk.cloud.transport import MAX_REPLY_BYTES, HttpTransport, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
 
@@ -140,33 +140,102 @@ async def test_request_on_a_kept_connection_that_closes_is_not_sent_again(
     assert len(server.heads) == 2
 
 
-async def test_punctual_request_that_waited_for_its_connection_leaves_it_to_the_next(
-    serve: Serve, monkeypatch: pytest.MonkeyPatch
+async def test_request_that_may_not_leave_any_more_leaves_its_connection_to_the_next(
+    serve: Serve, transport: HttpTransport
 ) -> None:
-    server = await serve(OK)
-    clock = SimpleNamespace(now=0.0)
-    look_up = socket.getaddrinfo
+    connected: list[asyncio.StreamWriter] = []
+    server = await serve(OK, connected=connected)
 
-    def look_up_slowly(*args: Any, **kwargs: Any) -> Any:
-        clock.now += 1.0
-        return look_up(*args, **kwargs)
+    with pytest.raises(TurnMissedError):
+        await transport.send(to(server.endpoint), timeout_s=5, leave=lambda: False)
+    heads_before = list(server.heads)
+    reply = await transport.send(to(server.endpoint), timeout_s=5)
 
-    monkeypatch.setattr(socket, "getaddrinfo", look_up_slowly)
-    monkeypatch.setattr("bulk.cloud.transport.time", SimpleNamespace(monotonic=lambda: clock.now))
-    request = to(server.endpoint.replace("127.0.0.1", "localhost"))
-
-    async with HttpTransport(punctual=True) as transport:
-        error = await failure(transport, request)
-        heads_before = list(server.heads)
-        reply = await transport.send(request, timeout_s=5)
-
-    assert type(error) is TurnMissedError
     assert heads_before == []
-    assert (reply.status, len(server.heads), clock.now) == (200, 1, 1.0)
+    assert (reply.status, len(server.heads), len(connected)) == (200, 1, 1)
 
 
-@pytest.mark.parametrize("punctual", [False, True])
-async def test_answer_that_nobody_asked_for_is_not_the_next_requests(punctual: bool) -> None:
+async def test_request_leaves_when_it_says_so_though_its_connection_was_slow_to_be_made(
+    serve: Serve, transport: HttpTransport
+) -> None:
+    asked: list[int] = []
+    server = await serve(OK)
+
+    def leave() -> bool:
+        asked.append(len(server.heads))
+        return True
+
+    reply = await transport.send(to(server.endpoint), timeout_s=5, leave=leave)
+
+    assert (reply.status, asked) == (200, [0])
+
+
+@pytest.mark.parametrize("end", ["close", "reset", "hang"])
+async def test_after_a_loss_no_connection_is_used_that_was_idle_meanwhile(
+    serve: Serve, step: Step, transport: HttpTransport, end: str
+) -> None:
+    connected: list[asyncio.StreamWriter] = []
+    both = asyncio.Barrier(2)
+
+    async def answer_together(writer: asyncio.StreamWriter) -> None:
+        await both.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    server = await serve(answer_together, answer_together, step(end), OK, connected=connected)
+    await asyncio.gather(*(transport.send(to(server.endpoint), timeout_s=5) for _ in range(2)))
+    await failure(transport, to(server.endpoint), timeout_s=0.05)
+
+    reply = await transport.send(to(server.endpoint), timeout_s=5)
+
+    assert reply.status == 200
+    assert len(connected) == 3
+
+
+async def test_connection_that_was_answered_after_a_loss_is_kept(
+    serve: Serve, step: Step, transport: HttpTransport
+) -> None:
+    connected: list[asyncio.StreamWriter] = []
+    arrived, lost = asyncio.Event(), asyncio.Event()
+
+    async def answer_late(writer: asyncio.StreamWriter) -> None:
+        arrived.set()
+        await lost.wait()
+        writer.write(OK)
+        await writer.drain()
+
+    server = await serve(answer_late, step("close"), OK, connected=connected)
+    late = asyncio.create_task(transport.send(to(server.endpoint), timeout_s=5))
+    await arrived.wait()
+    await failure(transport, to(server.endpoint))
+    lost.set()
+    await late
+
+    await transport.send(to(server.endpoint), timeout_s=5)
+
+    assert len(connected) == 2
+
+
+async def test_request_that_is_given_up_on_is_not_delivered_later(transport: HttpTransport) -> None:
+    ended: asyncio.Future[bytes | Exception] = asyncio.get_running_loop().create_future()
+
+    async def answer(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        try:
+            ended.set_result(await reader.read())
+        except ConnectionError as exc:
+            ended.set_result(exc)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    async with server:
+        request = to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+        await failure(transport, request, timeout_s=0.2)
+
+        # A connection that is only closed ends with what is still on its way, and then in peace.
+        assert isinstance(await ended, ConnectionResetError)
+
+
+async def test_answer_that_nobody_asked_for_is_not_the_next_requests() -> None:
     opened: list[asyncio.StreamWriter] = []
 
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -180,7 +249,7 @@ async def test_answer_that_nobody_asked_for_is_not_the_next_requests(punctual: b
     server = await asyncio.start_server(answer, "127.0.0.1", 0)
     request = to(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
 
-    async with server, HttpTransport(punctual=punctual) as transport:
+    async with server, HttpTransport() as transport:
         first = await transport.send(request, timeout_s=5)
         opened[0].write(OK)
         for _ in range(10):
@@ -188,6 +257,19 @@ async def test_answer_that_nobody_asked_for_is_not_the_next_requests(punctual: b
         replies = [first, *[await transport.send(request, timeout_s=5) for _ in range(2)]]
 
     assert [reply.body for reply in replies] == [b"1", b"2", b"2"]
+
+
+@pytest.mark.parametrize("packing", ["br", "zstd", "compress"])
+async def test_answer_that_is_packed_as_nobody_asked_for_leaves_the_outcome_unknown(
+    serve: Serve, transport: HttpTransport, packing: str
+) -> None:
+    server = await serve(
+        HEAD + f"Content-Encoding: {packing}\r\nContent-Length: 4\r\n\r\n".encode() + b"\x0b\x00\x80\xff"
+    )
+
+    with suppress(OutcomeUnknownError):
+        reply = await transport.send(to(server.endpoint), timeout_s=5)
+        assert read_answer(reply.body).success is None
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -388,7 +470,7 @@ async def test_proxy_that_refuses_sees_no_request(
 
     error = await failure(transport, to("https://stand-in.invalid"))
 
-    assert (type(error), error.code) == (NotSentError, "proxy")
+    assert (type(error), error.code) == (NotSentError, "proxy_denied")
     assert [head.split()[0] for head in proxy.heads] == [b"CONNECT"]
     assert b"LEAKED" not in proxy.heads[0]
 

@@ -267,3 +267,31 @@ async def test_lost_request_leaves_no_token_in_the_message(chain: Chain, monkeyp
 
     assert "OIDC token: no answer (HTTPS_PROXY is used)" in str(caught.value)
     assert "pod-token" not in str(caught.value)
+
+
+async def test_variable_that_says_where_keys_are_may_have_a_windows_line_end(
+    chain: Chain, write_profiles: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_profiles({**LONG_LIVED, "name": "daily", "access_key_id": "other"}, LONG_LIVED)
+    monkeypatch.setenv("ALIBABA_CLOUD_PROFILE", "nightly\r")
+
+    assert await fetched(chain()) == Credentials("id", "secret")
+
+
+async def test_variable_that_says_where_keys_are_is_named_where_it_has_quotes(
+    chain: Chain, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALIBABA_CLOUD_CREDENTIALS_URI", '"http://127.0.0.1/"')
+
+    with pytest.raises(SettingsError, match="ALIBABA_CLOUD_CREDENTIALS_URI has quotes"):
+        await fetched(chain())
+
+
+async def test_keys_of_a_profile_are_trimmed_and_checked(chain: Chain, write_profiles: Callable[..., Path]) -> None:
+    write_profiles({**LONG_LIVED, "access_key_id": "id\r\n", "access_key_secret": "\ufeffsecret\u00a0"})
+    trimmed = await fetched(chain())
+    write_profiles({**LONG_LIVED, "access_key_id": "“id”"})
+
+    with pytest.raises(SettingsError, match=r"config\.json: its key id has quotes"):
+        await fetched(chain())
+    assert trimmed == Credentials("id", "secret")

@@ -236,7 +236,9 @@ def test_command_puts_the_remedy_below_what_failed_and_exits_with_3(capsys: pyte
     lines = capsys.readouterr().out.splitlines()
     failed = next(number for number, line in enumerate(lines) if line.startswith("FAILED keys"))
     assert code == 3
-    assert any(line.strip().startswith("→ Check") for line in lines[failed + 1 : failed + 4])
+    assert any(
+        line.strip().startswith("→ The keys are from the sandbox itself;") for line in lines[failed + 1 : failed + 4]
+    )
 
 
 def test_command_prints_one_object_for_a_program(capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import socket
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from ipaddress import IPv4Address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from cryptography import x509
 
@@ -20,7 +22,7 @@ from bulk.settings import Settings
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
     Certified = tuple[Path, ssl.SSLContext]
@@ -59,6 +61,19 @@ async def listening(tls: ssl.SSLContext | None = None, *, patient: bool = False)
 @pytest.fixture
 def certified_here(certified: Callable[..., Certified]) -> Callable[..., Certified]:
     return partial(certified, x509.IPAddress(IPv4Address("127.0.0.1")))
+
+
+def resolved_to(monkeypatch: pytest.MonkeyPatch, addresses: dict[str, int]) -> None:
+    """Let every name have these addresses; their ports stand in for machines of their own."""
+
+    async def resolve(_: object, host: str, *__: object, **___: object) -> list[dict[str, Any]]:
+        kinds = {True: socket.AF_INET6, False: socket.AF_INET}
+        return [
+            {"hostname": host, "host": address, "port": port, "family": kinds[":" in address], "proto": 0, "flags": 0}
+            for address, port in addresses.items()
+        ]
+
+    monkeypatch.setattr(aiohttp.resolver.ThreadedResolver, "resolve", resolve)
 
 
 async def failure(endpoint: str, timeout_s: float = 5.0) -> NotSentError:
@@ -139,8 +154,50 @@ async def test_host_that_never_answers_is_given_up_in_time() -> None:
 
 async def test_proxy_is_tried_in_place_of_the_endpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     async with listening() as port:
-        monkeypatch.setenv("HTTPS_PROXY", f"http://user:password@127.0.0.1:{port}")
-        reached = await reach("https://iot.cn-shanghai.aliyuncs.com")
+        monkeypatch.setenv("HTTP_PROXY", f"http://user:password@127.0.0.1:{port}")
+        reached = await reach("http://iot.cn-shanghai.aliyuncs.com")
 
     assert reached.proxy == f"http://127.0.0.1:{port}"
-    assert (await failure("https://iot.cn-shanghai.aliyuncs.com")).code == "proxy"
+    assert (await failure("http://iot.cn-shanghai.aliyuncs.com")).code == "proxy"
+
+
+async def test_proxy_leads_to_the_endpoint_whose_certificate_is_looked_at(
+    certified: Callable[..., Certified],
+    tunnel_proxy: Callable[..., Awaitable[Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    certificate, tls = certified(x509.DNSName("iot.example"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    async with listening(tls, patient=True) as port:
+        proxy = await tunnel_proxy(to=port)
+        monkeypatch.setenv("HTTPS_PROXY", proxy.url("user:password@"))
+        reached = await reach("https://iot.example:8686")
+
+    assert (reached.proxy, reached.tls_version) == (proxy.url(), "TLSv1.3")
+    assert proxy.heads[0].startswith(b"CONNECT iot.example:8686 ")
+
+
+async def test_proxy_that_refuses_fails_the_endpoint_with_status_and_port(
+    tunnel_proxy: Callable[..., Awaitable[Any]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    proxy = await tunnel_proxy(b"HTTP/1.1 407 Login\r\nProxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n\r\n")
+    monkeypatch.setenv("HTTPS_PROXY", proxy.url("user:LEAKED@"))
+
+    checks = await examine(Settings(endpoint="https://iot.example:8686", ledger=str(tmp_path / "in.db")))
+
+    endpoint = next(check for check in checks if check.name == "endpoint")
+    assert endpoint.verdict is Verdict.FAILED
+    assert all(part in endpoint.detail for part in (proxy.url(), "407", "iot.example:8686"))
+    assert "percent-encoded" in (endpoint.remedy or "")
+    assert len(proxy.heads) == 1
+    assert "LEAKED" not in str(checks)
+
+
+async def test_address_that_leads_nowhere_is_passed_over_as_in_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with listening() as dead:
+        pass
+    async with listening(patient=True) as port:
+        resolved_to(monkeypatch, {"::1": dead, "127.0.0.1": port})
+        reached = await reach(f"http://two-ways.example:{port}")
+
+    assert reached.address == "127.0.0.1"

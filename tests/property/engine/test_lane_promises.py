@@ -114,7 +114,7 @@ class ModelPlatform:
     def customs(self) -> int:
         return sum(key[1] != RESERVED_MODULE_NAME for key in self.modules)
 
-    async def list_modules(self, _product_key: str) -> Listing | Failure:
+    async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         luck = await self._luck(None)
         if luck in REFUSALS:
             return failure(REFUSALS[luck])
@@ -125,7 +125,7 @@ class ModelPlatform:
             self._carry_out(self._late.pop())
         return listing
 
-    async def create_module(self, module: OtaModule) -> Accepted | Failure:
+    async def create_module(self, module: OtaModule, /, **_: object) -> Accepted | Failure:
         self.creates += 1
         assert module.key not in self._in_doubt, f"sent again, and nobody listed: {module}"
         assert module.key not in self._shown, f"sent, and the last listing showed it: {module}"
@@ -250,7 +250,7 @@ async def run_once(platform: ModelPlatform, ledger: ModelLedger) -> bool:
     rows = ledger.open_rows()
     try:
         if rows:
-            await work_off(Lane(PRODUCT, rows), Means(calls, recorder, stop, MAX_ATTEMPTS))
+            await work_off(Lane(PRODUCT, rows), Means(calls, recorder, stop))
     except CrashedError:
         ledger.crash()
         return False

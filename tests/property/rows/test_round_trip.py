@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from bulk.errors import InputError, SettingsError
 from bulk.rows import cells, encode_header, encode_record, open_input
 from bulk.rows import lines as lines_module
+from bulk.rows.spoiled import NOT_KEYS, NULLS
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
@@ -30,12 +31,18 @@ JSON_HEAD = '{"ProductKey":"a0","ModuleName":"b"}\n'
 CHUNK_BYTES = st.sampled_from([1, 7, 64, 64 * 1024])
 
 name = st.text(string.ascii_letters + string.digits + "._-", min_size=1, max_size=64).filter(
-    lambda value: value.casefold() != "default"
+    lambda value: value.casefold() != "default" and value not in NULLS - {"-", "--"}
 )
-key = st.text(string.ascii_letters + string.digits + "*", min_size=1, max_size=20)
-alias = st.text(string.ascii_letters + "主控无线模块〇._-", max_size=64)
+key = st.text(string.ascii_letters + string.digits + "*", min_size=1, max_size=20).filter(
+    lambda value: value.casefold() not in NOT_KEYS
+)
+alias = st.text(string.ascii_letters + "主控无线模块〇._-", max_size=64).filter(lambda value: value not in NULLS)
 printable = st.characters(codec="gb18030", exclude_categories=["C", "Z"], include_characters=" \n,;\t\"'")
-desc = st.text(printable, max_size=100).map(str.strip)
+desc = (
+    st.text(printable, max_size=100)
+    .map(str.strip)
+    .filter(lambda value: value not in NULLS and not value.startswith('="'))
+)
 note = st.text(st.characters(codec="gb18030", exclude_characters="\0"), max_size=20)
 row = st.tuples(key, name, alias, desc, note)
 
@@ -53,7 +60,7 @@ def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list
 def _rows(batch: ReadRows) -> Iterator[Row]:
     for line, key, name, alias, desc, record in batch.valid:
         yield line, key, name, alias or None, desc or None, _whole(record, (key, name, alias, desc)), None
-    for line, record, problem in batch.invalid:
+    for line, record, _, problem in batch.invalid:
         yield line, None, None, None, None, record, problem
 
 

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
@@ -13,7 +14,10 @@ from bulk.cli.execution import execute
 
 STUCK = """
 import os, signal, sys, time
+import bulk.cli.execution
 from bulk.cli.execution import execute
+
+bulk.cli.execution._IMPATIENT_AFTER_S = 0.0
 
 class Stop:
     def request(self, reason, *, exit_code):
@@ -35,16 +39,20 @@ TWO_AT_ONCE = """
 import asyncio, os, signal
 from bulk.cli.execution import execute
 
+ended = asyncio.Event()
+
 class Stop:
     def request(self, reason, *, exit_code):
         if {while_answered}:
-            os.kill(os.getpid(), signal.SIGINT)
+            os.kill(os.getpid(), signal.{second})
+        asyncio.get_running_loop().call_soon(ended.set)
 
 async def work():
     os.kill(os.getpid(), signal.SIGINT)
     if not {while_answered}:
-        os.kill(os.getpid(), signal.SIGINT)
-    await asyncio.sleep(5)
+        os.kill(os.getpid(), signal.{second})
+    await ended.wait()
+    print("ended in its own time")
 
 execute(work, Stop())
 """
@@ -64,7 +72,11 @@ class Stop:
 
 @pytest.mark.parametrize(
     ("number", "asked"),
-    [(signal.SIGINT, ("interrupted by Ctrl-C", 130)), (signal.SIGTERM, ("terminated by SIGTERM", 143))],
+    [
+        (signal.SIGINT, ("interrupted by Ctrl-C", 130)),
+        (signal.SIGTERM, ("terminated by SIGTERM", 143)),
+        (signal.SIGHUP, ("terminated by SIGHUP: the terminal or the connection was closed", 143)),
+    ],
 )
 def test_first_signal_asks_for_a_graceful_stop(number: signal.Signals, asked: tuple[str, int]) -> None:
     stop = Stop()
@@ -80,7 +92,8 @@ def test_first_signal_asks_for_a_graceful_stop(number: signal.Signals, asked: tu
 
 
 def test_signals_mean_afterwards_what_they_meant_before() -> None:
-    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = [signal.getsignal(number) for number in numbers]
     stop = Stop()
 
     async def work() -> None:
@@ -89,13 +102,54 @@ def test_signals_mean_afterwards_what_they_meant_before() -> None:
 
     execute(work, stop)
 
-    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
+    assert [signal.getsignal(number) for number in numbers] == before
+
+
+def test_hangup_that_is_ignored_stays_ignored() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    stop = Stop()
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+
+    try:
+        execute(work, stop)
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+    assert stop.asked == []
+
+
+def test_end_does_not_wait_for_a_thread_that_a_silent_network_holds() -> None:
+    answered, asked = threading.Event(), threading.Event()
+
+    def resolve() -> None:
+        asked.set()
+        answered.wait()
+
+    async def work() -> str:
+        working = asyncio.get_running_loop().run_in_executor(None, resolve)
+        await asyncio.to_thread(asked.wait)
+        working.cancel()
+        return "ended"
+
+    try:
+        assert execute(work, Stop()) == "ended"
+    finally:
+        answered.set()
 
 
 @pytest.mark.parametrize("stuck", [True, False])
 @pytest.mark.parametrize(
     ("first", "second", "exit_code"),
-    [("SIGINT", "SIGINT", 130), ("SIGTERM", "SIGTERM", 143), ("SIGINT", "SIGTERM", 143)],
+    [
+        ("SIGINT", "SIGINT", 130),
+        ("SIGTERM", "SIGTERM", 143),
+        ("SIGINT", "SIGTERM", 143),
+        ("SIGHUP", "SIGINT", 130),
+        ("SIGINT", "SIGHUP", 143),
+    ],
 )
 def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
     first: str, second: str, exit_code: int, stuck: bool
@@ -110,13 +164,13 @@ def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
 
 
 @pytest.mark.parametrize("while_answered", [True, False])
-def test_second_signal_counts_however_soon_it_follows_the_first(while_answered: bool) -> None:
-    script = TWO_AT_ONCE.format(while_answered=while_answered)
+@pytest.mark.parametrize("second", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_signal_that_follows_within_a_second_is_the_same_once_more(second: str, while_answered: bool) -> None:
+    script = TWO_AT_ONCE.format(while_answered=while_answered, second=second)
 
     child = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=20, check=False)
 
-    assert (child.returncode, child.stdout) == (130, ""), child.stderr
-    assert child.stderr.startswith("Left at once.")
+    assert (child.returncode, child.stdout) == (0, "ended in its own time\n"), child.stderr
 
 
 def test_error_of_the_work_comes_through() -> None:

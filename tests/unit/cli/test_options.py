@@ -87,6 +87,70 @@ def test_environment_stands_in_for_flags(monkeypatch: pytest.MonkeyPatch) -> Non
     assert settings() == Settings(endpoint="https://h/", qps=50.0)
 
 
+@pytest.mark.parametrize("stray", ["\r", "\r\n", " ", "\u00a0", "\ufeff", "\u200b"])
+def test_what_nobody_sees_at_the_ends_of_a_variable_is_dropped(stray: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {
+        "BULK_INSTANCE_ID": "iot-1",
+        "BULK_REGION": "r",
+        "BULK_DIALECT": "alibaba",
+        "BULK_QPS": "8",
+        "BULK_CONCURRENCY": "3",
+        "BULK_DEADLINE": "90s",
+        "BULK_MAX_FAILURES": "2%",
+    }.items():
+        monkeypatch.setenv(name, f"{stray}{value}{stray}")
+
+    assert settings() == Settings(
+        instance_id="iot-1",
+        region="r",
+        dialect=Dialect.ALIBABA,
+        qps=8.0,
+        concurrency=3,
+        deadline_s=90.0,
+        max_failures=FailureCap(percent=2.0),
+    )
+
+
+def test_variable_that_holds_nothing_to_be_seen_is_not_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BULK_INSTANCE_ID", "\r")
+
+    assert settings() == Settings()
+
+
+@pytest.mark.parametrize("name", ["BULK_REGION", "BULK_INSTANCE_ID", "BULK_ENDPOINT", "BULK_QPS", "BULK_DEADLINE"])
+@pytest.mark.parametrize("quoted", ['"{}"', "'{}'", "“{}”"])
+def test_quotes_around_a_variable_are_named(
+    name: str, quoted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("ProductKey,ModuleName\n", encoding="utf-8")
+    monkeypatch.setenv(name, quoted.format("5"))
+
+    assert main(["run", str(source)]) == 2
+    assert f"{name} has quotes around its value" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["--region", "--instance-id", "--endpoint", "--profile", "--ledger", "--encoding"])
+@pytest.mark.parametrize("text", ["x\r", "\x1b[2Jx", "x\ny"])
+def test_control_character_in_a_flag_is_refused_and_not_shown(
+    flag: str, text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = tmp_path / "in.csv"
+    source.write_text("ProductKey,ModuleName\n", encoding="utf-8")
+
+    assert main(["run", str(source), flag, text]) == 2
+
+    said = capsys.readouterr().err
+    assert flag in said
+    assert " holds " in said
+    assert not {"\r", "\x1b"} & set(said)
+    assert list(tmp_path.iterdir()) == [source]
+
+
+def test_column_may_have_a_line_break_in_its_name() -> None:
+    assert settings("--map", "Desc=de\nsc").read.columns == {"Desc": "de\nsc"}
+
+
 @pytest.mark.parametrize(
     ("flags", "made"), [(["--sandbox"], Settings(sandbox=True)), (["--region", "r"], Settings(region="r"))]
 )

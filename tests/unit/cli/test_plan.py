@@ -10,7 +10,7 @@ import pytest
 from bulk.cli.app import main
 from bulk.cli.plan_screen import plan_lines
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
-from bulk.model import Outcome
+from bulk.model import InputFound, Outcome
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +35,24 @@ def plan() -> Plan:
             PlannedRow(99, None, None, Outcome.INVALID, "ModuleName is missing"),
         ),
     )
+
+
+def test_screen_says_what_was_found_of_the_input(plan: Plan) -> None:
+    found = InputFound(
+        format="csv",
+        encoding="utf-8-sig",
+        delimiter=";",
+        header_line=3,
+        columns={"ProductKey": "pk", "ModuleName": "模块名"},
+        carried=("owner",),
+        notices=("Carried, not sent: 'owner'",),
+    )
+
+    assert plan_lines(replace(plan, found=found))[1:4] == [
+        "Read as CSV, UTF-8-SIG, semicolon between cells, header on line 3",
+        "Columns: ProductKey from 'pk', ModuleName from '模块名'",
+        "Carried, not sent: 'owner'",
+    ]
 
 
 def test_screen_says_what_would_happen(plan: Plan) -> None:

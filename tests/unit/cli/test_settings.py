@@ -160,6 +160,7 @@ def test_screen_has_a_line_a_setting(capsys: pytest.CaptureFixture[str]) -> None
         ["sandbox", "true", "flag", "--sandbox"],
         ["qps", "8", "profile", "'night'", "of", "./bulk.toml"],
         ["lenient_alias", "false", "default"],
+        ["lenient_keys", "false", "default"],
     ]
     assert any(line.startswith("access_key_id") and line.endswith("the sandbox's own") for line in lines)
 

@@ -41,10 +41,14 @@ def test_columns_are_divided_at_the_first_equals_sign() -> None:
     assert columns == {"ProductKey": "a=b", "Desc": " note "}
 
 
-@pytest.mark.parametrize("text", ["ProductKey", "=pk", "ProductKey=", ""])
+@pytest.mark.parametrize("text", ["ProductKey", "=pk", ""])
 def test_column_without_both_sides_is_refused(text: str) -> None:
     with pytest.raises(click.BadParameter, match="no FIELD=COLUMN"):
         read_columns(click.Context(COMMAND), MAP, [text])
+
+
+def test_empty_column_is_kept_as_none() -> None:
+    assert read_columns(click.Context(COMMAND), MAP, ["Desc="]) == {"Desc": ""}
 
 
 def test_field_with_two_columns_is_refused() -> None:

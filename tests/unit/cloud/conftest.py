@@ -21,7 +21,7 @@ class ScriptedTransport:
     steps: list[Reply | Exception | Callable[[SignedRequest], Reply]]
     sent: list[SignedRequest] = field(default_factory=list)
 
-    async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+    async def send(self, request: SignedRequest, *, timeout_s: float, **_: object) -> Reply:
         """See `cloud.transport.Transport`."""
         assert timeout_s > 0
         self.sent.append(request)

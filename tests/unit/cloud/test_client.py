@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import itertools
 from collections.abc import Callable
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 
 from bulk.cloud.client import Client
 from bulk.cloud.codes import classify, look_up
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials
 from bulk.cloud.redaction import MAX_ID_CHARACTERS
 from bulk.cloud.transport import Reply, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError
@@ -36,7 +37,7 @@ def client(transport: Any, dialect: Dialect = Dialect.ALIBABA, **options: Any) -
     return Client(
         target=Target(dialect, "https://host"),
         endpoint="https://host/",
-        credentials=StaticCredentials(Credentials("testid", SECRET, TOKEN)),
+        credentials=StaticCredentials(Credentials("testid", SECRET, TOKEN), source=ENVIRONMENT),
         transport=transport,
         **options,
     )
@@ -104,7 +105,13 @@ async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
         (reply(success="false", code="iot.ota.createotamoduleexceedlimit"), FailureKind.QUOTA, None),
         (reply(Success=False, Code="iot.prod.NotExistedProduct"), FailureKind.PRODUCT, None),
         (reply(Success=False, Code="iot.new.Code"), FailureKind.UNRECOGNISED, None),
-        (reply(Success=False, Code=""), FailureKind.REFUSED, "no_code"),
+        (reply(Success=False, Code="", RequestId="R1"), FailureKind.REFUSED, "no_code"),
+        (reply(Success=False, Code=""), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(success=False, code=503, msg="maintenance"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(400, success=False, code="BUSY", msg="maintenance"), FailureKind.DOUBTFUL, "unreadable_reply"),
+        (reply(400, Code="New.Code", RequestId="R1"), FailureKind.UNRECOGNISED, None),
+        (Reply(200, b"\xef\xbb\xbf" + b'{"Success":false,"Code":"iot.new.Code"}'), FailureKind.UNRECOGNISED, None),
+        (Reply(200, gzip.compress(b'{"Success":true}')), FailureKind.DOUBTFUL, "unreadable_reply"),
         (reply(Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
         (reply(400, Code="Throttling.User", Message="flow control"), FailureKind.THROTTLED, None),
         (reply(400, Code="SignatureNonceUsed"), FailureKind.DOUBTFUL, None),
@@ -222,7 +229,7 @@ async def test_signature_that_a_reply_echoes_by_itself_is_hidden() -> None:
     class Echo:
         """Refuses each request with its signature, as the platform calls it and as the URL has it."""
 
-        async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+        async def send(self, request: SignedRequest, *, timeout_s: float, **_: object) -> Reply:
             assert timeout_s
             self.signature = request.signature
             encoded = request.query.rpartition("=")[2]
@@ -296,7 +303,7 @@ async def test_request_stamped_before_the_correction_is_worth_repeating(scripted
     class SideBySide:
         """Answers neither of two requests before both were signed."""
 
-        async def send(self, request: SignedRequest, *, timeout_s: float) -> Reply:
+        async def send(self, request: SignedRequest, *, timeout_s: float, **_: object) -> Reply:
             await both_signed.wait()
             answer: Reply = await transport.send(request, timeout_s=timeout_s)
             return answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.cloud.credentials import Credentials, StaticCredentials, from_environment
+from bulk.cloud.credentials import Credentials, StaticCredentials, from_environment, holds_keys
 from bulk.errors import SettingsError
 
 ENVIRON = {
@@ -29,6 +29,41 @@ def test_line_end_that_a_file_brought_along_is_dropped() -> None:
     environ = {name: f"{value}\n" for name, value in ENVIRON.items()}
 
     assert from_environment(environ) == Credentials("testid", "testsecret", "testtoken")
+
+
+@pytest.mark.parametrize("stray", ["\r", "\r\n", " ", "\u00a0", "\u200b", "\ufeff", "\u3000", "\t"])
+def test_what_can_not_be_seen_around_a_key_is_dropped(stray: str) -> None:
+    environ = {name: f"{stray}{value}{stray}" for name, value in ENVIRON.items()}
+
+    assert holds_keys(environ)
+    assert from_environment(environ) == Credentials("testid", "testsecret", "testtoken")
+
+
+@pytest.mark.parametrize("name", list(ENVIRON))
+@pytest.mark.parametrize("quoted", ['"{}"', "'{}'", "“{}”", '"{}', "{}'"])
+def test_quotes_around_a_key_are_refused_by_its_name(name: str, quoted: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} has quotes") as caught:
+        from_environment(ENVIRON | {name: quoted.format(ENVIRON[name])})
+
+    assert ENVIRON[name] not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", list(ENVIRON))
+@pytest.mark.parametrize("stray", ["\r", "\u200b", "\u00a0", "é", " ", "\udcff"])
+def test_character_that_no_key_can_hold_is_refused_by_the_name_of_its_variable(name: str, stray: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} holds ") as caught:
+        from_environment(ENVIRON | {name: f"be{stray}tween"})
+
+    assert "be" + stray not in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+def test_variable_that_holds_nothing_to_be_seen_is_not_set() -> None:
+    environ = dict.fromkeys(ENVIRON, "\u200b\r")
+
+    assert not holds_keys(environ)
+    with pytest.raises(SettingsError, match="are not set"):
+        from_environment(environ)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 
 from bulk.cloud.credentials import Credentials
 from bulk.cloud.renewal import Found, RenewedCredentials
-from bulk.errors import SettingsError
+from bulk.errors import KeysUnavailableError, SettingsError
 from bulk.events import CredentialsFound, CredentialsNotRenewed
 
 if TYPE_CHECKING:
@@ -38,8 +38,10 @@ class Fetch:
     calls: int = 0
     leave: threading.Event = field(default_factory=threading.Event)
     threads: list[int] = field(default_factory=list)
+    anew: list[bool] = field(default_factory=list)
 
-    def __call__(self) -> Found:
+    def __call__(self, *, anew: bool = False) -> Found:
+        self.anew.append(anew)
         self.threads.append(threading.get_ident())
         assert self.leave.wait(5)
         answer = self.answers[self.calls]
@@ -210,3 +212,58 @@ async def test_request_that_is_cancelled_while_it_waits_leaves_the_renewal_to_th
 
     assert await patient is SECOND.credentials
     assert impatient.cancelled()
+
+
+async def test_keys_that_ended_while_the_machine_slept_are_waited_for() -> None:
+    tested = renewal(SECOND)
+    wall = Clock(3600.0)
+    tested.keys._wall_clock = wall  # the monotonic clock stood still meanwhile
+    tested.fetch.leave.set()
+
+    assert await tested.keys.current() is SECOND.credentials
+
+
+async def test_source_that_gave_no_keys_after_their_end_holds_nobody_up_again() -> None:
+    tested = renewal(NO_ANSWER, NO_ANSWER)
+    tested.clock.now = 3600.0
+    tested.fetch.leave.set()
+    await tested.keys.current()
+    tested.fetch.leave.clear()
+    tested.clock.now = 3660.0
+
+    assert await tested.keys.current() is FIRST.credentials
+    await tested.answered()
+
+
+async def test_clock_that_is_set_back_does_not_end_the_renewals() -> None:
+    tested = renewal(SECOND)
+    tested.keys._wall_clock = Clock(-1e6)
+    tested.clock.now = 60.0
+
+    await tested.keys.current()
+    await tested.answered()
+
+    assert await tested.keys.current() is SECOND.credentials
+
+
+async def test_source_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bulk.cloud.renewal._WITHIN_S", 0.01)
+    tested = renewal(SECOND)
+    tested.clock.now = 3600.0
+
+    assert await tested.keys.current() is FIRST.credentials
+    assert tested.told == [CredentialsNotRenewed("a role: no answer in 0.01 s")]
+    tested.fetch.leave.set()
+
+
+async def test_sources_that_never_answer_at_the_start_are_no_mistake_in_a_setting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("bulk.cloud.renewal._FIRST_WITHIN_S", 0.01)
+    fetch = Fetch([FIRST])
+
+    with pytest.raises(KeysUnavailableError, match=r"no answer in 0\.01 s; run again") as caught:
+        await RenewedCredentials.open(fetch)
+
+    assert caught.value.exit_code == 3
+    fetch.leave.set()

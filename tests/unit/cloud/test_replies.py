@@ -117,6 +117,37 @@ def test_unreadable_body_says_nothing(body: bytes) -> None:
     assert (answer.success, answer.code, answer.message, answer.request_id) == (None, "", "", None)
 
 
+@pytest.mark.parametrize(
+    ("body", "headers"),
+    [
+        pytest.param('{"Success":true,"RequestId":"扫码"}'.encode("utf-8-sig"), {}, id="byte order mark"),
+        pytest.param('{"Success":true,"RequestId":"扫码"}'.encode("utf-16"), {}, id="UTF-16 by its mark"),
+        pytest.param(
+            '{"Success":true,"RequestId":"扫码"}'.encode("gbk"),
+            {"content-type": "application/json;charset=GBK"},
+            id="GBK",
+        ),
+        pytest.param(
+            '{"Success":true,"RequestId":"扫码"}'.encode("utf-16-le"),
+            {"content-type": 'application/json; Charset="UTF-16LE"'},
+            id="UTF-16 by its name",
+        ),
+    ],
+)
+def test_body_is_read_in_the_encoding_that_it_says(body: bytes, headers: dict[str, str]) -> None:
+    answer = read_answer(body, headers)
+
+    assert (answer.success, answer.request_id) == (True, "扫码")
+
+
+@pytest.mark.parametrize("charset", ["latin-1", "no-such-thing", "base64", "ascii", "utf-8", ""])
+def test_body_in_no_encoding_that_is_known_says_nothing_and_does_not_raise(charset: str) -> None:
+    headers = {"content-type": f"application/json; charset={charset}"}
+
+    assert read_answer(b'{"Success":tru\xe9', headers).success is None
+    assert read_answer(b"\xfe\xff\xd8\x00\xff", headers).success is None
+
+
 def test_business_error_is_read() -> None:
     answer = read_answer(b'{"RequestId":"R1","Success":false,"Code":"iot.prod.NotExistedProduct","ErrorMessage":"no"}')
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.cloud.codes import TABLE
-from bulk.cloud.route import Route, proxy_for
+from bulk.cloud.route import Route
 from bulk.errors import NotSentError
-from bulk.model import FailureKind
 
 
 @pytest.fixture
@@ -17,33 +15,6 @@ def proxies(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.upper(), raising=False)
     return monkeypatch
-
-
-@pytest.mark.parametrize(
-    ("named", "proxy"),
-    [
-        ("http://proxy:3128", "http://proxy:3128"),
-        ("https://user:password@proxy", "https://user:password@proxy"),
-        ("proxy:3128", "http://proxy:3128"),
-        ("user:password@127.0.0.1:3128", "http://user:password@127.0.0.1:3128"),
-    ],
-)
-def test_proxy_without_a_scheme_is_http(proxies: pytest.MonkeyPatch, named: str, proxy: str) -> None:
-    proxies.setenv("https_proxy", named)
-
-    assert proxy_for("https", "host.example") == proxy
-    assert proxy_for("https", "127.0.0.1") is None
-
-
-@pytest.mark.parametrize("named", ["socks5://user:LEAKED@proxy:1080", "http://", "proxy:99999", "http://[::1", "://x"])
-def test_what_can_be_no_proxy_stops_the_run_and_names_its_variable(proxies: pytest.MonkeyPatch, named: str) -> None:
-    proxies.setenv("https_proxy", named)
-
-    with pytest.raises(NotSentError, match="HTTPS_PROXY or https_proxy holds") as caught:
-        proxy_for("https", "host.example")
-
-    assert TABLE[caught.value.code].kind is FailureKind.FATAL
-    assert "LEAKED" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

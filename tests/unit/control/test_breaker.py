@@ -3,12 +3,20 @@ from __future__ import annotations
 import pytest
 
 from bulk.control.breaker import Breaker
-from bulk.model import Failure, FailureKind
+from bulk.model import Action, Failure, FailureKind
 from bulk.settings import FailureCap
 
 
-def fail(breaker: Breaker, kind: FailureKind, code: str = "code", *, at: float = 0.0) -> str | None:
-    return breaker.failed(failure(kind, code), sent_at=at, now=at)
+def fail(
+    breaker: Breaker,
+    kind: FailureKind,
+    code: str = "code",
+    *,
+    at: float = 0.0,
+    action: Action = Action.CREATE,
+    key: str = "row",
+) -> str | None:
+    return breaker.failed(failure(kind, code), action=action, key=key, sent_at=at, now=at)
 
 
 def failure(kind: FailureKind, code: str = "code") -> Failure:
@@ -34,7 +42,7 @@ def test_one_answer_in_between_keeps_the_run_going() -> None:
     for second in range(0, 600, 5):
         reasons.append(fail(breaker, FailureKind.NOT_SENT, at=float(second)))
         if second % 30 == 0:
-            breaker.succeeded(now=float(second), create=False)
+            breaker.succeeded(Action.CREATE, "another", now=float(second))
 
     assert reasons == [None] * len(reasons)
 
@@ -50,7 +58,7 @@ def test_an_endpoint_that_hangs_stops_a_run_of_one_lane_within_a_minute() -> Non
     silence = failure(FailureKind.DOUBTFUL, "timeout")
     sent = [0.0, 10.5, 21.5, 33.5, 47.5]
 
-    reasons = [breaker.failed(silence, sent_at=at, now=at + 10.0) for at in sent]
+    reasons = [breaker.failed(silence, action=Action.CREATE, key="row", sent_at=at, now=at + 10.0) for at in sent]
 
     assert reasons[:3] == [None] * 3
     assert "in 44 s without an answer" in (reasons[3] or "")
@@ -87,7 +95,7 @@ def test_an_accepted_create_ends_a_storm() -> None:
     for _ in range(10):
         for _ in range(19):
             assert fail(breaker, FailureKind.UNRECOGNISED, at=0.0) is None
-        breaker.succeeded(now=0.0, create=True)
+        breaker.succeeded(Action.CREATE, "another", now=0.0)
 
 
 def test_listings_that_succeed_do_not_end_a_storm_of_creates() -> None:
@@ -95,7 +103,7 @@ def test_listings_that_succeed_do_not_end_a_storm_of_creates() -> None:
 
     reasons = []
     for _ in range(20):
-        breaker.succeeded(now=0.0, create=False)
+        breaker.succeeded(Action.LIST, "product", now=0.0)
         reasons.append(fail(breaker, FailureKind.UNRECOGNISED, at=0.0))
 
     assert reasons[-1] is not None
@@ -167,3 +175,83 @@ def test_a_share_that_is_borne_is_borne() -> None:
     reasons = [breaker.settled(failed=index % 4 == 0) for index in range(400)]
 
     assert reasons == [None] * 400
+
+
+def test_an_action_that_is_down_stops_the_run_though_the_other_is_answered() -> None:
+    breaker = Breaker(now=0.0)
+
+    reasons = []
+    for second in range(0, 60, 5):
+        breaker.succeeded(Action.LIST, "product", now=float(second))
+        reasons.append(fail(breaker, FailureKind.DOUBTFUL, "http_503", at=float(second), key=f"row {second}"))
+
+    assert reasons[:8] == [None] * 8
+    assert "out of reach for CreateOTAModule" in (reasons[8] or "")
+
+
+def test_a_row_that_always_fails_does_not_stop_the_run_while_listings_are_answered() -> None:
+    breaker = Breaker(now=0.0)
+
+    for second in range(0, 600, 5):
+        breaker.succeeded(Action.LIST, "product", now=float(second))
+        assert fail(breaker, FailureKind.DOUBTFUL, "InternalError", at=float(second)) is None
+        assert not breaker.is_out(Action.CREATE)
+
+
+def test_rows_that_failed_while_others_were_answered_are_no_sign_of_an_outage() -> None:
+    breaker = Breaker(now=0.0)
+    for row in ("a", "b"):
+        fail(breaker, FailureKind.DOUBTFUL, key=row)
+        breaker.succeeded(Action.CREATE, "another", now=0.0)
+
+    for row in ("a", "b", "a", "b"):
+        fail(breaker, FailureKind.DOUBTFUL, key=row)
+        breaker.succeeded(Action.LIST, "product", now=0.0)
+        assert not breaker.is_silent(Action.CREATE)
+    fail(breaker, FailureKind.DOUBTFUL, key="c")
+    fail(breaker, FailureKind.DOUBTFUL, key="d")
+
+    assert breaker.is_silent(Action.CREATE)
+
+
+def test_a_row_that_is_answered_at_last_is_as_good_as_any_other() -> None:
+    breaker = Breaker(now=0.0)
+    fail(breaker, FailureKind.DOUBTFUL, key="a")
+    breaker.succeeded(Action.CREATE, "b", now=0.0)
+    breaker.succeeded(Action.CREATE, "a", now=0.0)
+
+    fail(breaker, FailureKind.DOUBTFUL, key="a")
+
+    assert breaker.is_silent(Action.CREATE)
+
+
+def test_what_never_left_is_never_the_rows_trouble() -> None:
+    breaker = Breaker(now=0.0)
+    fail(breaker, FailureKind.NOT_SENT, key="a")
+    breaker.succeeded(Action.CREATE, "b", now=0.0)
+
+    fail(breaker, FailureKind.NOT_SENT, key="a")
+
+    assert breaker.is_silent(Action.CREATE)
+
+
+def test_others_wait_from_the_third_failure_in_a_row_until_an_answer() -> None:
+    breaker = Breaker(now=0.0)
+
+    out = []
+    for row in "abc":
+        fail(breaker, FailureKind.DOUBTFUL, key=row)
+        out.append(breaker.is_out(Action.CREATE))
+    breaker.answered(Action.CREATE, "a")
+
+    assert out == [False, False, True]
+    assert not breaker.is_out(Action.CREATE)
+
+
+def test_a_time_in_which_the_machine_slept_is_no_outage() -> None:
+    breaker = Breaker(now=0.0)
+    lost = failure(FailureKind.DOUBTFUL, "timeout")
+
+    reasons = [breaker.failed(lost, action=Action.LIST, key=row, sent_at=10.0, now=3610.0 + row) for row in range(8)]
+
+    assert reasons == [None] * 8

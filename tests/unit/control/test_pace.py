@@ -271,3 +271,24 @@ def test_a_success_of_a_request_from_before_does_not_undo_the_halving() -> None:
     pace.succeeded(201.0)
 
     assert pace._step_s == lowered > 0.19
+
+
+def test_what_leaves_late_is_noted_when_it_leaves() -> None:
+    pace = Pace(1.0, now=0.0)
+    pace.release(1.0)
+
+    assert pace.release_late(1.0, 1.5)
+    assert 2.5 <= 2.3 + pace.wait_s(2.3) < 2.6
+
+
+def test_what_is_late_when_others_have_filled_the_window_may_not_leave() -> None:
+    pace = Pace(1.0, now=0.0)
+    pace.release(1.0)
+    pace.release(2.1)
+
+    assert not pace.release_late(1.0, 2.5)
+    assert pace.release_late(1.0, 3.2)
+
+
+def test_without_a_rate_nothing_is_late() -> None:
+    assert Pace(0, now=0.0).release_late(0.0, 100.0)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -64,6 +66,34 @@ def test_a_module_that_is_there_is_asked_about_at_once_and_then_at_growing_dista
     waits = [decide(FailureKind.EXISTS, attempt).delay_s for attempt in (1, 2, 3)]
 
     assert waits == [0.0, 0.5, 1.0]
+
+
+@pytest.mark.parametrize("kind", [FailureKind.DOUBTFUL, FailureKind.NOT_SENT])
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("status", [None, 200, 503])
+def test_nothing_is_given_up_while_nobody_is_answered(kind: FailureKind, action: Action, status: int | None) -> None:
+    failed = replace(failure(kind, retry_after_s=60.0), http_status=status)
+
+    step = POLICY.decide(failed, 3, action=action, uniform=upper, silent=True)
+
+    assert step.next in {Next.REPEAT, Next.ASK}
+    assert not step.spent
+    assert step.after(3) == 1
+    assert step.delay_s <= POLICY.silent_cap_s
+
+
+@pytest.mark.parametrize("kind", [FailureKind.DOUBTFUL, FailureKind.EXISTS])
+def test_the_last_attempt_is_known_as_the_last(kind: FailureKind) -> None:
+    assert [decide(kind, attempt).spent for attempt in (1, 2, 3)] == [False, False, True]
+
+
+def test_attempts_are_counted_one_by_one_and_throttled_ones_are_not() -> None:
+    assert decide(FailureKind.DOUBTFUL, 2).after(2) == 3
+    assert decide(FailureKind.THROTTLED, 2).after(2) == 2
+
+
+def test_probes_of_an_outage_are_further_and_further_apart_up_to_eight_seconds() -> None:
+    assert [POLICY.probe_s(number, upper) for number in range(1, 8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
 def test_a_create_that_was_not_sent_is_given_up_when_its_attempts_are_spent() -> None:

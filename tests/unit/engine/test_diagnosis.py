@@ -58,6 +58,22 @@ def test_proxy_is_named_in_place_of_the_certificate() -> None:
     assert check.detail == "https://h through the proxy http://proxy:3128, which was reached in 20 ms"
 
 
+def test_certificate_behind_a_proxy_is_judged() -> None:
+    check = endpoint_check("https://h", Reach(0.02, "http://proxy:3128", "TLSv1.3", 13 * DAY_S, "10.1.2.3"), now=0.0)
+
+    assert check.verdict is Verdict.WARNED
+    assert check.detail.startswith(
+        "https://h through the proxy http://proxy:3128 reached at 10.1.2.3 in 20 ms, TLSv1.3"
+    )
+
+
+def test_answer_of_somebody_else_asks_for_a_login_page() -> None:
+    check = listing_check(failure(FailureKind.DOUBTFUL, "unreadable_reply"), None)
+
+    assert check.verdict is Verdict.FAILED
+    assert "login page" in (check.remedy or "")
+
+
 @pytest.mark.parametrize(("days", "verdict"), [(14, Verdict.PASSED), (13, Verdict.WARNED)])
 def test_certificate_near_its_end_is_worth_a_look(days: int, verdict: Verdict) -> None:
     check = endpoint_check("https://h", Reach(0.02, None, "TLSv1.3", days * DAY_S), now=0.0)

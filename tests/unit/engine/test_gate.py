@@ -386,3 +386,50 @@ def test_whatever_happens_the_window_and_the_order_hold_and_all_get_out(
     assert all(later - earlier > 1.0 for earlier, later in zip(times, times[granted:], strict=False))
     # Nobody leaves later than one who came after; who leave in the same turn of the loop may change places.
     assert sorted(left, key=lambda one: (one[1], one[0])) == sorted(left)
+
+
+def test_who_is_ready_late_takes_the_place_of_one_who_is_not_ready_yet() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(1.0, loop)
+        slow = await gate.acquire()
+        slower = await gate.acquire()
+        assert slow is not None
+        assert slower is not None
+        loop.stall(0.5)
+
+        assert gate.leave(slow)  # at the place of the other, which is moved here
+        assert not gate.leave(slower)
+        loop.stall(1.1)
+        assert gate.leave(slower)
+
+    in_simulated_time(main)
+
+
+def test_who_lost_its_place_gives_none_back() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(1.0, loop)
+        slow, slower = await gate.acquire(), await gate.acquire()
+        assert slow is not None
+        assert slower is not None
+        assert gate.leave(slow)
+
+        gate.give_back(slower)
+
+        before = loop.time()
+        await gate.acquire()
+        assert loop.time() - before > 0.9
+
+    in_simulated_time(main)
+
+
+def test_who_is_ready_at_once_leaves_as_it_was_let_out() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10.0, loop)
+        for _ in range(30):
+            released_at = await gate.acquire()
+            assert released_at is not None
+            assert gate.leave(released_at)
+
+        assert loop.time() == pytest.approx(30 * 0.102, abs=0.05)
+
+    in_simulated_time(main)

@@ -50,14 +50,14 @@ class ScriptedPlatform:
     hidden: int = 0
     """How many of the newest modules a listing does not show yet."""
 
-    async def list_modules(self, _product_key: str) -> Listing | Failure:
+    async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         self._leave()
         self.sent.append("list")
         if self.listing_failures:
             return self.listing_failures.pop(0)
         return Listing(tuple(self.there[: len(self.there) - self.hidden]), "R", 200)
 
-    async def create_module(self, wanted: OtaModule) -> Accepted | Failure:
+    async def create_module(self, wanted: OtaModule, /, **_: object) -> Accepted | Failure:
         self._leave()
         self.sent.append(wanted.module_name)
         if self.script.get(wanted.module_name):
@@ -95,24 +95,26 @@ class Bench:
     notebook: Notebook
     counters: Counters
     stop: StopSignal
+    breaker: Breaker = field(default_factory=lambda: Breaker(now=time.monotonic()))
 
     async def work_off(self, *rows: Row, max_attempts: int = 2) -> dict[int, str]:
         gates = {action: Gate(Pace(0, now=0.0)) for action in Action}
         for gate in gates.values():
             self.stop.follow(gate.close)
-        breaker = Breaker(now=time.monotonic())
-        recorder = Recorder(self.notebook, counters=self.counters, breaker=breaker, stop=self.stop, listener=ignore)
+        recorder = Recorder(
+            self.notebook, counters=self.counters, breaker=self.breaker, stop=self.stop, listener=ignore
+        )
         calls = Calls(
             self.platform,
             gates=gates,
             policy=RetryPolicy(max_attempts=max_attempts, first_s=0.0),
-            breaker=breaker,
+            breaker=self.breaker,
             recorder=recorder,
             stop=self.stop,
             uniform=lambda _low, high: high,
             listener=ignore,
         )
-        await work_off(Lane(KEY, rows), Means(calls, recorder, self.stop, max_attempts))
+        await work_off(Lane(KEY, rows), Means(calls, recorder, self.stop))
         return {line: settlement.outcome.value for line, settlement in self.notebook.outcomes.items()}
 
 
@@ -230,7 +232,7 @@ async def test_a_name_that_somebody_else_took_meanwhile_exists(bench: Bench) -> 
     bench.platform.script["a"] = [failure(FailureKind.EXISTS, "iot.ota.CreateOTAModuleNameExist")]
     listings = [Listing((), "R", 200), Listing((module("a"),), "R", 200)]
 
-    async def list_modules(_product_key: str) -> Listing:
+    async def list_modules(_product_key: str, /, **_: object) -> Listing:
         return listings.pop(0)
 
     bench.platform.list_modules = list_modules  # type: ignore[method-assign]  # two listings that differ
@@ -283,7 +285,8 @@ async def test_a_listing_that_keeps_failing_leaves_a_row_in_doubt_unknown(bench:
     bench.platform.script["a"] = [failure(FailureKind.DOUBTFUL, "timeout")]
     listings: list[Listing | Failure] = [Listing((), "R", 200), *[failure(FailureKind.DOUBTFUL, "http_502")] * 2]
 
-    async def list_modules(_product_key: str) -> Listing | Failure:
+    async def list_modules(_product_key: str, /, **_: object) -> Listing | Failure:
+        bench.breaker.answered(Action.LIST, "another product")
         return listings.pop(0)
 
     bench.platform.list_modules = list_modules  # type: ignore[method-assign]  # fails from the second on
@@ -307,7 +310,7 @@ async def test_a_row_in_doubt_from_an_earlier_run_is_recovered_by_the_first_list
 
 
 async def test_a_stop_gives_unsent_claims_back(bench: Bench) -> None:
-    async def create_module(wanted: OtaModule) -> Accepted:
+    async def create_module(wanted: OtaModule, /, **_: object) -> Accepted:
         bench.stop.request("enough", exit_code=130)
         bench.platform.sent.append(wanted.module_name)
         return Accepted("R", 200)
@@ -321,7 +324,7 @@ async def test_a_stop_gives_unsent_claims_back(bench: Bench) -> None:
 
 
 async def test_what_a_stop_kept_from_being_sent_again_is_no_retry(bench: Bench) -> None:
-    async def create_module(wanted: OtaModule) -> Failure:
+    async def create_module(wanted: OtaModule, /, **_: object) -> Failure:
         bench.stop.request("enough", exit_code=130)
         bench.platform.sent.append(wanted.module_name)
         return failure(FailureKind.THROTTLED)
@@ -342,3 +345,49 @@ async def test_a_listing_that_is_repeated_is_a_retry(bench: Bench) -> None:
 
     assert bench.platform.sent == ["list", "list", "list", "a"]
     assert (bench.counters.throttled, bench.counters.retries) == (2, 2)
+
+
+NAME_EXISTS = "iot.ota.CreateOTAModuleNameExist"
+
+
+async def test_a_name_that_is_taken_is_listed_until_it_shows_and_not_sent_again(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.EXISTS, NAME_EXISTS)]
+    listings = [Listing((), "R", 200)] * 3 + [Listing((module("a"),), "R", 200)]
+
+    async def list_modules(_product_key: str, /, **_: object) -> Listing:
+        bench.platform.sent.append("list")
+        return listings.pop(0)
+
+    bench.platform.list_modules = list_modules  # type: ignore[method-assign]  # shows late what is there
+
+    outcomes = await bench.work_off(*rows("a"), max_attempts=4)
+
+    assert bench.platform.sent == ["list", "a", "list", "list", "list"]
+    assert outcomes == {2: "exists"}
+
+
+async def test_a_name_that_is_taken_and_never_listed_is_in_doubt_and_keeps_its_slot(bench: Bench) -> None:
+    bench.platform.there = [module(f"old-{number}") for number in range(9)]
+    bench.platform.script["a"] = [failure(FailureKind.EXISTS, NAME_EXISTS)]
+
+    outcomes = await bench.work_off(*rows("a", "b"), max_attempts=3)
+
+    assert bench.platform.sent == ["list", "a", "list", "list", "list"]
+    assert outcomes == {2: "unknown", 3: "over_budget"}
+    assert not bench.notebook.outcomes[2].in_doubt
+    assert "does not show it yet" in (bench.notebook.outcomes[2].message or "")
+
+
+async def test_a_create_whose_reply_was_lost_is_ours_when_a_listing_shows_it_late(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.DOUBTFUL), failure(FailureKind.EXISTS, NAME_EXISTS)]
+    listings = [Listing((), "R", 200)] * 3 + [Listing((module("a"),), "R", 200)]
+
+    async def list_modules(_product_key: str, /, **_: object) -> Listing:
+        return listings.pop(0)
+
+    bench.platform.list_modules = list_modules  # type: ignore[method-assign]  # shows late what is there
+
+    outcomes = await bench.work_off(*rows("a"), max_attempts=4)
+
+    assert outcomes == {2: "created"}
+    assert bench.notebook.outcomes[2].recovered

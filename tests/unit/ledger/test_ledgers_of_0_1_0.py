@@ -207,7 +207,7 @@ def test_a_temporary_copy_that_cannot_be_made_is_named(
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
 
-    with pytest.raises(LedgerError, match=r"a temporary copy, which can't be written: .*TMPDIR"):
+    with pytest.raises(LedgerError, match=r"a temporary copy, which can't be written .*TMPDIR"):
         read_status(written)
 
 

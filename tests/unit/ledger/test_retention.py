@@ -6,6 +6,7 @@ import pytest
 
 from bulk.ledger import retention
 from bulk.ledger.retention import KEEP_DAYS, forget_old
+from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
@@ -17,11 +18,11 @@ NOW = 1_800_000_000.0
 DAY_S = 86_400.0
 
 
-def attempt(ledger: Ledger, name: str | None, *, days_ago: float) -> None:
+def attempt(ledger: Ledger, name: str | None, *, days_ago: float, code: str | None = "x") -> None:
     ledger.connection.execute(
-        "INSERT INTO attempts (run_id, at, action, product_key, module_name, latency_ms) "
-        "VALUES ('r', ?, 'a', 'p', ?, 1)",
-        (iso_utc(NOW - days_ago * DAY_S), name),
+        "INSERT INTO attempts (run_id, at, action, product_key, module_name, code, latency_ms) "
+        "VALUES ('r', ?, 'a', 'p', ?, ?, 1)",
+        (iso_utc(NOW - days_ago * DAY_S), name, code),
     )
 
 
@@ -71,6 +72,16 @@ def test_nothing_of_a_key_in_doubt_is_removed(outcome: str, in_doubt: bool, ledg
 
     assert kept(ledger, "attempts") == ["doubt"]
     assert kept(ledger, "claims") == ["doubt"]
+
+
+def test_the_first_request_that_was_accepted_stays_and_with_it_the_binding(ledger: Ledger, path: Path) -> None:
+    for name, code in (("refused", "x"), ("first", None), ("second", None)):
+        attempt(ledger, name, days_ago=1_000, code=code)
+
+    forget_old(ledger.connection, path, at=NOW)
+
+    assert kept(ledger, "attempts") == ["first"]
+    assert ledger.connection.execute(query("is_bound")).fetchone() == (1,)
 
 
 def test_records_are_removed_in_portions_until_the_run_is_stopped(

@@ -11,7 +11,7 @@ from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
 from bulk.ledger.database import open_for_writing
 from bulk.ledger.lanes import LaneReader
 from bulk.ledger.sql import SCHEMA_VERSION, schema
-from bulk.ledger.store import Ledger
+from bulk.ledger.store import Ledger, check_ledger
 from bulk.ledger.views.reading import open_for_reading, read_input, read_results
 from bulk.ledger.views.status import read_status
 from bulk.model import Dialect, Outcome, ReadRows, Target
@@ -62,7 +62,7 @@ def test_every_outcome_is_counted(ledger: Ledger, read_in: Callable[..., None], 
     read_in(
         *(valid(line, "p1", f"m{line}") for line in range(2, 2 + len(settled))),
         valid(50, "p1", "m2"),
-        invalid=(51, "[]", "ModuleName is empty"),
+        invalid=(51, "[]", "module_name.missing", "ModuleName is empty"),
     )
     for line, outcome in enumerate(settled, 2):
         settle(ledger, "p1", f"m{line}", outcome)
@@ -114,7 +114,7 @@ def test_a_row_that_contradicts_an_earlier_one_is_invalid_and_says_how(
 def test_a_row_that_fails_validation_keeps_its_reason(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(valid(3, "p1", "a"), invalid=(2, "[]", "ModuleName is empty"))
+    read_in(valid(3, "p1", "a"), invalid=(2, "[]", "module_name.missing", "ModuleName is empty"))
 
     assert outcomes(ledger) == {2: ("invalid", "ModuleName is empty"), 3: ("pending", None)}
 
@@ -122,13 +122,26 @@ def test_a_row_that_fails_validation_keeps_its_reason(
 def test_invalid_rows_are_grouped_by_the_kind_of_their_problem(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(valid(2, "p1", "a"), valid(3, "p1", "A"), valid(4, "p1", "A"), invalid=(5, "[]", "ModuleName is empty"))
+    read_in(
+        *(valid(line, "p1", name) for line, name in ((2, "a"), (3, "A"), (4, "A"))),
+        invalid=(5, "[]", "module_name.missing", "ModuleName is missing"),
+    )
+    ledger.connection.execute("INSERT INTO rows (line, record, outcome) VALUES (6, '', 'invalid')")  # as of layout 1
 
     reasons = [(reason.outcome, reason.code, reason.rows, reason.example_line) for reason in ledger.reasons()]
 
-    assert reasons == [("invalid", "row.contradicts", 2, 3), ("invalid", None, 1, 5)]
+    assert reasons == [
+        ("invalid", "record.contradicts", 2, 3),
+        ("invalid", "module_name.missing", 1, 5),
+        ("invalid", None, 1, 6),
+    ]
     shown = ledger.connection.execute("SELECT line, code FROM standing WHERE outcome = 'invalid' ORDER BY line")
-    assert shown.fetchall() == [(3, "row.contradicts"), (4, "row.contradicts"), (5, None)]
+    assert shown.fetchall() == [
+        (3, "record.contradicts"),
+        (4, "row.contradicts"),
+        (5, "module_name.missing"),
+        (6, None),
+    ]
 
 
 def test_a_changed_file_meets_its_modules_again_by_key(
@@ -291,8 +304,54 @@ def test_a_ledger_that_was_let_go_can_be_held_again(path: Path, ledger: Ledger) 
     again.close()
 
 
+def note_attempt(path: Path, code: str | None) -> None:
+    """Let a ledger know of a listing; ``None``: one that the platform accepted."""
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO attempts (run_id, at, action, product_key, code, latency_ms) "
+            "VALUES ('r', 't', 'l', 'p', ?, 1)",
+            (code,),
+        )
+        connection.commit()
+
+
+def note_outcome(path: Path, outcome: str) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(
+            "INSERT INTO modules (product_key, module_name, outcome, settled_at, run_id) "
+            "VALUES ('p', 'm', ?, 't', 'r')",
+            (outcome,),
+        )
+        connection.commit()
+
+
+def test_a_target_that_never_accepted_a_request_may_be_corrected(path: Path, ledger: Ledger) -> None:
+    ledger.close()
+    note_attempt(path, "iot.system.InstanceNotFound")
+    note_outcome(path, "failed")
+    corrected = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
+
+    check_ledger(path, target=corrected)
+    Ledger.scratch(path, target=corrected).close()
+    Ledger.open(path, target=corrected).close()
+
+    assert read_status(path).target == corrected
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {"pending", "failed", "invalid", "duplicate"}))
+def test_an_outcome_that_a_listing_told_binds_a_ledger_whose_attempts_are_gone(
+    outcome: str, path: Path, ledger: Ledger
+) -> None:
+    ledger.close()
+    note_outcome(path, outcome)
+
+    with pytest.raises(LedgerTargetError):
+        Ledger.open(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
+
+
 def test_a_ledger_refuses_another_target(path: Path, ledger: Ledger) -> None:
     ledger.close()
+    note_attempt(path, None)
     other = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
 
     with pytest.raises(LedgerTargetError, match=r"belongs to https://example.tuyacloud.com:8686 \(tuya\)") as caught:
@@ -436,6 +495,7 @@ def test_a_scratch_copy_leaves_the_ledger_alone(
 
 def test_a_scratch_copy_is_for_the_same_target(path: Path, ledger: Ledger) -> None:
     ledger.close()
+    note_attempt(path, None)
 
     with pytest.raises(LedgerTargetError):
         Ledger.scratch(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
@@ -467,7 +527,7 @@ def test_crowded_lanes_are_those_of_products_that_ask_for_more_than_ten(
 def test_status_tells_how_a_ledger_stands(
     path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "ModuleName is empty"))
+    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "module_name.missing", "ModuleName is empty"))
     ledger.begin_run("cafe0003", at=0.0, version="1.2", source="modules.csv", rates=(10.0, 5.0))
     settle(ledger, "p1", "a", "failed")
 

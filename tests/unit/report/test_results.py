@@ -121,6 +121,18 @@ def test_a_jsonl_input_as_csv_has_a_column_for_every_name(tmp_path: Path) -> Non
     assert [row[3:5] for row in rows[1:]] == [["[1,2]", ""], ["", ""]]
 
 
+@pytest.mark.parametrize("kind", ["csv", "jsonl"])
+def test_numbers_of_a_jsonl_input_come_back_digit_by_digit(tmp_path: Path, kind: str) -> None:
+    source = tmp_path / "m.jsonl"
+    source.write_text('{"ProductKey":"p1","ModuleName":"a","serial":123456789012345678901234,"ratio":1.10}\n')
+    read_in(source, tmp_path / "n.db").close()
+
+    text = written(tmp_path / "n.db", format=kind)
+
+    assert "123456789012345678901234" in text
+    assert "1.10" in text
+
+
 def test_the_retry_file_has_the_rows_not_provisioned_as_they_were(ledger: Path, tmp_path: Path) -> None:
     retry = tmp_path / "retry.csv"
 

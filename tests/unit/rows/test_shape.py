@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields
@@ -67,3 +68,22 @@ def test_header_and_records_are_written_as_they_were() -> None:
     assert encode_record(CSV, '"a1;\\"mcu"') == 'a1;"mcu\n'
     assert encode_header(JSONL) == ""
     assert encode_record(JSONL, '{"pk":"a1"}') == '{"pk":"a1"}\n'
+
+
+@pytest.mark.parametrize(
+    "number", ["123456789012345678901234", "1.10", "1e5", "-0", "-0.0", "12.000000000000000000001", "7"]
+)
+def test_numbers_of_other_columns_are_given_back_digit_by_digit(number: str) -> None:
+    record = f'{{"pk":"a1","serial":{number},"more":{{"of":[{number}]}}}}'
+
+    assert orjson.dumps(fields(JSONL, record)).decode() == record
+
+
+def test_numbers_in_a_record_stand_for_the_fields_beside_it() -> None:
+    values = ("a1", "mcu", None, "text")
+    shape = InputShape("csv", "utf-8", ",", ("note", "Desc", "AliasName", "ProductKey", "ModuleName"), {})
+    record = '["x",3,2,0,1]'
+
+    assert cells(shape, record, values) == ["x", "text", "", "a1", "mcu"]
+    assert fields(shape, record, values)["ProductKey"] == "a1"
+    assert encode_record(shape, record, values) == "x,text,,a1,mcu\n"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from bulk.rows.problems import Problem
 from bulk.rows.validate import Rules
 
 VALID = ("a1Demo00001", "mcu", "主控", "Main controller firmware")
@@ -22,7 +23,7 @@ def problem_of(
 ) -> str | None:
     rules = Rules(lenient_alias=lenient)
     judged = rules.judge((product_key, module_name, alias_name, desc))
-    problem = judged if isinstance(judged, str) else None
+    problem = judged.text if isinstance(judged, Problem) else None
     # What is accepted quickly must be what is accepted after a close look, as it stands.
     if accepted(product_key, module_name, alias_name, desc, rules=rules):
         assert judged == (product_key, module_name, alias_name, desc)
@@ -44,8 +45,8 @@ def test_blanks_around_fields_are_trimmed_and_blank_fields_absent() -> None:
 def test_every_problem_of_a_row_is_named() -> None:
     problems = Rules().judge(("", "", "a b", "x" * 101))
 
-    assert isinstance(problems, str)
-    assert [part.split()[0] for part in problems.split("; ") if part[0].isupper()] == [
+    assert isinstance(problems, Problem)
+    assert [part.split()[0] for part in problems.text.split("; ") if part[0].isupper()] == [
         "ProductKey",
         "ModuleName",
         "AliasName",

@@ -39,7 +39,8 @@ class Book:
     ) -> None:
         rows = ReadRows([(line, *pair, "", "", "[]") for line, pair in enumerate(names, 2)])
         if invalid:
-            rows.invalid.append((len(names) + 2, *invalid))
+            record, problem = invalid
+            rows.invalid.append((len(names) + 2, record, "record.json", problem))
         with self.ledger.intake(name=name, shape=SHAPE.to_json(), at=BEGAN_AT) as intake:
             intake.add(rows)
 

@@ -1,0 +1,78 @@
+"""Hold an action's requests back in an outage: one at a time asks, at growing distances, whether it is over."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulk.engine.stop import StopSignal
+
+__all__ = ["Lull"]
+
+
+class Lull:
+    """A door that is open as a rule."""
+
+    def __init__(self, *, probe_s: Callable[[int], float], stop: StopSignal) -> None:
+        """Begin open.
+
+        Args:
+            probe_s: Says how long to wait before the probe of this number.
+            stop: Opens the door for good.
+        """
+        self._probe_s = probe_s
+        self._stop = stop
+        self._probes = 0
+        self._line = asyncio.Lock()
+        self._over = asyncio.Event()
+        self._over.set()
+        stop.follow(self.end)
+
+    @property
+    def is_on(self) -> bool:
+        """Whether requests are held back."""
+        return not self._over.is_set()
+
+    def begin(self) -> None:
+        """Hold requests back from now on."""
+        if self._over.is_set() and not self._stop.requested:
+            self._probes = 0
+            self._over.clear()
+
+    def end(self) -> None:
+        """Let everybody go, at once."""
+        self._over.set()
+
+    async def wait(self) -> bool:
+        """Wait until the outage is over, or until it is one's turn to find out.
+
+        Returns:
+            True: send, as a probe, and call `probed` when its end is known.
+        """
+        await self._line.acquire()
+        try:
+            if await self._is_still_on_at_the_next_probe():
+                return True
+        except BaseException:
+            self._line.release()
+            raise
+        self._line.release()
+        return False
+
+    def probed(self) -> None:
+        """Let the next one find out, if it is still needed."""
+        self._line.release()
+
+    async def _is_still_on_at_the_next_probe(self) -> bool:
+        if not self.is_on:
+            return False
+        self._probes += 1
+        try:
+            async with asyncio.timeout(self._probe_s(self._probes)):
+                await self._over.wait()
+        except TimeoutError:
+            pass
+        return self.is_on

@@ -1,0 +1,104 @@
+"""The four fields of a module, and the column names that mean them: a table of spellings, and what is close.
+
+A name is compared without letter case, full-width forms, spaces and marks (`Product Key*`, `ＰＲＯＤＵＣＴ`), without
+notes in brackets (`AliasName (optional)`), and piece by piece where it says the same twice (`ProductKey/产品标识`,
+`模块名称 ModuleName`). What is only close to a spelling (`Alais Name`, `device_desc`) is never taken for it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+import unicodedata
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+__all__ = ["REQUIRED", "Field", "closeness", "field_of", "normal"]
+
+
+class Field(StrEnum):
+    """The fields of a module, by the names that the platform's API gives them."""
+
+    PRODUCT_KEY = "ProductKey"
+    MODULE_NAME = "ModuleName"
+    ALIAS_NAME = "AliasName"
+    DESC = "Desc"
+
+
+REQUIRED = (Field.PRODUCT_KEY, Field.MODULE_NAME)
+
+SPELLINGS: Mapping[Field, tuple[str, ...]] = MappingProxyType(
+    {
+        Field.PRODUCT_KEY: ("productkey", "产品key", "产品标识", "产品标识符"),
+        Field.MODULE_NAME: ("modulename", "otamodulename", "模块名称", "模块名", "ota模块名称", "ota模块名"),
+        Field.ALIAS_NAME: ("aliasname", "alias", "modulealias", "modulealiasname", "别名", "模块别名", "ota模块别名"),
+        Field.DESC: (
+            "desc",
+            "description",
+            "moduledesc",
+            "moduledescription",
+            "描述",
+            "模块描述",
+            "ota模块描述",
+        ),
+    }
+)
+"""Names that mean a field, in their normal form. What may mean something else too is left out: 产品密钥, 名称, 备注."""
+
+FIELD_BY_NORMAL_NAME = MappingProxyType({name: field for field, names in SPELLINGS.items() for name in names})
+
+CLOSE_WORDS: Mapping[Field, frozenset[str]] = MappingProxyType(
+    {
+        Field.PRODUCT_KEY: frozenset({"productkey", "产品key", "产品标识"}),
+        Field.MODULE_NAME: frozenset({"modulename", "模块名"}),
+        Field.ALIAS_NAME: frozenset({"alias", "aliasname", "nickname", "别名", "别称"}),
+        Field.DESC: frozenset({"desc", "description", "描述", "说明"}),
+    }
+)
+"""Words that make a name look like a field's when they are part of it."""
+
+CLOSE = 0.8
+"""From here on a spelling is close: one letter of five left out, added or exchanged."""
+
+NOT_OF_THE_NAME = re.compile(r"[\W_]+")
+NOTE = re.compile(r"[(（\[【<《{].*?[)）\]】>》}]", re.DOTALL)
+PIECES = re.compile(r"[()（）\[\]【】/／|｜,，;；:：\r\n]+")
+CHINESE = re.compile(r"[\u3400-\u9fff]+")
+WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[\u3400-\u9fff]+|\d+")
+
+
+def normal(name: str) -> str:
+    """Return what is compared of a name."""
+    return NOT_OF_THE_NAME.sub("", unicodedata.normalize("NFKC", name)).casefold()
+
+
+def field_of(name: str) -> Field | None:
+    """Return the field that a column's name means beyond doubt."""
+    found = FIELD_BY_NORMAL_NAME.get(normal(name)) or FIELD_BY_NORMAL_NAME.get(normal(NOTE.sub("", name)))
+    return found or _meant_by_all(PIECES.split(name)) or _meant_by_all([*CHINESE.findall(name), CHINESE.sub("", name)])
+
+
+def _meant_by_all(pieces: Collection[str]) -> Field | None:
+    """Return the field that each piece of a name means, if they agree."""
+    meant = {FIELD_BY_NORMAL_NAME.get(normal(piece)) for piece in pieces if normal(piece)}
+    return meant.pop() if len(meant) == 1 else None
+
+
+def closeness(name: str, field: Field) -> float:
+    """Return how close a name comes to a field's spellings: 0 is far, from `CLOSE` on it looks like the field.
+
+    Shorter names are held to whole words: `device_desc` looks like Desc, `descender` does not.
+    """
+    own = normal(name)
+    if not own:
+        return 0.0
+    words = {word.casefold() for word in WORDS.findall(unicodedata.normalize("NFKC", name))}
+    close = CLOSE_WORDS[field]
+    if words & close or any(word in own for word in close if len(word) > len("desc") or not word.isascii()):
+        return 1.0
+    ratio = max(difflib.SequenceMatcher(None, own, spelling).ratio() for spelling in SPELLINGS[field])
+    return ratio if ratio >= CLOSE else 0.0

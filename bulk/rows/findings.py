@@ -1,0 +1,81 @@
+"""What is noticed while an input is read, and said once when it was: columns and lines that are not sent."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.rows.columns import listed
+from bulk.rows.noise import Noise
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from bulk.rows.validate import Rules
+
+__all__ = ["Remarks"]
+
+MAX_LISTED_LINES = 6
+MAX_SHOWN_CHARS = 40
+
+
+class Remarks:
+    """Collects what is noticed."""
+
+    def __init__(self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = ()) -> None:
+        """Begin with what the header says.
+
+        Args:
+            rules: Which count what they let pass.
+            carried: Names of the columns that are no field's.
+            above: The lines above the header that say something.
+        """
+        self._rules = rules
+        self._carried = dict.fromkeys(carried)
+        self._above = above
+        self._noise: list[Noise] = []
+        self._left_out = 0
+
+    @property
+    def carried(self) -> tuple[str, ...]:
+        """The columns that are kept beside each row and not sent."""
+        return tuple(self._carried)
+
+    def carry(self, name: str) -> None:
+        """Add a column that turned up later, unless there are very many."""
+        if len(self._carried) < MAX_CARRIED:
+            self._carried.setdefault(name)
+
+    def leave_out(self, line: int, kind: str) -> None:
+        """Add a line that is no row."""
+        self._left_out += 1
+        if len(self._noise) < MAX_LISTED_LINES:
+            self._noise.append(Noise(line, kind))
+
+    def notices(self) -> Iterator[str]:
+        """Yield one sentence for each thing that somebody should know, once all rows are read."""
+        if self._above:
+            first = (
+                self._above[0] if len(self._above[0]) <= MAX_SHOWN_CHARS else self._above[0][:MAX_SHOWN_CHARS] + "..."
+            )
+            more = len(self._above) - 1
+            yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
+        if self._carried:
+            yield f"Carried, not sent: {listed(self.carried)}"
+        if self._noise:
+            more = self._left_out - len(self._noise)
+            lines = ", ".join(f"line {noise.line} ({noise.kind})" for noise in self._noise)
+            yield f"Not rows, left out: {lines}" + (f" and {more} more" if more else "")
+        if self._rules.unwrapped:
+            yield f'Taken as text: {_spell(self._rules.unwrapped, "cell")} written as ="text"'
+        for word, times in self._rules.sent_nulls.most_common():
+            flag = f"--null {word}" if word.isalnum() else f"--null '{word}'"
+            yield f"Sent as alias or description: {word!r}, in {_spell(times, 'row')}; {flag} leaves it out"
+
+
+def _spell(count: int, noun: str) -> str:
+    """Return a count with its noun."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+MAX_CARRIED = 1_000
+"""Objects may have any number of keys; more than these need not be kept."""

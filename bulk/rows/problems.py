@@ -1,0 +1,113 @@
+"""What can be wrong with a row: one table of kinds for its fields and one for its record, each with its message.
+
+A problem has a code that never changes, such as ``alias_name.length`` or ``record.quote``, for programs, and a text for
+the person who fixes the row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from bulk.rows.fields import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+__all__ = ["FieldKind", "Problem", "RecordKind", "field_problem", "joined", "record_problem"]
+
+
+class FieldKind(StrEnum):
+    """What is wrong with a field. The code is the field's and this: never rename a value."""
+
+    MISSING = "missing"  #: a required field is blank
+    NULL = "null"  #: a word by which databases write nothing
+    SPREADSHEET = "spreadsheet"  #: a formula, an error, or a number as a spreadsheet shows it
+    QUOTES = "quotes"  #: quotes of any form around or in a key
+    FULL_WIDTH = "full_width"  #: letters or digits of the full-width forms
+    CHARACTERS = "characters"  #: characters that the platform does not take
+    LENGTH = "length"  #: too many characters
+    RESERVED = "reserved"  #: the name of the whole device's firmware
+    TYPE = "type"  #: JSON that is no text
+
+
+class RecordKind(StrEnum):
+    """What is wrong with a record as a whole. Never rename a value."""
+
+    WIDTH = "record.width"  #: too few or too many cells
+    QUOTE = "record.quote"  #: quotes that don't pair, or that swallow the rows behind them
+    HEADER = "record.header"  #: the header again
+    TOTAL = "record.total"  #: a line that sums up others
+    NUL = "record.nul"  #: a NUL character
+    LENGTH = "record.length"  #: longer than a record may be
+    MALFORMED = "record.malformed"  #: CSV that can't be taken apart for another reason
+    JSON = "record.json"  #: no JSON, or no object
+    KEYS = "record.keys"  #: keys of an object that contradict each other, or that look like a field
+
+
+CODE_OF_FIELD: Mapping[Field, str] = MappingProxyType(
+    {
+        Field.PRODUCT_KEY: "product_key",
+        Field.MODULE_NAME: "module_name",
+        Field.ALIAS_NAME: "alias_name",
+        Field.DESC: "desc",
+    }
+)
+
+FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
+    {
+        FieldKind.MISSING: "{field} is missing",
+        FieldKind.NULL: ("{field} is {value!r}, which is how databases and programs write nothing; {cause}"),
+        FieldKind.SPREADSHEET: "{field} {value!r} {cause}; correct it in the source, or add --lenient-keys to send it",
+        FieldKind.QUOTES: "{field} {value!r} has {cause}; take them out, or add --lenient-keys to send it",
+        FieldKind.FULL_WIDTH: (
+            "{field} {value!r} holds {cause}; write it in plain letters and digits, or add --lenient-keys to send it"
+        ),
+        FieldKind.CHARACTERS: "{field} holds {cause}",
+        FieldKind.LENGTH: "{field} has {length} characters, the platform takes {most}",
+        FieldKind.RESERVED: "{field} {value!r} is reserved for the firmware of the whole device",
+        FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
+    }
+)
+
+RECORD_MESSAGES: Mapping[RecordKind, str] = MappingProxyType(
+    {
+        RecordKind.WIDTH: "the row has {cells}, {cause}",
+        RecordKind.QUOTE: "the line {cause}",
+        RecordKind.HEADER: "the row is the header again: several files were joined here; take the line out",
+        RecordKind.TOTAL: "the row looks like a total, not a module; take it out, or add --lenient-keys to send it",
+        RecordKind.NUL: "the row holds a NUL character (U+0000): the file is damaged or not in this encoding",
+        RecordKind.LENGTH: "the line {cause}",
+        RecordKind.MALFORMED: "the line is malformed ({cause})",
+        RecordKind.JSON: "the line is {cause}",
+        RecordKind.KEYS: "{cause}",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with a row."""
+
+    code: str
+    """Stable, for programs: of several problems that of the first."""
+
+    text: str
+    """Says field and reason, and where it is known, what to do."""
+
+
+def field_problem(field: Field, kind: FieldKind, **details: object) -> Problem:
+    """Return a problem of a field; ``details`` fill the kind's message."""
+    return Problem(f"{CODE_OF_FIELD[field]}.{kind}", FIELD_MESSAGES[kind].format(field=field, **details))
+
+
+def record_problem(kind: RecordKind, **details: object) -> Problem:
+    """Return a problem of a record; ``details`` fill the kind's message."""
+    return Problem(kind, RECORD_MESSAGES[kind].format(**details))
+
+
+def joined(problems: Sequence[Problem]) -> Problem:
+    """Return one problem that names all of these."""
+    return Problem(problems[0].code, "; ".join(problem.text for problem in problems))

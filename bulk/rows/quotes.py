@@ -1,0 +1,85 @@
+"""Take one record from lines of CSV, and tell where a stray quote swallowed the rows behind it. Pure.
+
+A quote that somebody left open closes at the next one, perhaps rows later; by the letter of RFC 4180 all between is one
+cell. A description may have several lines, with commas too, so lines alone prove nothing. Evidence is a line within the
+record that is a whole row by itself: as many cells as there are columns, a ModuleName that could be one, and a
+ProductKey that is the record's own or of the same length and form. No description is like that by accident.
+"""
+
+from __future__ import annotations
+
+import csv
+import itertools
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+from bulk.rows.validate import BEYOND_MODULE_NAME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Taken", "swallowed_rows", "take_record"]
+
+LEAST_KEY_CHARS = 6
+"""Shorter keys are alike too easily: of those only the record's own is evidence."""
+
+FORM_OF_KEYS = re.compile(r"(?=.*\d)[A-Za-z0-9*]+")
+
+
+class Taken(NamedTuple):
+    """A record, or what kept it from being one."""
+
+    cells: list[str]
+    lines: int
+    """How many lines it was read from."""
+
+    problem: str | None = None
+    """What the csv module says."""
+
+    reaches_end: bool = False
+    """All lines were read to see the problem: with more lines it might be none."""
+
+
+def take_record(lines: Sequence[str], start: int, delimiter: str) -> Taken:
+    """Return the record that begins with a line.
+
+    A space between delimiter and quote is dropped: with it, the quotes would be part of the cell.
+    """
+    taken = _take(lines, start, delimiter, skip_spaces=False)
+    if any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in taken.cells):
+        return _take(lines, start, delimiter, skip_spaces=True)
+    return taken
+
+
+def _take(lines: Sequence[str], start: int, delimiter: str, *, skip_spaces: bool) -> Taken:
+    rest = map(lines.__getitem__, range(start, len(lines)))
+    reader = csv.reader(rest, delimiter=delimiter, strict=True, skipinitialspace=skip_spaces)
+    try:
+        return Taken(next(reader), reader.line_num)
+    except csv.Error as exc:
+        return Taken([], reader.line_num, str(exc), reader.line_num == len(lines) - start)
+
+
+def swallowed_rows(
+    lines: Sequence[str], cells: Sequence[str], *, delimiter: str, required: Sequence[int], width: int
+) -> int:
+    """Return how many lines of a record, but its first, are rows by themselves.
+
+    Args:
+        lines: Of the record.
+        cells: Of the record.
+        delimiter: Between cells.
+        required: The positions of ProductKey and ModuleName.
+        width: How many cells a row has.
+    """
+    if len(lines) == 1 or len(cells) <= max(required):
+        return 0
+    own = re.split(rf"[{re.escape(delimiter)}\r\n]", cells[required[0]].strip())[0]
+    alone = csv.reader(itertools.islice(lines, 1, None), delimiter=delimiter, quoting=csv.QUOTE_NONE)
+    return sum(len(row) == width and _is_row(row, own, required) for row in alone)
+
+
+def _is_row(row: Sequence[str], own: str, required: Sequence[int]) -> bool:
+    key, name = (row[position].strip().strip('"') for position in required)
+    alike = len(key) == len(own) >= LEAST_KEY_CHARS and FORM_OF_KEYS.fullmatch(key) and FORM_OF_KEYS.fullmatch(own)
+    return bool(name) and not BEYOND_MODULE_NAME.search(name) and (key == own or bool(alike))
