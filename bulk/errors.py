@@ -6,6 +6,7 @@ BulkError
 ├── InputError                    exit 2: file, line, field
 ├── LedgerError                   exit 3: the ledger cannot be read or written
 │   ├── LedgerHeldError           exit 4: another run holds it
+│   ├── LedgerLayoutError         exit 4: a newer bulk wrote it
 │   └── LedgerTargetError         exit 4: it belongs to another target
 ├── OutputError                   exit 3: stdout cannot be written
 ├── StoppedError                  exit 130, 143 or 3: asked to stop before there was anything to summarise
@@ -27,6 +28,7 @@ __all__ = [
     "KeysUnavailableError",
     "LedgerError",
     "LedgerHeldError",
+    "LedgerLayoutError",
     "LedgerTargetError",
     "NotSentError",
     "OutcomeUnknownError",
@@ -84,6 +86,12 @@ class LedgerError(BulkError):
 
 class LedgerHeldError(LedgerError):
     """Another run is at work on this ledger; the message names it."""
+
+    exit_code = 4
+
+
+class LedgerLayoutError(LedgerError):
+    """A newer version of `bulk` wrote the ledger, in a layout that this one does not know."""
 
     exit_code = 4
 

@@ -22,6 +22,7 @@ __all__ = [
     "InputRead",
     "LaneClosed",
     "LaneOpened",
+    "LedgerUpgraded",
     "Listener",
     "PlanStarted",
     "RateChanged",
@@ -37,6 +38,18 @@ __all__ = [
 @dataclass(frozen=True, slots=True)
 class Event:
     """The root: a listener that wants everything takes this."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerUpgraded(Event):
+    """An earlier version had written the ledger; it now has the layout of this one."""
+
+    ledger: str
+    layout: int
+    """Version of the layout that it had."""
+
+    copy: str
+    """Path of the copy that was kept: the earlier version can go on with it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -305,6 +305,8 @@ class LogListener:
                 self._log.info("credentials.found", source=source)
             case events.CredentialsNotRenewed(message):
                 self._log.warning("credentials.renewal_failed", message=message)
+            case events.LedgerUpgraded():
+                self._log.info("ledger.upgraded", ledger=event.ledger, layout=event.layout, copy=event.copy)
             case events.IngestProgressed(rows):
                 self._log.debug("rows.read", rows=rows)
             case events.InputRead(found):

@@ -22,6 +22,7 @@ __all__ = [
     "Accepted",
     "Action",
     "Attempt",
+    "ChangeKind",
     "Dialect",
     "Failure",
     "FailureKind",
@@ -59,6 +60,14 @@ class Action(StrEnum):
 
     LIST = "ListOTAModuleByProduct"
     CREATE = "CreateOTAModule"
+
+
+class ChangeKind(StrEnum):
+    """What a claim is about. Stored in the ledger: never rename a value."""
+
+    CREATE = "create"  #: make a module that was not there
+    UPDATE = "update"  #: give a module another alias or description
+    DELETE = "delete"  #: remove a module
 
 
 class Outcome(StrEnum):
@@ -261,8 +270,12 @@ class Failure:
 class Settlement(NamedTuple):
     """What is recorded of a module: its claim (`sending`), or its outcome."""
 
-    line: int
+    line: int | None
+    """``None``: no row of the input asks for the module."""
+
     module: OtaModule
+    """As it is wanted."""
+
     outcome: Outcome
     at: float
     """When, in seconds since the epoch, UTC."""
@@ -275,6 +288,14 @@ class Settlement(NamedTuple):
     """`created`, and a listing proved it, after a lost reply or a crash."""
 
     in_doubt: bool = False
+    kind: ChangeKind = ChangeKind.CREATE
+    """Of a claim: what may leave once it is on disk."""
+
+    found: OtaModule | None = None
+    """Of a claim: the module that it replaces, as a listing showed it; ``None`` for a create."""
+
+    account: str = ""
+    """Whose module it is; empty where no accounts are named."""
 
 
 class Attempt(NamedTuple):
@@ -294,6 +315,10 @@ class Attempt(NamedTuple):
 
     request_id: str | None
     latency_s: float
+    failure: FailureKind | None = None
+    """Class of the failure; ``None``: it succeeded."""
+
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,21 @@
-"""Names of files as text that can be stored and shown: on POSIX a name is bytes, and need not be UTF-8."""
+"""Names as they are shown: of files, which on POSIX are bytes and need not be UTF-8, and of runs, which are long."""
 
 from __future__ import annotations
 
-__all__ = ["legible", "legible_fields"]
+__all__ = ["brief_run_id", "legible", "legible_fields"]
+
+_BRIEF_DIGITS = 8
+"""Enough to tell the runs of one ledger apart."""
 
 
 def legible(text: str) -> str:
     r"""Return the text, each byte of a name that is no UTF-8 written as ``\xff``; only ``text`` opens the file."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def brief_run_id(run_id: str) -> str:
+    """Return how a run is named to people; JSON, logs and the ledger have its whole id."""
+    return run_id[:_BRIEF_DIGITS]
 
 
 def legible_fields(value: object) -> object:

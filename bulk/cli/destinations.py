@@ -55,7 +55,7 @@ def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> N
         SettingsError: As for ``check_run_destinations()``.
         LedgerError: There is no such ledger, or it can't be read.
     """
-    from bulk.ledger.reading import read_input_name  # noqa: PLC0415 - `--help` need not wait for SQLite
+    from bulk.ledger.views.reading import read_input_name  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     name = read_input_name(ledger)
     _check(outputs, ledger, [] if name is None or name == _STDIN else list(_places(name, ledger)))

@@ -41,7 +41,8 @@ _TRYING = ("--limit", "--only")
       1  finished, but some rows are not
       2  a flag, a setting or the input can't be used; nothing was sent
       3  stopped early: key, permission, platform out of reach, disk full
-      4  the ledger is held by another run, or belongs to another target
+      4  the ledger is held by another run, belongs to another target, or was
+         written by a newer version
       130, 143  interrupted by Ctrl-C, by SIGTERM
     """,
 )

@@ -20,8 +20,8 @@ from bulk.cli.values import read_interval
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from bulk.ledger.pulse import Pulse
-    from bulk.ledger.status import LedgerStatus
+    from bulk.ledger.views.pulse import Pulse
+    from bulk.ledger.views.status import LedgerStatus
 
     Show = Callable[[LedgerStatus, Pulse | None], None]
 
@@ -80,8 +80,8 @@ def _watch(ledger: Path, every_s: float, *, as_json: bool) -> None:
 
 
 def _look(ledger: Path) -> tuple[LedgerStatus, Pulse | None]:
-    from bulk.ledger.pulse import read_pulse  # noqa: PLC0415 - `--help` need not wait for SQLite
-    from bulk.ledger.status import read_status  # noqa: PLC0415 - as above
+    from bulk.ledger.views.pulse import read_pulse  # noqa: PLC0415 - `--help` need not wait for SQLite
+    from bulk.ledger.views.status import read_status  # noqa: PLC0415 - as above
 
     read = read_status(ledger)
     if read.holder is None:

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from bulk.control.budget import Decision
     from bulk.engine.creation import Means
     from bulk.events import Listener
-    from bulk.ledger.reading import Result
+    from bulk.ledger.views.reading import Result
     from bulk.model import Attempt, InputFound, Lane, Row, Settlement
     from bulk.settings import Settings
 

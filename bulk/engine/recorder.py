@@ -152,6 +152,7 @@ class Recorder:
             code=failure.code if failure else None,
             request_id=answer.request_id,
             latency_s=latency_s,
+            failure=failure.kind if failure else None,
         )
         self._counters.retries += repeat
         if failure is None or failure.was_sent:

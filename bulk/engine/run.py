@@ -22,9 +22,9 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
-from bulk.events import RunEnded, RunStarted, RunStopping, ignore
-from bulk.ledger.snapshot import Snapshot
+from bulk.events import LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -78,6 +78,9 @@ async def run(
     if keys is None:
         keys = await stop.unless_requested(credentials_for(settings, listener=listener))
     async with held(Ledger.open, path, target=target) as ledger:
+        if ledger.upgrade:
+            layout, copy = ledger.upgrade
+            listener(LedgerUpgraded(ledger=str(path), layout=layout, copy=str(copy)))
         job = _Run(
             source=source,
             settings=settings,
@@ -94,7 +97,7 @@ class _Run(Job):
     """One run."""
 
     def __post_init__(self) -> None:
-        self._run_id = secrets.token_hex(4)
+        self._run_id = secrets.token_hex(16)
         self._counters = Counters()
         self._read_in = False
         self._outcomes: Mapping[str, int] | None = None
@@ -175,6 +178,7 @@ class _Run(Job):
             source=self.source,
             rates=(self.settings.qps, self.settings.list_qps),
         )
+        self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)
 
     @asynccontextmanager
     async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Mapping[str, int]]]:

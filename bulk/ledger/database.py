@@ -1,22 +1,37 @@
-"""Open a ledger's SQLite file, and turn what SQLite complains of into words for the operator."""
+"""Open a ledger's SQLite file in the layout that this version knows, and put SQLite's errors into words.
+
+An old ledger is upgraded where a run opens it for writing; who only reads is given an upgraded copy.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bulk.conditions import no_temporary_folder, why_not_writable
-from bulk.errors import LedgerError
+from bulk.conditions import explain_os_error, no_temporary_folder, why_not_writable
+from bulk.errors import LedgerError, LedgerLayoutError
 from bulk.ledger.files import log_of
 from bulk.ledger.sql import SCHEMA_VERSION, query, schema
+from bulk.ledger.upgrade import Upgrade, layout_in_header, upgrade, upgraded_copy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-__all__ = ["NotBegunError", "closed_on_failure", "is_there", "open_for_reading", "open_for_writing", "translated"]
+__all__ = [
+    "NotBegunError",
+    "Upgrade",
+    "bring_up_to_date",
+    "closed_on_failure",
+    "is_there",
+    "open_as_it_is",
+    "open_for_reading",
+    "open_for_writing",
+    "translated",
+]
 
 _WRITING_CACHE_KIB = 8_192
 _READING_CACHE_KIB = 2_048
@@ -34,43 +49,81 @@ class NotBegunError(LedgerError):
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the ledger, laying it out if the file is new, and check that it is whole.
+    """Open the ledger, laying it out if the file is new, and check that it is whole; an old layout stays as it is.
 
     The connection may move between threads, but only one may use it at a time. WAL with ``synchronous=FULL``:
     a commit that returned is on disk.
 
     Raises:
-        LedgerError: The folder or file can't be written, is no ledger, is damaged, or is of another version.
+        LedgerLayoutError: A newer version wrote it.
+        LedgerError: The folder or file can't be written, is no ledger, or is damaged.
     """
     with translated(path):
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", cache_kib=_WRITING_CACHE_KIB)
         with closed_on_failure(connection):
-            laid_out = _is_laid_out(connection, path)  # WAL changes the file for good: not before it is known as ours
+            layout = _layout(connection, path)  # WAL changes the file for good: not before it is known as ours
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             # On macOS a sync would end in the disk's cache without it; elsewhere it changes nothing.
             connection.execute("PRAGMA fullfsync = ON")
-            if not laid_out:
+            if not layout:
                 _lay_out(connection)
             _check_size(connection, path)
             _check_if_a_run_died(connection)
     return connection
 
 
+def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> Upgrade | None:
+    """Upgrade a ledger that this process holds, if it has an earlier layout; a copy of it stays beside it.
+
+    Raises:
+        LedgerError: There is no room, or no right to write, for the copy or the upgrade; the ledger is as it was.
+    """
+    with translated(path, advice=_UPGRADE_ADVICE):
+        layout = _layout(connection, path)
+        if layout == SCHEMA_VERSION:
+            return None
+        try:
+            return upgrade(connection, path, layout)
+        except OSError as exc:
+            what_to_do = _UPGRADE_ADVICE["full" if exc.errno == errno.ENOSPC else "unable to open"]
+            raise LedgerError(f"{path}: {what_to_do} ({explain_os_error(exc)})") from exc
+
+
 def open_for_reading(path: Path) -> sqlite3.Connection:
     """Open an existing ledger to look at it, also while a run is at work, and also where this user may only read.
 
+    One of an earlier layout is copied for it, and its files stay as they are.
+
     Raises:
+        LedgerLayoutError: A newer version wrote it.
         LedgerError: There is no such file, it can't be read, or it is no ledger.
         NotBegunError: There is nothing in it yet.
     """
+    connection = open_as_it_is(path)
+    with closed_on_failure(connection), translated(path, advice=_COPYING_ADVICE):
+        layout = _layout(connection, path)
+        if layout == SCHEMA_VERSION:
+            return connection
+        try:
+            copy = upgraded_copy(connection, layout)
+        except OSError as exc:
+            raise LedgerError(f"{path}: {_COPYING} ({no_temporary_folder(exc)})") from exc
+        with closed_on_failure(copy):
+            copy.execute("PRAGMA query_only = ON")
+    connection.close()
+    return copy
+
+
+def open_as_it_is(path: Path) -> sqlite3.Connection:
+    """Do as `open_for_reading` does, for who needs only the table `runs`, which all layouts have alike: no copy."""
     if not is_there(path):
         raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
     with translated(path, advice=_READING_ADVICE):
         connection = _connect(f"{path.absolute().as_uri()}?{_way_to_read(path)}", cache_kib=_READING_CACHE_KIB)
         with closed_on_failure(connection):
             connection.execute("PRAGMA query_only = ON")
-            if not _is_laid_out(connection, path):
+            if not _layout(connection, path):
                 raise NotBegunError(path)
     return connection
 
@@ -131,32 +184,41 @@ def _way_to_read(path: Path) -> str:
     SQLite writes beside a ledger even to read it, unless a run has its files there already. Where this user may not,
     the ledger is whole in its one file as long as there is no log, and can be read without any other. A run that
     begins meanwhile does not know of such a reader, who at worst is told that the ledger is damaged, and looks again.
+    Who may write empties the log where nobody else has the ledger open, and so may not where the ledger is an old one.
     """
     log = log_of(path)
-    if os.access(path, os.W_OK) and os.access(log.parent, os.W_OK):
+    if os.access(path, os.W_OK) and os.access(log.parent, os.W_OK) and not _has_log_of_old_layout(path, log):
         return "mode=rw"
     return "mode=ro" if log.exists() else "mode=ro&immutable=1"
 
 
-def _is_laid_out(connection: sqlite3.Connection, path: Path) -> bool:
-    """Say whether the file is laid out as a ledger, or is still empty.
+def _has_log_of_old_layout(path: Path, log: Path) -> bool:
+    try:
+        return log.stat().st_size > 0 and layout_in_header(path) != SCHEMA_VERSION
+    except OSError:
+        return False  # no log, or what SQLite itself will say better
+
+
+def _layout(connection: sqlite3.Connection, path: Path) -> int:
+    """Return the number of the layout that the file has as a ledger; 0: it is still empty.
 
     Raises:
-        LedgerError: It is another program's, or of another version.
+        LedgerLayoutError: A newer version wrote it.
+        LedgerError: It is another program's.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     things, ours = connection.execute(query("count_tables")).fetchone()
     if not (version or application or things):
-        return False
-    if version == 0 or application or not ours:
+        return 0
+    if version <= 0 or application or not ours:
         raise LedgerError(f"{path}: this file is no ledger of bulk; name another with --ledger")
-    if version != SCHEMA_VERSION:
-        raise LedgerError(
-            f"{path}: the ledger is of version {version}, and this bulk reads version {SCHEMA_VERSION}: "
-            "use the bulk that wrote it, or start a new ledger with --ledger"
+    if version > SCHEMA_VERSION:
+        raise LedgerLayoutError(
+            f"{path}: a newer version of bulk wrote this ledger: its layout is version {version}, and this bulk "
+            f"knows versions up to {SCHEMA_VERSION}; use the newer bulk, or start a new ledger with --ledger"
         )
-    return True
+    return int(version)
 
 
 def _lay_out(connection: sqlite3.Connection) -> None:
@@ -219,3 +281,23 @@ _READING_ADVICE = {
     ),
 }
 """The same, for who only reads."""
+
+_UPGRADE_ADVICE = {
+    **_ADVICE,
+    "full": "the ledger must be upgraded to the layout of this version, and the disk is full: make room for three "
+    "times the ledger's size and run the same command again; the ledger is as it was",
+    **dict.fromkeys(
+        ("readonly", "unable to open"),
+        "the ledger must be upgraded to the layout of this version, and the copy that is kept beside it can't be "
+        "written: check the rights of the folder and run the same command again; the ledger is as it was",
+    ),
+}
+"""The same, for a run that meets an old ledger."""
+
+_COPYING = "an earlier version wrote this ledger, and it is shown from a temporary copy, which can't be written"
+
+_COPYING_ADVICE = {
+    **_READING_ADVICE,
+    "full": f"{_COPYING}: make room in the folder for temporary files, or set TMPDIR to another folder",
+}
+"""The same, for who only reads one."""

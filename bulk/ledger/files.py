@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["lock_of", "log_of", "memory_of"]
+__all__ = ["backup_of", "lock_of", "log_of", "memory_of", "unfinished_backup_of"]
 
 
 def lock_of(ledger: Path) -> Path:
@@ -25,6 +25,16 @@ def log_of(ledger: Path) -> Path:
 def memory_of(ledger: Path) -> Path:
     """Return the file by which SQLite's connections share memory, which is there as long as its log is."""
     return _beside(ledger, "-shm")
+
+
+def backup_of(ledger: Path, layout: int) -> Path:
+    """Return the copy that an upgrade keeps of a ledger in the layout that it had before."""
+    return _beside(ledger, f".v{layout}.bak")
+
+
+def unfinished_backup_of(ledger: Path, layout: int) -> Path:
+    """Return what such a copy is called until it is whole and on disk."""
+    return _beside(ledger, f".v{layout}.bak.part")
 
 
 def _beside(ledger: Path, ending: str) -> Path:

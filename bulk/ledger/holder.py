@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
-from bulk.ledger.database import open_for_reading, translated
+from bulk.ledger.database import open_as_it_is, translated
 from bulk.ledger.sql import query
+from bulk.names import brief_run_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,13 +28,13 @@ class Holder:
 
     def __str__(self) -> str:
         """Return the words that messages name it with."""
-        return f"run {self.run_id} (process {self.pid} on {self.host}, since {self.started_at})"
+        return f"run {brief_run_id(self.run_id)} (process {self.pid} on {self.host}, since {self.started_at})"
 
 
 def read_holder(path: Path) -> Holder | None:
     """Return the last run without an end: who holds the lock, if anybody does; ``None`` where it can't be told."""
     try:
-        with closing(open_for_reading(path)) as connection, translated(path):
+        with closing(open_as_it_is(path)) as connection, translated(path):
             record = connection.execute(query("holder")).fetchone()
             return Holder(*record) if record else None
     except LedgerError:

@@ -33,8 +33,7 @@ class Intake:
     def add(self, rows: ReadRows) -> None:
         """Write some rows."""
         insert_many(self._connection, "add_row", rows.valid, together=_TOGETHER)
-        invalid = [(line, record, problem) for line, record, _code, problem in rows.invalid]
-        insert_many(self._connection, "add_invalid_row", invalid, together=_TOGETHER)
+        insert_many(self._connection, "add_invalid_row", rows.invalid, together=_TOGETHER)
         self.rows += len(rows)
 
 

@@ -27,22 +27,24 @@ class LaneReader:
     that would keep the writer's log from being emptied.
     """
 
-    def __init__(self, path: Path, product_keys: Iterable[str] | None = None) -> None:
+    def __init__(self, path: Path, product_keys: Iterable[str] | None = None, *, account: str = "") -> None:
         """Open the ledger beside its writer and find the products.
 
         Args:
             path: The ledger.
             product_keys: The products to walk through; ``None``: all that have open rows now.
+            account: Whose products; empty where no accounts are named.
 
         Raises:
             LedgerError: It can't be read.
         """
         self._path = path
+        self._account = account
         self._connection = open_for_reading(path)
         with closed_on_failure(self._connection), translated(path):
             # The list is a table of this connection alone: it may be longer than memory should hold.
             self._connection.execute("PRAGMA query_only = OFF")
-            self.products = _list_products(self._connection, product_keys)
+            self.products = _list_products(self._connection, product_keys, account)
             """How many products it walks through."""
             self._connection.execute("PRAGMA query_only = ON")
         self._after = 0
@@ -61,7 +63,7 @@ class LaneReader:
                 query("next_products"), {"after": self._after, "products": products}
             ).fetchall():
                 self._after = found[-1][0]
-                lanes = read_lanes(self._connection, [product_key for _, product_key in found])
+                lanes = read_lanes(self._connection, [key for _, key in found], account=self._account)
                 if lanes:
                     return lanes
         return []
@@ -71,19 +73,19 @@ class LaneReader:
         self._connection.close()
 
 
-def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None) -> int:
+def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None, account: str) -> int:
     if product_keys is None:
-        connection.execute(f"CREATE TEMP TABLE products AS {query('open_products')}")
+        connection.execute(f"CREATE TEMP TABLE products AS {query('open_products')}", {"account": account})
     else:
         connection.execute("CREATE TEMP TABLE products (product_key TEXT NOT NULL)")
         connection.executemany("INSERT INTO temp.products VALUES (?)", ((key,) for key in product_keys))
     return int(connection.execute("SELECT count(*) FROM products").fetchone()[0])
 
 
-def read_lanes(connection: sqlite3.Connection, product_keys: list[str]) -> list[Lane]:
-    """Return the lanes of these products, without those that have no open row."""
+def read_lanes(connection: sqlite3.Connection, product_keys: list[str], *, account: str) -> list[Lane]:
+    """Return the lanes of these products of an account, without those that have no open row."""
     rows: dict[str, list[Row]] = {}
-    wanted = {"product_keys": orjson.dumps(product_keys).decode()}
+    wanted = {"account": account, "product_keys": orjson.dumps(product_keys).decode()}
     for key, line, name, alias, desc, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
         module = OtaModule(key, name, alias, desc)
         rows.setdefault(key, []).append(Row(line, module, attempts, bool(in_doubt)))

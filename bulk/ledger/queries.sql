@@ -11,8 +11,8 @@ INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record)
 VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), ?);
 
 -- name: add_invalid_row
-INSERT INTO rows (line, record, outcome, message)
-VALUES (?, ?, 'invalid', ?);
+INSERT INTO rows (line, record, outcome, problem_code, message)
+VALUES (?, ?, 'invalid', nullif(?, ''), ?);
 
 -- name: add_input
 INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
@@ -21,19 +21,21 @@ INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
 -- The first line of a key stands for the module; later ones are duplicates, or contradict it. A key's first line is
 -- looked for where it has several: as an aggregate it would cost every row.
 WITH repeated AS (
-    SELECT product_key, module_name, (
+    SELECT account, product_key, module_name, (
         SELECT min(f.line) FROM rows AS f
-        WHERE f.outcome IS NULL AND f.product_key = rows.product_key AND f.module_name = rows.module_name
+        WHERE f.outcome IS NULL
+          AND f.account = rows.account AND f.product_key = rows.product_key AND f.module_name = rows.module_name
     ) AS first_line
     FROM rows
     WHERE outcome IS NULL
-    GROUP BY product_key, module_name
+    GROUP BY account, product_key, module_name
     HAVING count(*) > 1
 )
 UPDATE rows
-SET (outcome, message) = (
+SET (outcome, problem_code, message) = (
     SELECT
         iif(same, 'duplicate', 'invalid'),
+        iif(same, NULL, 'record.contradicts'),
         iif(same, 'same as line ' || first.line,
             'contradicts line ' || first.line || ', which asks for the same module with another '
             || rtrim(
@@ -52,6 +54,7 @@ SET (outcome, message) = (
 )
 FROM repeated
 WHERE rows.outcome IS NULL
+  AND rows.account = repeated.account
   AND rows.product_key = repeated.product_key
   AND rows.module_name = repeated.module_name
   AND rows.line > repeated.first_line;
@@ -65,36 +68,102 @@ ORDER BY rowid
 LIMIT :products;
 
 -- name: open_rows
--- The open rows of some products, a product after the other, in file order. A claim without an outcome is a run that
+-- The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
 -- died: its request may have left. An unknown row is in doubt only if a create of ours may have made its module: it can
 -- also be one that was refused because somebody else's has its name, and whose product could then not be listed.
 SELECT
     s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
     s.in_doubt OR s.outcome = 'sending'
 FROM json_each(:product_keys) AS wanted
-JOIN standing AS s ON s.product_key = wanted.value
+JOIN standing AS s ON s.account = :account AND s.product_key = wanted.value
 WHERE s.outcome_when_read IS NULL AND s.outcome NOT IN ('created', 'exists')
 ORDER BY wanted.key, s.line;
 
 -- name: record
--- A settlement: the last word on a module. Python's sqlite3 takes four times as long over a NULL as over a text, so an
--- empty text stands for one where none is ever meant.
-INSERT OR REPLACE INTO modules (
-    product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
-    attempts, recovered, in_doubt, settled_at, run_id
+-- A settlement: the last word on a module, but not on what is ours of it. Python's sqlite3 takes four times as long over
+-- a NULL as over a text, so an empty text stands for one where none is ever meant.
+INSERT INTO modules (
+    account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
+    attempts, recovered, in_doubt, settled_at, run_id, owned, written_alias, written_desc
 )
-VALUES (?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    module_name = excluded.module_name, alias_name = excluded.alias_name, "desc" = excluded."desc",
+    outcome = excluded.outcome, code = excluded.code, message = excluded.message, request_id = excluded.request_id,
+    attempts = excluded.attempts, recovered = excluded.recovered, in_doubt = excluded.in_doubt,
+    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = NULL,
+    owned = max(owned, excluded.owned),
+    written_alias = coalesce(excluded.written_alias, written_alias),
+    written_desc = coalesce(excluded.written_desc, written_desc);
 
 -- name: record_claim
 -- The same for a claim, of which less is known.
-INSERT OR REPLACE INTO modules (
-    product_key, module_name, alias_name, "desc", outcome, attempts, in_doubt, settled_at, run_id
+INSERT INTO modules (
+    account, product_key, module_name, alias_name, "desc", outcome, attempts, in_doubt, settled_at, run_id, claimed
 )
-VALUES (?, ?, ?, ?, 'sending', ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, 'sending', ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    module_name = excluded.module_name, alias_name = excluded.alias_name, "desc" = excluded."desc",
+    outcome = excluded.outcome, code = NULL, message = NULL, request_id = NULL,
+    attempts = excluded.attempts, recovered = 0, in_doubt = excluded.in_doubt,
+    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = excluded.claimed;
+
+-- name: add_claim
+-- A claim that replaces what was found; that of a create, which finds nothing, is whole in `modules`.
+INSERT INTO claims (
+    account, product_key, module_name, kind, wanted_alias, wanted_desc, found_alias, found_desc, line, run_id, at
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: claims_in_doubt
+-- What the claims without an outcome were about. What was found is NULL for a create.
+SELECT m.account, m.product_key, m.module_name, m.alias_name, m."desc", m.claimed, c.line, c.found_alias, c.found_desc
+FROM modules AS m
+LEFT JOIN claims AS c ON c.id = (
+    SELECT max(id) FROM claims AS last
+    WHERE last.account = m.account AND last.product_key = m.product_key AND last.module_name = m.module_name
+) AND m.claimed <> 'create'
+WHERE m.outcome = 'sending';
 
 -- name: add_attempt
-INSERT INTO attempts (run_id, at, action, product_key, module_name, http_status, code, request_id, latency_ms)
-VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, 0), nullif(?, ''), nullif(?, ''), ?);
+INSERT INTO attempts (
+    run_id, at, action, account, product_key, module_name, http_status, code, failure, request_id, latency_ms
+)
+VALUES (?, ?, ?, ?, ?, nullif(?, ''), nullif(?, 0), nullif(?, ''), nullif(?, ''), nullif(?, ''), ?);
+
+-- name: oldest_attempts
+-- How many of the next attempts are from before a moment, and the last of them.
+SELECT count(*), max(id)
+FROM (SELECT id, at FROM attempts WHERE id > :after ORDER BY id LIMIT :most)
+WHERE at < :before;
+
+-- name: forget_attempts
+-- Attempts of a key in doubt stay: they are what an operator has to judge it by. The first one of an account that the
+-- platform accepted stays too: it binds the ledger to its target.
+DELETE FROM attempts
+WHERE id > :after AND id <= :last AND at < :before AND id IS NOT (
+    SELECT first.id FROM attempts AS first
+    WHERE first.code IS NULL AND first.account = attempts.account
+    ORDER BY first.id LIMIT 1
+) AND NOT EXISTS (
+    SELECT 1 FROM modules AS m
+    WHERE m.account = attempts.account AND m.product_key = attempts.product_key
+      AND m.module_name = attempts.module_name
+      AND (m.in_doubt OR m.outcome IN ('sending', 'unknown'))
+);
+
+-- name: oldest_claims
+SELECT count(*), max(id)
+FROM (SELECT id, at FROM claims WHERE id > :after ORDER BY id LIMIT :most)
+WHERE at < :before;
+
+-- name: forget_claims
+DELETE FROM claims
+WHERE id > :after AND id <= :last AND at < :before AND NOT EXISTS (
+    SELECT 1 FROM modules AS m
+    WHERE m.account = claims.account AND m.product_key = claims.product_key AND m.module_name = claims.module_name
+      AND (m.in_doubt OR m.outcome IN ('sending', 'unknown'))
+);
 
 -- name: count_outcomes
 -- A column for each outcome, in one walk: to group a million rows by so few values would sort them first, which fills the
@@ -123,15 +192,16 @@ SELECT count(*)
 FROM modules AS m
 WHERE NOT EXISTS (
     SELECT 1 FROM rows AS r
-    WHERE r.outcome IS NULL AND r.product_key = m.product_key AND r.module_name = m.module_name
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
 );
 
 -- name: reasons
--- Why rows are not provisioned, most frequent first.
-SELECT outcome, NULL AS code, count(*) AS rows, min(line) AS example_line, message
+-- Why rows are not provisioned, most frequent first. Invalid rows are grouped by the kind of their problem.
+SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message
 FROM rows
 WHERE outcome = 'invalid'
-GROUP BY outcome
+GROUP BY outcome, problem_code
 UNION ALL
 SELECT outcome, code, count(*), min(line), message
 FROM standing
@@ -150,21 +220,21 @@ ORDER BY line
 LIMIT :limit;
 
 -- name: crowded_products
--- Products that ask for more modules than one may have.
+-- Products of an account that ask for more modules than one may have.
 SELECT product_key, count(*)
 FROM rows
-WHERE outcome IS NULL
+WHERE outcome IS NULL AND account = :account
 GROUP BY product_key
 HAVING count(*) > :most
 ORDER BY min(line);
 
 -- name: open_products
--- Products with open rows, in the order of their first line, and how many each has; last those of which all have failed
+-- An account's products with open rows, in the order of their first line, and how many each has; last those of which all have failed
 -- before, so that many that fail alike, which stop a run, don't keep others waiting in every run. One walk along the rows
 -- and the modules in their common order. To ask product by product in file order costs many times as much.
 SELECT product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
 FROM standing
-WHERE outcome_when_read IS NULL
+WHERE outcome_when_read IS NULL AND account = :account
 GROUP BY product_key
 HAVING open_rows > 0
 ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
@@ -172,7 +242,7 @@ ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
 -- name: count_open_products
 SELECT count(DISTINCT product_key)
 FROM standing
-WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists');
+WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'exists');
 
 -- name: begin_run
 INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)
@@ -182,7 +252,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 UPDATE runs SET ended_at = ?, exit_code = ?, stopped = ?, summary = ? WHERE run_id = ?;
 
 -- name: count_tables
--- What stands in the file, and whether the tables that every version of a ledger has are among it.
+-- What is in the file, and whether the tables that every version of a ledger has are among it.
 SELECT count(*), count(*) FILTER (WHERE type = 'table' AND name IN ('target', 'runs')) = 2 FROM sqlite_schema;
 
 -- name: holder
@@ -265,6 +335,6 @@ GROUP BY number, slot, code, http_status;
 SELECT product_key, count(*) AS rows, min(line) AS first_line, message
 FROM standing
 WHERE outcome_when_read IS NULL AND outcome = 'over_budget'
-GROUP BY product_key
+GROUP BY account, product_key
 ORDER BY rows DESC, first_line
 LIMIT :products;

@@ -1,12 +1,16 @@
--- The ledger of bulk, version 1: the queue and the record of one file's way to one target.
+-- The ledger of bulk, layout 2: the queue and the record of one file's way to its targets. A new ledger is laid out by
+-- this script; an old one comes to the same layout by the scripts in `migrations/`, one after the other.
+-- Later layouts keep tables named `target` and `runs`: by these every version of bulk knows a ledger.
 -- Times are UTC, ISO 8601 with milliseconds. Stored outcomes are those of bulk.model.Outcome.
 
--- What this ledger belongs to. One row.
+-- What this ledger belongs to: one row for each account. Without accounts it is the account ''.
 CREATE TABLE target (
     dialect     TEXT NOT NULL,
     endpoint    TEXT NOT NULL,
-    instance_id TEXT
+    instance_id TEXT,
+    account     TEXT NOT NULL DEFAULT ''
 );
+CREATE UNIQUE INDEX target_by_account ON target (account);
 
 -- The input as it was last read. One row; replaced together with `rows`.
 CREATE TABLE input (
@@ -27,37 +31,65 @@ CREATE TABLE rows (
     record      TEXT NOT NULL,               -- the row as it was: the JSONL line, or a JSON array of its cells,
                                              -- in which 0 to 3 stand for the four columns above
     outcome     TEXT,                        -- 'invalid' or 'duplicate'; NULL: as `modules` says
-    message     TEXT
+    message     TEXT,
+    problem_code TEXT,                       -- of an invalid row: the kind of its problem, such as 'alias_name.characters';
+                                             -- NULL: it was read by a version that had none
+    account     TEXT NOT NULL DEFAULT ''
 );
 
 -- Lanes, keys and repeats: only rows that stand for a module. It holds all that a lane needs, so that the rows of a lane
 -- lie together and are not looked up one by one in file order; and it has the order of `modules`, so that how all rows
 -- stand is one walk along both. The outcome, though always NULL here, is what `standing` asks for first.
-CREATE INDEX rows_by_key ON rows (product_key, module_name, alias_name, "desc", outcome) WHERE outcome IS NULL;
+CREATE INDEX rows_by_key ON rows (account, product_key, module_name, alias_name, "desc", outcome)
+WHERE outcome IS NULL;
 
 -- The others, as a rule few.
-CREATE INDEX rows_settled_when_read ON rows (outcome) WHERE outcome IS NOT NULL;
+CREATE INDEX rows_settled_when_read ON rows (outcome, problem_code) WHERE outcome IS NOT NULL;
 
 -- What became of each module that any input of this ledger asked for. A key has no record here before it is
 -- claimed or settled.
 CREATE TABLE modules (
-    product_key TEXT NOT NULL,
-    module_name TEXT NOT NULL COLLATE NOCASE,
-    alias_name  TEXT,                        -- these three as they were asked for when the outcome was recorded
-    "desc"      TEXT,
-    outcome     TEXT NOT NULL,
-    code        TEXT,                        -- of the last failure
-    message     TEXT,
-    request_id  TEXT,
-    attempts    INTEGER NOT NULL DEFAULT 0,  -- creates sent, over all runs, throttled ones not counted
-    recovered   INTEGER NOT NULL DEFAULT 0,  -- 1: a listing proved the create after a lost reply or a crash
-    in_doubt    INTEGER NOT NULL DEFAULT 0,  -- 1: a create may have been carried out unseen
-    settled_at  TEXT NOT NULL,
-    run_id      TEXT NOT NULL,
-    PRIMARY KEY (product_key, module_name)
+    account       TEXT NOT NULL DEFAULT '',
+    product_key   TEXT NOT NULL,
+    module_name   TEXT NOT NULL COLLATE NOCASE,
+    alias_name    TEXT,                      -- these three as they were asked for when the outcome was recorded
+    "desc"        TEXT,
+    outcome       TEXT NOT NULL,
+    code          TEXT,                      -- of the last failure
+    message       TEXT,
+    request_id    TEXT,
+    attempts      INTEGER NOT NULL DEFAULT 0, -- creates sent, over all runs, throttled ones not counted
+    recovered     INTEGER NOT NULL DEFAULT 0, -- 1: a listing proved the create after a lost reply or a crash
+    in_doubt      INTEGER NOT NULL DEFAULT 0, -- 1: a create may have been carried out unseen
+    settled_at    TEXT NOT NULL,
+    run_id        TEXT NOT NULL,
+    claimed       TEXT,                      -- while it is 'sending': a bulk.model.ChangeKind, what may have left
+    -- No outcome overwrites the next three: they tell what is ours on the platform, whatever became of it since.
+    owned         INTEGER NOT NULL DEFAULT 0, -- 1: a run of this ledger created it
+    written_alias TEXT,                      -- as last written by us; '': left out at its create;
+    written_desc  TEXT,                      -- NULL: not known, or nothing was written
+    PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
--- Every request that was tried, for the auditor.
+-- Claims that replace what a listing showed, which are all but creates: kept as the data to undo them. A claim stands
+-- here in the same commit as in `modules`; of the claims of a key the last is the one that `modules.claimed` is about.
+CREATE TABLE claims (
+    id           INTEGER PRIMARY KEY,
+    account      TEXT NOT NULL DEFAULT '',
+    product_key  TEXT NOT NULL,
+    module_name  TEXT NOT NULL COLLATE NOCASE,
+    kind         TEXT NOT NULL,              -- a bulk.model.ChangeKind
+    wanted_alias TEXT,                       -- NULL: not compared, or a delete
+    wanted_desc  TEXT,
+    found_alias  TEXT,                       -- as the listing showed them
+    found_desc   TEXT,
+    line         INTEGER,                    -- NULL: no row of the input asks for it
+    run_id       TEXT NOT NULL,
+    at           TEXT NOT NULL
+);
+CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
+
+-- Every request that was tried, for the auditor. Old ones are removed: see bulk.ledger.retention.
 CREATE TABLE attempts (
     id          INTEGER PRIMARY KEY,
     run_id      TEXT NOT NULL,
@@ -68,12 +100,14 @@ CREATE TABLE attempts (
     http_status INTEGER,                     -- NULL: no reply arrived
     code        TEXT,                        -- NULL: it succeeded
     request_id  TEXT,
-    latency_ms  REAL NOT NULL
+    latency_ms  REAL NOT NULL,
+    failure     TEXT,                        -- its class, a bulk.model.FailureKind; NULL: it succeeded, or is of layout 1
+    account     TEXT NOT NULL DEFAULT ''
 );
 
 -- Every run of this ledger. A run without an end is at work, or died.
 CREATE TABLE runs (
-    run_id     TEXT PRIMARY KEY,
+    run_id     TEXT PRIMARY KEY,             -- 32 hexadecimal digits; of layout 1: 8
     started_at TEXT NOT NULL,
     ended_at   TEXT,
     pid        INTEGER NOT NULL,
@@ -91,7 +125,7 @@ CREATE TABLE runs (
 -- now is looked at again.
 CREATE VIEW standing AS
 SELECT
-    r.line, r.product_key, r.module_name, r.alias_name, r."desc", r.record,
+    r.line, r.account, r.product_key, r.module_name, r.alias_name, r."desc", r.record,
     r.outcome AS outcome_when_read,          -- NULL: the row stands for a module
     CASE
         WHEN r.outcome IS NOT NULL THEN r.outcome
@@ -103,7 +137,7 @@ SELECT
         ) THEN 'pending'
         ELSE m.outcome
     END AS outcome,
-    m.code,
+    iif(r.outcome IS NULL, m.code, r.problem_code) AS code,
     iif(r.outcome IS NULL, m.message, r.message) AS message,
     m.request_id,
     coalesce(m.attempts, 0) AS attempts,
@@ -112,4 +146,5 @@ SELECT
     m.settled_at
 FROM rows AS r
 LEFT JOIN modules AS m
-    ON r.outcome IS NULL AND m.product_key = r.product_key AND m.module_name = r.module_name;
+    ON r.outcome IS NULL
+    AND m.account = r.account AND m.product_key = r.product_key AND m.module_name = r.module_name;

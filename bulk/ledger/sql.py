@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from importlib.resources import files
 from itertools import chain
@@ -9,18 +10,28 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+    from importlib.resources.abc import Traversable
 
-__all__ = ["SCHEMA_VERSION", "insert_many", "query", "schema"]
+__all__ = ["SCHEMA_VERSION", "insert_many", "migrations", "query", "schema"]
 
-SCHEMA_VERSION = 1
-"""Kept in SQLite's ``user_version``; a ledger of another version is refused."""
+_MIGRATION = re.compile(r"\d{4}_\w+\.sql")
+
+SCHEMA_VERSION = 2
+"""The layout that `schema.sql` is. Kept in SQLite's ``user_version``."""
 
 
 @cache
 def schema() -> str:
     """Return the script that lays out an empty ledger."""
     return _read("schema.sql")
+
+
+@cache
+def migrations() -> Mapping[int, str]:
+    """Return the scripts that were added layout by layout: number of the layout that each one leads to → script."""
+    found = (file for file in _folder().joinpath("migrations").iterdir() if _MIGRATION.fullmatch(file.name))
+    return {int(file.name.partition("_")[0]): file.read_text(encoding="utf-8") for file in found}
 
 
 def query(name: str) -> str:
@@ -34,9 +45,10 @@ def query(name: str) -> str:
 
 @cache
 def _query_of_many(name: str, records: int) -> str:
-    """Return the statement under a name, which ends with the values of one record, as one that inserts so many."""
-    head, values = query(name).rsplit("VALUES ", 1)
-    return f"{head}VALUES {', '.join([values] * records)}"
+    """Return the statement under a name, which has the values of one record on a line, as one that inserts so many."""
+    head, rest = query(name).split("VALUES ", 1)
+    values, *then = rest.split("\n", 1)
+    return "\n".join([f"{head}VALUES {', '.join([values] * records)}", *then])
 
 
 def insert_many(
@@ -60,4 +72,8 @@ def _queries() -> dict[str, str]:
 
 
 def _read(name: str) -> str:
-    return files("bulk.ledger").joinpath(name).read_text(encoding="utf-8")
+    return _folder().joinpath(name).read_text(encoding="utf-8")
+
+
+def _folder() -> Traversable:
+    return files("bulk.ledger")

@@ -12,24 +12,33 @@ from typing import TYPE_CHECKING
 
 from bulk.conditions import no_temporary_folder
 from bulk.errors import LedgerError, LedgerTargetError
-from bulk.ledger.database import NotBegunError, is_there, open_for_reading, open_for_writing, translated
+from bulk.ledger.database import (
+    NotBegunError,
+    bring_up_to_date,
+    is_there,
+    open_for_reading,
+    open_for_writing,
+    translated,
+)
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.lock import hold
 from bulk.ledger.place import Place
-from bulk.ledger.reading import read_results
+from bulk.ledger.retention import forget_old
 from bulk.ledger.sql import query
-from bulk.ledger.status import count_outcomes, read_reasons, read_target
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.reading import read_results
+from bulk.ledger.views.status import count_outcomes, read_reasons, read_target
 from bulk.model import MAX_CUSTOM_MODULES
 from bulk.names import legible
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from contextlib import AbstractContextManager
 
+    from bulk.ledger.database import Upgrade
     from bulk.ledger.intake import Intake
-    from bulk.ledger.reading import Result
+    from bulk.ledger.views.reading import Result
     from bulk.model import Lane, Outcome, Reason, Target
 
 __all__ = ["Ledger", "check_ledger"]
@@ -43,16 +52,26 @@ class Ledger:
     """
 
     def __init__(
-        self, path: Path, connection: sqlite3.Connection, held: ExitStack, *, place: Place | None = None
+        self,
+        path: Path,
+        connection: sqlite3.Connection,
+        held: ExitStack,
+        *,
+        place: Place | None = None,
+        upgrade: Upgrade | None = None,
     ) -> None:
         self.path = path
         self.connection = connection
+        self.upgrade = upgrade
+        """What became of it when it was opened, if an earlier version had written it."""
         self._held = held
         self._place = place
 
     @classmethod
     def open(cls, path: Path, *, target: Target) -> Ledger:
         """Open or make the ledger, hold it, and note its target, to which the first accepted request binds it.
+
+        An old one is upgraded.
 
         Raises:
             LedgerHeldError: Another run is at work on it.
@@ -62,10 +81,9 @@ class Ledger:
         with ExitStack() as held:
             held.callback(hold(path).release)
             connection = held.enter_context(closing(open_for_writing(path)))
-            with translated(path):
-                _bind(connection, path, target)
+            upgrade = _prepare(connection, path, target)
             kept = held.pop_all()
-            return cls(path, connection, kept, place=Place(path, keep=kept.callback))
+            return cls(path, connection, kept, place=Place(path, keep=kept.callback), upgrade=upgrade)
 
     @classmethod
     def scratch(cls, path: Path, *, target: Target) -> Ledger:
@@ -107,6 +125,10 @@ class Ledger:
                 (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, legible(source), *rates),
             )
 
+    def forget_old(self, *, at: float, stopped: Callable[[], bool]) -> int:
+        """Remove old attempts and undo data: see `bulk.ledger.retention`."""
+        return forget_old(self.connection, self.path, at=at, stopped=stopped)
+
     def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
         """Record how the run ended.
 
@@ -139,22 +161,23 @@ class Ledger:
         """Yield the rows of the input that have one of these outcomes, in the input's order."""
         return read_results(self.connection, self.path, outcomes=outcomes)
 
-    def open_products(self) -> dict[str, int]:
+    def open_products(self, *, account: str = "") -> dict[str, int]:
         """Return the products with open rows, in the order of their first lines, and how many each has."""
         with translated(self.path):
-            return dict(self.connection.execute(query("open_products")).fetchall())
+            return dict(self.connection.execute(query("open_products"), {"account": account}).fetchall())
 
-    def count_open_products(self) -> int:
+    def count_open_products(self, *, account: str = "") -> int:
         """Return how many products have open rows."""
         with translated(self.path):
-            return int(self.connection.execute(query("count_open_products")).fetchone()[0])
+            return int(self.connection.execute(query("count_open_products"), {"account": account}).fetchone()[0])
 
-    def crowded_lanes(self) -> Iterator[tuple[Lane, int]]:
+    def crowded_lanes(self, *, account: str = "") -> Iterator[tuple[Lane, int]]:
         """Yield the lanes of products that ask for more modules than one may have, and how many are provisioned."""
         with translated(self.path):
-            crowded = self.connection.execute(query("crowded_products"), {"most": MAX_CUSTOM_MODULES}).fetchall()
+            asked = {"account": account, "most": MAX_CUSTOM_MODULES}
+            crowded = self.connection.execute(query("crowded_products"), asked).fetchall()
             for product_key, rows in crowded:
-                for lane in read_lanes(self.connection, [product_key]):
+                for lane in read_lanes(self.connection, [product_key], account=account):
                     yield lane, rows - len(lane.rows)
 
     def check_place(self) -> None:
@@ -203,9 +226,20 @@ def _copy(path: Path, copy: Path, target: Target) -> None:
             source.backup(copied)
 
 
+def _prepare(connection: sqlite3.Connection, path: Path, target: Target) -> Upgrade | None:
+    """Refuse a ledger of another target before it is upgraded: it is not this run's to change."""
+    with translated(path):
+        if connection.execute("SELECT 1 FROM target").fetchone():
+            _is_for(connection, path, target)
+    upgrade = bring_up_to_date(connection, path)
+    with translated(path):
+        _bind(connection, path, target)
+    return upgrade
+
+
 def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
     if not connection.execute("SELECT 1 FROM target").fetchone():
-        change = "INSERT INTO target VALUES (?, ?, ?)"
+        change = "INSERT INTO target (dialect, endpoint, instance_id) VALUES (?, ?, ?)"
     elif _is_for(connection, path, target):
         return
     else:

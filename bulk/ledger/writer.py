@@ -11,6 +11,7 @@ from bulk.errors import LedgerError
 from bulk.ledger.database import translated
 from bulk.ledger.sql import insert_many
 from bulk.ledger.times import iso_utc
+from bulk.model import Outcome
 
 if TYPE_CHECKING:
     import sqlite3
@@ -158,6 +159,7 @@ class LedgerWriter:
         try:
             self._insert("record", [self._outcome(settlement) for settlement in group.outcomes])
             self._insert("record_claim", [self._claim(settlement) for settlement in group.claims])
+            self._insert("add_claim", [self._replacing(claim) for claim in group.claims if claim.found])
             self._insert("add_attempt", [self._attempt(attempt) for attempt in group.attempts])
             self._connection.execute("COMMIT")
         except BaseException:
@@ -172,7 +174,9 @@ class LedgerWriter:
 
     def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
+        created = settlement.outcome is Outcome.CREATED
         return (
+            settlement.account,
             module.product_key,
             module.module_name,
             module.alias_name,
@@ -186,11 +190,16 @@ class LedgerWriter:
             int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
+            int(created),
+            # An empty text: the create left it out. NULL: nothing was written, and what is known stays.
+            (module.alias_name or "") if created else None,
+            (module.desc or "") if created else None,
         )
 
     def _claim(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
         return (
+            settlement.account,
             module.product_key,
             module.module_name,
             module.alias_name,
@@ -199,6 +208,23 @@ class LedgerWriter:
             int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
+            settlement.kind.value,
+        )
+
+    def _replacing(self, claim: Settlement) -> tuple[object, ...]:
+        wanted, found = claim.module, claim.found
+        return (
+            claim.account,
+            wanted.product_key,
+            wanted.module_name,
+            claim.kind.value,
+            wanted.alias_name,
+            wanted.desc,
+            found.alias_name if found else None,
+            found.desc if found else None,
+            claim.line,
+            self._run_id,
+            iso_utc(claim.at),
         )
 
     def _attempt(self, attempt: Attempt) -> tuple[object, ...]:
@@ -206,10 +232,12 @@ class LedgerWriter:
             self._run_id,
             iso_utc(attempt.at),
             attempt.action.value,
+            attempt.account,
             attempt.product_key,
             attempt.module_name or "",
             attempt.http_status or 0,
             attempt.code or "",
+            attempt.failure.value if attempt.failure else "",
             attempt.request_id or "",
             int(attempt.latency_s * 10_000 + 0.5) / 10,  # a tenth of what round() costs
         )

@@ -12,8 +12,8 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.events import ClockCorrected, CredentialsNotRenewed, InputRead, RunStarted, RunStopping
-from bulk.names import legible
+from bulk.events import ClockCorrected, CredentialsNotRenewed, InputRead, LedgerUpgraded, RunStarted, RunStopping
+from bulk.names import brief_run_id, legible
 from bulk.report.tally import Standing, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bulk.events import Event, Listener
 
-__all__ = ["bar", "clock_line", "plain_line", "progress", "renewal_line", "start_line", "wants_live"]
+__all__ = ["bar", "clock_line", "plain_line", "progress", "renewal_line", "start_line", "upgrade_line", "wants_live"]
 
 _LINE_EVERY_S = 10.0
 _REDRAWS_PER_S = 5
@@ -83,6 +83,8 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
                 console.print(clock_line(event), highlight=False, markup=False)
             elif isinstance(event, CredentialsNotRenewed):
                 console.print(renewal_line(event), highlight=False, markup=False)
+            elif isinstance(event, LedgerUpgraded):
+                console.print(upgrade_line(event), highlight=False, markup=False)
             elif isinstance(event, InputRead):
                 for notice in event.found.notices:
                     console.print(legible(notice), highlight=False, markup=False)
@@ -130,13 +132,8 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
     def listen(event: Event) -> None:
         tally(event)
-        if isinstance(event, InputRead) and not over.is_set():
-            for notice in event.found.notices:
-                tell(legible(notice))
-        elif isinstance(event, RunStarted) and not over.is_set():
-            tell(start_line(event))
-        elif isinstance(event, RunStopping) and not over.is_set():
-            tell(f"Stopping: {event.reason} (requests in flight end first)")
+        for line in () if over.is_set() else _lines_of(event):
+            tell(line)
 
     def tick() -> None:
         while not over.wait(_LINE_EVERY_S):
@@ -149,6 +146,19 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
     finally:
         over.set()
         ticker.join()
+
+
+def _lines_of(event: Event) -> Iterator[str]:
+    """Yield what is said of an event where there is no live bar."""
+    match event:
+        case InputRead():
+            yield from map(legible, event.found.notices)
+        case LedgerUpgraded():
+            yield upgrade_line(event)
+        case RunStarted():
+            yield start_line(event)
+        case RunStopping():
+            yield f"Stopping: {event.reason} (requests in flight end first)"
 
 
 def clock_line(event: ClockCorrected) -> str:
@@ -167,11 +177,17 @@ def renewal_line(event: CredentialsNotRenewed) -> str:
     )
 
 
+def upgrade_line(event: LedgerUpgraded) -> str:
+    """Return what is said about a ledger that an earlier version had written."""
+    return f"The ledger was upgraded from layout {event.layout}; as it was before: {event.copy}"
+
+
 def start_line(event: RunStarted) -> str:
     """Return the line that a run begins with where there is no live bar."""
+    limits = f"creates {_limit(event.create_per_s)}, listings {_limit(event.list_per_s)}"
     return (
-        f"Run {event.run_id}: {spell_count(event.rows, 'row')}, {open_rows(event):,} open, to {event.target};"
-        f" creates {_limit(event.create_per_s)}, listings {_limit(event.list_per_s)}; ledger {event.ledger}"
+        f"Run {brief_run_id(event.run_id)}: {spell_count(event.rows, 'row')}, {open_rows(event):,} open,"
+        f" to {event.target}; {limits}; ledger {event.ledger}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import orjson
 
 from bulk.errors import LedgerError
-from bulk.ledger.reading import at_one_moment, read_input, read_results
+from bulk.ledger.views.reading import at_one_moment, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.replacing import replaced
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
     from pathlib import Path
 
-    from bulk.ledger.reading import Result
+    from bulk.ledger.views.reading import Result
 
 __all__ = ["write_results", "write_retry_file"]
 

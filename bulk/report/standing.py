@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulk.names import brief_run_id
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
@@ -11,8 +12,8 @@ from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.ledger.pulse import Pulse
-    from bulk.ledger.status import LedgerStatus
+    from bulk.ledger.views.pulse import Pulse
+    from bulk.ledger.views.status import LedgerStatus
     from bulk.report.tones import Paint
 
 __all__ = ["status_line", "status_lines"]
@@ -44,7 +45,7 @@ def status_lines(
     if status.absent:
         lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
     if status.reasons:
-        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM)
+        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
         lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
     if status.runs:
         lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]
@@ -77,6 +78,6 @@ def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
     shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     for run in shown[:_SHOWN_RUNS]:
         ending = spell_ending(run, is_at_work=status.is_at_work(run))
-        yield cut(f"  {run.run_id}  {run.started_at}  {ending}", width)
+        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {ending}", width)
     if len(shown) > _SHOWN_RUNS:
         yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"

@@ -128,13 +128,14 @@ def count_lines(counts: Sequence[Count], *, width: int, paint: Paint = plain) ->
     return lines or ["  no rows"]
 
 
-def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[str]:
+def reason_lines(reasons: Sequence[Reason], *, width: int, room: int, all_by: str = "bulk status") -> list[str]:
     """Return the most frequent reasons, each with an example and what to do, in no more lines than there is room for.
 
     Args:
         reasons: Most frequent first.
         width: Columns of the terminal.
         room: Lines that may be used; the first reason is shown whatever it is.
+        all_by: The command that shows those for which there is no room.
     """
     lines: list[str] = []
     example_lines, remedy_lines = (2 if room >= enough else 1 for enough in (_ROOMY_LINES, _TIGHT_LINES))
@@ -142,7 +143,7 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int) -> list[st
         block = _reason(reason, width, example_lines=example_lines, remedy_lines=remedy_lines)
         over_full = len(lines) + len(block) + (number + 1 < len(reasons)) > room
         if over_full and number >= _FEWEST_REASONS:
-            lines.append(f"  and {spell_count(len(reasons) - number, 'more reason')}: see `bulk status`")
+            lines.append(f"  and {spell_count(len(reasons) - number, 'more reason')}: see `{all_by}`")
             break
         lines += block
     return lines

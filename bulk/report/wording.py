@@ -11,7 +11,7 @@ from bulk.model import Outcome
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.ledger.status import RunRecord
+    from bulk.ledger.views.status import RunRecord
 
 __all__ = [
     "MEANINGS",

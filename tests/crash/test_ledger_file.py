@@ -5,12 +5,14 @@ from __future__ import annotations
 import ctypes
 import hashlib
 import json
+import os
 import resource
 import shutil
 import signal
 import subprocess
 import sys
 from contextlib import closing, contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,7 +23,6 @@ from bulk.rows.shape import InputShape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
-    from pathlib import Path
     from typing import Any
 
     from bulk.sandbox import Sandbox, Seen
@@ -278,6 +279,27 @@ async def test_disk_that_fills_up_half_way_loses_nothing(
     failed_clearly(stopped, "disk is full", "make room")
     assert made < job.provisionable()
     assert finished.summary["stopped"] is None
+
+
+def test_disk_too_full_for_an_upgrade_leaves_the_old_ledger_whole(tmp_path: Path) -> None:
+    written = Path("tests/data/ledgers-0.1.0/finished")
+    with small_disk(tmp_path / "disk", kib=256) as disk:
+        for name in ("ledger.sqlite", "modules.csv"):
+            shutil.copy(written / name, disk)
+        before = digest(disk / "ledger.sqlite")
+        filler = fill(disk)
+        os.truncate(filler, filler.stat().st_size - 40 * 1024)  # enough to open it, too little for its copy
+        command = [sys.executable, "-m", "bulk", "run", "modules.csv", "--sandbox", "--ledger", "ledger.sqlite"]
+        stopped = subprocess.run(command, cwd=disk, capture_output=True, text=True, check=False)
+        left = sorted(file.name for file in disk.iterdir() if "bak" in file.name)
+        after = digest(disk / "ledger.sqlite")
+
+    assert stopped.returncode == 3, stopped.stderr
+    assert "must be upgraded" in stopped.stderr
+    assert "make room for three times the ledger's size" in stopped.stderr
+    assert "the ledger is as it was" in stopped.stderr
+    assert after == before
+    assert left == []
 
 
 async def test_ledger_is_bound_once_a_claim_is_on_disk_also_if_the_run_is_killed_then(

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.cloud.codes import classify
-from bulk.ledger.history import Window
+from bulk.ledger.views.history import Window
 from bulk.model import FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bulk.ledger.history import FailedAttempts, Span, Traffic
+    from bulk.ledger.views.history import FailedAttempts, Span, Traffic
 
 __all__ = ["PERCENTILES", "RunChart", "draw", "percentiles", "window_of"]
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulk.ledger.history import read_failed_attempts, read_over_budget, read_spans, read_traffic
-from bulk.ledger.reading import at_one_moment, read_input, read_results
-from bulk.ledger.status import status_of
+from bulk.ledger.views.history import read_failed_attempts, read_over_budget, read_spans, read_traffic
+from bulk.ledger.views.reading import at_one_moment, read_input, read_results
+from bulk.ledger.views.status import status_of
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.report.html.charts import draw, window_of
 from bulk.rows import InputShape, cells
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bulk.ledger.history import CrowdedProduct
-    from bulk.ledger.reading import Result
-    from bulk.ledger.status import LedgerStatus
+    from bulk.ledger.views.history import CrowdedProduct
+    from bulk.ledger.views.reading import Result
+    from bulk.ledger.views.status import LedgerStatus
     from bulk.report.html.charts import RunChart
 
 __all__ = ["MOST_PRODUCTS", "MOST_ROWS", "SHOWN_OUTCOMES", "Content", "OpenRow", "read_content"]

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from bulk.names import brief_run_id
 from bulk.report.html.view import view_of
 from bulk.report.wording import outcome_words
 
@@ -56,6 +57,7 @@ def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment.filters["thousands"] = "{:,}".format
     environment.filters["words"] = outcome_words
+    environment.filters["brief"] = brief_run_id
     return environment.from_string(_read("page.html.j2"))
 
 

@@ -20,7 +20,7 @@ from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_dura
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bulk.ledger.status import LedgerStatus, RunRecord
+    from bulk.ledger.views.status import LedgerStatus, RunRecord
     from bulk.model import Reason
     from bulk.report.html.charts import RunChart
     from bulk.report.html.content import Content

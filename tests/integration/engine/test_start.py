@@ -10,8 +10,8 @@ import pytest
 from bulk.errors import LedgerError
 from bulk.events import AttemptMade, Event, RunEnded, RunStarted
 from bulk.ledger.lanes import LaneReader
-from bulk.ledger.snapshot import Snapshot
-from bulk.ledger.status import count_outcomes
+from bulk.ledger.views.snapshot import Snapshot
+from bulk.ledger.views.status import count_outcomes
 from bulk.sandbox import Sandbox, SandboxConfig
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ async def test_rows_are_counted_once_where_nothing_is_to_be_sent(
     async with Sandbox(CONFIG) as box:
         if earlier:
             await run_job(job, box)
-        monkeypatch.setattr("bulk.ledger.snapshot.count_outcomes", count)
+        monkeypatch.setattr("bulk.ledger.views.snapshot.count_outcomes", count)
         monkeypatch.setattr("bulk.ledger.store.count_outcomes", count)
         summary = await run_job(job, box, **changes)
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from bulk.ledger.lanes import LaneReader
-from bulk.ledger.reading import read_results
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.reading import read_results
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Dialect, OtaModule, Outcome, ReadRows, Settlement, Target
 

@@ -79,13 +79,14 @@ class Notebook:
     claims: list[list[int]] = field(default_factory=list)
 
     def settle(self, settlement: Settlement) -> None:
+        assert settlement.line is not None
         self.outcomes[settlement.line] = settlement
 
     def note(self, _attempt: Attempt) -> None:
         pass
 
     async def claim(self, settlements: Iterable[Settlement]) -> None:
-        self.claims.append([settlement.line for settlement in settlements])
+        self.claims.append([settlement.line for settlement in settlements if settlement.line is not None])
 
 
 @dataclass

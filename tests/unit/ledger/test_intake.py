@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.ledger.reading import open_for_reading, read_results
+from bulk.ledger.views.reading import open_for_reading, read_results
 from bulk.model import ReadRows
 
 if TYPE_CHECKING:

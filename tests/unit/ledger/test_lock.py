@@ -11,7 +11,7 @@ import pytest
 from bulk.errors import LedgerError, LedgerHeldError
 from bulk.ledger.files import lock_of
 from bulk.ledger.lock import hold, is_held
-from bulk.ledger.status import read_status
+from bulk.ledger.views.status import read_status
 
 if TYPE_CHECKING:
     from bulk.ledger.store import Ledger

@@ -10,10 +10,10 @@ import pytest
 from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
 from bulk.ledger.database import open_for_writing
 from bulk.ledger.lanes import LaneReader
-from bulk.ledger.reading import open_for_reading, read_input, read_results
 from bulk.ledger.sql import SCHEMA_VERSION, schema
-from bulk.ledger.status import read_status
 from bulk.ledger.store import Ledger, check_ledger
+from bulk.ledger.views.reading import open_for_reading, read_input, read_results
+from bulk.ledger.views.status import read_status
 from bulk.model import Dialect, Outcome, ReadRows, Target
 
 if TYPE_CHECKING:
@@ -117,6 +117,31 @@ def test_a_row_that_fails_validation_keeps_its_reason(
     read_in(valid(3, "p1", "a"), invalid=(2, "[]", "module_name.missing", "ModuleName is empty"))
 
     assert outcomes(ledger) == {2: ("invalid", "ModuleName is empty"), 3: ("pending", None)}
+
+
+def test_invalid_rows_are_grouped_by_the_kind_of_their_problem(
+    ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
+) -> None:
+    read_in(
+        *(valid(line, "p1", name) for line, name in ((2, "a"), (3, "A"), (4, "A"))),
+        invalid=(5, "[]", "module_name.missing", "ModuleName is missing"),
+    )
+    ledger.connection.execute("INSERT INTO rows (line, record, outcome) VALUES (6, '', 'invalid')")  # as of layout 1
+
+    reasons = [(reason.outcome, reason.code, reason.rows, reason.example_line) for reason in ledger.reasons()]
+
+    assert reasons == [
+        ("invalid", "record.contradicts", 2, 3),
+        ("invalid", "module_name.missing", 1, 5),
+        ("invalid", None, 1, 6),
+    ]
+    shown = ledger.connection.execute("SELECT line, code FROM standing WHERE outcome = 'invalid' ORDER BY line")
+    assert shown.fetchall() == [
+        (3, "record.contradicts"),
+        (4, "row.contradicts"),
+        (5, "module_name.missing"),
+        (6, None),
+    ]
 
 
 def test_a_changed_file_meets_its_modules_again_by_key(

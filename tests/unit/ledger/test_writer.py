@@ -8,8 +8,9 @@ import pytest
 
 from bulk.errors import LedgerError
 from bulk.ledger.database import open_for_reading
+from bulk.ledger.sql import query
 from bulk.ledger.writer import LedgerWriter
-from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement
+from bulk.model import Action, Attempt, ChangeKind, FailureKind, OtaModule, Outcome, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -86,9 +87,9 @@ async def test_what_is_not_known_of_an_outcome_or_a_request_is_null(writer: Ledg
     await asyncio.to_thread(writer.close)
 
     assert ledger.connection.execute("SELECT code, message, request_id FROM modules").fetchall() == [(None,) * 3]
-    assert ledger.connection.execute("SELECT module_name, http_status, code, request_id FROM attempts").fetchall() == [
-        (None,) * 4
-    ]
+    assert ledger.connection.execute(
+        "SELECT module_name, http_status, code, failure, request_id FROM attempts"
+    ).fetchall() == [(None,) * 5]
 
 
 async def test_a_claim_takes_the_place_of_what_an_earlier_run_knew(writer: LedgerWriter, ledger: Ledger) -> None:
@@ -97,6 +98,64 @@ async def test_a_claim_takes_the_place_of_what_an_earlier_run_knew(writer: Ledge
     await writer.claim([settlement("a", Outcome.SENDING)])
 
     assert ledger.connection.execute("SELECT outcome, message FROM modules").fetchall() == [("sending", None)]
+
+
+def ours(ledger: Ledger) -> list[tuple[object, ...]]:
+    return ledger.connection.execute("SELECT outcome, owned, written_alias, written_desc FROM modules").fetchall()
+
+
+async def test_no_outcome_overwrites_what_is_ours_on_the_platform(writer: LedgerWriter, ledger: Ledger) -> None:
+    made = settlement("a", Outcome.CREATED)._replace(module=OtaModule("p1", "a", "as written"))
+    await writer.claim([made._replace(outcome=Outcome.SENDING)])
+    writer.settle(made)
+    for outcome in Outcome:
+        writer.settle(settlement("A", outcome)._replace(module=OtaModule("p1", "A", "another", "text")))
+        if outcome is Outcome.CREATED:
+            writer.settle(made)
+
+    await writer.claim([made._replace(outcome=Outcome.SENDING, module=OtaModule("p1", "a", "third"))])
+
+    assert ours(ledger) == [("sending", 1, "as written", "")]
+
+
+@pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.CREATED}))
+async def test_what_this_ledger_did_not_create_is_not_its_own(
+    outcome: Outcome, writer: LedgerWriter, ledger: Ledger
+) -> None:
+    writer.settle(settlement("a", outcome)._replace(module=OtaModule("p1", "a", "x", "y")))
+
+    await writer.claim([])
+
+    assert ours(ledger) == [(outcome, 0, None, None)]
+
+
+async def test_a_claim_keeps_its_kind_and_what_it_replaces(writer: LedgerWriter, ledger: Ledger) -> None:
+    wanted, found = OtaModule("p1", "a", "new", None), OtaModule("p1", "a", "old", "text")
+    update = settlement("a", Outcome.SENDING)._replace(module=wanted, kind=ChangeKind.UPDATE, found=found)
+    delete = settlement("b", Outcome.SENDING)._replace(kind=ChangeKind.DELETE, found=found, line=None, account="acme")
+
+    await writer.claim([update, delete, settlement("c", Outcome.SENDING)])
+
+    assert ledger.connection.execute(query("claims_in_doubt")).fetchall() == [
+        ("", "p1", "a", "new", None, "update", 2, "old", "text"),
+        ("", "p1", "c", None, None, "create", None, None, None),
+        ("acme", "p1", "b", None, None, "delete", None, "old", "text"),
+    ]
+    writer.settle(settlement("c", Outcome.CREATED))
+    await writer.claim([])
+    assert len(ledger.connection.execute(query("claims_in_doubt")).fetchall()) == 2
+
+
+async def test_accounts_keep_their_modules_apart(writer: LedgerWriter, ledger: Ledger) -> None:
+    writer.settle(settlement("a", Outcome.CREATED)._replace(account="acme"))
+    writer.settle(settlement("a", Outcome.FAILED)._replace(account="other"))
+
+    await writer.claim([])
+
+    assert ledger.connection.execute("SELECT account, outcome, owned FROM modules").fetchall() == [
+        ("acme", "created", 1),
+        ("other", "failed", 0),
+    ]
 
 
 @pytest.mark.parametrize("rows", [1, 127, 128, 300])
@@ -123,18 +182,19 @@ async def test_attempts_are_kept_for_the_auditor(writer: LedgerWriter, ledger: L
         product_key="p1",
         module_name="a",
         http_status=200,
-        code=None,
+        code="Throttling",
         request_id="R-1",
         latency_s=0.0123,
+        failure=FailureKind.THROTTLED,
     )
 
     writer.note(attempt)
     await asyncio.to_thread(writer.close)
 
     (kept,) = ledger.connection.execute(
-        "SELECT run_id, at, action, http_status, request_id, latency_ms FROM attempts"
+        "SELECT run_id, at, action, http_status, request_id, latency_ms, code, failure FROM attempts"
     ).fetchall()
-    assert kept == ("r1", "2027-01-15T08:00:00.250Z", "CreateOTAModule", 200, "R-1", 12.3)
+    assert kept == ("r1", "2027-01-15T08:00:00.250Z", "CreateOTAModule", 200, "R-1", 12.3, "Throttling", "throttled")
 
 
 async def test_a_full_disk_fails_the_claim_and_says_so_once(

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.errors import LedgerError
-from bulk.ledger.reading import read_input
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.reading import read_input
 from bulk.model import Dialect, Outcome, Target
 from bulk.report.results import write_results, write_retry_file
 from bulk.rows import open_input

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from bulk.ledger.pulse import Pulse
-from bulk.ledger.status import Holder, LedgerStatus, RunRecord
+from bulk.ledger.views.pulse import Pulse
+from bulk.ledger.views.status import Holder, LedgerStatus, RunRecord
 from bulk.model import Dialect, Outcome, Reason, Target
 from bulk.report.standing import status_line, status_lines
 

@@ -53,7 +53,8 @@ class Book:
     def settle(
         self, key: str, name: str, outcome: Outcome, *, code: str | None = None, message: str | None = None
     ) -> None:
-        values = (key, name, None, None, outcome, code, message, None, 1, 0, 0, iso_utc(BEGAN_AT), "r1")
+        settled = (1, 0, 0, iso_utc(BEGAN_AT), "r1", 0, None, None)
+        values = ("", key, name, None, None, outcome, code, message, None, *settled)
         self.ledger.connection.execute(query("record"), values)
 
     def send(
@@ -65,7 +66,7 @@ class Book:
         code: str | None = None,
         latency_ms: float = 50.0,
     ) -> None:
-        values = (run_id, iso_utc(BEGAN_AT + after_s), action, "a1", "m", 200, code, None, latency_ms)
+        values = (run_id, iso_utc(BEGAN_AT + after_s), action, "", "a1", "m", 200, code, None, None, latency_ms)
         self.ledger.connection.execute(query("add_attempt"), values)
 
     def content(self) -> Content:

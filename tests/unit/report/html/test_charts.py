@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.ledger.history import FailedAttempts, Span, Traffic
+from bulk.ledger.views.history import FailedAttempts, Span, Traffic
 from bulk.report.html.charts import draw, percentiles, window_of
 
 

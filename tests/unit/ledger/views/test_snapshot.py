@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.errors import LedgerError
-from bulk.ledger.snapshot import Snapshot
+from bulk.ledger.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from bulk.ledger.database import closed_on_failure, open_for_reading, translated
-from bulk.ledger.status import count_outcomes
+from bulk.ledger.views.status import count_outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path

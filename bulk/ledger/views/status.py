@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 from bulk.ledger.database import NotBegunError, translated
 from bulk.ledger.holder import Holder, read_holder
 from bulk.ledger.lock import is_held
-from bulk.ledger.reading import at_one_moment
 from bulk.ledger.sql import query
+from bulk.ledger.views.reading import at_one_moment
 from bulk.model import Dialect, Outcome, Reason, Target
 from bulk.names import legible
 

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulk.ledger.pulse import Pulse, read_pulse
 from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.pulse import Pulse, read_pulse
 from bulk.model import Action
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ NOW = 1_800_000_000.0
 
 
 def note(ledger: Ledger, action: Action, *, ago_s: float, code: str | None = None) -> None:
-    attempt = ("r1", iso_utc(NOW - ago_s), action, "pk", None, 200, code, None, 1.0)
+    attempt = ("r1", iso_utc(NOW - ago_s), action, "", "pk", None, 200, code, None, None, 1.0)
     ledger.connection.execute(query("add_attempt"), attempt)
 
 
@@ -47,7 +47,7 @@ def test_pulse_of_a_run_that_sends_nothing_is_zero(ledger: Ledger, path: Path) -
 
 
 def test_pulse_looks_no_further_back_than_it_must(ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bulk.ledger.pulse._MOST_ATTEMPTS", 2)
+    monkeypatch.setattr("bulk.ledger.views.pulse._MOST_ATTEMPTS", 2)
     for ago_s in (3, 2, 1):
         note(ledger, Action.CREATE, ago_s=ago_s)
 

@@ -1,0 +1,115 @@
+-- Layout 1: ledgers of bulk 0.1.0. Never changed again: ledgers in this layout exist.
+-- Times are UTC, ISO 8601 with milliseconds. Stored outcomes are those of bulk.model.Outcome.
+
+-- What this ledger belongs to. One row.
+CREATE TABLE target (
+    dialect     TEXT NOT NULL,
+    endpoint    TEXT NOT NULL,
+    instance_id TEXT
+);
+
+-- The input as it was last read. One row; replaced together with `rows`.
+CREATE TABLE input (
+    name    TEXT NOT NULL,     -- as the user gave it; '-' for stdin
+    shape   TEXT NOT NULL,     -- JSON: how its records are laid out, so that results can be written the same way
+    rows    INTEGER NOT NULL,
+    read_at TEXT NOT NULL
+);
+
+-- The rows of the input, a record a row. Replaced as a whole at every ingest: what is durable about a module
+-- stands in `modules`, which a changed or reordered file meets again by key.
+CREATE TABLE rows (
+    line        INTEGER PRIMARY KEY,         -- of the file, starting at 1
+    product_key TEXT,                        -- NULL in rows that fail validation, like the next three
+    module_name TEXT COLLATE NOCASE,         -- ASCII by rule, so NOCASE is the platform's case-blindness
+    alias_name  TEXT,
+    "desc"      TEXT,
+    record      TEXT NOT NULL,               -- the row as it was: the JSONL line, or a JSON array of its cells,
+                                             -- in which 0 to 3 stand for the four columns above
+    outcome     TEXT,                        -- 'invalid' or 'duplicate'; NULL: as `modules` says
+    message     TEXT
+);
+
+-- Lanes, keys and repeats: only rows that stand for a module. It holds all that a lane needs, so that the rows of a lane
+-- lie together and are not looked up one by one in file order; and it has the order of `modules`, so that how all rows
+-- stand is one walk along both. The outcome, though always NULL here, is what `standing` asks for first.
+CREATE INDEX rows_by_key ON rows (product_key, module_name, alias_name, "desc", outcome) WHERE outcome IS NULL;
+
+-- The others, as a rule few.
+CREATE INDEX rows_settled_when_read ON rows (outcome) WHERE outcome IS NOT NULL;
+
+-- What became of each module that any input of this ledger asked for. A key has no record here before it is
+-- claimed or settled.
+CREATE TABLE modules (
+    product_key TEXT NOT NULL,
+    module_name TEXT NOT NULL COLLATE NOCASE,
+    alias_name  TEXT,                        -- these three as they were asked for when the outcome was recorded
+    "desc"      TEXT,
+    outcome     TEXT NOT NULL,
+    code        TEXT,                        -- of the last failure
+    message     TEXT,
+    request_id  TEXT,
+    attempts    INTEGER NOT NULL DEFAULT 0,  -- creates sent, over all runs, throttled ones not counted
+    recovered   INTEGER NOT NULL DEFAULT 0,  -- 1: a listing proved the create after a lost reply or a crash
+    in_doubt    INTEGER NOT NULL DEFAULT 0,  -- 1: a create may have been carried out unseen
+    settled_at  TEXT NOT NULL,
+    run_id      TEXT NOT NULL,
+    PRIMARY KEY (product_key, module_name)
+) WITHOUT ROWID;
+
+-- Every request that was tried, for the auditor.
+CREATE TABLE attempts (
+    id          INTEGER PRIMARY KEY,
+    run_id      TEXT NOT NULL,
+    at          TEXT NOT NULL,
+    action      TEXT NOT NULL,
+    product_key TEXT NOT NULL,
+    module_name TEXT,                        -- NULL for a listing
+    http_status INTEGER,                     -- NULL: no reply arrived
+    code        TEXT,                        -- NULL: it succeeded
+    request_id  TEXT,
+    latency_ms  REAL NOT NULL
+);
+
+-- Every run of this ledger. A run without an end is at work, or died.
+CREATE TABLE runs (
+    run_id     TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    pid        INTEGER NOT NULL,
+    host       TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    input      TEXT NOT NULL,
+    create_per_s REAL NOT NULL,              -- asked for; 0: unlimited
+    list_per_s   REAL NOT NULL,
+    exit_code  INTEGER,
+    stopped    TEXT,                         -- why it stopped early
+    summary    TEXT                          -- JSON, as `bulk run --json` printed it
+);
+
+-- The rows of the input as they stand. A module that was provisioned with another content than its row has
+-- now is looked at again.
+CREATE VIEW standing AS
+SELECT
+    r.line, r.product_key, r.module_name, r.alias_name, r."desc", r.record,
+    r.outcome AS outcome_when_read,          -- NULL: the row stands for a module
+    CASE
+        WHEN r.outcome IS NOT NULL THEN r.outcome
+        WHEN m.outcome IS NULL THEN 'pending'
+        WHEN m.outcome IN ('created', 'exists') AND (
+            r.module_name COLLATE BINARY IS NOT m.module_name
+            OR r.alias_name IS NOT m.alias_name
+            OR r."desc" IS NOT m."desc"
+        ) THEN 'pending'
+        ELSE m.outcome
+    END AS outcome,
+    m.code,
+    iif(r.outcome IS NULL, m.message, r.message) AS message,
+    m.request_id,
+    coalesce(m.attempts, 0) AS attempts,
+    coalesce(m.recovered, 0) AS recovered,
+    coalesce(m.in_doubt, 0) AS in_doubt,
+    m.settled_at
+FROM rows AS r
+LEFT JOIN modules AS m
+    ON r.outcome IS NULL AND m.product_key = r.product_key AND m.module_name = r.module_name;

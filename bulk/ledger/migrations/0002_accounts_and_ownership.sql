@@ -1,0 +1,102 @@
+-- Layout 2: an account in every key, what this ledger made and wrote, the claims that replace something, classes of
+-- failure, and a code for each kind of invalid row. Rows and attempts, the long tables, are not written anew.
+
+DROP VIEW standing;
+
+ALTER TABLE target ADD COLUMN account TEXT NOT NULL DEFAULT '';
+CREATE UNIQUE INDEX target_by_account ON target (account);
+
+ALTER TABLE rows ADD COLUMN problem_code TEXT;
+ALTER TABLE rows ADD COLUMN account TEXT NOT NULL DEFAULT '';
+DROP INDEX rows_settled_when_read;
+CREATE INDEX rows_settled_when_read ON rows (outcome, problem_code) WHERE outcome IS NOT NULL;
+DROP INDEX rows_by_key;
+CREATE INDEX rows_by_key ON rows (account, product_key, module_name, alias_name, "desc", outcome)
+WHERE outcome IS NULL;
+
+ALTER TABLE attempts ADD COLUMN failure TEXT;
+ALTER TABLE attempts ADD COLUMN account TEXT NOT NULL DEFAULT '';
+
+ALTER TABLE modules RENAME TO modules_of_layout_1;
+
+CREATE TABLE modules (
+    account       TEXT NOT NULL DEFAULT '',
+    product_key   TEXT NOT NULL,
+    module_name   TEXT NOT NULL COLLATE NOCASE,
+    alias_name    TEXT,
+    "desc"        TEXT,
+    outcome       TEXT NOT NULL,
+    code          TEXT,
+    message       TEXT,
+    request_id    TEXT,
+    attempts      INTEGER NOT NULL DEFAULT 0,
+    recovered     INTEGER NOT NULL DEFAULT 0,
+    in_doubt      INTEGER NOT NULL DEFAULT 0,
+    settled_at    TEXT NOT NULL,
+    run_id        TEXT NOT NULL,
+    claimed       TEXT,
+    owned         INTEGER NOT NULL DEFAULT 0,
+    written_alias TEXT,
+    written_desc  TEXT,
+    PRIMARY KEY (account, product_key, module_name)
+) WITHOUT ROWID;
+
+-- A drifted module lost its `created`, and with it what was written; that it was created is still in `attempts`.
+INSERT INTO modules
+SELECT
+    '', product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
+    attempts, recovered, in_doubt, settled_at, run_id,
+    iif(outcome = 'sending', 'create', NULL),
+    outcome = 'created' OR (product_key, module_name COLLATE NOCASE) IN (
+        SELECT product_key, module_name COLLATE NOCASE
+        FROM attempts
+        WHERE action = 'CreateOTAModule' AND module_name IS NOT NULL AND code IS NULL AND http_status IS NOT NULL
+    ),
+    iif(outcome = 'created', coalesce(alias_name, ''), NULL),
+    iif(outcome = 'created', coalesce("desc", ''), NULL)
+FROM modules_of_layout_1
+ORDER BY product_key, module_name;
+
+DROP TABLE modules_of_layout_1;
+
+CREATE TABLE claims (
+    id           INTEGER PRIMARY KEY,
+    account      TEXT NOT NULL DEFAULT '',
+    product_key  TEXT NOT NULL,
+    module_name  TEXT NOT NULL COLLATE NOCASE,
+    kind         TEXT NOT NULL,
+    wanted_alias TEXT,
+    wanted_desc  TEXT,
+    found_alias  TEXT,
+    found_desc   TEXT,
+    line         INTEGER,
+    run_id       TEXT NOT NULL,
+    at           TEXT NOT NULL
+);
+CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
+
+CREATE VIEW standing AS
+SELECT
+    r.line, r.account, r.product_key, r.module_name, r.alias_name, r."desc", r.record,
+    r.outcome AS outcome_when_read,
+    CASE
+        WHEN r.outcome IS NOT NULL THEN r.outcome
+        WHEN m.outcome IS NULL THEN 'pending'
+        WHEN m.outcome IN ('created', 'exists') AND (
+            r.module_name COLLATE BINARY IS NOT m.module_name
+            OR r.alias_name IS NOT m.alias_name
+            OR r."desc" IS NOT m."desc"
+        ) THEN 'pending'
+        ELSE m.outcome
+    END AS outcome,
+    iif(r.outcome IS NULL, m.code, r.problem_code) AS code,
+    iif(r.outcome IS NULL, m.message, r.message) AS message,
+    m.request_id,
+    coalesce(m.attempts, 0) AS attempts,
+    coalesce(m.recovered, 0) AS recovered,
+    coalesce(m.in_doubt, 0) AS in_doubt,
+    m.settled_at
+FROM rows AS r
+LEFT JOIN modules AS m
+    ON r.outcome IS NULL
+    AND m.account = r.account AND m.product_key = r.product_key AND m.module_name = r.module_name;
