@@ -42,7 +42,7 @@ _TRYING = ("--limit", "--only")
       2  a flag, a setting or the input can't be used; nothing was sent
       3  stopped early: key, permission, platform out of reach, disk full
       4  the ledger is held by another run, or belongs to another target
-      130, 143  interrupted by Ctrl-C, by SIGTERM
+      130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
     """,
 )
 @input_argument

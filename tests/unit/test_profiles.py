@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -185,3 +186,24 @@ def test_users_file_stands_below_the_home_by_default(tmp_path: Path, monkeypatch
 
 def test_no_key_names_a_secret() -> None:
     assert not [key for key in KEYS if "secret" in key or "token" in key]
+
+
+def test_place_that_can_not_be_looked_at_is_said_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = tmp_path / "bulk" / "bulk.toml"
+    users.parent.mkdir()
+    users.write_text("qps = 5", encoding="utf-8")
+    is_file = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if path == Path("bulk.toml"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    said: list[str] = []
+
+    assert find_file(None, {"XDG_CONFIG_HOME": str(tmp_path)}, on_hidden=said.append) == users
+    (message,) = said
+    assert message.startswith("No settings are taken from ./bulk.toml: its folder can't be looked into")
