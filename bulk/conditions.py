@@ -61,9 +61,11 @@ _PLAIN: Mapping[int, str] = MappingProxyType(
 """The same for what needs no explanation where a message says which option named the file."""
 
 _THREADS = (
-    "the system gives no more threads: raise the limit on processes (`ulimit -u`, or the container's limit on pids)"
+    "the system gives no more threads: raise the limit on processes (`ulimit -u`, or the container's limit on pids), "
+    "or on memory (`ulimit -v`)"
 )
 _MEMORY = _ADVICE[errno.ENOMEM]
+_SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})
 _FOR_IMPORTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
@@ -91,7 +93,9 @@ def no_temporary_folder(exc: OSError | None = None) -> str:
 
 def condition_of(exc: BaseException) -> str | None:
     """Return what to say about an error that nobody dealt with; ``None`` where it must be a bug."""
-    return next((said for each in _leaves(exc) if (said := _said(each))), None)
+    leaves = list(_leaves(exc))
+    causes = [cause for each in leaves for cause in _causes(each) if _is_shortage(cause)]
+    return next((said for each in (*leaves, *causes) if (said := _said(each))), None)
 
 
 def why_not_writable(path: Path) -> str | None:
@@ -136,6 +140,18 @@ def _leaves(exc: BaseException) -> Iterator[BaseException]:
             yield from _leaves(each)
     else:
         yield exc
+
+
+def _causes(exc: BaseException) -> Iterator[BaseException]:
+    cause = exc.__cause__ or exc.__context__
+    while cause is not None:
+        yield cause
+        cause = cause.__cause__ or cause.__context__
+
+
+def _is_shortage(exc: BaseException) -> bool:
+    """Say whether the machine ran out of something: whatever fails while that is dealt with, fails because of it."""
+    return isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno in _SHORTAGES)
 
 
 def _said(exc: BaseException) -> str | None:

@@ -7,6 +7,7 @@ import gc
 import os
 import resource
 import signal
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -34,6 +35,9 @@ _ENDINGS = {
 
 _IMPATIENT_AFTER_S = 1.0
 """A second signal before this is the first one once more: `timeout` sends each to the process and to its group."""
+
+_MOST_THREADS = 16
+"""libuv's four, ours, and those of the default executor."""
 
 _STDERR = 2
 _SHOW_CURSOR = b"\x1b[?25h\n"
@@ -124,8 +128,26 @@ def _raise_open_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def _has_threads() -> bool:
+    """Say whether the system gives as many threads as a run may need: uvloop aborts the process where it does not."""
+    over = threading.Event()
+    threads = [threading.Thread(target=over.wait, daemon=True) for _ in range(_MOST_THREADS)]
+    started = []
+    try:
+        for thread in threads:
+            thread.start()
+            started.append(thread)
+    except (RuntimeError, MemoryError):
+        return False
+    finally:
+        over.set()
+        for thread in started:
+            thread.join()
+    return True
+
+
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    if find_spec("uvloop") is None:
+    if find_spec("uvloop") is None or not _has_threads():
         return None
     import uvloop  # noqa: PLC0415 - an extra, not a dependency
 

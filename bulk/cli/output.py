@@ -35,6 +35,9 @@ __all__ = [
 _WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal."""
 
+_NARROWEST = 20
+"""No table fits into less; a terminal that is narrower breaks the lines itself."""
+
 _STYLES = {
     Tone.GOOD: partial(click.style, fg="green"),
     Tone.WARNING: partial(click.style, fg="yellow"),
@@ -97,7 +100,7 @@ def print_json(value: bytes | dict[str, object]) -> None:
 
 def screen_width() -> int:
     """Return how many columns a screen of text may take."""
-    return min(shutil.get_terminal_size().columns, _WIDEST)
+    return max(min(shutil.get_terminal_size().columns, _WIDEST), _NARROWEST)
 
 
 def paint_for(stream: TextIO) -> Paint:

@@ -43,7 +43,7 @@ _TRYING = ("--limit", "--only")
       3  stopped early: key, permission, platform out of reach, disk full
       4  the ledger is held by another run, belongs to another target, or was
          written by a newer version
-      130, 143  interrupted by Ctrl-C, by SIGTERM
+      130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
     """,
 )
 @input_argument

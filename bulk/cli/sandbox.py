@@ -67,7 +67,10 @@ async def _serve(config: SandboxConfig) -> None:
 
     stopped = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    ending = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        ending.remove(signal.SIGHUP)  # under nohup
+    for number in ending:
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(stopped.set))
     async with Sandbox(config) as platform:
         _announce(platform)

@@ -102,7 +102,9 @@ def _metrics(log: FilteringBoundLogger, path: str | None) -> Iterator[Listener]:
     with ExitStack() as stack:
         try:
             metrics = stack.enter_context(
-                metrics_file(Path(path), complain=lambda exc: log.error("metrics.lost", path=path, error=str(exc)))
+                metrics_file(
+                    Path(path), complain=lambda exc: log.error("metrics.lost", path=path, error=explain_os_error(exc))
+                )
             )
         except OSError as exc:
             why = explain_os_error(exc)

@@ -38,6 +38,9 @@ _READING_CACHE_KIB = 2_048
 """What a connection may keep of the file, and of what it sorts until it writes that out. Measured from 10,000 to a
 million rows: 16 MiB for each are no faster, and a run has up to three connections."""
 
+_TEMPORARY_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - SQLite's own list
+"""Where SQLite looks for a folder after the environment's."""
+
 _BUSY_TIMEOUT_S = 5.0
 
 
@@ -174,8 +177,18 @@ def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
     connection = sqlite3.connect(uri, uri=True, timeout=_BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False)
     with closed_on_failure(connection):
         connection.execute(f"PRAGMA cache_size = -{cache_kib}")
-        connection.execute("PRAGMA temp_store = FILE")
+        connection.execute(f"PRAGMA temp_store = {_temporary_store()}")
     return connection
+
+
+def _temporary_store() -> str:
+    """Return where SQLite sorts what is too large for its cache: in memory only where no folder will do.
+
+    So it is in a container whose file system is read-only, but for the ledger's folder.
+    """
+    named = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
+    folders = (*filter(None, named), *_TEMPORARY_FOLDERS)
+    return "FILE" if any(os.access(folder, os.W_OK | os.X_OK) for folder in folders) else "MEMORY"
 
 
 def _way_to_read(path: Path) -> str:

@@ -5,10 +5,11 @@ Counting is all that an event costs; the file is written by a thread of its own,
 
 from __future__ import annotations
 
+import errno
 import threading
 import time
 from bisect import bisect_left
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from importlib.metadata import version
 from itertools import accumulate
 from types import MappingProxyType
@@ -57,6 +58,9 @@ METRICS: Mapping[str, str] = MappingProxyType(
 
 _LAST_SUCCESS = "bulk_last_success_timestamp_seconds"
 _BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_PATIENCE_S = 2.0
+"""How long the end of a run waits for the last figures."""
+
 _EVERY_S = 15.0
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
@@ -201,7 +205,8 @@ def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: fl
 
     Args:
         path: Where to; the node exporter reads files that end in ``.prom``.
-        complain: Told at the end if the last state could not be written: by then the run has done its work.
+        complain: Told once when the file can't be written any more, and again if it then could and is lost anew.
+            The run goes on.
         every_s: Seconds from one writing to the next.
 
     Raises:
@@ -217,28 +222,24 @@ def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: fl
             out.write(generate_latest(registry))
 
     write()
-    try:
-        with _repeated(write, every_s):
-            yield metrics
-    except BaseException as exc:
-        metrics.end(_exit_code(exc))
-        raise
-    finally:
+    with _repeated(write, every_s, complain):
         try:
-            write()
-        except OSError as exc:
-            complain(exc)
+            yield metrics
+        except BaseException as exc:
+            metrics.end(_exit_code(exc))
+            raise
 
 
 @contextmanager
-def _repeated(write: Callable[[], None], every_s: float) -> Iterator[None]:
+def _repeated(write: Callable[[], None], every_s: float, complain: Callable[[OSError], None]) -> Iterator[None]:
+    """Write now and then, and once more at the end; a disk that does not answer is not waited for."""
     over = threading.Event()
+    kept = _Kept(write, complain)
 
     def repeat() -> None:
         while not over.wait(every_s):
-            # A disk that is full now may have room the next time.
-            with suppress(OSError):
-                write()
+            kept.write()
+        kept.write()
 
     thread = threading.Thread(target=repeat, name="metrics", daemon=True)
     thread.start()
@@ -246,7 +247,28 @@ def _repeated(write: Callable[[], None], every_s: float) -> Iterator[None]:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(_PATIENCE_S)
+        if thread.is_alive():
+            complain(TimeoutError(errno.ETIMEDOUT, "the disk does not answer"))
+
+
+class _Kept:
+    """A file that is written again and again; a disk that is full now may have room the next time."""
+
+    def __init__(self, write: Callable[[], None], complain: Callable[[OSError], None]) -> None:
+        self._write = write
+        self._complain = complain
+        self._is_lost = False
+
+    def write(self) -> None:
+        try:
+            self._write()
+        except OSError as exc:
+            if not self._is_lost:
+                self._complain(exc)
+            self._is_lost = True
+        else:
+            self._is_lost = False
 
 
 def _gauges(name: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:

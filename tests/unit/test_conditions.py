@@ -59,6 +59,17 @@ def test_bug_is_no_condition(exc: Exception) -> None:
     assert condition_of(exc) is None
 
 
+def test_what_fails_because_the_machine_ran_out_of_something_is_no_bug() -> None:
+    bug = RuntimeError("Cannot close a running event loop")
+    bug.__context__ = ValueError()
+    bug.__context__.__cause__ = of(errno.EMFILE)
+    while_a_file_was_missing = RuntimeError("of ours")
+    while_a_file_was_missing.__context__ = of(errno.ENOENT, "x")
+
+    assert "ulimit -n" in (condition_of(bug) or "")
+    assert condition_of(while_a_file_was_missing) is None
+
+
 def test_error_that_the_table_lacks_is_told_in_the_systems_words() -> None:
     assert explain_os_error(of(errno.EINVAL)) == "Invalid argument"
     assert explain_os_error(OSError("only words")) == "only words"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -207,3 +208,24 @@ def test_words_for_nothing_are_a_text_or_a_list(write: Callable[[str], Path]) ->
 def test_how_the_input_is_read_is_checked_too(write: Callable[[str], Path], line: str, reason: str) -> None:
     with pytest.raises(SettingsError, match=reason):
         read_profile(write(line), None)
+
+
+def test_place_that_can_not_be_looked_at_is_said_and_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = tmp_path / "bulk" / "bulk.toml"
+    users.parent.mkdir()
+    users.write_text("qps = 5", encoding="utf-8")
+    is_file = Path.is_file
+
+    def refused(path: Path) -> bool:
+        if path == Path("bulk.toml"):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    said: list[str] = []
+
+    assert find_file(None, {"XDG_CONFIG_HOME": str(tmp_path)}, on_hidden=said.append) == users
+    (message,) = said
+    assert message.startswith("No settings are taken from ./bulk.toml: its folder can't be looked into")

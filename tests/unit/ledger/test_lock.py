@@ -3,6 +3,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +18,21 @@ from bulk.ledger.views.status import read_status
 
 if TYPE_CHECKING:
     from bulk.ledger.store import Ledger
+
+
+OTHER = """
+import errno, fcntl, os, signal, sys
+from pathlib import Path
+from bulk.ledger.lock import hold
+
+def lacking(*args):
+    raise OSError(errno.ENOSYS, "lacking")
+
+fcntl.flock = lacking
+lock = hold(Path(sys.argv[1]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+"""Takes a ledger where there is no flock, and is killed while it has it."""
 
 
 def test_ledger_is_held_until_it_is_let_go(path: Path) -> None:
@@ -68,3 +86,34 @@ def test_run_without_an_end_counts_as_at_work_where_its_lock_can_not_be_looked_a
     assert at_work is not None
     assert at_work.run_id == "cafe0005"
     assert at_rest is None
+
+
+@pytest.mark.parametrize("number", [errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK])
+def test_file_system_without_flock_has_locks_that_die_with_their_holder(
+    number: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lacking(*_args: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fcntl.flock", lacking)
+        lock = hold(path)
+        refused = subprocess.run([sys.executable, "-c", OTHER, path], capture_output=True, text=True, check=False)
+        lock.release()
+        taken = subprocess.run([sys.executable, "-c", OTHER, path], capture_output=True, text=True, check=False)
+        again = hold(path)
+        again.release()
+
+    assert "LedgerHeldError" in refused.stderr
+    assert taken.returncode == -signal.SIGKILL
+
+
+def test_file_system_without_any_locks_is_named(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_args: object) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", lacking)
+    monkeypatch.setattr("fcntl.lockf", lacking)
+
+    with pytest.raises(LedgerError, match="the file system gives no locks: use a local disk"):
+        hold(path)
