@@ -1,13 +1,25 @@
-"""Names of files as text that can be stored and shown: on POSIX a name is bytes, and need not be UTF-8."""
+"""Names of files as text that can be stored, shown and pasted: on POSIX a name is bytes, and need not be UTF-8."""
 
 from __future__ import annotations
 
-__all__ = ["legible", "legible_fields"]
+import os
+import shlex
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["legible", "legible_fields", "shell_join", "shell_path", "shell_quote"]
+
+_PLAIN_SIGNS = {ord("\\"): r"\\", ord("'"): r"\'", ord("\n"): r"\n", ord("\r"): r"\r", ord("\t"): r"\t"}
 
 
 def legible(text: str) -> str:
     r"""Return the text, each byte of a name that is no UTF-8 written as ``\xff``; only ``text`` opens the file."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # half of a character, which stands for no byte
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def legible_fields(value: object) -> object:
@@ -21,3 +33,26 @@ def legible_fields(value: object) -> object:
             return [legible_fields(one) for one in value]
         case _:
             return value
+
+
+def shell_quote(text: str) -> str:
+    r"""Return a word that bash reads as ``text``, on one line and in printable characters, whatever its bytes are."""
+    return shlex.quote(text) if text.isprintable() else f"$'{''.join(map(_escaped, text))}'"
+
+
+def shell_join(words: Iterable[str]) -> str:
+    """Return a command line that bash takes apart into these words."""
+    return " ".join(map(shell_quote, words))
+
+
+def shell_path(path: str) -> str:
+    """Return a word that a command reads as this path, also where it begins as an option does."""
+    return shell_quote(f"./{path}" if path.startswith("-") else path)
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable():
+        return _PLAIN_SIGNS.get(ord(character), character)
+    # Octal: never more than three digits, whatever follows. bash knows \x and \u too, but other shells do not.
+    named = _PLAIN_SIGNS.get(ord(character))
+    return named or "".join(f"\\{byte:03o}" for byte in os.fsencode(character))

@@ -11,6 +11,7 @@ from filelock import FileLock, Timeout
 from bulk.errors import LedgerError, LedgerHeldError
 from bulk.ledger.files import lock_of
 from bulk.ledger.holder import read_holder
+from bulk.names import shell_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def hold(path: Path) -> FileLock:
             raise LedgerError(_CANT_LOCK.format(path, "no file can be made in its folder")) from None
         raise LedgerHeldError(
             f"{path}: held by {read_holder(path) or 'another run'}; wait for it to end, or stop it first "
-            f"(`bulk status {path}` shows how far it is)"
+            f"(`bulk status {shell_path(str(path))}` shows how far it is)"
         ) from None
     except OSError as exc:
         raise LedgerError(_CANT_LOCK.format(path, exc.strerror or exc)) from exc

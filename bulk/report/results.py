@@ -11,6 +11,7 @@ import orjson
 from bulk.errors import LedgerError
 from bulk.ledger.reading import at_one_moment, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.names import shell_path
 from bulk.report.replacing import replaced
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields
 
@@ -85,7 +86,9 @@ def write_retry_file(ledger: Path, path: Path) -> int:
 def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
     text = read_input(connection, ledger)
     if text is None:
-        raise LedgerError(f"{ledger}: no input was read into this ledger yet: `bulk run INPUT --ledger {ledger}`")
+        raise LedgerError(
+            f"{ledger}: no input was read into this ledger yet: `bulk run INPUT --ledger {shell_path(str(ledger))}`"
+        )
     return InputShape.from_json(text)
 
 
