@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["legible", "legible_fields", "shell_join", "shell_path", "shell_quote"]
+__all__ = ["has_no_place", "legible", "legible_fields", "shell_join", "shell_path", "shell_quote"]
 
 _PLAIN_SIGNS = {ord("\\"): r"\\", ord("'"): r"\'", ord("\n"): r"\n", ord("\r"): r"\r", ord("\t"): r"\t"}
+
+
+_DESCRIPTOR = re.compile(r"-|/dev/(?:stdin|fd/\d+)|/proc/(?:self|thread-self|\d+)/fd/\d+")
+
+
+def has_no_place(path: str) -> bool:
+    """Say whether an input is named by a descriptor, as stdin is: no file is beside it, and it can't be read twice."""
+    return _DESCRIPTOR.fullmatch(path) is not None
 
 
 def legible(text: str) -> str:

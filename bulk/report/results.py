@@ -13,7 +13,7 @@ from bulk.ledger.reading import at_one_moment, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.names import shell_path
 from bulk.report.replacing import replaced
-from bulk.rows import InputShape, cells, encode_header, encode_record, fields
+from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 
 if TYPE_CHECKING:
     import sqlite3
@@ -75,7 +75,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
         rows = 0
         with replaced(path) as out:
             # Incremental: a codec with a mark writes it once, at the start of the file.
-            encoder = codecs.getincrementalencoder(shape.encoding)(errors="replace")
+            encoder = codecs.getincrementalencoder(shape.encoding)(errors=handler_for(shape.encoding))
             out.write(encoder.encode(encode_header(shape)))
             for result in read_results(connection, ledger, outcomes=unprovisioned):
                 out.write(encoder.encode(encode_record(shape, result.record, result.values)))

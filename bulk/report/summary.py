@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
-from bulk.names import shell_join, shell_path
+from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
@@ -159,7 +159,7 @@ def retry_command(
         program: What starts `bulk` here.
         input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
     """
-    path = PurePath(source) if source != "-" else _name_for_stdin(ledger, input_format)
+    path = PurePath(source) if not has_no_place(source) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
