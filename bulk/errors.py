@@ -22,6 +22,8 @@ A message is written for the person who must act on it and never holds a secret.
 
 from __future__ import annotations
 
+from bulk.names import legible, shell_quote
+
 __all__ = [
     "BulkError",
     "InputError",
@@ -73,7 +75,9 @@ class InputError(BulkError):
             line: Line of the file, starting at 1, where there is one to name.
             field: The field or column concerned, if it is about one.
         """
-        place = file if line is None else f"{file}, line {line}"
+        # A line break or an escape sequence in a name would be taken for our own.
+        named = file if legible(file).isprintable() else shell_quote(file)
+        place = named if line is None else f"{named}, line {line}"
         super().__init__(f"{place}: {message}")
         self.file = file
         self.line = line

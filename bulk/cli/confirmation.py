@@ -14,6 +14,7 @@ from bulk.cli.watch import watched
 from bulk.engine.plan import plan
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
+from bulk.names import has_no_place
 
 if TYPE_CHECKING:
     from bulk.settings import Settings
@@ -46,8 +47,9 @@ def confirm(ctx: click.Context, source: str, settings: Settings, *, confirmed: b
         SettingsError: Nobody is there to be asked, or the input can't be read twice.
         NotConfirmedError: The answer is no, or the plan was stopped.
     """
-    if source == "-":
-        raise SettingsError("--plan reads the input, and the run reads it again: give a file instead of stdin")
+    if has_no_place(source):
+        what = "stdin" if source == "-" else source
+        raise SettingsError(f"--plan reads the input, and the run reads it again: give a file instead of {what}")
     if not (confirmed or sys.stdin.isatty()):
         raise SettingsError("--plan asks before it goes on, and stdin is no terminal: add --yes to go on unasked")
     stop = StopSignal()

@@ -58,7 +58,9 @@ def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> N
     from bulk.ledger.views.reading import read_input_name  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     name = read_input_name(ledger)
-    _check(outputs, ledger, [] if name is None or name == _STDIN else list(_places(name, ledger)))
+    # A name is kept as UTF-8; where the system's encoding is another, the file has other characters in its name.
+    known = None if name is None or name == _STDIN else os.fsdecode(name.encode())
+    _check(outputs, ledger, [] if known is None else list(_places(known, ledger)))
 
 
 def _check(outputs: Mapping[str, Path | None], ledger: Path, inputs: list[Path]) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bulk.names import shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -43,7 +44,7 @@ class Invocation:
     @property
     def again(self) -> str:
         """The command line that calls it in the same way, quoted for a shell."""
-        return shlex.join([*self.program, *self.arguments])
+        return shell_join([*self.program, *self.arguments])
 
     def again_without(self, options: Collection[str]) -> str:
         """Return the command line that calls it so, but for these options and their values.
@@ -58,7 +59,7 @@ class Invocation:
                 next(rest, None)
             elif argument.partition("=")[0] not in options:
                 kept.append(argument)
-        return shlex.join([*self.program, *kept])
+        return shell_join([*self.program, *kept])
 
     @property
     def command(self) -> str | None:

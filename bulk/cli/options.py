@@ -168,7 +168,11 @@ _JOB = (
         metavar="TEXT",
         help="A field with this text is absent; may be repeated. '' sends NULL, nan and the like as they are.",
     ),
-    _reading("--encoding", metavar="NAME", help="Such as gb18030.  [default: UTF-8, or UTF-16 by its mark]"),
+    _reading(
+        "--encoding",
+        metavar="NAME",
+        help="Such as gb18030; refused if the input is UTF-8.  [default: UTF-8, or UTF-16 by its mark]",
+    ),
     _reading(
         "--delimiter",
         any_text=True,

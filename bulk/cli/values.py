@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, TypeVar
 
 import click
 from click.shell_completion import CompletionItem
 
+from bulk.cli.output import tell
 from bulk.errors import SettingsError
 from bulk.model import Outcome
 from bulk.settings import FailureCap, parse_delimiter, parse_duration
@@ -114,7 +116,7 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
     return columns
 
 
-def read_source(_ctx: click.Context, _parameter: click.Parameter, source: str) -> str:
+def read_source(ctx: click.Context, _parameter: click.Parameter, source: str) -> str:
     """Return an input's path, which a variable that is not set leaves empty.
 
     Raises:
@@ -122,6 +124,8 @@ def read_source(_ctx: click.Context, _parameter: click.Parameter, source: str) -
     """
     if not source:
         raise click.BadParameter("INPUT is empty: name a file, or - for stdin")
+    if source == "-" and sys.stdin.isatty() and not ctx.resilient_parsing:
+        tell("Reading rows from the terminal: Ctrl-D on a line of its own ends them")
     return source
 
 

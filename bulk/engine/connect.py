@@ -13,6 +13,7 @@ from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials, 
 from bulk.cloud.transport import HttpTransport
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, ignore
+from bulk.names import has_no_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -35,8 +36,9 @@ def ledger_path(source: str, settings: Settings) -> Path:
     """
     if settings.ledger:
         return Path(settings.ledger)
-    if source == "-":
-        raise SettingsError("the input is stdin, which has no path to put a ledger beside: name one with --ledger")
+    if has_no_place(source):
+        what = "stdin" if source == "-" else source
+        raise SettingsError(f"the input is {what}, which has no path to put a ledger beside: name one with --ledger")
     return Path(f"{source}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
 
 

@@ -14,6 +14,7 @@ from bulk.conditions import explain_os_error
 from bulk.errors import LedgerError, LedgerHeldError
 from bulk.ledger.files import lock_of
 from bulk.ledger.holder import read_holder
+from bulk.names import shell_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -100,7 +101,7 @@ def hold(path: Path) -> Held:
             raise LedgerError(_CANT_LOCK.format(path, "no file can be made in its folder")) from None
         raise LedgerHeldError(
             f"{path}: held by {read_holder(path) or 'another run'}; wait for it to end, or stop it first "
-            f"(`bulk status {path}` shows how far it is)"
+            f"(`bulk status {shell_path(str(path))}` shows how far it is)"
         ) from None
     except OSError as exc:
         raise LedgerError(_CANT_LOCK.format(path, explain_os_error(exc))) from exc

@@ -11,8 +11,9 @@ import orjson
 from bulk.errors import LedgerError
 from bulk.ledger.views.reading import at_one_moment, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.names import shell_path
 from bulk.report.replacing import replaced
-from bulk.rows import InputShape, cells, encode_header, encode_record, fields
+from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 
 if TYPE_CHECKING:
     import sqlite3
@@ -74,7 +75,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
         rows = 0
         with replaced(path) as out:
             # Incremental: a codec with a mark writes it once, at the start of the file.
-            encoder = codecs.getincrementalencoder(shape.encoding)(errors="replace")
+            encoder = codecs.getincrementalencoder(shape.encoding)(errors=handler_for(shape.encoding))
             out.write(encoder.encode(encode_header(shape)))
             for result in read_results(connection, ledger, outcomes=unprovisioned):
                 out.write(encoder.encode(encode_record(shape, result.record, result.values)))
@@ -85,7 +86,9 @@ def write_retry_file(ledger: Path, path: Path) -> int:
 def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
     text = read_input(connection, ledger)
     if text is None:
-        raise LedgerError(f"{ledger}: no input was read into this ledger yet: `bulk run INPUT --ledger {ledger}`")
+        raise LedgerError(
+            f"{ledger}: no input was read into this ledger yet: `bulk run INPUT --ledger {shell_path(str(ledger))}`"
+        )
     return InputShape.from_json(text)
 
 

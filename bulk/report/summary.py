@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-import shlex
 import textwrap
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
@@ -160,11 +160,11 @@ def retry_command(
         program: What starts `bulk` here.
         input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
     """
-    path = PurePath(source) if source != "-" else _name_for_stdin(ledger, input_format)
+    path = PurePath(source) if not has_no_place(source) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
-    return shlex.join([*program, "results", ledger, "--retry-file", str(retry)])
+    return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 
 
 def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:

@@ -5,6 +5,7 @@ Nothing here knows the network or the ledger. Start with `open_input`.
 
 from __future__ import annotations
 
+from bulk.rows.damage import handler_for
 from bulk.rows.reading import RowReader, open_input
 from bulk.rows.shape import InputShape, cells, encode_header, encode_record, fields
 
@@ -15,5 +16,6 @@ __all__ = [
     "encode_header",
     "encode_record",
     "fields",
+    "handler_for",
     "open_input",
 ]

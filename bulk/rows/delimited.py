@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
 from bulk.model import ReadRows
+from bulk.names import legible
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.fields import field_of
 from bulk.rows.findings import Remarks
@@ -57,10 +58,7 @@ class DelimitedReader:
         self._lenient_keys = settings.lenient_keys
         self._names = ColumnNames.parse(settings.columns, numbered=True)
         self._blocks = source.blocks()
-        found = self._read_header(settings, _said_delimiter(settings, format))
-        positions = self._names.resolve(
-            found.names, file=source.name, line=found.line or found.body + 1, hint=hint_of(found)
-        )
+        found, positions = self._find_columns(settings, _said_delimiter(settings, format))
         self._delimiter = found.delimiter
         self._header = found.names if found.line else None
         self._positions = tuple(positions.get(field, -1) for field in Field)
@@ -70,6 +68,7 @@ class DelimitedReader:
         self._named_width = len(_without_blank_end(found.names))
         self._needed_width = 1 + max(self._positions[:2])
         self._space_and_quote = f'{self._delimiter} "'
+        above = tuple(map(legible, found.above))
         columns = {str(field): found.names[position] for field, position in positions.items()}
         self.shape = InputShape(
             format,
@@ -77,11 +76,12 @@ class DelimitedReader:
             self._delimiter,
             tuple(found.names),
             columns,
-            above=found.above,
+            above=above,
             header_line=found.line,
         )
         carried = [name for at, name in enumerate(found.names) if at not in self._positions and name.strip()]
-        self.remarks = Remarks(self._rules, carried=carried, above=found.passed_over)
+        passed_over = tuple(map(legible, found.passed_over))
+        self.remarks = Remarks(self._rules, carried=carried, above=passed_over)
 
     def blocks(self) -> Iterator[ReadRows]:
         """Yield the rows in portions of any size, once.
@@ -136,6 +136,8 @@ class DelimitedReader:
         # A NUL spoils its row wherever it stands, and no field may hold one.
         if self._space_and_quote in text or (not self._records.only_fields and "\0" in text):
             return None
+        if self._source.damage_in(text):
+            return None
         return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns))
 
     def _scan(self, first: int, lines: list[str], used: int, rows: ReadRows, *, final: bool) -> int:
@@ -183,6 +185,11 @@ class DelimitedReader:
     def _judge(self, line: int, taken: Taken, rows: ReadRows, *, ended: bool) -> None:
         """Look closely at a record."""
         cells = taken.cells
+        damage = self._source.damage_in("\t".join(cells))
+        if damage:
+            unread = record_problem(RecordKind.ENCODING, cause=damage)
+            rows.invalid.append((line, of_cells(cells), unread.code, unread.text))
+            return
         noise = noise_of(cells)
         if noise:
             self.remarks.leave_out(line, noise)
@@ -231,9 +238,23 @@ class DelimitedReader:
     def _whose(self) -> str:
         return "the header" if self._header is not None else "the first rows"
 
-    def _read_header(self, settings: ReadSettings, delimiter: str) -> Header:
+    def _find_columns(self, settings: ReadSettings, delimiter: str) -> tuple[Header, dict[Field, int]]:
+        """Return the header and the position of each field's column."""
+        head = self._read_head(HEAD_LINES + settings.skip_lines)
+        try:
+            found = self._read_header(head, settings, delimiter)
+            line = found.line or found.body + 1
+            positions = self._names.resolve(found.names, file=self._source.name, line=line, hint=hint_of(found))
+        except InputError:
+            # Column names in another encoding are not recognised: the encoding is what must be named then.
+            self._source.require_sound("".join(text for block in head for text in block.lines))
+            raise
+        if found.line:
+            self._source.require_sound("".join(found.names), line=found.line)
+        return found, positions
+
+    def _read_header(self, blocks: list[Block], settings: ReadSettings, delimiter: str) -> Header:
         """Return the header; what follows it in the lines that were read is kept for `blocks`."""
-        blocks = self._read_head(HEAD_LINES + settings.skip_lines)
         head = [line for block in blocks for line in block.lines]
         if settings.no_header:
             found = first_rows(head, delimiter=delimiter, skip_lines=settings.skip_lines)

@@ -13,9 +13,12 @@ import orjson
 from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
+from bulk.rows.decoding import MARK
 from bulk.rows.findings import Remarks
+from bulk.rows.json_text import loaded, why_no_json
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
+from bulk.rows.record import of_json_line
 from bulk.rows.shape import InputShape
 from bulk.rows.validate import Rules
 
@@ -132,12 +135,17 @@ class JsonLinesReader:
     def _scan(self, first: int, lines: list[str], rows: ReadRows) -> None:
         """Add the rows of these lines one by one."""
         for line, text in enumerate(lines, first):
+            text = text.lstrip(MARK)  # noqa: PLW2901 - where files were joined, one may be in front of any line
             try:
-                found = orjson.loads(text)
-            except orjson.JSONDecodeError as exc:
-                if not text.isspace():
-                    cause = f"not JSON: {exc.msg} at character {exc.colno}"
-                    problem = record_problem(RecordKind.JSON, cause=cause)
+                found = loaded(text)
+            except (ValueError, RecursionError) as exc:
+                if text and not text.isspace():
+                    damage = self._source.damage_in(text)
+                    problem = (
+                        record_problem(RecordKind.ENCODING, cause=damage)
+                        if damage
+                        else record_problem(RecordKind.JSON, cause=f"not JSON: {why_no_json(text, exc)}")
+                    )
                     rows.invalid.append(_invalid(line, text, problem))
                 continue
             judged = self._judge(text, found)
@@ -212,7 +220,7 @@ class JsonLinesReader:
 
 
 def _invalid(line: int, text: str, problem: Problem) -> InvalidRow:
-    return line, text.strip(), problem.code, problem.text
+    return line, of_json_line(text), problem.code, problem.text
 
 
 def _texts(column: Sequence[Any]) -> Sequence[str] | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import codecs
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
-from bulk.errors import InputError, SettingsError
+from bulk.errors import InputError
+from bulk.rows.damage import Damage, culprit, damage_in, first_damaged
+from bulk.rows.decoding import CTRL_Z, Decoder
+from bulk.rows.layouts import Beginning
 from bulk.rows.source import reading
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.rows.source import ByteStream
+    from bulk.rows.source import Opened
 
 __all__ = ["LOOKED_AT_TOGETHER", "MAX_RECORD_CHARS", "Block", "LineSource"]
 
@@ -28,22 +30,8 @@ LOOKED_AT_TOGETHER = 48
 KEPT_CHARS = 2_000
 """How much is kept of a line that is longer."""
 
-NO_FILES_ENCODINGS = {"idna", "punycode", "undefined"}
-"""Codecs from text to text, for host names, and one that always fails."""
-
-DEFAULT_ENCODING = "utf-8"
-MARK = "\ufeff"
-CTRL_Z = "\x1a"
-
-MARKS = (
-    # UTF-32 first: its little-endian mark begins as UTF-16's does.
-    (codecs.BOM_UTF32_LE, "utf-32-le", "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32-be", "utf-32"),
-    (codecs.BOM_UTF8, "utf-8", "utf-8-sig"),
-    (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16"),
-)
-"""Mark, codec to read with, codec to write with (which writes a mark again)."""
+ENOUGH_DAMAGE = 1_000
+"""Damaged lines after which an input that is evidently in another encoding need not be read to its end."""
 
 
 class Block(NamedTuple):
@@ -62,28 +50,56 @@ class Block(NamedTuple):
 class LineSource:
     """The lines of an input."""
 
-    def __init__(self, stream: ByteStream, *, name: str, encoding: str | None) -> None:
-        """Read the first bytes to learn the encoding: by a mark if there is one, else as said, else UTF-8.
+    def __init__(self, opened: Opened, *, name: str, encoding: str | None, heading_lines: int = 0) -> None:
+        """Choose the encoding: by a mark if there is one, else as said, else UTF-8.
+
+        Args:
+            opened: The input.
+            name: As the user named it.
+            encoding: What ``--encoding`` says.
+            heading_lines: Lines that hold no row.
 
         Raises:
             SettingsError: There is no such encoding.
-            InputError: The input can't be read.
+            InputError: The input is evidently in another encoding.
         """
         self.name = name
-        self._stream = stream
+        self._stream = opened.stream
+        self._is_whole_in_head = opened.is_whole_in_head
         self._line = 1
         self._rest = ""
-        self._head = self._read()
-        said = encoding or DEFAULT_ENCODING
-        self._said = encoding is not None
-        self._codec, self.encoding = said, said
-        for mark, codec, writing in MARKS:
-            if self._head.startswith(mark):
-                self._codec, self.encoding = codec, writing
-                break
-        else:
-            self._refuse_unmarked_utf_16()
-        self._decoder = _decoder(self._codec)
+        self._heading_lines = heading_lines
+        self._decoder = Decoder(opened.head, said=encoding)
+        if self._decoder.mismatch:
+            raise InputError(self._decoder.mismatch, file=name)
+        self.encoding = self._decoder.encoding
+        self.beginning = Beginning(self._decoder.beginning(opened.head), opened.is_whole_in_head, name)
+        """What tells how the text is laid out."""
+
+        self._damage = Damage(self._decoder.codec)
+        self._may_be_damaged = False
+
+    @property
+    def is_damaged(self) -> bool:
+        """Whether any line so far holds what is not in the input's encoding; `damage_in` finds it."""
+        return self._damage.lines > 0
+
+    def damage_in(self, text: str) -> str | None:
+        """Say what in a text of this input is not in its encoding; ``None``: it is sound."""
+        return damage_in(text, self._decoder.codec) if self.is_damaged else None
+
+    def require_sound(self, text: str, *, line: int | None = None) -> None:
+        """Make sure that what all rows hang on, such as a header, is not damaged.
+
+        Args:
+            text: The header.
+            line: Of the header; ``None``: the first damaged line is named.
+
+        Raises:
+            InputError: It is.
+        """
+        if self.damage_in(text):
+            raise InputError(self._damage.refusal(), file=self.name, line=line or self._damage.first_line)
 
     def blocks(self) -> Iterator[Block]:
         """Yield all lines, once.
@@ -107,6 +123,8 @@ class LineSource:
                 del lines[0]
                 cutting = False
                 self._line += 1
+            if self._may_be_damaged:
+                self._note_damage(lines)
             if lines:
                 yield Block(self._line, lines)
                 self._line += len(lines)
@@ -115,25 +133,32 @@ class LineSource:
                 cutting = True
             if cutting:
                 self._rest = self._rest[-1:]
-
-    def _refuse_unmarked_utf_16(self) -> None:
-        # Text begins with an ASCII character, which UTF-16 pads with a NUL: without mark that's all there is to see.
-        if not self._said and 0 in self._head[:2]:
-            order = "be" if self._head.startswith(b"\0") else "le"
-            raise InputError(f"it looks like UTF-16 without a mark; add --encoding utf-16-{order}", file=self.name)
+        self._refuse_if_foreign(self._line)
 
     def _cut(self, line: str) -> Block:
         return Block(self._line, [line[:KEPT_CHARS].rstrip("\r\n") + "..."], cut=True)
 
+    def _note_damage(self, lines: list[str]) -> None:
+        for line, text in enumerate(lines, self._line):
+            self._damage.note(line, text)
+        self._may_be_damaged = first_damaged(self._rest) is not None
+        if self._damage.lines >= ENOUGH_DAMAGE:
+            self._refuse_if_foreign(self._line + len(lines))
+
+    def _refuse_if_foreign(self, following: int) -> None:
+        lines = following - 1 - self._heading_lines
+        if self._damage.costs_the_file(lines=lines, sound_bytes=self._decoder.sound_bytes):
+            raise InputError(self._damage.refusal(), file=self.name, line=self._damage.first_line)
+
     def _texts(self) -> Iterator[str]:
         """Yield the text in pieces, none of them empty but the one that marks the end."""
-        data = self._head
-        text = self._decode(data).removeprefix(MARK)
+        data = self._read()
         while data:
+            text = self._decode(data)
             if text:
                 yield text
             data = self._read()
-            text = self._decode(data)
+        text = self._decode(b"")
         if text:
             yield text
         yield ""
@@ -144,35 +169,36 @@ class LineSource:
 
     def _decode(self, data: bytes) -> str:
         try:
-            text = self._decoder.decode(data, not data)
-            # Some codecs let halves of surrogate pairs through, which no file and no request can carry.
-            text.encode()
+            text = self._decoder.decode(data)
+            if self._decoder.handler == "strict":
+                text.encode()
         except UnicodeError as exc:
             raise InputError(self._advice(exc), file=self.name, line=self._line_of(exc)) from exc
+        # Some codecs let halves of surrogate pairs through, which no request can carry: they are damage as well.
+        damaged_at = first_damaged(text)
+        self._may_be_damaged |= damaged_at is not None
+        proof = self._decoder.proof_of_utf_8(at_end=self._is_whole_in_head or not data)
+        if proof and damaged_at is None:
+            raise InputError(proof, file=self.name)
+        if proof and damaged_at is not None:
+            message = f"{culprit(text[damaged_at], self._decoder.codec)}; {proof}"
+            raise InputError(message, file=self.name, line=self._line_at(text[:damaged_at]))
         return text
 
     def _advice(self, exc: UnicodeError) -> str:
-        culprit = f"byte 0x{exc.object[exc.start]:02X}" if isinstance(exc, UnicodeDecodeError) else "a character"
-        if self._said or self._codec != DEFAULT_ENCODING:
-            return f"{culprit} is not valid {self._codec}; name the file's encoding with --encoding"
-        return f"{culprit} is not UTF-8; if the file comes from a Chinese Excel, add --encoding gb18030"
+        found = f"byte 0x{exc.object[exc.start]:02X}" if isinstance(exc, UnicodeDecodeError) else "a character"
+        codec = self._decoder.codec
+        return f"{found} is not valid {codec}; name the file's encoding with --encoding, or fetch the file again"
 
     def _line_of(self, exc: UnicodeError) -> int:
         before = ""
         if isinstance(exc, UnicodeDecodeError):
-            before = exc.object[: exc.start].decode(self._codec, "replace")
+            before = exc.object[: exc.start].decode(self._decoder.codec, "replace")
         elif isinstance(exc, UnicodeEncodeError):
             before = exc.object[: exc.start]
+        return self._line_at(before)
+
+    def _line_at(self, before: str) -> int:
+        """Return the line in which the text ends that follows what was read so far."""
         before = self._rest + before
         return self._line + before.count("\n") + before.count("\r") - before.count("\r\n")
-
-
-def _decoder(encoding: str) -> codecs.IncrementalDecoder:
-    try:
-        # Codecs such as hex make bytes of bytes; this refuses them.
-        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-        if codecs.lookup(encoding).name in NO_FILES_ENCODINGS:
-            raise LookupError(encoding)  # noqa: TRY301 - one answer to all of these
-        return codecs.getincrementaldecoder(encoding)()
-    except (LookupError, ValueError) as exc:
-        raise SettingsError(f"--encoding {encoding}: there is no such encoding; try utf-8, utf-16 or gb18030") from exc

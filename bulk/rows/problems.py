@@ -41,6 +41,7 @@ class RecordKind(StrEnum):
     HEADER = "record.header"  #: the header again
     TOTAL = "record.total"  #: a line that sums up others
     NUL = "record.nul"  #: a NUL character
+    ENCODING = "record.encoding"  #: bytes that are not in the input's encoding
     LENGTH = "record.length"  #: longer than a record may be
     MALFORMED = "record.malformed"  #: CSV that can't be taken apart for another reason
     JSON = "record.json"  #: no JSON, or no object
@@ -79,6 +80,7 @@ RECORD_MESSAGES: Mapping[RecordKind, str] = MappingProxyType(
         RecordKind.HEADER: "the row is the header again: several files were joined here; take the line out",
         RecordKind.TOTAL: "the row looks like a total, not a module; take it out, or add --lenient-keys to send it",
         RecordKind.NUL: "the row holds a NUL character (U+0000): the file is damaged or not in this encoding",
+        RecordKind.ENCODING: "{cause}",
         RecordKind.LENGTH: "the line {cause}",
         RecordKind.MALFORMED: "the line is malformed ({cause})",
         RecordKind.JSON: "the line is {cause}",

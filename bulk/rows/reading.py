@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
 from bulk.model import InputFound, ReadRows
+from bulk.rows.columns import ColumnNames
 from bulk.rows.delimited import DelimitedReader
 from bulk.rows.jsonlines import JsonLinesReader
+from bulk.rows.layouts import other_layout
 from bulk.rows.lines import LineSource
-from bulk.rows.source import STDIN, open_bytes
+from bulk.rows.source import STDIN, asks_a_person, open_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -88,26 +89,40 @@ def open_input(
         InputError: The input as a whole can't be read.
         SettingsError: Format, encoding, delimiter or ``--map`` can't be used.
     """
-    chosen = _format(path, settings.format)
-    with open_bytes(path, stdin=stdin, while_waiting=while_waiting) as stream:
-        source = LineSource(stream, name=path, encoding=settings.encoding)
+    said = _said_format(settings.format)
+    if path == STDIN and said is None and asks_a_person(stdin):
+        raise _no_format(path)
+    with open_bytes(path, stdin=stdin, while_waiting=while_waiting) as opened:
+        # Only now: what is no table of text has been refused under whatever name, and needs no advice on formats.
+        chosen = said or _format_of_name(path)
+        if path.lower().endswith(".gz") and opened.head and not opened.is_packed:
+            message = "its name ends in .gz, but it holds no gzip data; rename it or fetch it again"
+            raise InputError(message, file=path)
+        source = LineSource(opened, name=path, encoding=settings.encoding, heading_lines=int(chosen != "jsonl"))
+        layout = "csv" if chosen == "tsv" and settings.delimiter else chosen
+        other = other_layout(source.beginning, ColumnNames.parse(settings.columns), chosen=layout)
+        if other:
+            raise InputError(other, file=path)
         if chosen == "jsonl":
             yield RowReader(path, JsonLinesReader(source, settings))
         else:
             yield RowReader(path, DelimitedReader(source, settings, format=chosen))
 
 
-def _format(path: str, said: str | None) -> str:
-    if said is not None:
-        if said.lower() not in FORMAT_BY_NAME:
-            raise SettingsError(f"--format {said}: choose csv, tsv or jsonl")
-        return FORMAT_BY_NAME[said.lower()]
-    if path == STDIN:
-        raise InputError("stdin has no name to tell its format; add --format csv, tsv or jsonl", file=path)
+def _said_format(said: str | None) -> str | None:
+    if said is not None and said.lower() not in FORMAT_BY_NAME:
+        raise SettingsError(f"--format {said}: choose csv, tsv or jsonl")
+    return said and FORMAT_BY_NAME[said.lower()]
+
+
+def _format_of_name(path: str) -> str:
     name = path.lower().removesuffix(".gz")
     for suffix, known in FORMAT_BY_SUFFIX.items():
         if name.endswith(suffix):
             return known
-    if Path(path).is_dir():
-        raise InputError("this is a folder; name a file in it", file=path)
-    raise InputError("its name does not tell its format; add --format csv, tsv or jsonl", file=path)
+    raise _no_format(path)
+
+
+def _no_format(path: str) -> InputError:
+    why = "stdin has no name to tell its format" if path == STDIN else "its name does not tell its format"
+    return InputError(f"{why}; add --format csv, tsv or jsonl", file=path)

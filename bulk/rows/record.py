@@ -7,13 +7,16 @@ A record is one string, so that the ledger can give it back beside the row and a
 - of a CSV line that could not be taken apart, a JSON string;
 - of JSONL, the line's own text.
 
-What is longer than a record may be is kept cut. Ledgers hold records for years: this form only ever gains.
+A byte that could not be decoded is half of a surrogate pair (see `bulk.rows.damage`), written as JSON escapes it, which
+no strict reader takes. What is longer than a record may be is kept cut. Ledgers hold records for years: this form only
+ever gains.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -21,10 +24,23 @@ import orjson
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["CellRecords", "Values", "object_of", "of_cells", "of_line", "taken_apart"]
+__all__ = [
+    "CellRecords",
+    "Values",
+    "is_too_large",
+    "json_line_of",
+    "object_of",
+    "of_cells",
+    "of_json_line",
+    "of_line",
+    "taken_apart",
+]
 
 Values = tuple[str | None, str | None, str | None, str | None]
 """A row's fields as the ledger has them beside the record, in the order of `Field`; ``None``: absent."""
+
+ESCAPED = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u\w{4}|u(dc[89a-f][0-9a-f])|.)")
+"""Any escape of JSON, a pair of surrogates as one; in the first group half of a pair that stands for a byte."""
 
 NO_VALUES: Values = (None, None, None, None)
 
@@ -34,12 +50,17 @@ PLAIN_KINDS = frozenset({str, bool, type(None)})
 
 def of_cells(cells: Sequence[str]) -> str:
     """Return the record of a row that was taken apart."""
-    return orjson.dumps(cells).decode()
+    return _dumped(cells)
 
 
 def of_line(text: str) -> str:
     """Return the record of a line of CSV that could not be taken apart."""
-    return orjson.dumps(text.rstrip("\r\n")).decode()
+    return _dumped(text.rstrip("\r\n"))
+
+
+def of_json_line(text: str) -> str:
+    """Return the record of a line of JSONL."""
+    return text.strip().encode("utf-8", "backslashreplace").decode()
 
 
 class CellRecords:
@@ -75,9 +96,16 @@ class CellRecords:
         return (orjson.dumps(cells).decode() for cells in zip(*kept, strict=False))  # a repetition has no end
 
 
+def json_line_of(record: str) -> str:
+    """Return the line that ``of_json_line()`` kept, the bytes that could not be decoded as they travel through text."""
+    if "\\udc" not in record:
+        return record
+    return ESCAPED.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[0], record)
+
+
 def taken_apart(record: str, values: Values = NO_VALUES) -> list[str] | str:
     """Return the cells of a CSV or TSV record with the fields put back; a text: it could not be taken apart."""
-    found = orjson.loads(record)
+    found = _loaded(record)
     if isinstance(found, str):
         return found
     return [(values[cell] or "") if isinstance(cell, int) else cell for cell in found]
@@ -90,11 +118,25 @@ def object_of(record: str) -> dict[str, object] | None:
     """
     try:
         found = orjson.loads(record)
-    except orjson.JSONDecodeError:
-        return None
+    except orjson.JSONDecodeError as exc:
+        found = _beyond_doubles(record) if is_too_large(exc) else None
     if not isinstance(found, dict):
         return None
     return found if set(map(type, found.values())) <= PLAIN_KINDS else _spelled_as_it_was(record, found)
+
+
+def is_too_large(exc: orjson.JSONDecodeError) -> bool:
+    """Say whether all that orjson objects to is a number beyond those of floating point, which JSON allows."""
+    return "infinity" in exc.msg
+
+
+def _beyond_doubles(record: str) -> object:
+    try:
+        found = _EXACT.decode(record)
+        orjson.dumps(found)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found
 
 
 def _spelled_as_it_was(record: str, found: dict[str, object]) -> dict[str, object]:
@@ -105,8 +147,25 @@ def _spelled_as_it_was(record: str, found: dict[str, object]) -> dict[str, objec
     return exact
 
 
+def _dumped(value: Sequence[str] | str) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        return json.dumps(value)
+
+
+def _loaded(record: str) -> Any:  # noqa: ANN401 - a text, or a list of texts and numbers
+    try:
+        return orjson.loads(record)
+    except orjson.JSONDecodeError:
+        return json.loads(record)
+
+
 def _number(text: str) -> float | orjson.Fragment:
-    number = orjson.loads(text)
+    try:
+        number = orjson.loads(text)
+    except orjson.JSONDecodeError:  # beyond the numbers of floating point
+        return orjson.Fragment(text)
     return number if orjson.dumps(number) == text.encode() else orjson.Fragment(text)
 
 

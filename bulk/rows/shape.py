@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.rows.record import NO_VALUES, Values, object_of, taken_apart
+from bulk.names import legible
+from bulk.rows.record import NO_VALUES, Values, json_line_of, object_of, taken_apart
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -71,6 +72,7 @@ def cells(shape: InputShape, record: str, values: Values = NO_VALUES) -> list[st
     """
     found = taken_apart(record, values)
     found = [found] if isinstance(found, str) else found
+    found = found if all(map(str.isascii, found)) else list(map(legible, found))
     return found[: len(shape.header)] + [""] * (len(shape.header) - len(found))
 
 
@@ -85,9 +87,9 @@ def fields(shape: InputShape, record: str, values: Values = NO_VALUES) -> dict[s
         return {RAW_FIELD: record} if found is None else found
     own = taken_apart(record, values)
     if isinstance(own, str):
-        return {RAW_FIELD: own}
+        return {RAW_FIELD: legible(own)}
     named: dict[str, object] = dict(zip(_distinct(shape.header), cells(shape, record, values), strict=True))
-    surplus = own[len(shape.header) :]
+    surplus = list(map(legible, own[len(shape.header) :]))
     return {**named, SURPLUS_FIELD: surplus} if any(surplus) else named
 
 
@@ -100,7 +102,7 @@ def encode_header(shape: InputShape) -> str:
 def encode_record(shape: InputShape, record: str, values: Values = NO_VALUES) -> str:
     """Return a record as a line of the input's own format, with all its cells, malformed lines as they were."""
     if shape.format == "jsonl":
-        return record + "\n"
+        return json_line_of(record) + "\n"
     found = taken_apart(record, values)
     return found + "\n" if isinstance(found, str) else _delimited(shape, found)
 

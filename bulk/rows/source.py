@@ -1,28 +1,37 @@
-"""Open an input as a stream of bytes: a file or stdin, plain or gzip. Nothing is seeked, so pipes will do."""
+"""Open an input as a stream of bytes: a file, a pipe or stdin, plain or gzip. Nothing is seeked, so pipes will do.
+
+The same bytes are the same input however they come: a read gives as many as asked for until the end.
+"""
 
 from __future__ import annotations
 
+import errno
 import gzip
 import io
 import os
+import re
 import select
 import stat
 import sys
 import zlib
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulk.errors import InputError
+from bulk.rows.kinds import HEAD_BYTES, foreign_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["STDIN", "ByteStream", "open_bytes", "reading"]
+__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "open_bytes", "reading"]
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
-ZIP_MAGIC = b"PK\x03\x04"
+
+MAX_LAYERS = 2
+"""Of gzip: what is packed already is packed again by servers and by people; a file can hold itself without end."""
+
+DESCRIPTOR = re.compile(r"/dev/(?:fd/)?(\d+|stdin)|/proc/(?:self|thread-self)/fd/(\d+)")
 
 _LOOK_EVERY_S = 0.2
 
@@ -35,16 +44,69 @@ class ByteStream(Protocol):
         ...
 
 
-class _Rewound:
-    """A stream whose first bytes, already read, are read again."""
+class Opened(NamedTuple):
+    """An open input."""
 
-    def __init__(self, head: bytes, rest: ByteStream) -> None:
-        self._head = head
-        self._rest = rest
+    stream: ByteStream
+    """From the first byte on, unpacked; gives less than was asked for only at the end."""
+
+    head: bytes
+    """The first `HEAD_BYTES` of the same."""
+
+    is_packed: bool
+
+    @property
+    def is_whole_in_head(self) -> bool:
+        """Whether nothing follows the head."""
+        return len(self.head) < HEAD_BYTES
+
+
+class _Steady:
+    """A stream that gives as many bytes as asked for, however few its source gives at a time."""
+
+    def __init__(self, source: ByteStream) -> None:
+        self._source = source
+        self._kept = b""
+        self._failure: Exception | None = None
+        self._has_ended = False
 
     def read(self, size: int, /) -> bytes:
-        head, self._head = self._head[:size], self._head[size:]
-        return head + self._rest.read(size - len(head)) if len(head) < size else head
+        kept, self._kept = self._kept[:size], self._kept[size:]
+        return kept + b"".join(self._parts(size - len(kept))) if len(kept) < size else kept
+
+    def peek(self, size: int) -> bytes:
+        """Return the first bytes, which are read again; a failure behind them waits until they are."""
+        parts = [self._kept]
+        try:
+            for part in self._parts(size - len(self._kept)):
+                parts.append(part)  # noqa: PERF402 - what came before a failure is kept
+        except (OSError, EOFError, zlib.error) as exc:
+            if not any(parts):
+                raise
+            self._failure = exc
+        self._kept = head = b"".join(parts)
+        return head
+
+    def _parts(self, size: int) -> Iterator[bytes]:
+        if self._failure:
+            raise self._failure
+        # A terminal goes on behind its end, if it is asked again.
+        while size > 0 and not self._has_ended:
+            part = self._source.read(size)
+            self._has_ended = not part
+            yield part
+            size -= len(part)
+
+
+class _Unpacked:
+    """What a gzip stream holds, as far as each step of unpacking goes: what precedes a damage is not lost to it."""
+
+    def __init__(self, source: ByteStream) -> None:
+        self._file = gzip.GzipFile(fileobj=source, mode="rb")  # type: ignore[call-overload]  # read() is all it calls
+
+    def read(self, size: int, /) -> bytes:
+        data: bytes = self._file.read1(size)
+        return data
 
 
 class _Pipe:
@@ -55,31 +117,46 @@ class _Pipe:
         self._while_waiting = while_waiting
 
     def read(self, size: int, /) -> bytes:
-        while not select.select([self._file], [], [], _LOOK_EVERY_S)[0]:
+        while True:
+            # Also where there always is something: a writer of a byte now and then must not delay a stop.
             self._while_waiting()
-        return self._file.read(size)
+            # A FIFO that nobody has opened for writing yet is silent here; a read would take that for its end.
+            if select.select([self._file], [], [], _LOOK_EVERY_S)[0]:
+                data: bytes | None = self._file.read(size)
+                if data is not None:
+                    return data
 
 
 @contextmanager
 def open_bytes(
     path: str, *, stdin: ByteStream | None = None, while_waiting: Callable[[], None] = lambda: None
-) -> Iterator[ByteStream]:
+) -> Iterator[Opened]:
     """Open ``path``, unpacked if it is gzip.
 
     Args:
         path: A file's path, or ``-`` for stdin, which is left open.
         stdin: What stands for stdin; the process's own if not given.
-        while_waiting: Called again and again while a pipe is silent; what it raises ends the reading.
+        while_waiting: Called again and again while a pipe is read; what it raises ends the reading.
 
     Raises:
-        InputError: It can't be opened, or is evidently no text.
+        InputError: It can't be opened, or is evidently no table of text.
     """
     with reading(path):
         opened = nullcontext(stdin or _process_stdin()) if path == STDIN else _file(path)
     with opened as stream:
         with reading(path):
-            unpacked = _unpacked(_as_it_comes(stream, while_waiting), path)
-        yield unpacked
+            unpacked, is_packed = _unpacked(_as_it_comes(stream, while_waiting))
+            head = unpacked.peek(HEAD_BYTES)
+        foreign = foreign_kind(head, path)
+        if foreign:
+            raise InputError(foreign, file=path)
+        yield Opened(unpacked, head, is_packed)
+
+
+def asks_a_person(stdin: ByteStream | None) -> bool:
+    """Say whether to read stdin would be to wait for somebody at a terminal, or for nothing at all."""
+    raw = getattr(getattr(sys.stdin, "buffer", None), "raw", None)
+    return stdin is None and not (isinstance(raw, io.FileIO) and not raw.isatty())
 
 
 @contextmanager
@@ -105,11 +182,24 @@ def reading(file: str, *, line: int | None = None) -> Iterator[None]:
         raise InputError(f"it can't be read: {exc.strerror or exc}", file=file, line=line) from exc
 
 
-def _file(path: str) -> BinaryIO:
+def _file(path: str) -> io.FileIO:
     try:
-        return Path(path).open("rb")
+        return io.FileIO(path, opener=_without_waiting)
     except ValueError as exc:
         raise InputError(f"no file can have this name ({exc})", file=path) from exc
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Open a file; for a FIFO that nobody writes to yet, this returns at once, and `_Pipe` waits."""
+    try:
+        return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+    except OSError as exc:
+        named = DESCRIPTOR.fullmatch(path)
+        # A socket has no path that it can be opened by, but its descriptor can be taken.
+        if named is None or exc.errno != errno.ENXIO:
+            raise
+        number = named[1] or named[2]
+        return os.dup(0 if number == "stdin" else int(number))
 
 
 def _process_stdin() -> ByteStream:
@@ -121,23 +211,15 @@ def _process_stdin() -> ByteStream:
 
 
 def _as_it_comes(stream: ByteStream, while_waiting: Callable[[], None]) -> ByteStream:
-    file = getattr(stream, "raw", None)
+    file = stream if isinstance(stream, io.FileIO) else getattr(stream, "raw", None)
     # On Windows only sockets can be waited for.
     if not isinstance(file, io.FileIO) or sys.platform == "win32" or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return stream
     return _Pipe(file, while_waiting)
 
 
-def _unpacked(stream: ByteStream, path: str) -> ByteStream:
-    head = stream.read(len(ZIP_MAGIC))
-    # An unbuffered pipe may give less than was asked for.
-    while len(head) < len(ZIP_MAGIC) and (more := stream.read(len(ZIP_MAGIC) - len(head))):
-        head += more
-    whole = _Rewound(head, stream)
-    if head == ZIP_MAGIC:
-        raise InputError("this is a zip archive or an Excel workbook; save it as CSV (UTF-8)", file=path)
-    if head.startswith(GZIP_MAGIC):
-        return gzip.GzipFile(fileobj=whole, mode="rb")  # type: ignore[call-overload, no-any-return]  # read() is all it calls
-    if head and path.lower().endswith(".gz"):
-        raise InputError("its name ends in .gz, but it holds no gzip data; rename it or fetch it again", file=path)
-    return whole
+def _unpacked(stream: ByteStream) -> tuple[_Steady, bool]:
+    layers, steady = 0, _Steady(stream)
+    while layers < MAX_LAYERS and steady.peek(len(GZIP_MAGIC)) == GZIP_MAGIC:
+        layers, steady = layers + 1, _Steady(_Unpacked(steady))
+    return steady, layers > 0

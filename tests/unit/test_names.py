@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.names import legible
+from bulk.names import legible, shell_join, shell_path
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,6 +16,41 @@ if TYPE_CHECKING:
 
 def test_only_what_is_no_utf8_is_escaped() -> None:
     assert legible(os.fsdecode("模块 é".encode() + b"\xff.csv")) == "模块 é\\xff.csv"
+
+
+NAMES = [
+    b"a b.csv",
+    b'it\'s $HOME `x` "y" \\n !.csv',
+    b"two\nlines\t.csv",
+    "\u6a21\u5757\u2028'.csv".encode(),
+    "\u6a21\u5757".encode("gbk") + b"1\x1b[31m'.csv",
+    b"-x.csv",
+    b"--help",
+    b"*",
+]
+
+
+def test_halves_of_characters_are_legible_too() -> None:
+    assert legible("x\ud83d") == "x\\ud83d"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_quoted_name_is_read_by_bash_as_it_was(name: bytes) -> None:
+    words = ["printf", r"%s\n", os.fsdecode(name), "b"]
+
+    line = shell_join(words)
+
+    assert line.isprintable()
+    assert subprocess.run(["bash", "-c", line], capture_output=True, check=True).stdout == name + b"\nb\n"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_path_is_never_taken_for_an_option(tmp_path: Path, name: bytes) -> None:
+    (tmp_path / os.fsdecode(name)).write_bytes(b"content")
+
+    command = f"cat {shell_path(os.fsdecode(name))}"
+
+    assert subprocess.run(["bash", "-c", command], cwd=tmp_path, capture_output=True, check=True).stdout == b"content"
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file systems take no such names")

@@ -54,6 +54,9 @@ class OpenRow:
 class Content:
     """Everything that a report shows."""
 
+    path: str
+    """The ledger's path as it was given, which opens it; that of the status is to be shown."""
+
     status: LedgerStatus
     input_format: str | None
     """``csv``, ``tsv`` or ``jsonl``; ``None``: no input was read yet."""
@@ -78,6 +81,7 @@ def read_content(ledger: Path) -> Content:
         status = status_of(connection, ledger)
         shape = _shape(connection, ledger)
         return Content(
+            path=str(ledger),
             status=status,
             input_format=shape.format if shape else None,
             charts=tuple(_charts(connection, ledger, status)),

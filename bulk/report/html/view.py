@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.names import shell_join, shell_path
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulk.ledger.views.status import LedgerStatus, RunRecord
     from bulk.model import Reason
     from bulk.report.html.charts import RunChart
-    from bulk.report.html.content import Content
+from bulk.report.html.content import Content
 
 __all__ = ["PRINTED_ROWS", "view_of"]
 
@@ -45,7 +45,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     provisioned = sum(status.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
     runs = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     charts = [_chart(chart) for chart in content.charts]
-    results = [*program, "results", status.path, "--outcome"]
+    results = f"{shell_join(program)} results {shell_path(content.path)} --outcome"
     return {
         "title": PurePath(status.input).name if status.input else "no input yet",
         "input": status.input,
@@ -65,14 +65,14 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "reasons": [_reason(reason) for reason in status.reasons],
         "crowded": content.crowded,
         "most_products": MOST_PRODUCTS,
-        "over_budget_command": shlex.join([*results, Outcome.OVER_BUDGET]),
+        "over_budget_command": f"{results} {Outcome.OVER_BUDGET}",
         "rows": content.rows,
         "unprovisioned": sum(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES),
         "printed_rows": PRINTED_ROWS,
-        "results_command": shlex.join([*results, ",".join(sorted(SHOWN_OUTCOMES))]),
+        "results_command": f"{results} {','.join(sorted(SHOWN_OUTCOMES))}",
         "runs": [_run(run, status) for run in runs[:_MOST_RUNS]],
         "earlier_runs": max(0, len(runs) - _MOST_RUNS),
-        "status_command": shlex.join([*program, "status", status.path, "--json"]),
+        "status_command": f"{shell_join(program)} status {shell_path(content.path)} --json",
     }
 
 
@@ -99,7 +99,7 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
         yield "To go on:", resume
     if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES) and status.input:
         label = "To write the rows not provisioned into a file of their own:"
-        yield label, retry_command(status.path, status.input, program=program, input_format=content.input_format)
+        yield label, retry_command(content.path, status.input, program=program, input_format=content.input_format)
 
 
 def _outcomes(status: LedgerStatus) -> Iterator[dict[str, Any]]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import io
+import itertools
+import json
 import string
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk.errors import InputError, SettingsError
-from bulk.rows import cells, encode_header, encode_record, open_input
+from bulk.rows import cells, encode_header, encode_record, fields, open_input
 from bulk.rows import lines as lines_module
 from bulk.rows.spoiled import NOT_KEYS, NULLS
 from bulk.settings import ReadSettings
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
     from bulk.model import ReadRows
     from bulk.rows import InputShape
+    from bulk.rows.source import ByteStream
 
     Row = tuple[int, str | None, str | None, str | None, str | None, str, str | None]
     """Line, the four fields, record and problem: ``None`` what is absent, or of no use in an invalid row."""
@@ -65,9 +69,9 @@ def _rows(batch: ReadRows) -> Iterator[Row]:
 
 
 def _whole(record: str, fields: tuple[str, ...]) -> str:
-    found = orjson.loads(record)
-    if isinstance(found, dict):
+    if record.startswith("{"):
         return record
+    found = orjson.loads(record)
     return orjson.dumps([fields[cell] if isinstance(cell, int) else cell for cell in found]).decode()
 
 
@@ -138,7 +142,7 @@ def test_jsonl_is_read_as_it_was_written(
 
 
 def physical_lines(content: bytes) -> int:
-    return len(io.StringIO(content.decode(), newline="").readlines())
+    return len(io.StringIO(content.decode(errors="replace"), newline="").readlines())
 
 
 @settings(max_examples=300, deadline=None)
@@ -149,6 +153,7 @@ def physical_lines(content: bytes) -> int:
     encoding=st.sampled_from([None, "utf-8", "gb18030", "utf-16-le", "latin-1", "utf-7"]),
     chunk_bytes=CHUNK_BYTES,
 )
+@example(body=b"{:[{", kind="csv", with_header=False, encoding=None, chunk_bytes=64)
 @example(body=b'a,b\n"', kind="csv", with_header=True, encoding=None, chunk_bytes=1)
 @example(body=b"\x1f\x8b\x08\x00", kind="csv", with_header=False, encoding=None, chunk_bytes=64)
 def test_any_bytes_are_refused_with_a_reason_or_read_line_by_line(
@@ -229,6 +234,93 @@ def test_a_row_is_judged_alike_whatever_stands_beside_it(records: list[str]) -> 
         expected += [(line, *row[1:]) for row in alone if row[0] > head.count("\n")]
         line += 1 + record.count("\n")
     assert [row for row in found if row[0] > head.count("\n")] == expected
+
+
+class Dribble:
+    """A stream that gives its bytes in pieces of these sizes, over and over."""
+
+    def __init__(self, content: bytes, sizes: list[int]) -> None:
+        self._rest = io.BytesIO(content)
+        self._sizes = itertools.cycle(sizes)
+
+    def read(self, size: int, /) -> bytes:
+        return self._rest.read(min(size, next(self._sizes)))
+
+
+def outcome_of(stdin: ByteStream, kind: str) -> object:
+    try:
+        with open_input("-", ReadSettings(format=kind), stdin=stdin) as reader:
+            return [found for batch in reader.batches() for found in _rows(batch)]
+    except InputError as exc:
+        return str(exc)
+
+
+@settings(deadline=None)
+@given(
+    content=st.lists(CSV_RECORDS | JSON_RECORDS, max_size=20).map("\n".join).map(str.encode) | st.binary(max_size=80),
+    kind=st.sampled_from(["csv", "jsonl"]),
+    packed=st.booleans(),
+    sizes=st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    damage=st.none() | st.integers(0, 200),
+)
+def test_the_same_bytes_are_the_same_input_however_they_come(
+    content: bytes, kind: str, packed: bool, sizes: list[int], damage: int | None
+) -> None:
+    head = (",".join(HEADER) + "\n" if kind == "csv" else JSON_HEAD).encode() + "a1,x,主控,,\n".encode()
+    content = head + content
+    content = content if damage is None else content[:damage] + b"\xe9" + content[damage:]
+    content = gzip.compress(content) if packed else content
+
+    assert outcome_of(Dribble(content, sizes), kind) == outcome_of(io.BytesIO(content), kind)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=6,
+)
+NUMBERS_AS_WRITTEN = st.sampled_from(["123456789012345678901234", "1.10", "1e400", "-0", "1E+2", "0.1e-7"])
+NEIGHBOURS = st.sampled_from(
+    [
+        "",
+        "{",
+        "null",
+        "[1]",
+        '{"ProductKey":"a1"}',
+        "\udce9",
+        '{"ProductKey":"a1","ModuleName":"\udcff"}',
+        "{}{}",
+        "\x00",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(
+    rows=st.lists(st.tuples(row, JSON_VALUES, NUMBERS_AS_WRITTEN, st.booleans()), min_size=1, max_size=6),
+    before=st.lists(st.lists(NEIGHBOURS, max_size=2), min_size=6, max_size=6),
+    chunk_bytes=CHUNK_BYTES,
+)
+def test_valid_json_row_is_what_a_plain_reader_reads_whatever_its_neighbours(
+    rows: list[tuple[tuple[str, ...], object, str, bool]], before: list[list[str]], chunk_bytes: int
+) -> None:
+    # Whatever is damaged, far more is sound: else the file would be taken for one in another encoding.
+    lines, texts = ['{"ProductKey":"a0","ModuleName":"b","note":"%s"}' % ("主" * 99)], []
+    for (values, carried, number, ascii_only), neighbours in zip(rows, before, strict=False):
+        whole = json.dumps(dict(zip(HEADER, values, strict=True)) | {"more": carried}, ensure_ascii=ascii_only)
+        texts.append(whole[:-1] + f', "number": {number}}}')
+        lines += [*neighbours, texts[-1]]
+
+    shape, found = read("\n".join(lines).encode("utf-8", "surrogateescape"), chunk_bytes, format="jsonl")
+
+    valid = [stored for stored in found if stored[6] is None][1:]
+    plain = [json.loads(text) for text in texts]
+    assert [stored[1:5] for stored in valid] == [tuple(one[name] or None for name in HEADER[:4]) for one in plain]
+    assert [encode_record(shape, stored[5]) for stored in valid] == [f"{text}\n" for text in texts]
+    for stored, one, (_, _, number, _) in zip(valid, plain, rows, strict=True):
+        exported = orjson.dumps(fields(shape, stored[5])).decode()
+        assert json.loads(exported) == one
+        assert exported.endswith(f":{number}}}")
 
 
 @settings(deadline=None)

@@ -113,18 +113,18 @@ def test_encoding_that_was_said_is_used_unless_a_mark_proves_another(read: Read)
 
 @pytest.mark.parametrize("step", [1, 7, 100_000])
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
-def test_line_of_undecodable_bytes_is_named_with_the_flag(
+def test_first_line_of_undecodable_bytes_is_named_with_the_encodings_that_fit(
     read: Read, monkeypatch: pytest.MonkeyPatch, step: int, end: str
 ) -> None:
     monkeypatch.setattr(lines_module, "CHUNK_BYTES", step)
+    lines = ["ProductKey,ModuleName,AliasName", "a1,mcu,main", "a1,wifi,网关", "a1,zigbee,网关", "a1,x,"]
 
     with pytest.raises(InputError) as caught:
-        read(TEXT.replace("\n", end).encode() + f"a1,zigbee,网关{end}".encode("gb18030") + b"a1,x,")
+        read(end.join(lines).encode("gb18030"))
 
-    assert caught.value.line == 4
-    assert "line 4: byte 0xCD is not UTF-8; if the file comes from a Chinese Excel, add --encoding gb18030" in str(
-        caught.value
-    )
+    assert caught.value.line == 3
+    assert "line 3: byte 0xCD is not UTF-8; " in str(caught.value)
+    assert "--encoding gb18030 reads '网关'" in str(caught.value)
 
 
 def test_bytes_that_the_said_encoding_lacks_are_named_with_the_flag(read: Read) -> None:
@@ -135,6 +135,24 @@ def test_bytes_that_the_said_encoding_lacks_are_named_with_the_flag(read: Read) 
 def test_file_that_ends_within_a_character_is_refused(read: Read) -> None:
     with pytest.raises(InputError, match="line 3: byte 0x0A is not valid utf-16-le"):
         read(("\ufeff" + TEXT).encode("utf-16-le")[:-1])
+
+
+def test_utf_16_without_mark_is_told_by_few_ascii_characters(read: Read) -> None:
+    text = "产品标识,模块名称\n" + "模块的名称一,主控\n" * 50
+
+    with pytest.raises(InputError, match="add --encoding utf-16-be"):
+        read(text.encode("utf-16-be"))
+
+
+@pytest.mark.parametrize("said", ["utf-16", "utf-16-le", "utf-32"])
+def test_wide_encoding_that_was_said_of_utf_8_is_refused(read: Read, said: str) -> None:
+    with pytest.raises(InputError, match=f"--encoding {said} does not fit: it is UTF-8; leave --encoding out"):
+        read(TEXT, encoding=said)
+
+
+def test_other_byte_order_than_was_said_is_refused(read: Read) -> None:
+    with pytest.raises(InputError, match="it looks like utf-16-be; add --encoding utf-16-be instead"):
+        read(TEXT.encode("utf-16-be"), encoding="utf-16-le")
 
 
 def test_halves_of_surrogate_pairs_are_refused(read: Read) -> None:
@@ -259,13 +277,13 @@ def test_batches_have_at_least_the_size_asked_for(
 
 def test_file_is_closed_behind_its_reader(tmp_path: Path) -> None:
     path = tmp_path / "m.csv"
-    path.write_text(TEXT, encoding="utf-8")
+    path.write_text(TEXT * 2_000, encoding="utf-8")
 
-    with open_bytes(str(path)) as stream:
-        stream.read(10)
+    with open_bytes(str(path)) as opened:
+        opened.stream.read(10)
 
     with pytest.raises(ValueError, match="closed file"):
-        stream.read(10)
+        opened.stream.read(len(TEXT.encode()) * 2_000)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,50 @@
+"""Read a line of JSON strictly, and say what is wrong with one that is almost JSON. Pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import orjson
+
+from bulk.rows.record import is_too_large
+
+__all__ = ["loaded", "why_no_json"]
+
+TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
+
+HABITS = (
+    (re.compile(r"\}\s*,\s*$"), "it ends in a comma, as inside a JSON array; take it away"),
+    (re.compile(r"\{\s*'"), "it is in single quotes, as Python writes it; JSON has double ones"),
+    (re.compile(r"\}\s*\{"), "several objects are on it; write one a line, as `jq -c .` does"),
+    (re.compile(r"\b(?:NaN|Infinity)\b"), "JSON has neither NaN nor Infinity; write null"),
+    (re.compile(r"\b(?:None|True|False)\b"), "None, True and False are Python's; write null, true and false"),
+    (re.compile(r",\s*[}\]]"), "a comma is behind the last value; take it away"),
+)
+"""How lines come to be almost JSON; looked for outside of their texts."""
+
+
+def loaded(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    """Read JSON, with its numbers of any size.
+
+    Raises:
+        ValueError: It is none.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as exc:
+        if not is_too_large(exc):
+            raise
+        return json.loads(text, parse_constant=_refuse)
+
+
+def _refuse(constant: str) -> None:
+    raise ValueError(constant)
+
+
+def why_no_json(text: str, exc: Exception) -> str:
+    """Say what is wrong with a line, in the words of the habit that it comes from where that is known."""
+    bare = TEXT.sub('""', text)
+    said = f"{exc.msg} at character {exc.colno}" if isinstance(exc, json.JSONDecodeError) else str(exc)
+    return next((cause for habit, cause in HABITS if habit.search(bare)), said)

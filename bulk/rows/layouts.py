@@ -1,0 +1,243 @@
+"""Recognise text that is laid out in another way than its name or ``--format`` says, and say how to read it. Pure.
+
+JSON that is not one object a line is never read in part: the last line of an array alone would be a valid row.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bulk.names import shell_path, shell_quote
+from bulk.rows.columns import Field
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulk.rows.columns import ColumnNames
+
+__all__ = ["Beginning", "other_layout"]
+
+DELIMITERS = (",", "\t", ";", "|")
+
+DEEPEST_ROWS = 4
+"""Objects around the list that holds the rows, at most."""
+
+NEAR_THE_END_CHARS = 4_096
+"""Where JSON ends so near to the end of what is looked at, it probably goes on behind it."""
+
+ARRAY_OF_OBJECTS = re.compile(r"\[\s*\{")
+PYTHON_OBJECT = re.compile(r"(?:\[\s*)?\{\s*'")
+JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
+PLAIN_KEY = re.compile(r"[A-Za-z_]\w*")
+
+AS_PYTHON = (
+    "python3 -c 'import ast, json, sys; text = sys.stdin.read().strip(); "
+    'rows = ast.literal_eval(text if text[0] == "[" else "[" + text.replace("\\n", ",") + "]"); '
+    "[print(json.dumps(row)) for row in rows]' < FILE > OUT"
+)
+
+
+class Beginning(NamedTuple):
+    """The beginning of an input."""
+
+    text: str
+    is_whole: bool
+    """Whether nothing follows."""
+
+    file: str
+    """As the user named it."""
+
+    @property
+    def first_line(self) -> str:
+        """The first line that is not blank."""
+        return self.text.lstrip().partition("\n")[0].rstrip()
+
+
+def other_layout(beginning: Beginning, names: ColumnNames, *, chosen: str) -> str | None:
+    """Say how an input is laid out and how to read it; ``None``: it may be as its name or ``--format`` says.
+
+    Args:
+        beginning: What is looked at.
+        names: Which columns are looked for.
+        chosen: ``csv``, ``tsv`` or ``jsonl``.
+    """
+    for layout in LAYOUTS:
+        way = layout(beginning, names, chosen)
+        if way is not None:
+            return _with_names(way, beginning.file)
+    return None
+
+
+def _python_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    if not PYTHON_OBJECT.match(beginning.text.lstrip()):
+        return None
+    return f"this is Python's own notation, in single quotes, not JSON; convert it: `{AS_PYTHON}`"
+
+
+def _array(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    text = beginning.text.strip()
+    if not ARRAY_OF_OBJECTS.match(text):
+        return None
+    first = next((line for line in text.split("\n") if "{" in line), "")
+    if beginning.is_whole and _parsed(text) is None and _is_object(first.lstrip("[ ").rstrip(", \r")):
+        # jq refuses what is no JSON, such as a comma behind the last object.
+        return (
+            "this is a JSON array in which something is no JSON; one object a line is left by "
+            r"`sed -e 's/^[[:space:]]*\[//' -e 's/\][[:space:]]*$//' -e 's/,[[:space:]]*$//' FILE > OUT`"
+        )
+    return "this is a JSON array, not one object a line; `jq -c '.[]' FILE > OUT` writes it so"
+
+
+def _inside_of_array(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    line = beginning.first_line
+    if not (line.startswith("{") and line.endswith(",") and _is_object(line.rstrip(",").rstrip())):
+        return None
+    return (
+        "its lines end in commas, as those inside a JSON array; "
+        "`sed -e 's/,[[:space:]]*$//' -e '/^[[:space:]]*[][]*[[:space:]]*$/d' FILE > OUT` takes them away"
+    )
+
+
+def _joined_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    line = beginning.first_line
+    if not line.startswith("{"):
+        return None
+    try:
+        _, end = json.JSONDecoder().raw_decode(line)
+    except (ValueError, RecursionError):
+        return None
+    if not line[end:].lstrip().startswith("{"):
+        return None
+    return "several JSON objects are on one line; `jq -c . FILE > OUT` writes one a line"
+
+
+def _wrapped_rows(beginning: Beginning, names: ColumnNames, _chosen: str) -> str | None:
+    text = beginning.text.strip()
+    if not text.startswith("{") or _has_required(names, _keys_of(beginning.first_line)):
+        return None
+    path = _path_to_rows(text)
+    if path is None or (_is_object(beginning.first_line) and not _is_one_line(beginning)):
+        return None
+    query = "".join(f".{key}" if PLAIN_KEY.fullmatch(key) else f"[{json.dumps(key)}]" for key in path)
+    query = query if query.startswith(".") else f".{query}"
+    return (
+        f"this is one JSON object with the rows inside it, under {'.'.join(path)!r}; "
+        f"`jq -c {shell_quote(query + '[]')} FILE > OUT` writes one a line"
+    )
+
+
+def _spread_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    text = beginning.text.strip()
+    if not text.startswith("{") or _parsed(beginning.first_line) is not None:
+        return None
+    try:
+        found, _ = json.JSONDecoder().raw_decode(text)
+    except RecursionError:
+        return None
+    except json.JSONDecodeError as exc:
+        if exc.pos < len(text) - (0 if beginning.is_whole else NEAR_THE_END_CHARS):
+            return None
+        found = {}
+    if not isinstance(found, dict):
+        return None
+    return "each JSON object is spread over several lines; `jq -c . FILE > OUT` writes one a line"
+
+
+def _json_lines(beginning: Beginning, _names: ColumnNames, chosen: str) -> str | None:
+    if chosen == "jsonl" or not _is_object(beginning.first_line):
+        return None
+    return f"it holds JSON lines, not {chosen.upper()}; read it with --format jsonl"
+
+
+def _cells(beginning: Beginning, names: ColumnNames, chosen: str) -> str | None:
+    if chosen == "jsonl":
+        likely = next((each for each in DELIMITERS if _has_required(names, _split(beginning.first_line, each))), None)
+        if likely is None:
+            return None
+        return "no line at its beginning is a JSON object: it holds CSV; read it with --format csv"
+    return None
+
+
+def _no_tabs(beginning: Beginning, names: ColumnNames, chosen: str) -> str | None:
+    if chosen != "tsv" or "\t" in beginning.text:
+        return None
+    if not any(_has_required(names, _split(beginning.first_line, delimiter)) for delimiter in DELIMITERS):
+        return None
+    return "no tab is in it, so it is not TSV; read it with --format csv"
+
+
+LAYOUTS: tuple[Callable[[Beginning, ColumnNames, str], str | None], ...] = (
+    _python_objects,
+    _array,
+    _inside_of_array,
+    _joined_objects,
+    _wrapped_rows,
+    _spread_objects,
+    _json_lines,
+    _cells,
+    _no_tabs,
+)
+"""Each says that the input is laid out so, and the way; the first that does is right."""
+
+
+def _with_names(way: str, file: str) -> str:
+    path = PurePath(file)
+    stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
+    out = path.with_name(f"{stem}.lines.jsonl") if file != "-" else "OUT.jsonl"
+    words = {"FILE": "FILE" if file == "-" else shell_path(file), "OUT": shell_path(str(out))}
+    if file.endswith(".gz"):
+        words["FILE"] = f"<(gzip -dc {words['FILE']})"
+    return re.sub(r"\b(?:FILE|OUT)\b", lambda word: words[word[0]], way)
+
+
+def _is_object(text: str) -> bool:
+    return isinstance(_parsed(text), dict)
+
+
+def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _keys_of(line: str) -> list[str]:
+    found = _parsed(line)
+    return list(found) if isinstance(found, dict) else []
+
+
+def _has_required(names: ColumnNames, columns: list[str]) -> bool:
+    return {Field.PRODUCT_KEY, Field.MODULE_NAME} <= names.candidates(columns).keys()
+
+
+def _split(line: str, delimiter: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        return []
+
+
+def _is_one_line(beginning: Beginning) -> bool:
+    return "\n" not in beginning.text.strip()
+
+
+def _path_to_rows(text: str) -> list[str] | None:
+    """Return the keys that lead to the first list of objects, in text that may be cut off; ``None``: there is none."""
+    keys: list[str] = []
+    last, before = "", ""
+    for token in JSON_TOKEN.finditer(text):
+        now = token[0]
+        if now == "{" and before == "[":
+            return keys if 0 < len(keys) <= DEEPEST_ROWS else None
+        if now == ":":
+            last = before
+        elif now in "{[" and before == ":":
+            keys.append(str(_parsed(last)))
+        elif now in "}]" and keys:
+            keys.pop()
+        before = now
+    return None
