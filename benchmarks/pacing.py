@@ -3,8 +3,12 @@
     python benchmarks/pacing.py [--quick] [--loop asyncio|uvloop] [--repeats N] [--json FILE]
 
 64 tasks ask for grants without end. Throttles are counted afterwards: each grant is given a latency of 5 to 25 ms, and
-a strict sliding window of one second refuses what is over the rate. No limiter is told, so that all face the same.
-Each is measured once undisturbed, and once with an event loop that stands still for 250 ms in the middle.
+a strict sliding window of one second refuses what is over the rate. No limiter is told, so that all face the same; ours
+is told when each answer comes, as in a run. Each is measured once undisturbed, and once with an event loop that stands
+still for 250 ms in the middle.
+
+A rate of 10 takes a while to show what latencies cost: twenty of our gates are measured side by side for a minute,
+half of them with latencies that spread by 10 ms, half by 20.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import asyncio
 import random
 import time
 from collections import deque
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from aiolimiter import AsyncLimiter
@@ -30,6 +34,12 @@ TASKS = 64
 FASTEST_PER_S = 5_000
 STALL_S = 0.250
 BUCKET_S = 0.020
+CPU_LENGTH_S = 1.0
+BATCH = 100
+SLOW_PER_S = 10
+SLOW_GATES = 10
+QUICKEST_S = 0.005
+SPREADS_S = (0.010, 0.020)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,20 +56,42 @@ class Measured:
     most_in_a_second: int
     throttled_per_thousand: float
     cpu_us: float
-    """Of the whole process, event loop included, for each grant."""
+    """Of the whole process, event loop included, for each grant, in a run of its own without answers: the timers that
+    stand in for the platform cost more than a grant."""
 
 
-def bucket(tokens: float, per_s: float) -> Callable[[], Awaitable[object]]:
-    """Return how to wait for a token of an aiolimiter's bucket."""
-    return AsyncLimiter(tokens, tokens / per_s).acquire
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slow:
+    """One of our gates at a low rate; the fields are the keys of the JSON."""
+
+    loop: str
+    spread_s: float
+    reached_percent: float
+    """Of what the rate allows from the start on."""
+
+    throttled: int
 
 
-def ours(per_s: float) -> Callable[[], Awaitable[object]]:
-    """Return how to wait at our gate."""
-    return Gate(Pace(per_s, now=time.monotonic())).acquire
+@dataclass(frozen=True, slots=True)
+class Limiter:
+    """How to wait for a grant, and whom to tell that the answer is here."""
+
+    acquire: Callable[[], Awaitable[object]]
+    answered: Callable[[float], None] | None = None
 
 
-LIMITERS: dict[str, Callable[[float], Callable[[], Awaitable[object]]]] = {
+def bucket(tokens: float, per_s: float) -> Limiter:
+    """Wait for a token of an aiolimiter's bucket."""
+    return Limiter(AsyncLimiter(tokens, tokens / per_s).acquire)
+
+
+def ours(per_s: float) -> Limiter:
+    """Wait at our gate."""
+    gate = Gate(Pace(per_s, now=time.monotonic()))
+    return Limiter(gate.acquire, gate.answered)
+
+
+LIMITERS: dict[str, Callable[[float], Limiter]] = {
     "aiolimiter(rate, 1)": lambda per_s: bucket(per_s, per_s),
     "aiolimiter(1, 1/rate)": lambda per_s: bucket(1, per_s),
     "aiolimiter, 20 ms bucket": lambda per_s: bucket(max(1.0, per_s * BUCKET_S), per_s),
@@ -67,24 +99,42 @@ LIMITERS: dict[str, Callable[[float], Callable[[], Awaitable[object]]]] = {
 }
 
 
-async def grants(acquire: Callable[[], Awaitable[object]], *, length_s: float, stall_s: float) -> list[float]:
+@dataclass(slots=True)
+class Grants:
+    """When each grant came, and when its request arrives."""
+
+    came: list[float] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)
+
+
+async def grants(
+    limiter: Limiter, *, length_s: float, stall_s: float = 0.0, spread_s: float = SPREADS_S[-1], seed: int = 1
+) -> Grants:
     """Take grants for so long and return when each came."""
-    came: list[float] = []
+    taken = Grants()
+    uniform = random.Random(seed).uniform
+    loop = asyncio.get_running_loop()
+    end = time.monotonic() + length_s
 
     async def ask() -> None:
         while True:
-            await acquire()
-            came.append(time.monotonic())
+            released_at = await limiter.acquire()
+            now = time.monotonic()
+            latency_s = uniform(QUICKEST_S, QUICKEST_S + spread_s)
+            if now <= end:
+                taken.came.append(now)
+                taken.arrived.append(now + latency_s)
+            if limiter.answered is not None and isinstance(released_at, float):
+                loop.call_later(latency_s, limiter.answered, released_at)
 
-    end = time.monotonic() + length_s
     if stall_s:
-        asyncio.get_running_loop().call_later(0.4 * length_s, time.sleep, stall_s)
+        loop.call_later(0.4 * length_s, time.sleep, stall_s)
     tasks = [asyncio.create_task(ask()) for _ in range(TASKS)]
     await asyncio.sleep(length_s)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    return [at for at in came if at <= end]
+    return taken
 
 
 def windows(arrivals: Iterable[float], granted: float) -> tuple[int, int]:
@@ -109,14 +159,16 @@ def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, loop: 
     """Run one limiter on an event loop of its own."""
     with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
 
-        async def run() -> tuple[list[float], float]:
+        async def cpu_a_grant_s() -> float:
             before_s = time.process_time()
-            came = await grants(LIMITERS[limiter](per_s), length_s=length_s, stall_s=stall_s)
-            return came, time.process_time() - before_s
+            alone = replace(LIMITERS[limiter](per_s), answered=None)
+            taken = await grants(alone, length_s=min(length_s, CPU_LENGTH_S))
+            return (time.process_time() - before_s) / max(1, len(taken.came))
 
-        came, cpu_s = runner.run(run())
-    latency = random.Random(1)
-    _, refused = windows(sorted(at + latency.uniform(0.005, 0.025) for at in came), per_s)
+        taken = runner.run(grants(LIMITERS[limiter](per_s), length_s=length_s, stall_s=stall_s))
+        cpu_s = runner.run(cpu_a_grant_s())
+    came = taken.came
+    _, refused = windows(sorted(taken.arrived), per_s)
     return Measured(
         loop=loop,
         limiter=limiter,
@@ -125,14 +177,58 @@ def measure(limiter: str, per_s: int, *, length_s: float, stall_s: float, loop: 
         reached_percent=round(100 * (len(came) - 1) / (came[-1] - came[0]) / per_s, 2),
         most_in_a_second=windows(came, per_s)[0],
         throttled_per_thousand=round(1_000 * refused / max(1, len(came)), 2),
-        cpu_us=round(1e6 * cpu_s / max(1, len(came)), 1),
+        cpu_us=round(1e6 * cpu_s, 1),
     )
+
+
+def cpu_an_answer_us() -> float:
+    """Return what our pace takes to learn of an answer, in simulated time."""
+    pace = Pace(FASTEST_PER_S, now=0.0)
+    uniform = random.Random(1).uniform
+    spent_s, count = 0.0, 0
+    waiting: list[tuple[float, float]] = []
+    for first in range(0, 4 * FASTEST_PER_S, BATCH):
+        released = [number / FASTEST_PER_S for number in range(first, first + BATCH)]
+        for at in released:
+            pace.release(at)
+        before_s = time.process_time()
+        for released_at, answered_at in waiting:
+            pace.answered(released_at, answered_at)
+        spent_s += time.process_time() - before_s
+        count += len(waiting)
+        waiting = [(at, at + uniform(QUICKEST_S, QUICKEST_S + SPREADS_S[-1])) for at in released]
+    return 1e6 * spent_s / count
+
+
+def measure_slow(*, length_s: float, loop: str) -> list[Slow]:
+    """Run gates of a low rate side by side: they leave the machine idle."""
+
+    async def run() -> list[Grants]:
+        runs = [
+            grants(ours(SLOW_PER_S), length_s=length_s, spread_s=spread_s, seed=seed)
+            for spread_s in SPREADS_S
+            for seed in range(SLOW_GATES)
+        ]
+        return await asyncio.gather(*runs)
+
+    with asyncio.Runner(loop_factory=loop_factory(loop)) as runner:
+        taken = runner.run(run())
+    return [
+        Slow(
+            loop=loop,
+            spread_s=SPREADS_S[number // SLOW_GATES],
+            reached_percent=round(100 * len(each.came) / length_s / SLOW_PER_S, 2),
+            throttled=windows(sorted(each.arrived), SLOW_PER_S)[1],
+        )
+        for number, each in enumerate(taken)
+    ]
 
 
 def main() -> None:
     """Measure, print a table, and write JSON if asked to."""
     options = options_of(__doc__, loops=True, repeats=1)
     rates, length_s = ((FASTEST_PER_S,), 0.5) if options.quick else ((10, 100, 1_000, FASTEST_PER_S), 5.0)
+    slow_s = 6.0 if options.quick else 60.0
     print(f"{'limiter':26}{'loop':>8}{'rate':>6}{'stall':>8}{'reached':>10}{'most/s':>8}{'throttled':>11}{'CPU':>11}")
     rows = []
     for loop in options.loops * options.repeats:
@@ -141,8 +237,11 @@ def main() -> None:
                 for limiter in LIMITERS:
                     rows.append(measure(limiter, per_s, length_s=length_s, stall_s=stall_s, loop=loop))
                     print(_line(rows[-1]), flush=True)
-    verdicts = [verdict for loop in options.loops for verdict in _judge(loop, rows)]
-    report(options, verdicts, [asdict(row) for row in rows])
+    slow = [each for loop in options.loops for each in measure_slow(length_s=slow_s, loop=loop)]
+    verdicts = [verdict for loop in options.loops for verdict in (*_judge(loop, rows), *_judge_slow(loop, slow))]
+    answer_us = round(cpu_an_answer_us(), 2)
+    verdicts.append(Verdict(claim="CPU µs an answer", figure=answer_us, limit=4.0, at_most=True))
+    report(options, verdicts, [*map(asdict, rows), *map(asdict, slow)])
 
 
 def _line(row: Measured) -> str:
@@ -172,6 +271,16 @@ def _judge(loop: str, rows: list[Measured]) -> Iterator[Verdict]:
         limit=20.0,
         at_most=True,
     )
+
+
+def _judge_slow(loop: str, rows: list[Slow]) -> Iterator[Verdict]:
+    for spread_s in SPREADS_S:
+        same = [row for row in rows if row.loop == loop and row.spread_s == spread_s]
+        what = f"{loop}: {SLOW_PER_S}/s from the start, latencies spread by {spread_s * 1000:.0f} ms"
+        limit = 99.0 if spread_s <= SPREADS_S[0] else 98.0
+        yield Verdict(claim=f"{what}: % reached", figure=middle(row.reached_percent for row in same), limit=limit)
+        throttled = sum(row.throttled for row in same)
+        yield Verdict(claim=f"{what}: throttled, all {len(same)}", figure=throttled, limit=0.0, at_most=True)
 
 
 if __name__ == "__main__":

@@ -103,6 +103,8 @@ def _plain(name: str, value: object) -> object:
         return shown_address(value)
     if isinstance(value, str):
         return re.sub(r"(?<=//)[^/@]*@", "***@", value)
+    if isinstance(value, tuple):
+        return list(value)
     return value if isinstance(value, bool | int | float | dict | None) else str(value)
 
 
@@ -141,8 +143,10 @@ def _lines(shown: list[_Shown]) -> list[str]:
 
 
 def _spelled(value: object) -> str:
-    if value is None or value == {}:
+    if value is None or value in ({}, []):
         return "-"
+    if isinstance(value, list):
+        return ", ".join(map(repr, value))
     if isinstance(value, dict):
         return ", ".join(f"{field}={column}" for field, column in value.items())
     return str(value).lower() if isinstance(value, bool) else f"{value:g}" if isinstance(value, float) else str(value)

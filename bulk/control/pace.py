@@ -6,24 +6,37 @@ Three rules together, because none of them is enough alone:
   is killed and started again at once does not share a second with twice its rate.
 - **Catch up.** What a late timer or a stalled event loop cost is made good, a few requests at once and then at four
   times the rate; what nobody asked for is not.
-- **Never past.** The last N releases are remembered, and the next waits until the oldest of them has left the window.
+- **Never past.** The last N requests are remembered, and the next waits until the earliest of them has left the window.
   This is the promise; the other two only decide how the window is filled.
 
-A throttled reply means that others share the account's limit, or that latencies spread more than was assumed. It halves
-the rate, at most once in the time that the platform takes to notice; every success then adds a little, so that what was
-lost is back in about three seconds. After a stray, a throttle where the full rate had been borne, it is back at once,
+The platform's window sees when requests arrive, not when they leave. Two that leave a second apart are closer there by
+as much as the first was later on its way than the second. The second's way is not known yet, and taken for the
+quickest. The first's is known: its answer is here. So a request is remembered as released when it left plus its
+**lateness**, how much longer its answer took than the quickest (`control/lateness`). That makes a window longer than
+the platform's by the mean lateness, half of the spread; a margin for all that fits the latest costs all of it. And it
+needs no forecast: where the spread grows, or one request takes long, the answers show it before the window ends.
+
+A request without an answer counts as 20 ms late: at the start, until 30 answers are measured, and wherever answers take
+longer than the window or do not come. Where many requests are near the window's edges, less is assumed.
+
+What can still fill a window is a request that is quicker than all before it. The first such answer moves all that was
+remembered. A throttled reply then means that others share the account's limit, or just this. It halves the rate, at
+most once in the time that the platform takes to notice; every success then adds a little, so that what was lost is back
+in about three seconds. After a stray, a throttle where the full rate had been carried for a second, it is back at once,
 and the margin is wider for a while.
 """
 
 from __future__ import annotations
 
 import math
-from collections import deque
+from bisect import bisect_left, insort
+
+from bulk.control.lateness import EVENNESS_ASSUMED, Lateness
 
 __all__ = ["Pace"]
 
 JITTER_S = 0.020
-"""Spread of the latencies, 5 to 25 ms, that must not overfill the platform's window. An assumption, to be measured."""
+"""Spread of the latencies, 5 to 25 ms, that is assumed until it is measured."""
 
 SLACK_S = 0.005
 """How far behind is no stall yet, but timers, which are a millisecond or two coarse."""
@@ -33,6 +46,9 @@ CATCH_UP_S = 0.300
 
 CATCH_UP_SPEED = 4.0
 """How much faster than granted a stall is made good, while the window has room."""
+
+ANSWERS_A_PLAN = 16
+"""The steps follow the measured lateness so seldom: it is a mean of more."""
 
 REACTION_S = 1.0
 """How long throttled replies may still be about requests of the rate before: one window of the platform."""
@@ -44,7 +60,7 @@ STRAY_AFTER_S = 1.0
 """A throttled reply after so long a time at the full rate is a stray: where others take a share, none gets there."""
 
 WIDER_AFTER_STRAY = 1.5
-"""How much wider a stray makes the margin: the latencies spread more than was assumed."""
+"""How much more a stray makes the pace assume: the latencies spread more than it knew."""
 
 WIDEST_MARGIN_S = 0.060
 """Widest that strays make the margin: 94% of a low rate are left."""
@@ -88,35 +104,48 @@ class Pace:
         self._full_since = now
         self._climb_per_s2 = 0.0
         if per_s:
-            # A rate that is no whole number has a window as long as its whole requests need: 2.5/s is 3 in 1.2 s.
-            self._released: deque[float] = deque(maxlen=math.ceil(per_s))
-            self._plan_window(_margin_s(per_s), now)
+            self._lateness = Lateness(EVENNESS_ASSUMED * _margin_s(per_s))
+            self._assumed_since = now
+            # A rate that is no whole number has windows as long as whole requests need: 2.5/s: 2 in 0.8 s, 3 in 1.2 s.
+            self._counts = sorted({max(1, math.floor(per_s)), math.ceil(per_s)})
+            self._remembered: list[float] = []
+            self._fell_s, self._fell_at = 0.0, now
+            self._unplanned = 0
+            self._plan_steps()
             self._due = now + min(self._step_s, 1.0)
             self._debt_s = 0.0
 
-    def _plan_window(self, margin_s: float, now: float) -> None:
-        """Lay the steps of a window out that is longer than the platform's by a margin."""
-        count = math.ceil(self.per_s)
-        self._margin_s, self._margin_since = margin_s, now
-        self._full_step_s = (count / self.per_s + margin_s) / count
+    def _plan_steps(self) -> None:
+        """Lay out the windows, and let as many steps as the first has requests take as long as it and its margin."""
+        self._unplanned = 0
+        self._windows = [(count, count / self.per_s + self._lateness.safety_s) for count in self._counts]
+        self._full_step_s = 1 / self.per_s + self._lateness.margin_s / self._counts[0]
         self._set_rate(self.rate_per_s)
-        # A little shorter than `count` steps: else each late timer would push back the same place of all later windows.
-        self._window_s = count / self.per_s + 0.95 * margin_s
 
     def wait_s(self, now: float) -> float:
         """Return in how many seconds a request may leave; 0.0: now."""
         if not self.per_s:
             return max(0.0, self._paused_until - now)
-        free_at = self._due
-        if len(self._released) == self._released.maxlen:
-            free_at = max(free_at, self._released[0] + self._window_s)
-        return max(0.0, free_at - now)
+        return max(0.0, self._due - now, self._room_at() - now)
+
+    def _room_at(self) -> float:
+        """Return when every window has room for one more."""
+        room_at = -math.inf
+        for count, window_s in self._windows:
+            if len(self._remembered) >= count:
+                at = self._remembered[-count]
+                if at < self._fell_at:
+                    at += self._fell_s
+                room_at = max(room_at, at + window_s)
+        return room_at
 
     def release(self, now: float) -> None:
         """Note that one request leaves now."""
         if not self.per_s:
             return
-        self._released.append(now)
+        insort(self._remembered, now + self._lateness.assumed_s)
+        if len(self._remembered) > 2 * self._counts[-1]:  # seldom, as it takes long where there are thousands
+            del self._remembered[: -self._counts[-1]]
         lag_s = now - self._due
         if lag_s > CATCH_UP_S:
             self._due, self._debt_s = now, 0.0
@@ -126,36 +155,60 @@ class Pace:
         self._debt_s -= paid_s
         self._due += self._step_s - paid_s
 
+    def _forget(self, released_at: float) -> bool:
+        """Take a request out that has no answer yet; return whether it was still in the window."""
+        remembered = self._remembered
+        at = released_at + self._lateness.assumed_s
+        place = bisect_left(remembered, at)
+        if place == len(remembered) or remembered[place] != at or place < len(remembered) - self._counts[-1]:
+            return False
+        del remembered[place]
+        return True
+
     def postpone(self, released_at: float, now: float) -> None:
         """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy."""
-        if not self.per_s:
-            return
-        for place in range(len(self._released) - 1, -1, -1):
-            if self._released[place] == released_at:
-                self._released[place] = now
-                return
-            if self._released[place] < released_at:
-                return
+        if self.per_s and self._forget(released_at):
+            insort(self._remembered, now + self._lateness.assumed_s)
 
     def release_late(self, released_at: float, now: float) -> bool:
         """Note that one request of those released at ``released_at`` leaves only now, if the window has room for it.
 
         Its place was kept for it as long as it is among the last N; then others have taken what the window holds.
         """
-        if not self.per_s:
-            return True
-        if released_at in self._released:
-            self._released.remove(released_at)
-        elif self._released[0] + self._window_s > now:
-            return False
-        self._released.append(now)
+        if self.per_s:
+            if not self._forget(released_at) and self._room_at() > now:
+                return False
+            insort(self._remembered, now + self._lateness.assumed_s)
         return True
 
     def give_back(self, released_at: float) -> None:
         """Note that one request of those released at ``released_at`` did not leave; its step is made good."""
-        if self.per_s and released_at in self._released:
-            self._released.remove(released_at)
+        if self.per_s and self._forget(released_at):
             self._debt_s = min(CATCH_UP_S, self._debt_s + self._step_s)
+
+    def answered(self, released_at: float, now: float) -> None:
+        """Note that one request of those released at ``released_at`` was carried out, and its answer came now."""
+        if not self.per_s:
+            return
+        lateness = self._lateness
+        late_s, fell_s = lateness.measure(now - released_at, now)
+        if not lateness.is_known:
+            return
+        if self._forget(released_at):
+            insort(self._remembered, released_at + late_s)
+        self._unplanned += 1
+        if fell_s:
+            self._make_later(fell_s, now)
+        if fell_s or self._unplanned >= ANSWERS_A_PLAN:
+            self._plan_steps()
+
+    def _make_later(self, fell_s: float, now: float) -> None:
+        """Note that all requests that were measured before were later than it seemed, compared with one just measured.
+
+        An earlier fall matters to requests that are a window old at most, so it fades.
+        """
+        fades = max(0.0, 1.0 - (now - self._fell_at) * self.per_s / self._counts[-1])
+        self._fell_s, self._fell_at = fell_s + self._fell_s * fades, now
 
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
         """Pause, and halve the rate unless this reply belongs to a burst that was answered already.
@@ -174,7 +227,7 @@ class Pace:
         lowered = max(self.rate_per_s / 2, min(self.per_s, LOWEST_PER_S))
         stray = self.rate_per_s == self.per_s and now - self._full_since >= STRAY_AFTER_S
         if stray:
-            self._plan_window(min(self._margin_s * WIDER_AFTER_STRAY, WIDEST_MARGIN_S), now)
+            self._assume(min(self._lateness.assumed_s * WIDER_AFTER_STRAY, EVENNESS_ASSUMED * WIDEST_MARGIN_S), now)
         climb_s = CLIMB_AFTER_STRAY_S if stray else CLIMB_S
         self._climb_per_s2 = max((self.rate_per_s - lowered) / climb_s, self.per_s / CLIMB_FROM_NOTHING_S)
         self._set_rate(lowered)
@@ -196,9 +249,14 @@ class Pace:
             self._set_rate(min(self.per_s, self.rate_per_s + gained))
             self._full_since = now
             return True
-        if self.rate_per_s == self.per_s > 0 and now - self._margin_since >= NARROWER_AFTER_S:
-            self._plan_window(max(_margin_s(self.per_s), self._margin_s / WIDER_AFTER_STRAY), now)
+        if self.rate_per_s == self.per_s > 0 and now - self._assumed_since >= NARROWER_AFTER_S:
+            self._assume(self._lateness.assumed_s / WIDER_AFTER_STRAY, now)
         return False
+
+    def _assume(self, assumed_s: float, now: float) -> None:
+        self._lateness.assume(assumed_s)
+        self._assumed_since = now
+        self._plan_steps()
 
     def _set_rate(self, per_s: float) -> None:
         self.rate_per_s = per_s
@@ -206,12 +264,12 @@ class Pace:
 
 
 def _margin_s(per_s: float) -> float:
-    """Return how much longer than a second the window is, so that jitter in latency does not overfill the platform's.
+    """Return how much longer than a second the window is while nothing is measured, for latencies 20 ms apart.
 
-    Two requests one window apart come closer by up to the whole spread of the latencies: that much is needed where few
-    requests stand near the window's edges, and it leaves 98% of a low rate. Where many do, their jitter averages out:
-    with N a second, ``N * JITTER_S`` of them stand at each edge, and how many of those fall inside varies by the root
-    of that. 2.3 roots is what simulation asks for, to have one in ten thousand throttled: 14.5 ms at 500/s, 4.6 ms at
-    5,000/s. That matters beyond the promise of two in a thousand, as each of them slows the run down for a while.
+    Two requests one window apart come closer by up to the whole spread: that much is needed where few requests are near
+    the window's edges, and it leaves 98% of a low rate. Where many are, their jitter averages out: with N a second,
+    ``N * JITTER_S`` of them are near each edge, and how many of those fall inside varies by the root of that. 2.3 roots
+    is what simulation asks for, to have one in ten thousand throttled: 14.5 ms at 500/s, 4.6 ms at 5,000/s. That
+    matters beyond the promise of two in a thousand, as each of them slows the run down for a while.
     """
     return min(JITTER_S, 2.3 * math.sqrt(JITTER_S / per_s))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from bulk.control.retry import Next
+from bulk.engine.gate import Turn
 from bulk.engine.lull import Lull
 from bulk.errors import TurnMissedError
 from bulk.events import RateChanged
@@ -160,9 +160,11 @@ class Calls:
                     lull.probed()
                 return None
             self.on_progress()
-            started = self._clock()
+            started, turn = self._clock(), Turn(gate, released_at)
             try:
-                answer = await request(partial(gate.leave, released_at))
+                answer = await request(turn.leave)
+                if not isinstance(answer, Failure):
+                    turn.answered()
                 break
             except TurnMissedError as exc:
                 gate.give_back(released_at)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bulk.control.pace import Pace
 
-__all__ = ["Gate"]
+__all__ = ["Gate", "Turn"]
 
 SHORTEST_WAIT_S = 0.003
 """A timer is set no closer: waking for each request of a high rate would cost more than sending it."""
@@ -78,23 +78,26 @@ class Gate:
             self._arm(wait_s)
         return await self._wait_in_line()
 
-    def leave(self, released_at: float) -> bool:
+    def leave(self, released_at: float) -> float | None:
         """Say whether what was let out then may leave now; it does so at once.
 
         A connection or a key may have taken its time. What leaves late is noted as released when it leaves. One whose
         place in the window is over by then takes that of another who is not ready yet; if there is none, it has missed
         its turn.
+
+        Returns:
+            When the pace counts it as released; ``None``: it has missed its turn.
         """
         now = self._clock()
         is_kept = self._take_from_underway(released_at)
         if is_kept and now - released_at <= LATE_S:
-            return True
+            return released_at
         if self._pace.release_late(released_at if is_kept else _LONG_AGO, now):
-            return True
+            return now
         while self._underway:
             if self._pace.release_late(self._underway.popleft(), now):
-                return True
-        return False
+                return now
+        return None
 
     def give_back(self, released_at: float) -> None:
         """Take back what `acquire` gave: no request left, and none will."""
@@ -107,6 +110,10 @@ class Gate:
             return False
         self._underway.remove(released_at)
         return True
+
+    def answered(self, released_at: float) -> None:
+        """Tell the pace that the answer of a request that it let out came just now; the request was carried out."""
+        self._pace.answered(released_at, self._clock())
 
     async def _wait_in_line(self) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
@@ -184,3 +191,26 @@ class Gate:
             True: the rate was raised just now.
         """
         return self._pace.succeeded(self._clock())
+
+
+class Turn:
+    """One request's turn at a gate: let out, gone, answered."""
+
+    __slots__ = ("_gate", "_released_at")
+
+    def __init__(self, gate: Gate, released_at: float) -> None:
+        """Begin with what `Gate.acquire` gave."""
+        self._gate = gate
+        self._released_at = released_at
+
+    def leave(self) -> bool:
+        """Say whether it may leave now; see `Gate.leave`."""
+        left_at = self._gate.leave(self._released_at)
+        if left_at is None:
+            return False
+        self._released_at = left_at
+        return True
+
+    def answered(self) -> None:
+        """Note that it was carried out, and its answer came just now."""
+        self._gate.answered(self._released_at)

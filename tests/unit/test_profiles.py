@@ -193,3 +193,17 @@ def test_control_character_is_refused_with_its_line(key: str, write: Callable[[s
         read_profile(write(f'qps = 5\n{key} = "x\\r"\n'), None)
 
     assert "\r" not in str(caught.value)
+
+
+def test_words_for_nothing_are_a_text_or_a_list(write: Callable[[str], Path]) -> None:
+    assert read_profile(write('null = "NULL"'), None)["null_texts"].value == ("NULL",)
+    assert read_profile(write('null = ["NULL", ""]'), None)["null_texts"].value == ("NULL", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [("null = 0", "takes a list of texts"), ("null = [0]", "takes a list of texts"), ("skip_lines = -1", "takes 0 to")],
+)
+def test_how_the_input_is_read_is_checked_too(write: Callable[[str], Path], line: str, reason: str) -> None:
+    with pytest.raises(SettingsError, match=reason):
+        read_profile(write(line), None)

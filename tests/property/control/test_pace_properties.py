@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import deque
 from itertools import pairwise
 
 from hypothesis import given
@@ -20,6 +21,7 @@ steps = st.lists(
         st.tuples(st.just("time passes"), st.floats(0.0, 0.02)),
         st.tuples(st.just("throttled"), st.none() | st.floats(0.0, 3.0)),
         st.tuples(st.just("succeeded"), st.none()),
+        st.tuples(st.just("answered"), st.integers(1, 40)),
     ),
     max_size=80,
 )
@@ -29,6 +31,7 @@ def play(pace: Pace, script: list[tuple[str, float | int | None]]) -> tuple[list
     """Follow the script, releasing whenever the pace allows; return the releases and the time at the end."""
     now, asked = 0.0, 0
     released: list[float] = []
+    waiting: deque[float] = deque()
     for what, value in script:
         if what == "asks":
             asked += int(value or 0)
@@ -36,11 +39,15 @@ def play(pace: Pace, script: list[tuple[str, float | int | None]]) -> tuple[list
             now += value or 0.0
         elif what == "throttled":
             pace.throttled(now, retry_after_s=value)
+        elif what == "answered":
+            for _ in range(min(int(value or 0), len(waiting))):
+                pace.answered(waiting.popleft(), now)
         else:
             pace.succeeded(now)
         while asked and not pace.wait_s(now):
             pace.release(now)
             released.append(now)
+            waiting.append(now)
             asked -= 1
     return released, now
 

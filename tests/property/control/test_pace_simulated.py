@@ -7,10 +7,16 @@ import math
 import random
 from collections import deque
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.control.pace import Pace
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    Latency = Callable[[random.Random, float], float]
 
 
 @dataclass
@@ -58,6 +64,7 @@ class Run:
     per_s: float
     length_s: float
     released: list[float] = field(default_factory=list)
+    arrived: list[float] = field(default_factory=list)
     throttled: list[float] = field(default_factory=list)
     rates: list[tuple[float, float]] = field(default_factory=list)
 
@@ -67,12 +74,21 @@ class Run:
         return sent / ((self.length_s - since_s) * per_s)
 
     def most_in_a_second(self) -> int:
-        window = SlidingWindow(granted=0, counts_refused=True)
-        most = 0
-        for at in self.released:
-            window.admits(at)
-            most = max(most, len(window.seen))
-        return most
+        return most_in_a_second(self.released)
+
+
+def most_in_a_second(moments: list[float]) -> int:
+    window = SlidingWindow(granted=0, counts_refused=True)
+    most = 0
+    for at in moments:
+        window.admits(at)
+        most = max(most, len(window.seen))
+    return most
+
+
+def between(low_s: float, high_s: float) -> Latency:
+    """Latencies that are all as likely."""
+    return lambda chance, _: chance.uniform(low_s, high_s)
 
 
 def simulate(
@@ -81,36 +97,51 @@ def simulate(
     *,
     length_s: float,
     latency_s: tuple[float, float] = (0.0, 0.0),
+    latency: Latency | None = None,
+    back_s: float = 0.0,
+    requests: float = math.inf,
     stalls: tuple[tuple[float, float], ...] = (),
     stray_at: float = math.inf,
     seed: int = 1,
 ) -> Run:
-    """Let a pace with endless demand run against `platform`; timers are whole milliseconds long and up to one late."""
+    """Let a pace with endless demand run against `platform`; timers are whole milliseconds long and up to one late.
+
+    All of the latency is on the way there, which is the worst for the platform's window, but for `back_s`.
+    """
     chance = random.Random(seed)
+    way_there = latency or between(*latency_s)
     pace = Pace(per_s, now=0.0)
     run = Run(per_s, length_s)
-    arrivals: list[float] = []
+    events: list[tuple[float, int, float, bool]] = []
     now = 0.0
-    while now < length_s:
-        while not pace.wait_s(now):
+    while now < length_s and len(run.released) < requests:
+        while not pace.wait_s(now) and len(run.released) < requests:
             pace.release(now)
             run.released.append(now)
-            heapq.heappush(arrivals, now + chance.uniform(*latency_s))
+            heapq.heappush(events, (now + way_there(chance, now), 0, now, False))
         timer_at = now + max(0.003, math.ceil(pace.wait_s(now) * 1000) / 1000) + chance.uniform(0.0, 0.001)
         for start, stall_s in stalls:
             if start <= timer_at < start + stall_s:
                 timer_at = start + stall_s
-        while arrivals and arrivals[0] <= timer_at:
-            at = heapq.heappop(arrivals)
-            stray = at >= stray_at
-            if platform.admits(at) and not stray:
+        while events and events[0][0] <= timer_at:
+            at, is_answer, released_at, admitted = heapq.heappop(events)
+            if not is_answer:
+                run.arrived.append(at)
+                stray = at >= stray_at
+                stray_at = math.inf if stray else stray_at
+                admitted = platform.admits(at) and not stray
+                heapq.heappush(events, (at + back_s, 1, released_at, admitted))
+                continue
+            if admitted:
+                stalled = (start + lasts for start, lasts in stalls if start <= at < start + lasts)
+                pace.answered(released_at, next(stalled, at))
                 pace.succeeded(at)
             else:
-                stray_at = math.inf if stray else stray_at
                 run.throttled.append(at)
                 pace.throttled(at, retry_after_s=None)
             run.rates.append((at, pace.rate_per_s))
         now = timer_at
+    run.arrived += sorted(at for at, is_answer, *_ in events if not is_answer)
     return run
 
 
@@ -138,6 +169,137 @@ def test_steady_latency_costs_less_than_two_percent(per_s: int, stalls: tuple[tu
     assert run.throttled == []
     assert run.most_in_a_second() <= per_s
     assert run.reached(per_s) >= 0.98
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_a_rate_of_ten_is_reached_where_latencies_spread_by_ten_milliseconds(seed: int) -> None:
+    run = simulate(10, SlidingWindow(10), length_s=60.0, latency_s=(0.005, 0.015), seed=seed)
+
+    assert run.throttled == []
+    assert most_in_a_second(run.arrived) <= 10
+    assert run.reached(10) >= 0.99
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize("per_s", [1, 10, 50, 100])
+def test_latencies_that_spread_by_twenty_milliseconds_overfill_no_second(per_s: int, seed: int) -> None:
+    run = simulate(per_s, SlidingWindow(per_s), length_s=60.0, latency_s=(0.005, 0.025), seed=seed)
+
+    assert run.throttled == []
+    assert most_in_a_second(run.arrived) <= per_s
+    assert run.reached(per_s) >= (0.985 if per_s > 1 else 0.96)  # of 60 a step is 1.7%
+
+
+@pytest.mark.parametrize("per_s", [500, 1_000, 5_000])
+def test_nor_do_they_at_high_rates(per_s: int) -> None:
+    run = simulate(per_s, SlidingWindow(per_s), length_s=12.0, latency_s=(0.005, 0.025))
+
+    assert run.throttled == []
+    assert run.reached(per_s) >= 0.985
+
+
+@pytest.mark.parametrize(
+    ("per_s", "capacity"), [(0.5, 1), (1.5, 1), (2.5, 2), (7.3, 7)], ids=["0.5", "1.5", "2.5", "7.3"]
+)
+def test_windows_of_whole_requests_hold_at_rates_that_are_none(per_s: float, capacity: int) -> None:
+    run = simulate(per_s, SlidingWindow(1_000), length_s=200.0, latency_s=(0.005, 0.025))
+
+    windows = zip(run.arrived, run.arrived[capacity:], strict=False)
+    assert min(later - earlier for earlier, later in windows) > capacity / per_s
+    assert run.reached(per_s) >= 0.96
+
+
+@pytest.mark.parametrize("offset_s", [0.0, 0.25, 0.5, 0.75])
+def test_a_second_of_any_phase_holds_no_more_than_granted(offset_s: float) -> None:
+    run = simulate(10, FixedWindow(10, offset_s), length_s=120.0, latency_s=(0.005, 0.025))
+
+    assert run.throttled == []
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize(("spread_s", "most"), [(0.010, 1.010), (0.020, 1.016)])
+def test_a_job_ends_hardly_later_than_its_rate_allows(spread_s: float, most: float, seed: int) -> None:
+    run = simulate(
+        10, SlidingWindow(10), length_s=200.0, requests=1_000, latency_s=(0.005, 0.005 + spread_s), seed=seed
+    )
+
+    assert run.throttled == []
+    assert run.arrived[-1] <= most * 100.0
+
+
+def from_5_to_20(chance: random.Random, at: float) -> float:
+    return chance.uniform(0.005, 0.010 if at < 30 else 0.025)
+
+
+def from_20_to_5(chance: random.Random, at: float) -> float:
+    return chance.uniform(0.005, 0.025 if at < 30 else 0.010)
+
+
+def one_in_fifty_late(chance: random.Random, _: float) -> float:
+    return chance.uniform(0.002, 0.003) + (0.018 if chance.random() < 0.02 else 0.0)
+
+
+def slower_and_slower(chance: random.Random, at: float) -> float:
+    return chance.uniform(0.005, 0.008) + 0.095 * min(1.0, at / 60)
+
+
+def slower_at_once(chance: random.Random, at: float) -> float:
+    return chance.uniform(0.005, 0.010) + (0.1 if at > 30 else 0.0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("per_s", [10, 100])
+@pytest.mark.parametrize("latency", [from_5_to_20, from_20_to_5, one_in_fifty_late, slower_and_slower, slower_at_once])
+def test_what_changes_in_mid_run_overfills_no_second(latency: Latency, per_s: int, seed: int) -> None:
+    run = simulate(per_s, SlidingWindow(per_s), length_s=90.0, latency=latency, seed=seed)
+
+    assert run.throttled == []
+    assert most_in_a_second(run.arrived) <= per_s
+    assert run.reached(per_s) >= 0.975
+
+
+def quicker_at_once(chance: random.Random, at: float) -> float:
+    return chance.uniform(0.020 if at < 30 else 0.005, 0.025)
+
+
+def now_and_then_a_quarter_of_a_second(chance: random.Random, _: float) -> float:
+    return chance.uniform(0.005, 0.015) + (0.25 if chance.random() < 1 / 300 else 0.0)
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("latency", [quicker_at_once, now_and_then_a_quarter_of_a_second])
+def test_what_no_answer_foretells_costs_a_stray_at_most(latency: Latency, seed: int) -> None:
+    run = simulate(10, SlidingWindow(10), length_s=60.0, latency=latency, seed=seed)
+
+    assert len(run.throttled) <= 1
+    assert run.reached(10) >= 0.975
+
+
+@pytest.mark.parametrize("back_s", [0.1, 1.5])
+def test_answers_that_take_long_to_come_back_cost_no_more_than_is_assumed(back_s: float) -> None:
+    run = simulate(10, SlidingWindow(10), length_s=60.0, latency_s=(0.005, 0.015), back_s=back_s)
+
+    assert run.throttled == []
+    assert run.reached(10) >= (0.99 if back_s < 1 else 0.975)
+
+
+def test_latencies_far_wider_than_assumed_cost_what_strays_teach() -> None:
+    run = simulate(10, SlidingWindow(10), length_s=300.0, latency_s=(0.020, 0.080))
+
+    assert sum(at >= 200 for at in run.throttled) <= 1
+    assert run.reached(10) >= 0.93
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("per_s", [10, 100, 500])
+def test_a_run_killed_while_latencies_spread_shares_no_second_with_its_successor(per_s: int, seed: int) -> None:
+    killed_at = 20.0 + random.Random(seed).uniform(0.0, 5.0)
+    first = simulate(per_s, SlidingWindow(per_s), length_s=killed_at, latency_s=(0.005, 0.025), seed=seed)
+
+    second = simulate(per_s, SlidingWindow(per_s), length_s=3.0, latency_s=(0.005, 0.025), seed=seed + 100)
+
+    arrived = sorted(first.arrived + [killed_at + 0.1 + at for at in second.arrived])
+    assert most_in_a_second(arrived) <= per_s
 
 
 @pytest.mark.parametrize("per_s", [500, 5_000])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from bulk.control.pace import Pace
@@ -54,6 +56,7 @@ def test_unlimited_never_waits() -> None:
     pace = Pace(0.0, now=0.0)
     pace.release(0.0)
     pace.postpone(0.0, 0.1)
+    pace.answered(0.0, 0.1)
     pace.succeeded(0.1)
 
     assert pace.wait_s(0.1) == 0.0
@@ -169,9 +172,11 @@ def test_postponed_release_holds_its_place_until_it_left() -> None:
     pace.release(1.0)
     pace.release(1.6)
 
-    pace.postpone(1.0, 1.9)
+    pace.postpone(1.0, 2.3)
 
-    assert 0.3 < pace.wait_s(2.6) <= 0.32
+    assert 0.0 < pace.wait_s(2.6) <= 0.02  # the other one is the earliest now
+    pace.release(2.62)
+    assert 0.68 < pace.wait_s(2.62) <= 0.70
 
 
 def test_postponing_what_has_left_the_window_changes_nothing() -> None:
@@ -216,6 +221,96 @@ def test_giving_back_what_has_left_the_window_changes_nothing() -> None:
     pace.give_back(1.0)
 
     assert pace.wait_s(3.5) > 0.4
+
+
+def answered_after(pace: Pace, latencies_s: list[float], *, since: float = 0.0) -> float:
+    """Release a request whenever the pace allows, let each be answered after its latency, and return when it ended."""
+    now = since
+    for latency_s in latencies_s:
+        now += pace.wait_s(now)
+        pace.release(now)
+        pace.answered(now, now + latency_s)
+    return now
+
+
+def test_answers_that_take_the_same_time_leave_a_margin_of_a_millisecond() -> None:
+    pace = Pace(10.0, now=0.0)
+
+    now = answered_after(pace, [0.015] * 100)
+    ended = answered_after(pace, [0.015] * 100, since=now)
+
+    assert 10.01 < ended - now < 10.02
+
+
+def test_few_answers_leave_the_margin_that_is_assumed() -> None:
+    pace = Pace(10.0, now=0.0)
+
+    now = answered_after(pace, [0.015] * 29)
+    pace.release(now + pace.wait_s(now))
+
+    assert pace.wait_s(now + 0.102) == pytest.approx(0.102)
+
+
+def test_a_late_request_keeps_its_place_in_the_window_for_longer() -> None:
+    pace = Pace(1.0, now=0.0)
+    now = answered_after(pace, [0.015] * 100)
+
+    late = answered_after(pace, [0.215], since=now)
+
+    assert pace.wait_s(late) == pytest.approx(1.201, abs=0.002)
+
+
+def test_a_late_request_holds_up_no_other_of_its_window() -> None:
+    pace = Pace(10.0, now=0.0)
+    now = answered_after(pace, [0.015] * 100)
+    late = answered_after(pace, [0.215], since=now)
+
+    following = [late]
+    for _ in range(12):
+        following.append(answered_after(pace, [0.015], since=following[-1]))
+
+    assert max(later - earlier for earlier, later in pairwise(following)) < 0.22
+    assert following[9] - late < 1.0 < following[10] - late
+
+
+def test_an_answer_quicker_than_all_moves_what_was_measured_before() -> None:
+    pace = Pace(1.0, now=0.0)
+    now = answered_after(pace, [0.015] * 100)
+
+    pace.answered(now + 0.010, now + 0.015)  # another request's
+
+    assert pace.wait_s(now) == pytest.approx(1.010 + pace._lateness.safety_s, abs=0.0006)
+
+
+def test_what_is_measured_after_a_quicker_answer_is_not_moved() -> None:
+    pace = Pace(1.0, now=0.0)
+    now = answered_after(pace, [0.015] * 100)
+    pace.answered(now + 0.010, now + 0.015)
+
+    now = answered_after(pace, [0.005] * 2, since=now)
+
+    assert pace.wait_s(now) < 1.010
+
+
+def test_an_answer_to_what_has_left_the_window_frees_no_place() -> None:
+    pace = Pace(1.0, now=0.0)
+    now = answered_after(pace, [0.015] * 100)
+    pace.release(now + 2.0)
+    before_s = pace.wait_s(now + 2.0)
+
+    pace.answered(now, now + 0.015)
+
+    assert pace.wait_s(now + 2.0) == before_s > 1.0
+
+
+def test_a_stray_widens_the_margin_though_answers_show_no_spread() -> None:
+    pace = Pace(10.0, now=0.0)
+    now = answered_after(pace, [0.015] * 100)
+    narrow = pace._full_step_s
+
+    pace.throttled(now, retry_after_s=None)
+
+    assert pace._full_step_s > narrow + 0.0004
 
 
 def throttled_after(pace: Pace, now: float) -> float:

@@ -308,6 +308,22 @@ def test_successes_raise_the_rate_again() -> None:
     in_simulated_time(main)
 
 
+def test_answers_narrow_the_margin_to_what_they_show() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10.0, loop)
+        left: list[float] = []
+        for _ in range(80):
+            released_at = await gate.acquire()
+            assert released_at is not None
+            left.append(released_at)
+            loop.call_later(0.015, gate.answered, released_at)
+
+        assert left[19] - left[9] == pytest.approx(1.020, abs=0.002)
+        assert left[79] - left[69] == pytest.approx(1.001, abs=0.002)
+
+    in_simulated_time(main)
+
+
 def test_stall_between_grant_and_going_counts_from_the_going() -> None:
     async def main(loop: SimulatedLoop) -> None:
         gate = gate_of(1.0, loop)

@@ -146,6 +146,21 @@ async def test_a_request_that_could_not_leave_in_time_takes_another_turn_and_is_
     assert bench.counters.retries == 0
 
 
+async def test_the_pace_measures_the_requests_that_were_carried_out(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured: list[float] = []
+    monkeypatch.setattr(Gate, "answered", lambda _, released_at: measured.append(released_at))
+    bench.platform.turns_missed = 1
+    bench.platform.script["a"] = [failure(FailureKind.THROTTLED)]
+
+    await bench.work_off(*rows("a", "b"))
+
+    assert bench.platform.sent == ["list", "a", "a", "b"]
+    assert len(measured) == 3
+    assert measured == sorted(measured)
+
+
 async def test_a_request_that_misses_turn_after_turn_fails_like_one_without_connection(bench: Bench) -> None:
     bench.platform.turns_missed = 11
 
