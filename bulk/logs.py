@@ -11,7 +11,6 @@ import re
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +19,7 @@ import structlog
 from bulk import events
 from bulk.backlog import Backlog
 from bulk.conditions import explain_os_error
+from bulk.flood import Flood
 from bulk.logfile import LogFile
 
 if TYPE_CHECKING:
@@ -46,12 +46,6 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?i)(https?://[^\s?\"']+)\?[^\s\"']*signature=[^\s\"']*"), rf"\1?{_MASK}"),
     (re.compile(rf"(?i)((?:{_SECRET_NAMES}){_SEPARATOR})(?:(?!%26|%2526)[^\s&\"',;}})])+"), rf"\1{_MASK}"),
 )
-
-_FLOOD_SPAN_S = 5.0
-"""One kind of warning is logged at most once in this time, with the count of what it stands for."""
-
-_LONGEST_SPAN_S = 60.0
-"""What the span grows to, doubling, while a kind goes on: a night of throttling is no thousand lines."""
 
 
 class Redactor:
@@ -241,35 +235,6 @@ def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Red
     )
 
 
-@dataclass(slots=True)
-class _Flood:
-    """Lets one line of a kind through a span, and counts what it held back."""
-
-    clock: Callable[[], float]
-    _spans: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
-    """Kind → when its next line may be written, and the span after that."""
-
-    _held: dict[tuple[str, str], int] = field(default_factory=dict)
-
-    def admit(self, kind: tuple[str, str]) -> int:
-        """Return how many events a line written now stands for; 0: hold this one back."""
-        now = self.clock()
-        next_at, span_s = self._spans.get(kind, (now, _FLOOD_SPAN_S))
-        count = self._held.pop(kind, 0) + 1
-        if now < next_at:
-            self._held[kind] = count
-            return 0
-        # Quiet for a whole span: what comes now is news again.
-        span_s = _FLOOD_SPAN_S if now >= next_at + span_s else span_s
-        self._spans[kind] = (now + span_s, min(2 * span_s, _LONGEST_SPAN_S))
-        return count
-
-    def drain(self) -> dict[tuple[str, str], int]:
-        """Return what was held back since the last lines, and forget it."""
-        held, self._held = self._held, {}
-        return held
-
-
 class LogListener:
     """A listener that logs: each outcome at debug, warnings for what slows a run down, never a flood of them."""
 
@@ -283,7 +248,7 @@ class LogListener:
         self._log = log
         # Asked once: at full speed most events are for debug only, and their fields are not worth collecting.
         self._verbose = log.is_enabled_for(logging.DEBUG)
-        self._flood = _Flood(clock)
+        self._flood = Flood(clock)
 
     def __call__(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event is the plainest dispatch
         """Log one event."""

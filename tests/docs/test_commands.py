@@ -42,7 +42,7 @@ ELLIPSIS = "..."
 CTRL_C = "^C"
 
 VOLATILE = (
-    (re.compile(r'(?<=^Run )[0-9a-f]{8}|(?<="run_id": ")[0-9a-f]{8}'), "ID"),
+    (re.compile(r'(?<=^Run )[0-9a-f]{8}|(?<="run_id": ")[0-9a-f]+'), "ID"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+Z"), "TIME"),
     (re.compile(r'(?<=_per_s": )[\d.]+'), "N"),
     (re.compile(r"at most \d+/s|unlimited"), "at N/s"),
