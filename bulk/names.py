@@ -1,4 +1,4 @@
-"""Names as text that can be stored, shown and pasted: of files, which on POSIX are bytes and need not be UTF-8; of runs."""
+"""Names as text that can be stored, shown and pasted: of files, which need not be UTF-8 on POSIX, and of runs."""
 
 from __future__ import annotations
 

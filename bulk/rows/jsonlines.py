@@ -209,8 +209,8 @@ class JsonLinesReader:
         keys: dict[str, None] = {}
         for line in self._head[-1].lines:
             try:
-                found = orjson.loads(line)
-            except orjson.JSONDecodeError:
+                found = loaded(line.lstrip(MARK))
+            except (ValueError, RecursionError):
                 continue
             keys.update(dict.fromkeys(found if isinstance(found, dict) else ()))
         if not keys:
