@@ -183,4 +183,4 @@ def test_objects_of_many_shapes_are_read_in_flat_memory(read_lines: Read, monkey
 def test_number_beyond_floating_point_in_the_first_line_hides_no_key(read: Read) -> None:
     text = '{"ProductKey":"a1","ModuleName":"mcu","ratio":1e400}'
 
-    assert read(text, name="m.jsonl") == [(1, "a1", "mcu", "", "", text, None)]
+    assert [row[:3] for row in read(text, name="m.jsonl")] == [(1, "a1", "mcu")]
