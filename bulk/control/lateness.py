@@ -10,8 +10,8 @@ average.
 - **Safety**: how much quicker than the quickest so far a request to come may be. The more the quickest of the four
   stretches differ, the more is to be expected; and the fewer answers there are, the larger a share of their spread.
 - **Assumed**: what counts as lateness while nothing is measured, and for a request without an answer. It is also the
-  budget, since most of an answer's time may be work, which makes no request late. While the mean is below it, an
-  answer that is far out counts in full, up to 300 ms; else no more counts than what is assumed.
+  budget, since most of an answer's time may be work, which makes no request late. While mean and safety are below it,
+  an answer that is far out counts in full, up to 300 ms; else it counts, with safety, as what is assumed.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ MOST_SAFETY = 0.25
 IN_FULL_S = 0.300
 """Longest lateness that counts: the pace makes no more good, and a lost packet is sent again by then."""
 
-BUDGET = 0.85
+BUDGET = 0.9
 """Share of what is assumed that mean and safety may reach before what is far out counts no longer in full."""
 
 MEAN_ANSWERS = STRETCH_ANSWERS
@@ -130,9 +130,10 @@ class Lateness:
         else:
             fell_s = self._note(latency_s, now)
         late_s = latency_s - self._quickest_s
-        if late_s > self.assumed_s:
+        most_s = self.assumed_s - self.safety_s
+        if late_s > most_s:
             in_full = self._mean_s + self.safety_s < BUDGET * self.assumed_s
-            late_s = min(late_s, IN_FULL_S) if in_full else self.assumed_s
+            late_s = min(late_s, IN_FULL_S) if in_full else most_s
         self._mean_s += (late_s - self._mean_s) / (MEAN_ANSWERS if self.is_known else self._stretch.answers)
         return late_s, fell_s
 

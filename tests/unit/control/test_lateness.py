@@ -130,7 +130,7 @@ def test_answers_far_out_count_as_what_is_assumed_where_they_are_many() -> None:
 
     measured(lateness, [0.010, 1.0] * 100)
 
-    assert lateness.measure(1.0, 20.0)[0] == 0.020
+    assert lateness.measure(1.0, 20.0)[0] + lateness.safety_s == pytest.approx(0.020)
     assert lateness.margin_s <= 0.020 / 0.95
 
 
