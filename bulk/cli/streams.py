@@ -7,9 +7,11 @@ that left, as `head` does, is no error.
 from __future__ import annotations
 
 import codecs
+import errno
 import io
 import os
 import signal
+import stat
 import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
@@ -50,10 +52,16 @@ class _Patient(io.FileIO):
         try:
             while not (written := super().write(data)) and memoryview(data).nbytes:
                 ready(self.fileno(), timeout_s=None)
-        except BrokenPipeError:
+        except OSError as exc:
+            if not (exc.errno == errno.EPIPE or self._is_hung_up(exc)):
+                raise
             drop_the_rest(self.fileno())
             return memoryview(data).nbytes
         return written
+
+    def _is_hung_up(self, exc: OSError) -> bool:
+        """Say whether the terminal was closed, as when an ssh session ends."""
+        return exc.errno == errno.EIO and stat.S_ISCHR(os.fstat(self.fileno()).st_mode)
 
 
 @contextmanager

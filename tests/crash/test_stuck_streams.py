@@ -141,6 +141,19 @@ def test_message_that_nobody_reads_keeps_its_exit_code(command: tuple[str, ...],
     assert process.returncode in {2, 3}
 
 
+def test_terminal_that_is_closed_ends_the_run_as_a_signal_does(make_job: MakeJob) -> None:
+    job = make_job(products=40)
+    ours, theirs = pty.openpty()
+    command = ["setsid", "--ctty", "--wait", sys.executable, "-m", "bulk", "run", str(job.path), "--sandbox", *SLOW]
+    with subprocess.Popen(command, stdin=theirs, stdout=theirs, stderr=theirs, start_new_session=True) as process:
+        os.close(theirs)
+        has_begun(job)
+        os.close(ours)
+        process.wait(PATIENCE_S)
+
+    assert process.returncode == 143
+
+
 def test_reader_that_reads_again_learns_how_many_lines_it_missed(make_job: MakeJob) -> None:
     job = make_job(products=10)
     reading, writing = os.pipe()
