@@ -65,6 +65,7 @@ _TO = "Where they go"
     type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
     metavar="FILE",
     cls=GroupedOption,
+    any_text=True,  # beside an input that has such a name
     heading=_TO,
     help="Write to this file; - is stdout.  [default: stdout]",
 )
@@ -73,6 +74,7 @@ _TO = "Where they go"
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
     cls=GroupedOption,
+    any_text=True,  # beside an input that has such a name
     heading=_TO,
     help="Write the rows not provisioned, in the input's own format, to mend and run again.",
 )

@@ -208,7 +208,7 @@ def test_log_that_is_a_pipe_with_a_reader_gets_every_line(make_job: MakeJob) -> 
     ):
         events = [json.loads(line)["event"] for line in pipe.read_text(encoding="utf-8").splitlines()]
 
-    assert (events[0], events[-1]) == ("run.started", "run.ended")
+    assert (events[0], events[-1]) == ("input.read", "run.ended")
 
 
 def test_folder_of_log_and_metrics_that_vanishes_is_said_once_each(make_job: MakeJob, tmp_path: Path) -> None:
