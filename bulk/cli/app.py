@@ -17,6 +17,7 @@ from bulk.cli.streams import ended_in_time, standard_streams
 from bulk.conditions import condition_of
 from bulk.errors import BulkError
 from bulk.model import Summary
+from bulk.redaction import masked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -113,14 +114,11 @@ def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
 
 def _bug(exc: Exception, invocation: Invocation) -> _Ending:
     # Both may hold what a library put into its message; locals are never shown.
-    from bulk.logs import Redactor  # noqa: PLC0415 - loads structlog, which only a run and a bug need
-
-    redactor = Redactor(invocation.secrets)
     notes = "; ".join([_BUG, *getattr(exc, "__notes__", ())])
-    ending = _Ending(_EXIT_STOPPED, redactor.text(f"{type(exc).__name__}: {exc} ({notes})"))
+    ending = _Ending(_EXIT_STOPPED, masked(f"{type(exc).__name__}: {exc} ({notes})", invocation.secrets))
     _complain(ending.message)
     if invocation.is_verbose:
-        tell(redactor.text("".join(traceback.format_exception(exc)).rstrip()))
+        tell(masked("".join(traceback.format_exception(exc)).rstrip(), invocation.secrets))
     return ending
 
 

@@ -20,9 +20,9 @@ from bulk.cli.options import (
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
-from bulk.cloud.redaction import shown_address
 from bulk.errors import BulkError
 from bulk.profiles import KEYS
+from bulk.redaction import MASK, shown_address
 from bulk.report.tones import Tone
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def _plain(name: str, value: object) -> object:
     if name == "endpoint" and isinstance(value, str):
         return shown_address(value)
     if isinstance(value, str):
-        return re.sub(r"(?<=//)[^/@]*@", "***@", value)
+        return re.sub(r"(?<=//)[^/@]*@", f"{MASK}@", value)
     if isinstance(value, tuple):
         return list(value)
     return value if isinstance(value, bool | int | float | dict | None) else str(value)

@@ -18,7 +18,7 @@ from bulk.ledger.holder import read_holder
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["hold", "is_held"]
+__all__ = ["Held", "hold", "is_held"]
 
 _PATIENCE_S = 0.2
 """`bulk status` takes the lock for a moment to see whether anybody has it: that must not turn a run away."""
