@@ -16,6 +16,7 @@ from bulk.cli.output import print_json, tell
 from bulk.cli.streams import ended_in_time, standard_streams
 from bulk.conditions import condition_of
 from bulk.errors import BulkError
+from bulk.exits import ExitCode
 from bulk.model import Summary
 from bulk.redaction import masked
 
@@ -39,11 +40,9 @@ COMMANDS = MappingProxyType(
 )
 """Command → its line in the overview."""
 
-_EXIT_STOPPED = 3
-_NOTHING_SENT = {2, 4}
+_NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
-_EXIT_INTERRUPTED = 130
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 
 
@@ -90,12 +89,12 @@ def _main(invocation: Invocation) -> int:
         ending = _Ending(exc.exit_code, str(exc))
         _complain(ending.message)
     except (click.Abort, KeyboardInterrupt):
-        ending = _Ending(_EXIT_INTERRUPTED, "interrupted by Ctrl-C")
+        ending = _Ending(ExitCode.INTERRUPTED, "interrupted by Ctrl-C")
         _complain(ending.message)
     except Exception as exc:  # noqa: BLE001 - the last place that can say it in words
         ending = _unexpected(exc, invocation)
     else:
-        return exit_code or 0
+        return exit_code or ExitCode.DONE
     if invocation.wants_json:
         with ended_in_time(ending.exit_code):
             print_json(_failure(ending, invocation))
@@ -107,7 +106,7 @@ def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
     said = condition_of(exc)
     if said is None:
         return _bug(exc, invocation)
-    ending = _Ending(_EXIT_STOPPED, f"{said}; then run the same command again")
+    ending = _Ending(ExitCode.STOPPED, f"{said}; then run the same command again")
     _complain(ending.message)
     return ending
 
@@ -115,7 +114,7 @@ def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
 def _bug(exc: Exception, invocation: Invocation) -> _Ending:
     # Both may hold what a library put into its message; locals are never shown.
     notes = "; ".join([_BUG, *getattr(exc, "__notes__", ())])
-    ending = _Ending(_EXIT_STOPPED, masked(f"{type(exc).__name__}: {exc} ({notes})", invocation.secrets))
+    ending = _Ending(ExitCode.STOPPED, masked(f"{type(exc).__name__}: {exc} ({notes})", invocation.secrets))
     _complain(ending.message)
     if invocation.is_verbose:
         tell(masked("".join(traceback.format_exception(exc)).rstrip(), invocation.secrets))

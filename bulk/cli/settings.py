@@ -21,6 +21,7 @@ from bulk.cli.options import (
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
 from bulk.errors import BulkError
+from bulk.exits import ExitCode
 from bulk.profiles import KEYS
 from bulk.redaction import MASK, shown_address
 from bulk.report.tones import Tone
@@ -79,7 +80,7 @@ def settings(ctx: click.Context, /, *, as_json: bool, **_settings: object) -> in
         print_json({each.name: {"value": each.value, "origin": each.origin} for each in shown})
     else:
         print_lines(_lines(shown))
-    return 0
+    return ExitCode.DONE
 
 
 def _settings_shown(ctx: click.Context) -> list[_Shown]:
