@@ -22,6 +22,7 @@ A message is written for the person who must act on it and never holds a secret.
 
 from __future__ import annotations
 
+from bulk.exits import ExitCode
 from bulk.names import legible, shell_quote
 
 __all__ = [
@@ -45,26 +46,26 @@ __all__ = [
 class BulkError(Exception):
     """The root of the tree: a caller that can't go on catches this."""
 
-    exit_code: int = 3
+    exit_code: int = ExitCode.STOPPED
     """What `bulk` exits with when this error ends a command."""
 
 
 class SettingsError(BulkError):
     """A flag, environment variable or profile is missing, wrong, or contradicts another."""
 
-    exit_code = 2
+    exit_code = ExitCode.UNUSABLE
 
 
 class KeysUnavailableError(SettingsError):
     """A source of keys is set up and does not answer: no setting is wrong, and running again may help."""
 
-    exit_code = 3
+    exit_code = ExitCode.STOPPED
 
 
 class InputError(BulkError):
     """The input as a whole cannot be read: nothing was sent, the ledger is as it was."""
 
-    exit_code = 2
+    exit_code = ExitCode.UNUSABLE
 
     def __init__(self, message: str, *, file: str, line: int | None = None, field: str | None = None) -> None:
         """Say what is wrong and where.
@@ -91,19 +92,19 @@ class LedgerError(BulkError):
 class LedgerHeldError(LedgerError):
     """Another run is at work on this ledger; the message names it."""
 
-    exit_code = 4
+    exit_code = ExitCode.REFUSED
 
 
 class LedgerLayoutError(LedgerError):
     """A newer version of `bulk` wrote the ledger, in a layout that this one does not know."""
 
-    exit_code = 4
+    exit_code = ExitCode.REFUSED
 
 
 class LedgerTargetError(LedgerError):
     """The ledger belongs to another dialect, endpoint or instance than the one asked for."""
 
-    exit_code = 4
+    exit_code = ExitCode.REFUSED
 
 
 class OutputError(BulkError):
@@ -118,7 +119,7 @@ class StoppedError(BulkError):
 
         Args:
             reason: Why.
-            exit_code: 130 or 143 for signals, 3 for a deadline.
+            exit_code: By a signal, or ``STOPPED`` for a deadline.
         """
         super().__init__(reason)
         self.exit_code = exit_code

@@ -7,7 +7,6 @@ What the rooms hand on is redacted already; the net here is the last one.
 from __future__ import annotations
 
 import logging
-import re
 import sys
 import time
 from contextlib import suppress
@@ -21,6 +20,7 @@ from bulk.backlog import Backlog
 from bulk.conditions import explain_os_error
 from bulk.flood import Flood
 from bulk.logfile import LogFile
+from bulk.redaction import MASK, is_secret_name, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
@@ -35,17 +35,6 @@ __all__ = ["LogListener", "Redactor", "configure", "flush_logs"]
 _LOGGER = "bulk"
 _PATIENCE_S = 1.0
 """How long the end of a run waits for a log file."""
-
-_MASK = "***"
-_SEPARATOR = r"""["']?\s*(?:=|:|%3D|%253D)\s*["']?"""
-_SECRET_NAMES = r"access_?key_?secret|signature|security_?token|sts_?token"  # noqa: S105 - names, not values
-_SECRET_KEY = re.compile(rf"(?i)^(?:\w*_)?(?:{_SECRET_NAMES})$")
-_PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
-    # The platform echoes its string to sign when signatures differ: all parameters, encoded.
-    (re.compile(r"\b(GET|POST)&%2F&[^\s\"']+"), rf"\1&%2F&{_MASK}"),
-    (re.compile(r"(?i)(https?://[^\s?\"']+)\?[^\s\"']*signature=[^\s\"']*"), rf"\1?{_MASK}"),
-    (re.compile(rf"(?i)((?:{_SECRET_NAMES}){_SEPARATOR})(?:(?!%26|%2526)[^\s&\"',;}})])+"), rf"\1{_MASK}"),
-)
 
 
 class Redactor:
@@ -68,18 +57,14 @@ class Redactor:
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Mask the event's values, and whatever is called like a secret."""
         for key, value in event.items():
-            event[key] = _MASK if _SECRET_KEY.match(key) else self._clean(value)
+            event[key] = MASK if is_secret_name(key) else self._clean(value)
         return event
 
     def text(self, text: str) -> str:
         """Return the text with its secrets masked."""
-        for secret in self._secrets:
-            text = text.replace(secret, _MASK)
         for mask in self._masks:
             text = mask(text)
-        for pattern, replacement in _PATTERNS:
-            text = pattern.sub(replacement, text)
-        return text
+        return masked(text, self._secrets)
 
     def _clean(self, value: object) -> object:
         match value:
@@ -88,7 +73,7 @@ class Redactor:
             case str():
                 return self.text(value)
             case dict():
-                return {key: _MASK if _SECRET_KEY.match(str(key)) else self._clean(item) for key, item in value.items()}
+                return {key: MASK if is_secret_name(str(key)) else self._clean(item) for key, item in value.items()}
             case list() | tuple():
                 return [self._clean(item) for item in value]
             case _:

@@ -7,12 +7,13 @@ import threading
 import time
 from typing import TYPE_CHECKING
 
+from bulk.exits import ExitCode
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 __all__ = ["main"]
 
-_EXIT_INTERRUPTED = 130
 _PATIENCE_S = 0.5
 
 
@@ -21,7 +22,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         from bulk.cli.app import main as run_command  # noqa: PLC0415 - takes a while, in which Ctrl-C may come
     except KeyboardInterrupt:
-        return _EXIT_INTERRUPTED
+        return ExitCode.INTERRUPTED
     exit_code = run_command(arguments)
     if arguments is None:
         _leave_what_hangs(exit_code)

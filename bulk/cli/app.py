@@ -16,7 +16,9 @@ from bulk.cli.output import print_json, tell
 from bulk.cli.streams import ended_in_time, standard_streams
 from bulk.conditions import condition_of
 from bulk.errors import BulkError
+from bulk.exits import ExitCode
 from bulk.model import Summary
+from bulk.redaction import masked
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,11 +40,9 @@ COMMANDS = MappingProxyType(
 )
 """Command → its line in the overview."""
 
-_EXIT_STOPPED = 3
-_NOTHING_SENT = {2, 4}
+_NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
-_EXIT_INTERRUPTED = 130
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 
 
@@ -89,12 +89,12 @@ def _main(invocation: Invocation) -> int:
         ending = _Ending(exc.exit_code, str(exc))
         _complain(ending.message)
     except (click.Abort, KeyboardInterrupt):
-        ending = _Ending(_EXIT_INTERRUPTED, "interrupted by Ctrl-C")
+        ending = _Ending(ExitCode.INTERRUPTED, "interrupted by Ctrl-C")
         _complain(ending.message)
     except Exception as exc:  # noqa: BLE001 - the last place that can say it in words
         ending = _unexpected(exc, invocation)
     else:
-        return exit_code or 0
+        return exit_code or ExitCode.DONE
     if invocation.wants_json:
         with ended_in_time(ending.exit_code):
             print_json(_failure(ending, invocation))
@@ -106,21 +106,18 @@ def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
     said = condition_of(exc)
     if said is None:
         return _bug(exc, invocation)
-    ending = _Ending(_EXIT_STOPPED, f"{said}; then run the same command again")
+    ending = _Ending(ExitCode.STOPPED, f"{said}; then run the same command again")
     _complain(ending.message)
     return ending
 
 
 def _bug(exc: Exception, invocation: Invocation) -> _Ending:
     # Both may hold what a library put into its message; locals are never shown.
-    from bulk.logs import Redactor  # noqa: PLC0415 - loads structlog, which only a run and a bug need
-
-    redactor = Redactor(invocation.secrets)
     notes = "; ".join([_BUG, *getattr(exc, "__notes__", ())])
-    ending = _Ending(_EXIT_STOPPED, redactor.text(f"{type(exc).__name__}: {exc} ({notes})"))
+    ending = _Ending(ExitCode.STOPPED, masked(f"{type(exc).__name__}: {exc} ({notes})", invocation.secrets))
     _complain(ending.message)
     if invocation.is_verbose:
-        tell(redactor.text("".join(traceback.format_exception(exc)).rstrip()))
+        tell(masked("".join(traceback.format_exception(exc)).rstrip(), invocation.secrets))
     return ending
 
 

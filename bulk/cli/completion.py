@@ -5,6 +5,8 @@ from __future__ import annotations
 import click
 from click.shell_completion import get_completion_class
 
+from bulk.exits import ExitCode
+
 __all__ = ["completion"]
 
 _VARIABLE = "_BULK_COMPLETE"
@@ -31,4 +33,4 @@ def completion(ctx: click.Context, /, shell: str) -> int:
     if script is None:
         raise click.UsageError(f"this version of click has no completion for {shell}")
     click.echo(script(ctx.find_root().command, {}, "bulk", _VARIABLE).source())
-    return 0
+    return ExitCode.DONE

@@ -14,6 +14,7 @@ from bulk.cli.watch import watched
 from bulk.engine.plan import plan
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
+from bulk.exits import ExitCode
 from bulk.names import has_no_place
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ __all__ = ["NotConfirmedError", "confirm"]
 class NotConfirmedError(click.ClickException):
     """Whoever was asked said no, or stopped the plan: nothing was created, as after a Ctrl-C."""
 
-    def __init__(self, message: str, *, exit_code: int = 130) -> None:
+    def __init__(self, message: str, *, exit_code: int = ExitCode.INTERRUPTED) -> None:
         super().__init__(message)
         self.exit_code = exit_code  # type: ignore[misc]  # click itself looks at the instance
 

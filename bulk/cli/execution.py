@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bulk.backlog import write_if_ready
+from bulk.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -27,11 +28,11 @@ __all__ = ["Stoppable", "execute"]
 _Result = TypeVar("_Result")
 
 _ENDINGS = {
-    signal.SIGINT: ("interrupted by Ctrl-C", 130),
-    signal.SIGTERM: ("terminated by SIGTERM", 143),
-    signal.SIGHUP: ("terminated by SIGHUP: the terminal or the connection was closed", 143),
+    signal.SIGINT: ("interrupted by Ctrl-C", ExitCode.INTERRUPTED),
+    signal.SIGTERM: ("terminated by SIGTERM", ExitCode.TERMINATED),
+    signal.SIGHUP: ("terminated by SIGHUP: the terminal or the connection was closed", ExitCode.TERMINATED),
 }
-"""Signal → why a run ends, and its exit code. A shell reports 128 plus the signal's number; SIGHUP is a SIGTERM."""
+"""Signal → why a run ends, and its exit code. A SIGHUP is a SIGTERM."""
 
 _IMPATIENT_AFTER_S = 1.0
 """A second signal before this is the first one once more: `timeout` sends each to the process and to its group."""

@@ -14,6 +14,7 @@ from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
+from bulk.exits import ExitCode
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
@@ -50,11 +51,11 @@ def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
     if output == STDOUT:
         with closed_pipe_is_fine():
             sys.stdout.buffer.write(page)
-        return 0
+        return ExitCode.DONE
     path = output or ledger.with_name(f"{ledger.name}.html")
     _write(path, page)
     tell(f"The report is in {path}")
-    return 0
+    return ExitCode.DONE
 
 
 def _write(path: Path, page: bytes) -> None:

@@ -17,6 +17,7 @@ from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
 from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
+from bulk.exits import ExitCode
 from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
@@ -98,10 +99,10 @@ def results(
             rows = write_retry_file(ledger, retry_file)
         tell(f"{spell_count(rows, 'row')} to try again in {retry_file}")
         if output is None:
-            return 0
+            return ExitCode.DONE
     with _opened(output) as out:
         write_results(ledger, out, format=form, outcomes=outcomes, excel_safe=excel_safe)
-    return 0
+    return ExitCode.DONE
 
 
 @contextmanager

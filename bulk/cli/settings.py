@@ -20,9 +20,10 @@ from bulk.cli.options import (
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
-from bulk.cloud.redaction import shown_address
 from bulk.errors import BulkError
+from bulk.exits import ExitCode
 from bulk.profiles import KEYS
+from bulk.redaction import MASK, shown_address
 from bulk.report.tones import Tone
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def settings(ctx: click.Context, /, *, as_json: bool, **_settings: object) -> in
         print_json({each.name: {"value": each.value, "origin": each.origin} for each in shown})
     else:
         print_lines(_lines(shown))
-    return 0
+    return ExitCode.DONE
 
 
 def _settings_shown(ctx: click.Context) -> list[_Shown]:
@@ -102,7 +103,7 @@ def _plain(name: str, value: object) -> object:
     if name == "endpoint" and isinstance(value, str):
         return shown_address(value)
     if isinstance(value, str):
-        return re.sub(r"(?<=//)[^/@]*@", "***@", value)
+        return re.sub(r"(?<=//)[^/@]*@", f"{MASK}@", value)
     if isinstance(value, tuple):
         return list(value)
     return value if isinstance(value, bool | int | float | dict | None) else str(value)

@@ -16,6 +16,7 @@ from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import json_option
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.values import read_interval
+from bulk.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,10 +62,10 @@ def status(ledger: Path, *, every_s: float | None, as_json: bool) -> int:
     """Show how LEDGER stands: outcomes, reasons, its runs, who is at work on it, and how fast."""
     if every_s is None:
         (_show_json if as_json else _show_screen)(*_look(ledger))
-        return 0
+        return ExitCode.DONE
     with suppress(KeyboardInterrupt):
         _watch(ledger, every_s, as_json=as_json)
-    return 0
+    return ExitCode.DONE
 
 
 def _watch(ledger: Path, every_s: float, *, as_json: bool) -> None:

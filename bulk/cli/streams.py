@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from bulk.backlog import Backlog, BacklogStream, StandardError, ready
+from bulk.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,9 +33,6 @@ STDERR = 2
 
 _PATIENCE_S = 1.0
 """How long a command waits for the reader of its stderr: a log collector that lives takes far less."""
-
-_SIGNALLED = 128
-"""A shell reports a process that a signal ended as this plus the signal's number."""
 
 _LAST_WORDS_S = 2.0
 """How long the reader of stdout may take for the rest, once a signal has asked for the end."""
@@ -101,7 +99,7 @@ def ended_in_time(exit_code: int | None) -> Iterator[None]:
     Args:
         exit_code: What the run was stopped with; ``None``: nobody stopped it, and a reader has all the time it needs.
     """
-    if exit_code is None or exit_code <= _SIGNALLED:
+    if exit_code is None or not ExitCode(exit_code).is_by_signal:
         yield
         return
     before = signal.signal(signal.SIGALRM, lambda *_: os._exit(exit_code))

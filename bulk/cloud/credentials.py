@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from bulk.cloud.redaction import without
 from bulk.errors import SettingsError
+from bulk.redaction import without
 from bulk.stray import is_quoted, stray_in, trimmed
 
 if TYPE_CHECKING:

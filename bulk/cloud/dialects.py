@@ -12,9 +12,9 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, assert_never
 from urllib.parse import SplitResult, urlsplit
 
-from bulk.cloud.redaction import shown_address
 from bulk.errors import SettingsError
 from bulk.model import Action, Dialect, OtaModule, Target
+from bulk.redaction import shown_address
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import Credentials

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from bulk.cloud.codes import NO_CODE, SIGNATURE_CODE, classify, code_for_status, is_about_keys, look_up
-from bulk.cloud.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 from bulk.cloud.replies import retry_after_s
 from bulk.errors import NotSentError
 from bulk.model import Failure, FailureKind
+from bulk.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import Credentials

@@ -23,9 +23,9 @@ from Tea.exceptions import RetryError
 
 from bulk.cloud.credentials import ENVIRONMENT, Credentials, from_environment, read_key
 from bulk.cloud.dialects import is_loopback
-from bulk.cloud.redaction import redact
 from bulk.cloud.renewal import Found
 from bulk.errors import SettingsError
+from bulk.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

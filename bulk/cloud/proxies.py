@@ -19,8 +19,8 @@ from urllib.request import getproxies, proxy_bypass
 from yarl import URL
 
 from bulk.cloud.dialects import is_loopback
-from bulk.cloud.redaction import shown_address
 from bulk.errors import NotSentError
+from bulk.redaction import shown_address
 
 if TYPE_CHECKING:
     from ipaddress import IPv4Address, IPv6Address

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
-from bulk.cloud.redaction import MAX_ID_CHARACTERS, redact
 from bulk.model import OtaModule
+from bulk.redaction import MAX_ID_CHARACTERS, redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -134,7 +134,7 @@ class Calls:
         if step.next is Next.STOP_RUN:
             end = "" if failure.message.endswith((".", "!", "?")) else "."
             remedy = f"{end} {failure.remedy}" if failure.remedy else ""
-            self._stop.request(f"{failure.code}: {failure.message}{remedy}", exit_code=3)
+            self._stop.request(f"{failure.code}: {failure.message}{remedy}")
         return step
 
     def proved(self, module: OtaModule) -> None:
@@ -225,7 +225,7 @@ class Calls:
             self._announce_rate(gate, action, throttled=True)
         reason = self._breaker.failed(failure, action=action, key=key, sent_at=sent_at, now=now)
         if reason:
-            self._stop.request(reason, exit_code=3)
+            self._stop.request(reason)
         if self._breaker.is_out(action):
             self._lulls[action].begin()
         elif not self._breaker.is_silent(action):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulk.exits import ExitCode
 from bulk.model import PROVISIONED_OUTCOMES, Action, Summary
 from bulk.names import legible_fields
 
@@ -83,4 +84,4 @@ def _exit_code(outcomes: Mapping[str, int], stop: StopSignal, *, read_in: bool) 
     unprovisioned = sum(rows for outcome, rows in outcomes.items() if outcome not in PROVISIONED_OUTCOMES)
     if stop.exit_code is not None and (unprovisioned or not read_in):
         return stop.exit_code
-    return 1 if unprovisioned else 0
+    return ExitCode.INCOMPLETE if unprovisioned else ExitCode.DONE

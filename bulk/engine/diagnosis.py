@@ -9,6 +9,7 @@ from enum import StrEnum
 from statistics import median
 from typing import TYPE_CHECKING
 
+from bulk.exits import ExitCode
 from bulk.model import Failure, FailureKind
 
 if TYPE_CHECKING:
@@ -36,7 +37,6 @@ __all__ = [
 MADE_UP_PRODUCT = "bulkDoctor0"
 """A ProductKey that looks like one and belongs to nobody: a platform that says so has accepted the keys."""
 
-_EXIT_FAILED = 3
 
 _CERTIFICATE_SOON_S = 14 * 86_400.0
 _CLOCK_CLOSE_S = 5.0
@@ -89,7 +89,7 @@ class Check:
 
 def exit_code(checks: Sequence[Check]) -> int:
     """Return 0 if a run would work as far as could be tried, else 3."""
-    return _EXIT_FAILED if any(check.verdict is Verdict.FAILED for check in checks) else 0
+    return ExitCode.STOPPED if any(check.verdict is Verdict.FAILED for check in checks) else ExitCode.DONE
 
 
 def endpoint_check(endpoint: str, reached: Reach, *, now: float) -> Check:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.exits import ExitCode
 from bulk.model import PROVISIONED_OUTCOMES
 
 if TYPE_CHECKING:
@@ -87,6 +88,6 @@ class Plan:
 
     @property
     def exit_code(self) -> int:
-        """0: every row can be provisioned; 1: not."""
+        """``DONE``: every row can be provisioned."""
         provisioned = sum(self.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
-        return 0 if provisioned == self.rows and not self.stopped else 1
+        return ExitCode.DONE if provisioned == self.rows and not self.stopped else ExitCode.INCOMPLETE

@@ -129,7 +129,7 @@ class Recorder:
         self._listener(RowSettled(settlement))
         reason = self._breaker.settled(failed=outcome is Outcome.FAILED)
         if reason:
-            self._stop.request(reason, exit_code=3)
+            self._stop.request(reason)
 
     def attempted(
         self,

@@ -23,6 +23,7 @@ from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
 from bulk.events import LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
+from bulk.exits import ExitCode
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.snapshot import Snapshot
 
@@ -126,7 +127,7 @@ class _Run(Job):
         except BaseException as exc:
             # The words of our own errors are redacted; what a library says may hold a signed URL.
             why = str(exc) if isinstance(exc, BulkError) else type(exc).__name__
-            await self._end(exit_code=getattr(exc, "exit_code", 3), stopped=why)
+            await self._end(exit_code=getattr(exc, "exit_code", ExitCode.STOPPED), stopped=why)
             raise
         await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=summary_json(summary).decode())
         self.listener(RunEnded(summary))
@@ -164,7 +165,7 @@ class _Run(Job):
             yield
             return
         reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
-        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self.stop.request(reason, exit_code=3))
+        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self.stop.request(reason))
         try:
             yield
         finally:

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from bulk.errors import BulkError, StoppedError
+from bulk.exits import ExitCode
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -31,12 +32,12 @@ class StopSignal:
         """Whether the run is to end."""
         return self.reason is not None
 
-    def request(self, reason: str, *, exit_code: int) -> None:
+    def request(self, reason: str, *, exit_code: int = ExitCode.STOPPED) -> None:
         """End the run; the first reason stands.
 
         Args:
             reason: Why, and what to do about it, for the operator.
-            exit_code: What the run exits with: 3, or 130 and 143 for signals.
+            exit_code: What the run exits with; another one for signals.
         """
         if self.requested:
             return

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 from bulk.cloud.codes import classify
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
+from bulk.exits import ExitCode
 from bulk.model import Action, FailureKind, Outcome
 from bulk.report.replacing import replaced
 from bulk.report.tally import Tally
@@ -64,8 +65,6 @@ _PATIENCE_S = 2.0
 _EVERY_S = 15.0
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
-_EXIT_INTERRUPTED = 130
-_EXIT_BUG = 3
 
 
 class RunMetrics(Collector):
@@ -119,7 +118,7 @@ class RunMetrics(Collector):
     def end(self, exit_code: int) -> None:
         """Note that the run is over."""
         self._ended_at, self._exit_code = self._clock(), exit_code
-        if exit_code == 0:
+        if exit_code == ExitCode.DONE:
             self._last_success_at = self._ended_at
 
     def collect(self) -> Iterator[Metric]:
@@ -280,8 +279,8 @@ def _gauges(name: str, label: str, values: Mapping[str, float]) -> GaugeMetricFa
 
 def _exit_code(exc: BaseException) -> int:
     if isinstance(exc, KeyboardInterrupt):
-        return _EXIT_INTERRUPTED
-    return exc.exit_code if isinstance(exc, BulkError) else _EXIT_BUG
+        return ExitCode.INTERRUPTED
+    return exc.exit_code if isinstance(exc, BulkError) else ExitCode.STOPPED
 
 
 def _read_last_success(path: Path) -> float | None:

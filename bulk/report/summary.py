@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
+from bulk.exits import ExitCode
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
@@ -180,7 +181,7 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
     if summary.stopped:
         why = _wrapped(f"Stopped: {summary.stopped}", width)
         return [*(paint(line, Tone.BAD) for line in why), *_wrapped(share, width)]
-    tone = Tone.GOOD if summary.exit_code == 0 else Tone.WARNING
+    tone = Tone.GOOD if summary.exit_code == ExitCode.DONE else Tone.WARNING
     return [paint(line, tone) for line in _wrapped(f"Finished: {share}", width)]
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from bulk.exits import ExitCode
 from bulk.model import Outcome
 from bulk.report.metrics import METRICS
 
@@ -20,9 +21,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 PAGE = "operations.md"
-NEEDS_PERSON = {1, 2, 4}
+NEEDS_PERSON = {ExitCode.INCOMPLETE, ExitCode.UNUSABLE, ExitCode.REFUSED}
 STOPPING_TAKES_S = 4
-SAMPLES_ARE_NOT_ALL_PROVISIONED = 1
+SAMPLES_ARE_NOT_ALL_PROVISIONED = ExitCode.INCOMPLETE
 
 
 @pytest.fixture
@@ -159,7 +160,7 @@ def test_every_exit_code_is_in_the_table(page: str) -> None:
     table = page.partition("## What each exit code asks for")[2].partition("\n## ")[0]
     codes = re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
 
-    assert [int(code) for row in codes for code in row.split(",")] == [0, 1, 2, 3, 4, 130, 143]
+    assert [int(code) for row in codes for code in row.split(",")] == list(ExitCode)
 
 
 def test_every_reason_of_the_table_is_one_that_the_program_gives(page: str) -> None:

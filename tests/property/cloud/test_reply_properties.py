@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bulk.cloud.redaction import MAX_MESSAGE_CHARACTERS, redact
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, retry_after_s, server_time_at
 from bulk.model import OtaModule
+from bulk.redaction import MAX_MESSAGE_CHARACTERS, redact
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAMES = (

@@ -87,7 +87,7 @@ async def test_first_keys_are_fetched_off_the_loop_and_announced() -> None:
     assert told == [CredentialsFound("a role")]
     assert isinstance(told[0], CredentialsFound)
     assert told[0].mask is not None
-    assert told[0].mask("secret1 and token1") == "[redacted] and [redacted]"
+    assert told[0].mask("secret1 and token1") == "*** and ***"
     assert "secret1" not in repr(told[0])
     assert fetch.threads[0] != threading.get_ident()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.cloud.redaction import MAX_MESSAGE_CHARACTERS, echoed_string_to_sign, redact, shown_address
+from bulk.redaction import MAX_MESSAGE_CHARACTERS, echoed_string_to_sign, redact, shown_address
 
 SECRET = "Kp9+x/Zq=secret"
 
@@ -17,7 +17,7 @@ SECRET = "Kp9+x/Zq=secret"
     ],
 )
 def test_secret_is_removed_plain_and_encoded(text: str) -> None:
-    assert redact(text, [SECRET, None, ""]) == "the key [redacted] is wrong"
+    assert redact(text, [SECRET, None, ""]) == "the key *** is wrong"
 
 
 @pytest.mark.parametrize(
