@@ -40,8 +40,8 @@ class Writer(Protocol):
 class Counters:
     """What this run did so far."""
 
-    requests: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
-    """Requests that left this machine, by action."""
+    requests: dict[Action, int] = field(default_factory=dict)
+    """Requests that left this machine, by action; a run starts with a zero for each that it may send."""
 
     retries: int = 0
     """Attempts after one that failed, whether or not they left."""
@@ -156,7 +156,7 @@ class Recorder:
         )
         self._counters.retries += repeat
         if failure is None or failure.was_sent:
-            self._counters.requests[action] += 1
+            self._counters.requests[action] = self._counters.requests.get(action, 0) + 1
         if failure and failure.kind is FailureKind.THROTTLED:
             self._counters.throttled += 1
         self._writer.note(attempt)
