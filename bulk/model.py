@@ -23,6 +23,7 @@ __all__ = [
     "Accepted",
     "Action",
     "Attempt",
+    "Change",
     "ChangeKind",
     "Dialect",
     "Failure",
@@ -126,8 +127,8 @@ class FailureKind(StrEnum):
     THROTTLED = "throttled"  #: refused for the rate, not carried out: slow down, repeat, no attempt used up
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
     KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
-    DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a create list first, for a list repeat
-    EXISTS = "exists"  #: refused, the name is taken (in any letter case): list, then decide
+    DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a change list first, for a list repeat
+    EXISTS = "exists"  #: refused, it is so already: the name is taken in any letter case, or gone: list, then decide
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
     DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
@@ -175,6 +176,25 @@ class OtaModule:
     def key(self) -> tuple[str, str]:
         """What makes two rows the same module: ProductKey and the casefolded ModuleName."""
         return self.product_key, self.module_name.casefold()
+
+
+class Change(NamedTuple):
+    """One thing asked of the platform for one module."""
+
+    kind: ChangeKind
+    wanted: OtaModule
+    """The module as it is to be; of a delete: the module that is to go."""
+
+    found: OtaModule | None = None
+    """The module as a listing showed it; ``None`` where none was there, as before a create."""
+
+    line: int | None = None
+    """Of the row that asks for it; ``None``: no row does."""
+
+    @property
+    def action(self) -> Action:
+        """The API action that carries it out."""
+        return self.kind.action
 
 
 ValidRow = tuple[int, str, str, str, str, str]
@@ -254,7 +274,7 @@ class Lane:
 
 
 class Accepted(NamedTuple):
-    """A create that the platform carried out and said so."""
+    """A change that the platform carried out and said so."""
 
     request_id: str | None
     http_status: int

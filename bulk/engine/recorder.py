@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bulk.control.breaker import Breaker
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
-    from bulk.model import Accepted, Listing, Row
+    from bulk.model import Accepted, Change, Listing, Row
 
 __all__ = ["Counters", "Recorder", "Writer"]
 
@@ -80,8 +80,8 @@ class Recorder:
         self._listener = listener
         self._wall_clock = wall_clock
 
-    async def claim(self, rows: Iterable[Row]) -> None:
-        """Note durably that creates for these rows may leave from now on.
+    async def claim(self, changes: Iterable[tuple[Row, Change]]) -> None:
+        """Note durably that these changes of rows may leave from now on, each with what it wants and what was found.
 
         Raises:
             LedgerError: It is not on disk; nothing may be sent.
@@ -90,14 +90,16 @@ class Recorder:
         await self._writer.claim(
             [
                 Settlement(
-                    line=row.line,
-                    module=row.module,
+                    line=change.line,
+                    module=change.wanted,
                     outcome=Outcome.SENDING,
                     attempts=row.attempts,
                     in_doubt=row.in_doubt,
                     at=at,
+                    kind=change.kind,
+                    found=change.found,
                 )
-                for row in rows
+                for row, change in changes
             ]
         )
 

@@ -154,7 +154,7 @@ class RunMetrics(Collector):
             self._granted_per_s[action] = self._granted_per_s[action] or per_s  # changed already, perhaps
 
     def _count(self, attempt: Attempt) -> None:
-        result = _OK if attempt.code is None else classify(attempt.code, attempt.http_status).kind
+        result = _OK if attempt.code is None else classify(attempt.action, attempt.code, attempt.http_status).kind
         self._requests[attempt.action, result] += 1
         self._durations[attempt.action].add(attempt.latency_s)
 

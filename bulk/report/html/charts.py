@@ -94,7 +94,7 @@ def draw(
         slot.requests[sent.action] += sent.requests
         slot.latencies_ms[sent.latency_ms] += sent.requests
     for refused in failed:
-        if classify(refused.code, refused.http_status).kind is FailureKind.THROTTLED:
+        if classify(None, refused.code, refused.http_status).kind is FailureKind.THROTTLED:
             slots[refused.window][refused.slot].throttled += refused.requests
     return [_chart(span, own, asked_per_s.get(span.run_id, 0.0)) for span, own in zip(spans, slots, strict=True)]
 

@@ -122,9 +122,7 @@ def test_rates_are_the_asked_and_the_granted(metrics: RunMetrics, make_started: 
 
 
 def test_retries_are_counted_by_action(metrics: RunMetrics) -> None:
-    metrics(
-        RetryScheduled(action=Action.CREATE, product_key="a", line=2, attempt=1, delay_s=1, code="x", message="")
-    )
+    metrics(RetryScheduled(action=Action.CREATE, product_key="a", line=2, attempt=1, delay_s=1, code="x", message=""))
 
     found = figures(shown(metrics))
 

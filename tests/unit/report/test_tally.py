@@ -47,7 +47,9 @@ def attempted(action: Action) -> AttemptMade:
 
 
 def retry(code: str = "timeout") -> RetryScheduled:
-    return RetryScheduled(action=Action.CREATE, product_key="pk", line=2, attempt=1, delay_s=1.0, code=code, message="m")
+    return RetryScheduled(
+        action=Action.CREATE, product_key="pk", line=2, attempt=1, delay_s=1.0, code=code, message="m"
+    )
 
 
 def lowered(per_s: float, action: Action = Action.CREATE) -> RateChanged:
