@@ -23,10 +23,10 @@ from loops import loop_factory
 from yarl import URL
 
 from bulk.cloud.credentials import Credentials
-from bulk.cloud.dialects import common_parameters, create_parameters, list_parameters
+from bulk.cloud.dialects import change_parameters, common_parameters, list_parameters
 from bulk.cloud.signing import Signer, timestamp
 from bulk.cloud.transport import HttpTransport, SignedRequest
-from bulk.model import Dialect, OtaModule, Target
+from bulk.model import Change, ChangeKind, Dialect, OtaModule, Target
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -53,7 +53,10 @@ def signed_queries(rows: int, products: int) -> list[str]:
     wanted = []
     for product in range(products):
         modules = [OtaModule(*module_of(index, products=products)) for index in range(product, rows, products)]
-        wanted += [list_parameters(modules[0].product_key), *map(create_parameters, modules)]
+        wanted += [
+            list_parameters(modules[0].product_key),
+            *(change_parameters(Change(ChangeKind.CREATE, module)) for module in modules),
+        ]
     at, nonce = timestamp(int(time.time())), uuid.uuid4().hex
     signer = Signer("POST", common_parameters(target, KEYS), secret=KEYS.access_key_secret)
     return [signer.sign(each, nonce=nonce, timestamp=at) for each in wanted]

@@ -10,7 +10,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulk.model import Attempt, InputFound, Settlement, Summary
+    from collections.abc import Mapping
+
+    from bulk.model import Action, Attempt, InputFound, Settlement, Summary
 
 __all__ = [
     "AttemptMade",
@@ -87,10 +89,9 @@ class RunStarted(Event):
     outcomes: dict[str, int]
     """How the rows stood before the first request: each outcome's name → rows."""
 
-    create_per_s: float
-    """Creates a second asked for; 0: unlimited."""
+    rates: Mapping[Action, float]
+    """Requests a second asked for, by action, for the actions that the run sends; 0: unlimited."""
 
-    list_per_s: float
     outside: int = 0
     """Open rows that this run was told to leave for another one."""
 
@@ -122,7 +123,7 @@ class AttemptMade(Event):
 class RetryScheduled(Event):
     """A failed attempt will be repeated."""
 
-    action: str
+    action: Action
     product_key: str
     line: int | None
     """Line of the row; ``None`` for a listing."""
@@ -139,7 +140,7 @@ class RetryScheduled(Event):
 class RateChanged(Event):
     """The pace of an action was lowered after a throttle, or climbed back."""
 
-    action: str
+    action: Action
     per_s: float
     asked_per_s: float
     throttled: bool

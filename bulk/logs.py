@@ -284,8 +284,7 @@ class LogListener:
             ledger=event.ledger,
             target=event.target,
             rows=event.rows,
-            create_per_s=event.create_per_s,
-            list_per_s=event.list_per_s,
+            **{f"{action.figure}_per_s": per_s for action, per_s in event.rates.items()},
         )
 
     def _retry_scheduled(self, event: events.RetryScheduled) -> None:

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,6 +23,7 @@ __all__ = [
     "Accepted",
     "Action",
     "Attempt",
+    "Change",
     "ChangeKind",
     "Dialect",
     "Failure",
@@ -56,18 +58,47 @@ class Dialect(StrEnum):
 
 
 class Action(StrEnum):
-    """The API actions that a run sends; each has a rate limit of its own."""
+    """The API actions on modules; each has a rate limit of its own, and every figure is kept by action."""
 
-    LIST = "ListOTAModuleByProduct"
-    CREATE = "CreateOTAModule"
+    figure: str
+    """The action's name in figures: the keys of ``requests``, and the fields named ``<figure>_per_s``."""
+
+    noun: str
+    """What one request is called in a sentence."""
+
+    LIST = "ListOTAModuleByProduct", "list", "listing"
+    CREATE = "CreateOTAModule", "create", "create"
+    UPDATE = "UpdateOTAModule", "update", "update"
+    DELETE = "DeleteOTAModule", "delete", "delete"
+
+    def __new__(cls, value: str, figure: str = "", noun: str = "") -> Self:
+        """Make a member whose value is the platform's name for it. To look one up, ``Action(name)`` is enough."""
+        action = str.__new__(cls, value)
+        action._value_ = value
+        action.figure, action.noun = figure, noun
+        return action
 
 
 class ChangeKind(StrEnum):
-    """What a claim is about. Stored in the ledger: never rename a value."""
+    """What one change does to a module. Stored in the ledger: never rename a value."""
 
     CREATE = "create"  #: make a module that was not there
     UPDATE = "update"  #: give a module another alias or description
     DELETE = "delete"  #: remove a module
+
+    @property
+    def action(self) -> Action:
+        """The API action that carries it out."""
+        return _CARRIED_OUT_BY[self]
+
+
+_CARRIED_OUT_BY: Mapping[ChangeKind, Action] = MappingProxyType(
+    {
+        ChangeKind.CREATE: Action.CREATE,
+        ChangeKind.UPDATE: Action.UPDATE,
+        ChangeKind.DELETE: Action.DELETE,
+    }
+)
 
 
 class Outcome(StrEnum):
@@ -96,8 +127,8 @@ class FailureKind(StrEnum):
     THROTTLED = "throttled"  #: refused for the rate, not carried out: slow down, repeat, no attempt used up
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
     KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
-    DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a create list first, for a list repeat
-    EXISTS = "exists"  #: refused, the name is taken (in any letter case): list, then decide
+    DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a change list first, for a list repeat
+    EXISTS = "exists"  #: refused, it is so already: the name is taken in any letter case, or gone: list, then decide
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
     DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
@@ -145,6 +176,25 @@ class OtaModule:
     def key(self) -> tuple[str, str]:
         """What makes two rows the same module: ProductKey and the casefolded ModuleName."""
         return self.product_key, self.module_name.casefold()
+
+
+class Change(NamedTuple):
+    """One thing asked of the platform for one module."""
+
+    kind: ChangeKind
+    wanted: OtaModule
+    """The module as it is to be; of a delete: the module that is to go."""
+
+    found: OtaModule | None = None
+    """The module as a listing showed it; ``None`` where none was there, as before a create."""
+
+    line: int | None = None
+    """Of the row that asks for it; ``None``: no row does."""
+
+    @property
+    def action(self) -> Action:
+        """The API action that carries it out."""
+        return self.kind.action
 
 
 ValidRow = tuple[int, str, str, str, str, str]
@@ -224,7 +274,7 @@ class Lane:
 
 
 class Accepted(NamedTuple):
-    """A create that the platform carried out and said so."""
+    """A change that the platform carried out and said so."""
 
     request_id: str | None
     http_status: int
@@ -350,7 +400,7 @@ class Summary:
     """Modules that earlier inputs asked for and this one does not."""
 
     requests: Mapping[str, int]
-    """This run's requests as the platform saw them: ``list`` and ``create``."""
+    """This run's requests as the platform saw them: `Action.figure` → how many."""
 
     retries: int
     """Attempts of this run after one that failed."""

@@ -8,14 +8,14 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from bulk.cloud.dialects import common_parameters, create_parameters, http_method, list_parameters
+from bulk.cloud.dialects import change_parameters, common_parameters, http_method, list_parameters
 from bulk.cloud.failures import lost, refused, unreadable
 from bulk.cloud.refusals import KeyRefusals
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
 from bulk.cloud.signing import Signer, timestamp
 from bulk.cloud.transport import SignedRequest, at_once
 from bulk.errors import TransportError, TurnMissedError
-from bulk.model import Accepted, Failure, FailureKind, Listing
+from bulk.model import Accepted, Action, Failure, FailureKind, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider, Credentials
     from bulk.cloud.replies import Answer
     from bulk.cloud.transport import Leave, Reply, Transport
-    from bulk.model import OtaModule, Target
+    from bulk.model import Change, Target
 
 __all__ = ["Client", "Platform", "unique_nonces"]
 
@@ -59,11 +59,11 @@ class Platform(Protocol):
         """
         ...
 
-    async def create_module(self, module: OtaModule, /, *, leave: Leave = at_once) -> Accepted | Failure:
-        """Ask for a module to be made.
+    async def apply(self, change: Change, /, *, leave: Leave = at_once) -> Accepted | Failure:
+        """Ask for a change.
 
         Args:
-            module: What to make.
+            change: What to make, update or delete.
             leave: As above.
 
         Raises:
@@ -117,7 +117,7 @@ class Client:
     async def list_modules(self, product_key: str, *, leave: Leave = at_once) -> Listing | Failure:
         """See `Platform.list_modules`."""
         credentials = await self._credentials.current()
-        result = await self._call(list_parameters(product_key), credentials, leave)
+        result = await self._call(Action.LIST, list_parameters(product_key), credentials, leave)
         if isinstance(result, Failure):
             return result
         reply, answer = result
@@ -126,16 +126,17 @@ class Client:
         except UnreadableDataError as exc:
             return unreadable(reply, str(exc), credentials=credentials, request_id=answer.request_id)
 
-    async def create_module(self, module: OtaModule, *, leave: Leave = at_once) -> Accepted | Failure:
-        """See `Platform.create_module`."""
-        result = await self._call(create_parameters(module), await self._credentials.current(), leave)
+    async def apply(self, change: Change, *, leave: Leave = at_once) -> Accepted | Failure:
+        """See `Platform.apply`."""
+        parameters = change_parameters(change)
+        result = await self._call(change.action, parameters, await self._credentials.current(), leave)
         if isinstance(result, Failure):
             return result
         reply, answer = result
         return Accepted(answer.request_id, reply.status)
 
     async def _call(
-        self, parameters: dict[str, str], credentials: Credentials, leave: Leave
+        self, action: Action, parameters: dict[str, str], credentials: Credentials, leave: Leave
     ) -> tuple[Reply, Answer] | Failure:
         """Send one request; return what came back if it says that it succeeded."""
         offset_s = self._offset_s
@@ -145,12 +146,12 @@ class Client:
         except TurnMissedError:
             raise
         except TransportError as exc:
-            return lost(exc, credentials)
+            return lost(exc, credentials, action=action)
         answer = read_answer(reply.body, reply.headers)
         if answer.success is True and reply.is_2xx:
             self._refusals.accepted(credentials)
             return reply, answer
-        failure = refused(reply, answer, request, credentials=credentials)
+        failure = refused(reply, answer, request, action=action, credentials=credentials)
         if failure.kind is FailureKind.KEYS:
             return await self._refusals.judge(failure, credentials)
         if failure.kind is FailureKind.CLOCK and not self._follow_clock_of(reply, offset_s):

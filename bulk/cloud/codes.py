@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bulk.model import FailureKind
+from bulk.model import Action, FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -203,6 +203,14 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
 TABLE: Mapping[str, Verdict] = MappingProxyType({code.lower(): Verdict(kind, remedy) for code, kind, remedy in _ROWS})
 """Code in lower case → what it means."""
 
+_BY_ACTION: Mapping[tuple[Action, str], Verdict] = MappingProxyType(
+    {
+        # What a delete asks for is so already; after a lost reply that is its own work.
+        (Action.DELETE, "iot.ota.otamodulenotexist"): Verdict(_EXISTS),
+    }
+)
+"""Action and code in lower case → what it means there; elsewhere it means what `TABLE` says."""
+
 _BY_PREFIX = (
     ("throttling", Verdict(_THROTTLED)),
     ("rejected.throttling", Verdict(_THROTTLED)),
@@ -222,20 +230,23 @@ _FIRST_SERVER_ERROR = 500
 _TOO_MANY_REQUESTS = 429
 
 
-def look_up(code: str) -> Verdict | None:
-    """Return what a code means, ``None`` if it is none that we know."""
+def look_up(code: str, action: Action | None = None) -> Verdict | None:
+    """Return what a code means, ``None`` if it is none that we know; ``action``: as the answer to what."""
     code = code.lower()
+    if action is not None and (known := _BY_ACTION.get((action, code))):
+        return known
     return TABLE.get(code) or next((verdict for prefix, verdict in _BY_PREFIX if code.startswith(prefix)), None)
 
 
-def classify(code: str, status: int | None) -> Verdict:
+def classify(action: Action | None, code: str, status: int | None) -> Verdict:
     """Say what a failure means.
 
     Args:
+        action: What was asked for, as one code may refuse an action and fulfil another; ``None``: not known.
         code: The platform's error code, a word of ours, or empty where a reply had none.
         status: HTTP status of the reply; ``None`` where none arrived.
     """
-    if known := look_up(code):
+    if known := look_up(code, action):
         return known
     if status is None or status >= _FIRST_SERVER_ERROR:
         return Verdict(_DOUBTFUL)

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, assert_never
 from urllib.parse import SplitResult, urlsplit
 
 from bulk.errors import SettingsError
-from bulk.model import Action, Dialect, OtaModule, Target
+from bulk.model import Action, ChangeKind, Dialect, Target
 from bulk.redaction import shown_address
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import Credentials
+    from bulk.model import Change
     from bulk.settings import Settings
 
 __all__ = [
+    "change_parameters",
     "common_parameters",
-    "create_parameters",
     "http_method",
     "is_loopback",
     "list_parameters",
@@ -75,18 +76,37 @@ def list_parameters(product_key: str) -> dict[str, str]:
     return {"Action": Action.LIST, "ProductKey": product_key}
 
 
-def create_parameters(module: OtaModule) -> dict[str, str]:
-    """Return the parameters of a create, without the common ones; what the row leaves out is not sent."""
+def change_parameters(change: Change) -> dict[str, str]:
+    """Return the parameters of a change, without the common ones.
+
+    A create does not send what the row leaves out. An update sends both fields, the one that the row leaves out as it
+    was found: no document says what becomes of a field that an update does not name.
+    """
+    module = change.wanted
     parameters = {
-        "Action": Action.CREATE,
+        "Action": change.action,
         "ProductKey": module.product_key,
         "ModuleName": module.module_name,
     }
-    if module.alias_name is not None:
-        parameters["AliasName"] = module.alias_name
-    if module.desc is not None:
-        parameters["Desc"] = module.desc
+    match change.kind:
+        case ChangeKind.CREATE:
+            if module.alias_name is not None:
+                parameters["AliasName"] = module.alias_name
+            if module.desc is not None:
+                parameters["Desc"] = module.desc
+        case ChangeKind.UPDATE:
+            found = change.found or module
+            parameters["AliasName"] = _given(module.alias_name, found.alias_name)
+            parameters["Desc"] = _given(module.desc, found.desc)
+        case ChangeKind.DELETE:
+            pass
+        case _:
+            assert_never(change.kind)
     return parameters
+
+
+def _given(wanted: str | None, found: str | None) -> str:
+    return wanted if wanted is not None else found or ""
 
 
 def common_parameters(target: Target, credentials: Credentials) -> dict[str, str]:

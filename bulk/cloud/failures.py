@@ -12,10 +12,12 @@ from bulk.model import Failure, FailureKind
 from bulk.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 
 if TYPE_CHECKING:
+    from bulk.cloud.codes import Verdict
     from bulk.cloud.credentials import Credentials
     from bulk.cloud.replies import Answer
     from bulk.cloud.transport import Reply, SignedRequest
     from bulk.errors import TransportError
+    from bulk.model import Action
 
 __all__ = ["lost", "refused", "unreadable"]
 
@@ -29,9 +31,9 @@ _EXCERPT_BYTES = 1000
 _EXCERPT_CHARACTERS = 120
 
 
-def lost(error: TransportError, credentials: Credentials) -> Failure:
-    """Describe a request that got no usable answer."""
-    verdict = classify(error.code, None)
+def lost(error: TransportError, credentials: Credentials, *, action: Action) -> Failure:
+    """Describe a request of an action that got no usable answer."""
+    verdict = classify(action, error.code, None)
     kind = FailureKind.NOT_SENT if isinstance(error, NotSentError) else FailureKind.DOUBTFUL
     return Failure(
         kind=FailureKind.FATAL if verdict.kind is FailureKind.FATAL else kind,
@@ -41,25 +43,28 @@ def lost(error: TransportError, credentials: Credentials) -> Failure:
     )
 
 
-def refused(reply: Reply, answer: Answer, request: SignedRequest, *, credentials: Credentials) -> Failure:
+def refused(
+    reply: Reply, answer: Answer, request: SignedRequest, *, action: Action, credentials: Credentials
+) -> Failure:
     """Describe a reply that is no success.
 
     Args:
         reply: As it arrived.
         answer: What could be read of it.
         request: What it replies to, to compare with the string to sign that the platform may echo.
+        action: What was asked for.
         credentials: Whose secrets are kept out of the words.
     """
     if reply.is_redirect:
-        return _redirected(reply)
-    if reply.is_2xx and answer.success is None and look_up(answer.code) is None:
+        return _redirected(reply, action)
+    if reply.is_2xx and answer.success is None and look_up(answer.code, action) is None:
         return unreadable(reply, "it does not say whether it succeeded", credentials=credentials)
     code = answer.code or (NO_CODE if reply.is_2xx else "")
-    verdict = classify(code, reply.status)
+    verdict = classify(action, code, reply.status)
     if (verdict.kind is FailureKind.UNRECOGNISED or code == NO_CODE) and not _is_the_platforms(answer):
         return unreadable(reply, "no code and no RequestId of the platform", credentials=credentials)
     is_about_signature = code.lower() == SIGNATURE_CODE.lower()
-    remedy = _remedy_for_signature(answer.message, request) if is_about_signature else verdict.remedy
+    remedy = _remedy_for_signature(answer.message, request, verdict) if is_about_signature else verdict.remedy
     secrets = (*_secrets(credentials), request.signature)
     return Failure(
         kind=FailureKind.KEYS if is_about_keys(code) and remedy != _SIGNED_OTHERWISE else verdict.kind,
@@ -96,7 +101,7 @@ def _is_the_platforms(answer: Answer) -> bool:
     return answer.request_id is not None or answer.code.lower().startswith("iot.")
 
 
-def _redirected(reply: Reply) -> Failure:
+def _redirected(reply: Reply, action: Action) -> Failure:
     """Name where the reply points, without a query that may be our own, signed."""
     try:
         url = urlsplit(reply.headers.get("location", ""))
@@ -107,16 +112,16 @@ def _redirected(reply: Reply) -> Failure:
         kind=FailureKind.FATAL,
         code="redirect",
         message=f"the endpoint redirects to {where} (HTTP {reply.status})",
-        remedy=classify("redirect", reply.status).remedy,
+        remedy=classify(action, "redirect", reply.status).remedy,
         http_status=reply.status,
         may_be_done=True,
     )
 
 
-def _remedy_for_signature(message: str, request: SignedRequest) -> str | None:
+def _remedy_for_signature(message: str, request: SignedRequest, verdict: Verdict) -> str | None:
     echoed = echoed_string_to_sign(message)
     if echoed is None:
-        return classify(SIGNATURE_CODE, None).remedy
+        return verdict.remedy
     return _SECRET_IS_WRONG if echoed == request.signed_text else _SIGNED_OTHERWISE
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.control.diff import Field, differences
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from bulk.control.diff import Difference
     from bulk.model import OtaModule, Row
 
 __all__ = ["Decision", "Verdict", "decide", "judge"]
@@ -66,23 +68,17 @@ def judge(row: Row, found: OtaModule) -> Verdict:
     A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a create
     for it may have been carried out unseen.
     """
-    differences = _differences(row.module, found)
-    if differences:
-        return Verdict(row, Outcome.DRIFTED, f"on the platform already, but {' and '.join(differences)}")
+    if differing := differences(row.module, found):
+        how = " and ".join(map(_differs, differing))
+        return Verdict(row, Outcome.DRIFTED, f"on the platform already, but {how}")
     if row.in_doubt:
         return Verdict(row, Outcome.CREATED, recovered=True)
     return Verdict(row, Outcome.EXISTS)
 
 
-def _differences(wanted: OtaModule, found: OtaModule) -> list[str]:
-    compared = (
-        ("its name is spelled", wanted.module_name, found.module_name),
-        ("its AliasName is", wanted.alias_name, found.alias_name or ""),
-        ("its Desc is", wanted.desc, found.desc or ""),
-    )
-    return [
-        f"{what} {_cut(there)!r}, not {want!r}" for what, want, there in compared if want is not None and want != there
-    ]
+def _differs(difference: Difference) -> str:
+    is_written = "its name is spelled" if difference.field is Field.MODULE_NAME else f"its {difference.field} is"
+    return f"{is_written} {_cut(difference.found)!r}, not {difference.wanted!r}"
 
 
 def _who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:

@@ -71,12 +71,12 @@ class RetryPolicy:
         Args:
             failure: How the attempt ended.
             attempt: Its number, starting at 1, throttled ones not counted.
-            action: What was attempted: only a create must be asked about before it is repeated.
+            action: What was attempted: only a listing may be repeated without asking what became of it.
             uniform: Source of jitter.
             silent: Nobody else is answered properly either.
 
         Returns:
-            A step; its delay lies in [0, cap_s] or is what the platform asked for. After a create of unknown
+            A step; its delay lies in [0, cap_s] or is what the platform asked for. After a change of unknown
             outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome. While
             nobody is answered nothing is given up, as that says nothing of single rows: the breaker ends the run.
         """
@@ -91,7 +91,7 @@ class RetryPolicy:
         if silent:
             delay_s = min(delay_s, self.silent_cap_s)
         anew = spent and silent
-        if action is Action.CREATE and failure.kind is not FailureKind.NOT_SENT:
+        if action is not Action.LIST and failure.kind is not FailureKind.NOT_SENT:
             return Step(Next.ASK, delay_s, spent=spent and not silent, anew=anew)
         if spent and not silent:
             return Step(Next.FAIL_ROW)

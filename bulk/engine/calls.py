@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulk.engine.recorder import Recorder
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
-    from bulk.model import OtaModule
+    from bulk.model import Change
 
 __all__ = ["Calls"]
 
@@ -117,13 +117,13 @@ class Calls:
                 return None
             repeat = True
 
-    async def create(self, module: OtaModule, *, repeat: bool) -> Accepted | Failure | None:
-        """Send one create, once; ``repeat``: after one that failed."""
+    async def apply(self, change: Change, *, repeat: bool) -> Accepted | Failure | None:
+        """Send one change, once; ``repeat``: after a request for it that failed."""
         return await self._send(
-            Action.CREATE,
-            lambda leave: self._platform.create_module(module, leave=leave),
-            product_key=module.product_key,
-            module_name=module.module_name,
+            change.action,
+            lambda leave: self._platform.apply(change, leave=leave),
+            product_key=change.wanted.product_key,
+            module_name=change.wanted.module_name,
             repeat=repeat,
         )
 
@@ -137,10 +137,10 @@ class Calls:
             self._stop.request(f"{failure.code}: {failure.message}{remedy}")
         return step
 
-    def proved(self, module: OtaModule) -> None:
-        """Take note that a create was carried out whose reply was lost: creates are late then, and not in vain."""
-        self._answered(Action.CREATE)
-        self._breaker.answered(Action.CREATE, (module.product_key, module.module_name))
+    def proved(self, change: Change) -> None:
+        """Take note that a change was carried out whose reply was lost: replies are late then, and not in vain."""
+        self._answered(change.action)
+        self._breaker.answered(change.action, (change.wanted.product_key, change.wanted.module_name))
 
     async def _send(
         self,

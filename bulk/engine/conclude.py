@@ -60,7 +60,7 @@ def conclude(
         rows=sum(outcomes.values()),
         outcomes=outcomes,
         absent=ledger.absent(),
-        requests={"list": counters.requests[Action.LIST], "create": counters.requests[Action.CREATE]},
+        requests={action.figure: counters.requests[action] for action in Action if action in counters.requests},
         retries=counters.retries,
         throttled=counters.throttled,
         recovered=counters.recovered,

@@ -34,7 +34,7 @@ from bulk.errors import BulkError, LedgerError, NotSentError
 from bulk.events import CredentialsFound
 from bulk.ledger.folder import try_folder
 from bulk.ledger.store import check_ledger
-from bulk.model import Failure, FailureKind
+from bulk.model import Action, Failure, FailureKind
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
@@ -91,7 +91,9 @@ async def _platform(settings: Settings, target: Target, product_key: str | None)
         try:
             reached = await reach(endpoint, timeout_s=settings.timeout_s)
         except NotSentError as exc:
-            failed = Check("endpoint", Verdict.FAILED, str(exc), exc.remedy or classify(exc.code, None).remedy)
+            failed = Check(
+                "endpoint", Verdict.FAILED, str(exc), exc.remedy or classify(Action.LIST, exc.code, None).remedy
+            )
             return [failed, keys if isinstance(keys, Check) else keys.untried(), *_skipped(*_BY_LISTING)]
         check = endpoint_check(endpoint, reached, now=time.time())
         if isinstance(keys, Check):

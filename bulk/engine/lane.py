@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.control.budget import decide
-from bulk.engine.creation import Creation, Ending, Rest, reopen
-from bulk.model import Failure, Listing, Outcome
+from bulk.engine.change import ChangeWork, Ending, Rest, reopen
+from bulk.model import Change, ChangeKind, Failure, Listing, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bulk.control.budget import Verdict
-    from bulk.engine.creation import Means
+    from bulk.engine.change import Means
     from bulk.model import Lane, OtaModule, Row
 
 __all__ = ["work_off"]
@@ -56,25 +56,26 @@ class _LaneWork:
                 for verdict in decision.over_budget:
                     self._settle(verdict)
                 return
-            await self._means.recorder.claim(decision.admitted)
-            rows = await self._create(decision.admitted, behind=rows)
+            changes = [(row, Change(ChangeKind.CREATE, row.module, line=row.line)) for row in decision.admitted]
+            await self._means.recorder.claim(changes)
+            rows = await self._carry_out(changes, behind=rows)
 
-    async def _create(self, admitted: Sequence[Row], *, behind: Sequence[Row]) -> Sequence[Row]:
-        """Create in file order; return the rows that are to be decided again.
+    async def _carry_out(self, changes: Sequence[tuple[Row, Change]], *, behind: Sequence[Row]) -> Sequence[Row]:
+        """Send the changes in file order; return the rows that are to be decided again.
 
         These are the ones behind, and after a listing also those that were admitted by an older one: somebody else may
         have taken their slot or made their module. When a row's end is that of all, they are settled, and none is left.
         """
-        for position, row in enumerate(admitted, start=1):
-            creation = Creation(row, self._means)
-            ending = await creation.run()
+        for position, (row, change) in enumerate(changes, start=1):
+            work = ChangeWork(row, change, self._means)
+            ending = await work.run()
             if ending.rest is not Rest.GO_ON:
-                for other in (*admitted[position:], *behind):
+                for other in (*_rows_of(changes[position:]), *behind):
                     self._settle_unsent(other, ending)
                 return ()
-            self._take_note(row, ending, creation.listing)
-            if creation.listing is not None:
-                return *admitted[position:], *behind
+            self._take_note(row, ending, work.listing)
+            if work.listing is not None:
+                return *_rows_of(changes[position:]), *behind
         return behind
 
     def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
@@ -97,6 +98,10 @@ class _LaneWork:
         self._means.recorder.settle(
             row, outcome, code=failure.code, message=f"not sent, as an earlier row met: {failure.message}"
         )
+
+
+def _rows_of(changes: Sequence[tuple[Row, Change]]) -> tuple[Row, ...]:
+    return tuple(row for row, _ in changes)
 
 
 def _settle_unlisted(row: Row, failure: Failure | None, means: Means) -> None:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.control.budget import Decision
-    from bulk.engine.creation import Means
+    from bulk.engine.change import Means
     from bulk.events import Listener
     from bulk.ledger.views.reading import Result
     from bulk.model import Attempt, InputFound, Lane, Row, Settlement

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bulk.control.breaker import Breaker
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
-    from bulk.model import Accepted, Listing, Row
+    from bulk.model import Accepted, Change, Listing, Row
 
 __all__ = ["Counters", "Recorder", "Writer"]
 
@@ -40,8 +40,8 @@ class Writer(Protocol):
 class Counters:
     """What this run did so far."""
 
-    requests: dict[Action, int] = field(default_factory=lambda: dict.fromkeys(Action, 0))
-    """Requests that left this machine, by action."""
+    requests: dict[Action, int] = field(default_factory=dict)
+    """Requests that left this machine, by action; a run starts with a zero for each that it may send."""
 
     retries: int = 0
     """Attempts after one that failed, whether or not they left."""
@@ -80,8 +80,8 @@ class Recorder:
         self._listener = listener
         self._wall_clock = wall_clock
 
-    async def claim(self, rows: Iterable[Row]) -> None:
-        """Note durably that creates for these rows may leave from now on.
+    async def claim(self, changes: Iterable[tuple[Row, Change]]) -> None:
+        """Note durably that these changes of rows may leave from now on, each with what it wants and what was found.
 
         Raises:
             LedgerError: It is not on disk; nothing may be sent.
@@ -90,14 +90,16 @@ class Recorder:
         await self._writer.claim(
             [
                 Settlement(
-                    line=row.line,
-                    module=row.module,
+                    line=change.line,
+                    module=change.wanted,
                     outcome=Outcome.SENDING,
                     attempts=row.attempts,
                     in_doubt=row.in_doubt,
                     at=at,
+                    kind=change.kind,
+                    found=change.found,
                 )
-                for row in rows
+                for row, change in changes
             ]
         )
 
@@ -156,7 +158,7 @@ class Recorder:
         )
         self._counters.retries += repeat
         if failure is None or failure.was_sent:
-            self._counters.requests[action] += 1
+            self._counters.requests[action] = self._counters.requests.get(action, 0) + 1
         if failure and failure.kind is FailureKind.THROTTLED:
             self._counters.throttled += 1
         self._writer.note(attempt)

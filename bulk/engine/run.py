@@ -15,6 +15,7 @@ from bulk.engine.conclude import conclude, summary_json
 from bulk.engine.connect import credentials_for, ledger_path
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.job import Job
+from bulk.engine.rates import asked_rates
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import select, selected_lanes
 from bulk.engine.sending import send
@@ -99,7 +100,7 @@ class _Run(Job):
 
     def __post_init__(self) -> None:
         self._run_id = secrets.token_hex(16)
-        self._counters = Counters()
+        self._counters = Counters(dict.fromkeys(asked_rates(self.settings), 0))
         self._read_in = False
         self._outcomes: Mapping[str, int] | None = None
         """How the rows stand at the end, where that was counted already."""
@@ -177,7 +178,7 @@ class _Run(Job):
             at=time.time(),
             version=version("bulk"),  # reads files: another reason to stay off the event loop
             source=self.source,
-            rates=(self.settings.qps, self.settings.list_qps),
+            rates=asked_rates(self.settings),
         )
         self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)
 
@@ -207,8 +208,7 @@ class _Run(Job):
                 target=str(self.target),
                 rows=sum(outcomes.values()),
                 outcomes=outcomes,
-                create_per_s=self.settings.qps,
-                list_per_s=self.settings.list_qps,
+                rates=asked_rates(self.settings),
                 outside=selection.outside,
             )
         )

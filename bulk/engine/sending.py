@@ -12,8 +12,8 @@ from bulk.control.breaker import Breaker
 from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
 from bulk.engine.calls import Calls
+from bulk.engine.change import Means
 from bulk.engine.connect import connected, sandbox_state
-from bulk.engine.creation import Means
 from bulk.engine.dispatch import Dispatcher, most_lanes
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off

@@ -279,7 +279,7 @@ ORDER BY max(id) DESC
 LIMIT :runs;
 
 -- name: traffic
--- What some runs sent, by slot of time and latency. :windows is a JSON array of [run_id, first second, seconds a slot].
+-- What some runs sent, by slot of time, latency and action. :windows is a JSON array of [run_id, first second, seconds a slot].
 -- Latencies keep two digits: so few groups are left that a million attempts need no memory, and percentiles are right
 -- within 5%.
 WITH windows AS MATERIALIZED (
@@ -300,12 +300,12 @@ SELECT
         WHEN latency_ms < 10000 THEN round(latency_ms / 100) * 100
         ELSE round(latency_ms / 1000) * 1000
     END AS about_ms,
-    count(*) FILTER (WHERE action = 'CreateOTAModule'),
+    action,
     count(*)
 FROM attempts
 JOIN windows USING (run_id)
-GROUP BY number, slot, about_ms
-ORDER BY number, slot, about_ms;
+GROUP BY number, slot, about_ms, action
+ORDER BY number, slot, about_ms, action;
 
 -- name: pulse
 -- What was sent since a moment, looking no further back than so many attempts.

@@ -29,11 +29,11 @@ from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
 from bulk.ledger.views.reading import read_results
 from bulk.ledger.views.status import count_outcomes, read_reasons, read_target
-from bulk.model import MAX_CUSTOM_MODULES
+from bulk.model import MAX_CUSTOM_MODULES, Action
 from bulk.names import legible
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from bulk.ledger.database import Upgrade
@@ -109,7 +109,7 @@ class Ledger:
         """Replace the rows by those of an input: see `replaced_rows`."""
         return replaced_rows(self.connection, self.path, name=legible(name), shape=shape, at=at)
 
-    def begin_run(self, run_id: str, *, at: float, version: str, source: str, rates: tuple[float, float]) -> None:
+    def begin_run(self, run_id: str, *, at: float, version: str, source: str, rates: Mapping[Action, float]) -> None:
         """Record that a run is at work, and who it is.
 
         Args:
@@ -117,12 +117,21 @@ class Ledger:
             at: Now, in seconds since the epoch.
             version: Of this program.
             source: The input's name.
-            rates: Creates and listings a second that were asked for.
+            rates: Requests a second that were asked for, by action. Only those of creates and listings are kept.
         """
         with translated(self.path):
             self.connection.execute(
                 query("begin_run"),
-                (run_id, iso_utc(at), os.getpid(), socket.gethostname(), version, legible(source), *rates),
+                (
+                    run_id,
+                    iso_utc(at),
+                    os.getpid(),
+                    socket.gethostname(),
+                    version,
+                    legible(source),
+                    rates[Action.CREATE],
+                    rates[Action.LIST],
+                ),
             )
 
     def forget_old(self, *, at: float, stopped: Callable[[], bool]) -> int:

@@ -65,6 +65,8 @@ _PATIENCE_S = 2.0
 _EVERY_S = 15.0
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
+_SENT_BY_EVERY_RUN = (Action.LIST, Action.CREATE)
+"""Their series are there from the first scrape; those of other actions once a run says that it sends them."""
 
 
 class RunMetrics(Collector):
@@ -92,10 +94,11 @@ class RunMetrics(Collector):
         # Every key is there from the start: the thread that collects must not meet a growing dictionary.
         self._requests = {(action, result): 0 for action in Action for result in _RESULTS}
         self._durations = {action: _Durations() for action in Action}
-        self._retries = dict.fromkeys(map(str, Action), 0)
+        self._retries = dict.fromkeys(Action, 0)
         self._recovered = 0
-        self._asked_per_s = dict.fromkeys(map(str, Action), 0.0)
-        self._granted_per_s = dict.fromkeys(map(str, Action), 0.0)
+        self._asked_per_s = dict.fromkeys(Action, 0.0)
+        self._granted_per_s = dict.fromkeys(Action, 0.0)
+        self._sent = frozenset(_SENT_BY_EVERY_RUN)
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -135,18 +138,25 @@ class RunMetrics(Collector):
         yield _gauges("bulk_rows", "outcome", self._rows or self._rows_so_far())
         yield from self._traffic()
         yield CounterMetricFamily("bulk_recovered", METRICS["bulk_recovered"], value=self._recovered)
-        yield _gauges("bulk_rate_asked_per_second", "action", self._asked_per_s)
-        yield _gauges("bulk_rate_granted_per_second", "action", self._granted_per_s)
+        yield _gauges("bulk_rate_asked_per_second", "action", self._of_sent(self._asked_per_s))
+        yield _gauges("bulk_rate_granted_per_second", "action", self._of_sent(self._granted_per_s))
+
+    def _is_sent(self, action: Action) -> bool:
+        return action in self._sent
+
+    def _of_sent(self, by_action: Mapping[Action, float]) -> dict[str, float]:
+        return {action: value for action, value in by_action.items() if self._is_sent(action)}
 
     def _start(self, event: RunStarted) -> None:
+        self._sent |= event.rates.keys()
         known = {"run_id": event.run_id, "input": event.input, "ledger": event.ledger, "target": event.target}
         self._labels = self._labels | known
-        self._asked_per_s.update({Action.CREATE: event.create_per_s, Action.LIST: event.list_per_s})
+        self._asked_per_s.update(event.rates)
         for action, per_s in self._asked_per_s.items():
             self._granted_per_s[action] = self._granted_per_s[action] or per_s  # changed already, perhaps
 
     def _count(self, attempt: Attempt) -> None:
-        result = _OK if attempt.code is None else classify(attempt.code, attempt.http_status).kind
+        result = _OK if attempt.code is None else classify(attempt.action, attempt.code, attempt.http_status).kind
         self._requests[attempt.action, result] += 1
         self._durations[attempt.action].add(attempt.latency_s)
 
@@ -169,14 +179,17 @@ class RunMetrics(Collector):
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("bulk_requests", METRICS["bulk_requests"], labels=["action", "result"])
         for (action, result), number in self._requests.items():
-            requests.add_metric([action, result], number)
+            if self._is_sent(action):
+                requests.add_metric([action, result], number)
         retries = CounterMetricFamily("bulk_retries", METRICS["bulk_retries"], labels=["action"])
-        for name, number in self._retries.items():
-            retries.add_metric([name], number)
+        for action, number in self._retries.items():
+            if self._is_sent(action):
+                retries.add_metric([action], number)
         name = "bulk_request_duration_seconds"
         durations = HistogramMetricFamily(name, METRICS[name], labels=["action"])
         for action, took in self._durations.items():
-            durations.add_metric([action], took.cumulated(), took.sum_s)
+            if self._is_sent(action):
+                durations.add_metric([action], took.cumulated(), took.sum_s)
         yield from (requests, retries, durations)
 
 

@@ -184,7 +184,7 @@ def upgrade_line(event: LedgerUpgraded) -> str:
 
 def start_line(event: RunStarted) -> str:
     """Return the line that a run begins with where there is no live bar."""
-    limits = f"creates {_limit(event.create_per_s)}, listings {_limit(event.list_per_s)}"
+    limits = ", ".join(f"{action.noun}s {_limit(per_s)}" for action, per_s in event.rates.items())
     return (
         f"Run {brief_run_id(event.run_id)}: {spell_count(event.rows, 'row')}, {open_rows(event):,} open,"
         f" to {event.target}; {limits}; ledger {event.ledger}"

@@ -188,7 +188,7 @@ class Tally:
         # Where very many rows had to be counted, some were settled meanwhile, and the rate may have changed.
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
         self._open += open_rows(event)
-        self._granted_per_s = self._granted_per_s or event.create_per_s
+        self._granted_per_s = self._granted_per_s or event.rates[Action.CREATE]
         # From now on, as the first look may come ten seconds later. What was settled before is no speed of this run.
         self._create_speed = _Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
         settled = event.rows - event.outside - self._open
@@ -219,7 +219,7 @@ class Tally:
     def _waiting_for(self, now: float, create_per_s: float) -> str:
         if self._started is None:
             return "the input to be read"
-        if self._granted_per_s and self._granted_per_s < self._started.create_per_s:
+        if self._granted_per_s and self._granted_per_s < self._started.rates[Action.CREATE]:
             return "the platform's throttle"
         if self._retry and now - self._retry[0] <= _RETRY_SPAN_S:
             return f"a retry after {self._retry[1]}"

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.ledger.store import Ledger
-from bulk.model import Dialect, ReadRows, Target
+from bulk.model import Action, Dialect, ReadRows, Target
 from bulk.rows.shape import InputShape
 
 if TYPE_CHECKING:
@@ -74,7 +74,9 @@ def begun(tmp_path: Path) -> Iterator[Ledger]:
     folder = tmp_path / "ledgers"
     folder.mkdir()
     with closing(Ledger.open(folder / "it.db", target=TARGET)) as ledger:
-        ledger.begin_run("cafe0001", at=0.0, version="1", source="m.csv", rates=(10.0, 10.0))
+        ledger.begin_run(
+            "cafe0001", at=0.0, version="1", source="m.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+        )
         yield ledger
 
 

@@ -15,7 +15,7 @@ import bulk
 from bulk.cloud.client import Client
 from bulk.cloud.credentials import Credentials, StaticCredentials
 from bulk.cloud.transport import HttpTransport
-from bulk.model import Accepted, Dialect, OtaModule, Target
+from bulk.model import Accepted, Change, ChangeKind, Dialect, OtaModule, Target
 from bulk.sandbox import Casing, DataShape, Sandbox, SandboxConfig
 from bulk.settings import Settings
 
@@ -93,7 +93,7 @@ async def populate(box: Sandbox, world: World) -> None:
             transport=transport,
         )
         for module in world.there:
-            assert isinstance(await client.create_module(module), Accepted)
+            assert isinstance(await client.apply(Change(ChangeKind.CREATE, module)), Accepted)
 
 
 def write_csv(path: Path, world: World) -> None:

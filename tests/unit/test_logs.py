@@ -52,8 +52,7 @@ STARTED = RunStarted(
     target="https://h (tuya)",
     rows=3,
     outcomes={"pending": 3},
-    create_per_s=10.0,
-    list_per_s=10.0,
+    rates={Action.CREATE: 10.0, Action.LIST: 10.0},
 )
 ENDED = RunEnded(
     Summary(
@@ -135,7 +134,9 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def retry(code: str = "timeout", line: int | None = 2) -> RetryScheduled:
-    return RetryScheduled(action="a", product_key="pk", line=line, attempt=1, delay_s=0.81234, code=code, message="m")
+    return RetryScheduled(
+        action=Action.CREATE, product_key="pk", line=line, attempt=1, delay_s=0.81234, code=code, message="m"
+    )
 
 
 def rate(per_s: float, *, throttled: bool) -> RateChanged:

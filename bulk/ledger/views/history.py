@@ -8,6 +8,7 @@ import orjson
 
 from bulk.ledger.database import translated
 from bulk.ledger.sql import query
+from bulk.model import Action
 
 if TYPE_CHECKING:
     import sqlite3
@@ -49,7 +50,7 @@ class Window(NamedTuple):
 
 
 class Traffic(NamedTuple):
-    """Requests of one slot that took equally long."""
+    """Requests of one slot and one action that took equally long."""
 
     window: int
     """Index of the window."""
@@ -60,9 +61,8 @@ class Traffic(NamedTuple):
     latency_ms: float
     """Rounded to two digits."""
 
-    creates: int
+    action: Action
     requests: int
-    """Creates and listings."""
 
 
 class FailedAttempts(NamedTuple):
@@ -108,7 +108,8 @@ def read_traffic(connection: sqlite3.Connection, ledger: Path, windows: Sequence
     """
     with translated(ledger):
         for record in connection.execute(query("traffic"), {"windows": _as_json(windows)}):
-            yield Traffic(*record)
+            window, slot, latency_ms, action, requests = record
+            yield Traffic(window, slot, latency_ms, Action(action), requests)
 
 
 def read_failed_attempts(

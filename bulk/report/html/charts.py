@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulk.cloud.codes import classify
 from bulk.ledger.views.history import Window
-from bulk.model import FailureKind
+from bulk.model import Action, FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -39,16 +39,18 @@ class RunChart:
     asked_per_s: float | None
     """Creates a second that the run was granted when it began; ``None``: unlimited."""
 
-    creates_per_s: list[float]
-    lists_per_s: list[float]
+    per_s: dict[str, list[float]]
+    """Requests a second of each action, by `Action.figure`."""
+
     throttled: list[int | None]
     """Requests that the platform throttled; ``None``: none, so that nothing is drawn."""
 
     p50_ms: list[float | None]
     p95_ms: list[float | None]
     p99_ms: list[float | None]
-    creates: int
-    lists: int
+    requests: dict[str, int]
+    """Requests of the whole run, by `Action.figure`."""
+
     throttled_in_all: int
     seconds: int
     latency_ms: tuple[float | None, ...]
@@ -59,8 +61,7 @@ class RunChart:
 class _Slot:
     """What was sent in one slot."""
 
-    creates: int = 0
-    lists: int = 0
+    requests: Counter[Action] = field(default_factory=Counter)
     throttled: int = 0
     latencies_ms: Counter[float] = field(default_factory=Counter)
 
@@ -90,11 +91,10 @@ def draw(
     slots = [[_Slot() for _ in range(_slots_of(span))] for span in spans]
     for sent in traffic:
         slot = slots[sent.window][sent.slot]
-        slot.creates += sent.creates
-        slot.lists += sent.requests - sent.creates
+        slot.requests[sent.action] += sent.requests
         slot.latencies_ms[sent.latency_ms] += sent.requests
     for refused in failed:
-        if classify(refused.code, refused.http_status).kind is FailureKind.THROTTLED:
+        if classify(None, refused.code, refused.http_status).kind is FailureKind.THROTTLED:
             slots[refused.window][refused.slot].throttled += refused.requests
     return [_chart(span, own, asked_per_s.get(span.run_id, 0.0)) for span, own in zip(spans, slots, strict=True)]
 
@@ -127,21 +127,27 @@ def _chart(span: Span, slots: Sequence[_Slot], asked_per_s: float) -> RunChart:
     lengths_s = [min(slot_s, span.last_s + 1 - start_s) for start_s in at]
     p50_ms, p95_ms, p99_ms = map(list, zip(*(percentiles(slot.latencies_ms) for slot in slots), strict=True))
     whole: Counter[float] = Counter()
+    # Drawn also where none was sent: that says something of a run.
+    sent: Counter[Action] = Counter(dict.fromkeys((Action.CREATE, Action.LIST), 0))
     for slot in slots:
         whole.update(slot.latencies_ms)
+        sent.update(slot.requests)
     return RunChart(
         run_id=span.run_id,
         slot_s=slot_s,
         at=at,
         asked_per_s=asked_per_s or None,
-        creates_per_s=[round(slot.creates / length_s, 2) for slot, length_s in zip(slots, lengths_s, strict=True)],
-        lists_per_s=[round(slot.lists / length_s, 2) for slot, length_s in zip(slots, lengths_s, strict=True)],
+        per_s={
+            action.figure: [
+                round(slot.requests[action] / length_s, 2) for slot, length_s in zip(slots, lengths_s, strict=True)
+            ]
+            for action in sent
+        },
         throttled=[slot.throttled or None for slot in slots],
         p50_ms=p50_ms,
         p95_ms=p95_ms,
         p99_ms=p99_ms,
-        creates=sum(slot.creates for slot in slots),
-        lists=sum(slot.lists for slot in slots),
+        requests={action.figure: requests for action, requests in sent.items()},
         throttled_in_all=sum(slot.throttled for slot in slots),
         seconds=span.last_s - span.first_s + 1,
         latency_ms=percentiles(whole),

@@ -47,7 +47,7 @@
       line("creates/s", color("accent"), { width: 2, points: small }),
       line("listings/s", color("list"), { points: small }),
     ];
-    const values = [run.at, run.creates_per_s, run.lists_per_s];
+    const values = [run.at, run.per_s.create, run.per_s.list];
     if (run.asked_per_s !== null) {
       series.push(line("asked/s", color("good"), { dash: [6, 4], points: { show: run.at.length === 1 } }));
       values.push(run.at.map(() => run.asked_per_s));
@@ -85,7 +85,7 @@
   }
 
   function fill(run) {
-    const cells = (slot) => [clock(run.at[slot], 1), ...[run.creates_per_s, run.lists_per_s, run.throttled, run.p50_ms, run.p95_ms, run.p99_ms].map((values) => figure(values[slot]))];
+    const cells = (slot) => [clock(run.at[slot], 1), ...[run.per_s.create, run.per_s.list, run.throttled, run.p50_ms, run.p95_ms, run.p99_ms].map((values) => figure(values[slot]))];
     byId("figure-rows").replaceChildren(
       ...run.at.map((_, slot) => {
         const row = document.createElement("tr");

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
 from bulk.names import shell_join, shell_path
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
@@ -130,10 +130,16 @@ def _chart_words(chart: RunChart, began: str) -> str:
     throttled = (
         f"{spell_count(chart.throttled_in_all, 'request')} throttled" if chart.throttled_in_all else "no throttling"
     )
+    creates = chart.requests[Action.CREATE.figure]
+    others = ", ".join(
+        spell_count(chart.requests[action.figure], action.noun)
+        for action in Action
+        if action is not Action.CREATE and action.figure in chart.requests
+    )
     half, most, nearly_all = (f"{latency_ms:,g} ms" for latency_ms in chart.latency_ms if latency_ms is not None)
     return (
-        f"From {began}, for {spell_duration(chart.seconds)}: {spell_count(chart.creates, 'create')} "
-        f"({chart.creates / chart.seconds:,.1f}/s on average, {asked}), {spell_count(chart.lists, 'listing')}, "
+        f"From {began}, for {spell_duration(chart.seconds)}: {spell_count(creates, 'create')} "
+        f"({creates / chart.seconds:,.1f}/s on average, {asked}), {others}, "
         f"{throttled}. Half of all requests took up to {half}, 95% up to {most}, 99% up to {nearly_all}. "
         f"A point is {spell_duration(chart.slot_s) if chart.slot_s > 1 else 'one second'}."
     )

@@ -16,7 +16,7 @@ from bulk.control.breaker import Breaker
 from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
 from bulk.engine.calls import Calls
-from bulk.engine.creation import Means
+from bulk.engine.change import Means
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Counters, Recorder
@@ -28,6 +28,7 @@ from bulk.model import (
     Accepted,
     Action,
     Attempt,
+    Change,
     Failure,
     FailureKind,
     Lane,
@@ -125,7 +126,8 @@ class ModelPlatform:
             self._carry_out(self._late.pop())
         return listing
 
-    async def create_module(self, module: OtaModule, /, **_: object) -> Accepted | Failure:
+    async def apply(self, change: Change, /, **_: object) -> Accepted | Failure:
+        module = change.wanted
         self.creates += 1
         assert module.key not in self._in_doubt, f"sent again, and nobody listed: {module}"
         assert module.key not in self._shown, f"sent, and the last listing showed it: {module}"

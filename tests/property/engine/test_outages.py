@@ -16,14 +16,14 @@ from bulk.control.breaker import Breaker
 from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
 from bulk.engine.calls import Calls
-from bulk.engine.creation import Means
+from bulk.engine.change import Means
 from bulk.engine.dispatch import Dispatcher
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Counters, Recorder
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
-from bulk.model import Accepted, Action, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
+from bulk.model import Accepted, Action, Change, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -71,7 +71,8 @@ class Platform:
             return FORMS[self.outage.form]
         return Listing(tuple(self.modules.get(product_key, {}).values()), "R", 200)
 
-    async def create_module(self, module: OtaModule, /, **_: object) -> Accepted | Failure:
+    async def apply(self, change: Change, /, **_: object) -> Accepted | Failure:
+        module = change.wanted
         met = await self._is_met(Action.CREATE)
         if module.module_name in self.poisoned:
             return FORMS["503"]
@@ -91,7 +92,7 @@ class Platform:
 
     def most_in_a_second(self, action: Action) -> int:
         times = [at for asked, at in self.asked if asked is action]
-        return max(sum(at <= other < at + 1.0 for other in times) for at in times)
+        return max((sum(at <= other < at + 1.0 for other in times) for at in times), default=0)
 
 
 @dataclass

@@ -12,7 +12,7 @@ from bulk.engine.ingest import ingest
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.ledger.store import Ledger
-from bulk.model import Dialect, Target
+from bulk.model import Action, Dialect, Target
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def ledger(tmp_path: Path) -> Path:
     path = tmp_path / "in.csv.ledger.db"
     opened = Ledger.open(path, target=Target(Dialect.TUYA, "https://h"))
     try:
-        opened.begin_run("r1", at=0.0, version="1", source="in.csv", rates=(10.0, 10.0))
+        opened.begin_run("r1", at=0.0, version="1", source="in.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
         asyncio.run(ingest(str(source), ReadSettings(), opened, stop=StopSignal(), listener=ignore))
         opened.end_run("r1", at=1.0, exit_code=130, stopped="interrupted by Ctrl-C", summary=None)
     finally:

@@ -16,12 +16,13 @@ from bulk.cloud.codes import classify, look_up
 from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials
 from bulk.cloud.transport import Reply, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError
-from bulk.model import Accepted, Dialect, Failure, FailureKind, Listing, OtaModule, Target
+from bulk.model import Accepted, Action, Change, ChangeKind, Dialect, Failure, FailureKind, Listing, OtaModule, Target
 from bulk.redaction import MAX_ID_CHARACTERS
 
 NOW_AT = 1_700_000_000.0
 SECRET, TOKEN = "Kp9+testsecret", "CAIS+testtoken"
 MODULE = OtaModule("pk", "barcode", "扫码", None)
+CREATE = Change(ChangeKind.CREATE, MODULE)
 Script = Callable[..., Any]
 
 
@@ -46,7 +47,7 @@ def client(transport: Any, dialect: Dialect = Dialect.ALIBABA, **options: Any) -
 async def test_accepted_create_keeps_the_request_id(scripted: Script) -> None:
     transport = scripted(reply(RequestId="R1", Success=True))
 
-    result = await client(transport).create_module(MODULE)
+    result = await client(transport).apply(CREATE)
 
     assert result == Accepted("R1", 200)
     assert transport.parameters(0)["AliasName"] == "扫码"
@@ -66,7 +67,7 @@ async def test_listing_returns_the_products_modules(scripted: Script) -> None:
 async def test_dialect_chooses_the_method(scripted: Script, dialect: Dialect, method: str) -> None:
     transport = scripted(reply(Success=True))
 
-    await client(transport, dialect).create_module(MODULE)
+    await client(transport, dialect).apply(CREATE)
 
     assert (transport.sent[0].method, transport.sent[0].endpoint) == (method, "https://host")
 
@@ -76,8 +77,8 @@ async def test_every_request_has_a_nonce_of_its_own_and_the_time_of_its_sending(
     times = iter([NOW_AT, NOW_AT + 61])
     platform = client(transport, wall_clock=lambda: next(times))
 
-    await platform.create_module(MODULE)
-    await platform.create_module(MODULE)
+    await platform.apply(CREATE)
+    await platform.apply(CREATE)
 
     assert [transport.parameters(i)["SignatureNonce"] for i in (0, 1)] == ["n1", "n2"]
     assert [transport.parameters(i)["Timestamp"] for i in (0, 1)] == ["2023-11-14T22:13:20Z", "2023-11-14T22:14:21Z"]
@@ -93,7 +94,7 @@ async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
     )
 
     for _ in range(50):
-        await platform.create_module(MODULE)
+        await platform.apply(CREATE)
 
     assert len({transport.parameters(index)["SignatureNonce"] for index in range(50)}) == 50
 
@@ -140,7 +141,7 @@ async def test_nonces_differ_without_being_told_to(scripted: Script) -> None:
 async def test_failure_is_classified(scripted: Script, answer: Any, kind: FailureKind, code: str | None) -> None:
     transport = scripted(answer)
 
-    result = await client(transport).create_module(MODULE)
+    result = await client(transport).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert result.kind is kind
@@ -153,7 +154,7 @@ async def test_failure_is_classified(scripted: Script, answer: Any, kind: Failur
 async def test_failure_keeps_the_platforms_words(scripted: Script) -> None:
     answer = reply(400, {"x-acs-retry-after": "250"}, RequestId="R1", Code="Throttling.User", Message="flow control")
 
-    result = await client(scripted(answer)).create_module(MODULE)
+    result = await client(scripted(answer)).apply(CREATE)
 
     assert result == Failure(
         kind=FailureKind.THROTTLED,
@@ -169,7 +170,7 @@ async def test_failure_holds_nothing_that_a_terminal_obeys_and_no_endless_names(
     words = "no\x1b[2J\nRow 7: created\x85"
     answer = reply(400, RequestId=f"R{words}{SECRET}" + "r" * 100_000, Code=words + "c" * 1_000, Message=words)
 
-    result = await client(scripted(answer)).create_module(MODULE)
+    result = await client(scripted(answer)).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert result.message == "no [2J Row 7: created"
@@ -181,7 +182,7 @@ async def test_failure_holds_nothing_that_a_terminal_obeys_and_no_endless_names(
 async def test_accepted_create_keeps_no_endless_request_id(scripted: Script) -> None:
     answer = reply(RequestId="\x1bR&Signature=LEAKED&" + "r" * 100_000, Success=True)
 
-    result = await client(scripted(answer)).create_module(MODULE)
+    result = await client(scripted(answer)).apply(CREATE)
 
     assert isinstance(result, Accepted)
     assert str(result.request_id).startswith(" R&Signature=***&r")
@@ -190,12 +191,12 @@ async def test_accepted_create_keeps_no_endless_request_id(scripted: Script) -> 
 
 @pytest.mark.parametrize("status", [413, 414, 431])
 async def test_too_long_a_request_is_refused_for_itself_alone_and_says_so(scripted: Script, status: int) -> None:
-    result = await client(scripted(Reply(status, b"<html>nginx</html>"))).create_module(MODULE)
+    result = await client(scripted(Reply(status, b"<html>nginx</html>"))).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert "the request is longer than the endpoint" in result.message
     assert "Shorten" in str(result.remedy)
-    assert look_up(result.code) == classify("", status)
+    assert look_up(result.code) == classify(Action.CREATE, "", status)
 
 
 async def test_listing_of_unreadable_data_is_no_empty_listing(scripted: Script) -> None:
@@ -208,7 +209,7 @@ async def test_listing_of_unreadable_data_is_no_empty_listing(scripted: Script) 
 async def test_redirect_names_the_host_but_not_the_query(scripted: Script) -> None:
     answer = Reply(307, b"", {"location": "https://elsewhere.example/?Signature=LEAKED"})
 
-    result = await client(scripted(answer)).create_module(MODULE)
+    result = await client(scripted(answer)).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert "https://elsewhere.example" in result.message
@@ -219,7 +220,7 @@ async def test_redirect_names_the_host_but_not_the_query(scripted: Script) -> No
     ("location", "words"), [("/elsewhere", "another path"), ("", "another path"), ("https://[", "no URL")]
 )
 async def test_redirect_to_no_host_is_described(scripted: Script, location: str, words: str) -> None:
-    result = await client(scripted(Reply(302, b"", {"location": location}))).create_module(MODULE)
+    result = await client(scripted(Reply(302, b"", {"location": location}))).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert words in result.message
@@ -237,7 +238,7 @@ async def test_signature_that_a_reply_echoes_by_itself_is_hidden() -> None:
 
     transport = Echo()
 
-    result = await client(transport).create_module(MODULE)
+    result = await client(transport).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert (result.code, result.message) == ("Bad.***", "*** is wrong")
@@ -251,7 +252,7 @@ async def test_expired_timestamp_corrects_the_clock_once_and_says_so(scripted: S
     corrections: list[float] = []
     platform = client(transport, on_clock_corrected=corrections.append)
 
-    results = [await platform.create_module(MODULE) for _ in range(3)]
+    results = [await platform.apply(CREATE) for _ in range(3)]
 
     first, second, third = results
     assert isinstance(first, Failure)
@@ -269,12 +270,12 @@ async def test_clock_that_is_set_right_later_is_followed_again(scripted: Script)
     corrections: list[float] = []
     behind_s = 3600.0
     platform = client(transport, wall_clock=lambda: 1_700_003_600.0 - behind_s, on_clock_corrected=corrections.append)
-    await platform.create_module(MODULE)
-    await platform.create_module(MODULE)
+    await platform.apply(CREATE)
+    await platform.apply(CREATE)
 
     behind_s = 0.0
-    refused = await platform.create_module(MODULE)
-    repeated = await platform.create_module(MODULE)
+    refused = await platform.apply(CREATE)
+    repeated = await platform.apply(CREATE)
 
     assert isinstance(refused, Failure)
     assert refused.kind is FailureKind.CLOCK
@@ -289,7 +290,7 @@ async def test_endpoint_whose_time_leaps_about_is_not_followed_for_ever(scripted
     )
     platform = client(transport)
 
-    results = [await platform.create_module(MODULE) for _ in hours]
+    results = [await platform.apply(CREATE) for _ in hours]
 
     kinds = [result.kind for result in results if isinstance(result, Failure)]
     assert kinds == [FailureKind.CLOCK] * 5 + [FailureKind.FATAL]
@@ -310,7 +311,7 @@ async def test_request_stamped_before_the_correction_is_worth_repeating(scripted
 
     platform = client(SideBySide(), on_clock_corrected=corrections.append)
 
-    results = await asyncio.gather(platform.create_module(MODULE), platform.create_module(MODULE))
+    results = await asyncio.gather(platform.apply(CREATE), platform.apply(CREATE))
 
     assert [isinstance(result, Failure) and result.kind for result in results] == [FailureKind.CLOCK] * 2
     assert corrections == [3600.0]
@@ -321,15 +322,15 @@ async def test_clock_is_corrected_though_nobody_wants_to_know(scripted: Script) 
     transport = scripted(expired, reply(Success=True))
     platform = client(transport)
 
-    await platform.create_module(MODULE)
-    await platform.create_module(MODULE)
+    await platform.apply(CREATE)
+    await platform.apply(CREATE)
 
     assert transport.parameters(1)["Timestamp"] == "2023-11-14T23:13:20Z"
 
 
 @pytest.mark.parametrize("headers", [{}, {"date": "today"}])
 async def test_expired_timestamp_without_a_date_is_fatal(scripted: Script, headers: dict[str, str]) -> None:
-    result = await client(scripted(reply(400, headers, Code="InvalidTimeStamp.Expired"))).create_module(MODULE)
+    result = await client(scripted(reply(400, headers, Code="InvalidTimeStamp.Expired"))).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert result.kind is FailureKind.FATAL
@@ -343,7 +344,7 @@ def refusing_signature(echo: Callable[[SignedRequest], str]) -> Callable[[Signed
 
 
 async def test_refused_signature_without_echo_points_at_the_secret(scripted: Script) -> None:
-    result = await client(scripted(reply(403, Code="SignatureDoesNotMatch", Message="no"))).create_module(MODULE)
+    result = await client(scripted(reply(403, Code="SignatureDoesNotMatch", Message="no"))).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert "ALIBABA_CLOUD_ACCESS_KEY_SECRET" in str(result.remedy)
@@ -352,7 +353,7 @@ async def test_refused_signature_without_echo_points_at_the_secret(scripted: Scr
 async def test_echo_of_our_own_string_to_sign_means_a_wrong_secret(scripted: Script) -> None:
     transport = scripted(refusing_signature(lambda request: request.signed_text))
 
-    result = await client(transport).create_module(MODULE)
+    result = await client(transport).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert "ALIBABA_CLOUD_ACCESS_KEY_SECRET" in str(result.remedy)
@@ -362,7 +363,7 @@ async def test_echo_of_our_own_string_to_sign_means_a_wrong_secret(scripted: Scr
 async def test_echo_of_another_string_to_sign_means_that_the_request_was_changed(scripted: Script) -> None:
     transport = scripted(refusing_signature(lambda _: "GET&%2F&AccessKeyId%3Dother"))
 
-    result = await client(transport).create_module(MODULE)
+    result = await client(transport).apply(CREATE)
 
     assert isinstance(result, Failure)
     assert "another text" in str(result.remedy)
@@ -409,7 +410,7 @@ async def test_keys_are_asked_for_before_each_request(scripted: Script) -> None:
         transport=transport,
     )
 
-    await platform.create_module(MODULE)
+    await platform.apply(CREATE)
     await platform.list_modules("pk")
 
     assert [transport.parameters(i)["AccessKeyId"] for i in (0, 1)] == ["key1", "key2"]
@@ -418,3 +419,22 @@ async def test_keys_are_asked_for_before_each_request(scripted: Script) -> None:
 
 def test_request_shows_neither_query_nor_signature() -> None:
     assert "CreateOTAModule" not in repr(SignedRequest("GET", "https://host", "Action=CreateOTAModule&Signature=x"))
+
+
+@pytest.mark.parametrize("kind", ChangeKind)
+async def test_a_change_of_each_kind_is_one_request_of_its_action(kind: ChangeKind, scripted: Script) -> None:
+    transport = scripted(reply(200, Success=True, RequestId="R"))
+
+    result = await client(transport).apply(Change(kind, MODULE, MODULE))
+
+    assert isinstance(result, Accepted)
+    assert [transport.parameters(number)["Action"] for number in range(len(transport.sent))] == [kind.action]
+
+
+async def test_the_class_of_a_failure_is_that_of_its_action(scripted: Script) -> None:
+    gone = reply(200, Success=False, Code="iot.ota.OTAModuleNotExist", RequestId="R")
+
+    results = [await client(scripted(gone)).apply(Change(kind, MODULE, MODULE)) for kind in ChangeKind]
+
+    kinds = [result.kind for result in results if isinstance(result, Failure)]
+    assert kinds == [FailureKind.REFUSED, FailureKind.REFUSED, FailureKind.EXISTS]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bulk.cloud.codes import TABLE, classify, code_for_status
-from bulk.model import FailureKind
+from bulk.model import Action, FailureKind
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ from bulk.model import FailureKind
 )
 @pytest.mark.parametrize("change", [str, str.lower, str.upper])
 def test_code_has_its_class_in_any_letter_case(code: str, kind: FailureKind, change: type[str]) -> None:
-    assert classify(change(code), 400).kind is kind
+    assert classify(Action.CREATE, change(code), 400).kind is kind
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,11 @@ def test_code_has_its_class_in_any_letter_case(code: str, kind: FailureKind, cha
     ],
 )
 def test_status_decides_where_the_code_is_not_known(code: str, status: int | None, kind: FailureKind) -> None:
-    assert classify(code, status).kind is kind
+    assert classify(Action.CREATE, code, status).kind is kind
 
 
 def test_whatever_stops_a_run_says_what_to_do() -> None:
-    statuses = [classify("", status) for status in range(400, 500)]
+    statuses = [classify(Action.CREATE, "", status) for status in range(400, 500)]
 
     fatal = [
         verdict for verdict in [*TABLE.values(), *statuses] if verdict.kind in {FailureKind.FATAL, FailureKind.CLOCK}
@@ -78,3 +78,27 @@ def test_whatever_stops_a_run_says_what_to_do() -> None:
 
 def test_reply_without_code_is_named_by_its_status() -> None:
     assert code_for_status(502) == "http_502"
+
+
+@pytest.mark.parametrize(
+    ("action", "kind"),
+    [
+        (Action.CREATE, FailureKind.REFUSED),
+        (Action.UPDATE, FailureKind.REFUSED),
+        (Action.DELETE, FailureKind.EXISTS),
+        (Action.LIST, FailureKind.REFUSED),
+        (None, FailureKind.REFUSED),
+    ],
+)
+def test_a_module_that_is_not_there_refuses_an_update_and_is_what_a_delete_wants(
+    action: Action | None, kind: FailureKind
+) -> None:
+    assert classify(action, "iot.ota.OTAModuleNotExist", 200).kind is kind
+
+
+@pytest.mark.parametrize("action", Action)
+@pytest.mark.parametrize("status", [None, 500, 503])
+def test_a_write_without_an_answer_of_the_platform_is_in_doubt_whatever_it_asks_for(
+    action: Action, status: int | None
+) -> None:
+    assert classify(action, "", status).kind is FailureKind.DOUBTFUL

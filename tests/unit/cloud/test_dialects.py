@@ -8,14 +8,14 @@ import pytest
 
 from bulk.cloud.credentials import Credentials
 from bulk.cloud.dialects import (
+    change_parameters,
     common_parameters,
-    create_parameters,
     http_method,
     list_parameters,
     resolve_target,
 )
 from bulk.errors import SettingsError
-from bulk.model import Dialect, OtaModule, Target
+from bulk.model import Change, ChangeKind, Dialect, OtaModule, Target
 from bulk.settings import Settings
 
 TUYA_URL = "https://si-d6e8d812acb848958054.tuyacloud.com:8686"
@@ -139,5 +139,32 @@ def test_listing_names_the_product() -> None:
 def test_create_sends_only_the_fields_that_the_row_gives() -> None:
     bare = {"Action": "CreateOTAModule", "ProductKey": "pk", "ModuleName": "m"}
 
-    assert create_parameters(OtaModule("pk", "m")) == bare
-    assert create_parameters(OtaModule("pk", "m", "别名", "")) == bare | {"AliasName": "别名", "Desc": ""}
+    assert change_parameters(Change(ChangeKind.CREATE, OtaModule("pk", "m"))) == bare
+    assert change_parameters(Change(ChangeKind.CREATE, OtaModule("pk", "m", "别名", ""))) == bare | {
+        "AliasName": "别名",
+        "Desc": "",
+    }
+
+
+FOUND = OtaModule("pk", "m", "前", "before")
+
+
+@pytest.mark.parametrize(
+    ("wanted", "sent"),
+    [
+        (OtaModule("pk", "m", "后", "after"), {"AliasName": "后", "Desc": "after"}),
+        (OtaModule("pk", "m", "后"), {"AliasName": "后", "Desc": "before"}),
+        (OtaModule("pk", "m", None, "after"), {"AliasName": "前", "Desc": "after"}),
+        (OtaModule("pk", "m", "", ""), {"AliasName": "", "Desc": ""}),
+    ],
+)
+def test_update_sends_both_fields_the_one_left_out_as_it_was_found(wanted: OtaModule, sent: dict[str, str]) -> None:
+    bare = {"Action": "UpdateOTAModule", "ProductKey": "pk", "ModuleName": "m"}
+
+    assert change_parameters(Change(ChangeKind.UPDATE, wanted, FOUND)) == bare | sent
+
+
+def test_delete_names_the_module_alone() -> None:
+    bare = {"Action": "DeleteOTAModule", "ProductKey": "pk", "ModuleName": "m"}
+
+    assert change_parameters(Change(ChangeKind.DELETE, FOUND, FOUND)) == bare

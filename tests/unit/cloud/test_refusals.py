@@ -13,12 +13,13 @@ from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials
 from bulk.cloud.renewal import Found, RenewedCredentials
 from bulk.cloud.transport import Leave, Reply, SignedRequest, at_once
 from bulk.errors import SettingsError
-from bulk.model import Accepted, Dialect, Failure, FailureKind, OtaModule, Target
+from bulk.model import Accepted, Change, ChangeKind, Dialect, Failure, FailureKind, OtaModule, Target
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
 
 MODULE = OtaModule("pk", "barcode")
+CREATE = Change(ChangeKind.CREATE, MODULE)
 REFUSALS = [
     "InvalidAccessKeyId.NotFound",
     "InvalidAccessKeyId.Inactive",
@@ -81,8 +82,8 @@ async def test_refused_keys_are_replaced_and_the_request_is_worth_repeating(code
     source = Source(keys(2))
     tested = client(renewed(source), Platform("id2", code))
 
-    refused = await tested.create_module(MODULE)
-    repeated = await tested.create_module(MODULE)
+    refused = await tested.apply(CREATE)
+    repeated = await tested.apply(CREATE)
 
     assert isinstance(refused, Failure)
     assert refused.kind is FailureKind.KEYS
@@ -94,7 +95,7 @@ async def test_many_requests_that_are_refused_together_ask_once() -> None:
     source = Source(keys(2))
     tested = client(renewed(source), Platform("id2"))
 
-    refused = await asyncio.gather(*(tested.create_module(MODULE) for _ in range(50)))
+    refused = await asyncio.gather(*(tested.apply(CREATE) for _ in range(50)))
 
     assert {answer.kind for answer in refused if isinstance(answer, Failure)} == {FailureKind.KEYS}
     assert source.asked == [True]
@@ -104,7 +105,7 @@ async def test_same_keys_end_the_run_and_their_source_is_named() -> None:
     source = Source(keys(1))
     tested = client(renewed(source), Platform("none"))
 
-    answers = [await tested.create_module(MODULE) for _ in range(3)]
+    answers = [await tested.apply(CREATE) for _ in range(3)]
 
     assert source.asked == [True]
     for answer in answers:
@@ -117,8 +118,8 @@ async def test_other_keys_that_are_refused_too_end_the_run() -> None:
     source = Source(keys(2), keys(3))
     tested = client(renewed(source), Platform("none"))
 
-    await tested.create_module(MODULE)
-    second = await tested.create_module(MODULE)
+    await tested.apply(CREATE)
+    second = await tested.apply(CREATE)
 
     assert isinstance(second, Failure)
     assert second.kind is FailureKind.FATAL
@@ -131,9 +132,9 @@ async def test_keys_are_replaced_as_often_as_they_were_accepted_before() -> None
     tested = client(renewed(Source(*(keys(number) for number in range(2, 9)))), platform)
 
     for number in range(2, 9):
-        assert isinstance(await tested.create_module(MODULE), Accepted)
+        assert isinstance(await tested.apply(CREATE), Accepted)
         platform.accepted = f"id{number}"
-        refused = await tested.create_module(MODULE)
+        refused = await tested.apply(CREATE)
         assert isinstance(refused, Failure)
         assert refused.kind is FailureKind.KEYS
 
@@ -142,7 +143,7 @@ async def test_source_that_is_just_being_written_is_asked_again() -> None:
     source = Source(SettingsError("half a file"), keys(2))
     tested = client(renewed(source), Platform("id2"))
 
-    refused = await tested.create_module(MODULE)
+    refused = await tested.apply(CREATE)
 
     assert isinstance(refused, Failure)
     assert refused.kind is FailureKind.KEYS
@@ -152,7 +153,7 @@ async def test_source_that_is_just_being_written_is_asked_again() -> None:
 async def test_source_that_gives_none_ends_the_run_with_its_words() -> None:
     tested = client(renewed(Source(SettingsError("a role: no answer"))), Platform("none"))
 
-    refused = await tested.create_module(MODULE)
+    refused = await tested.apply(CREATE)
 
     assert isinstance(refused, Failure)
     assert refused.kind is FailureKind.FATAL
@@ -162,7 +163,7 @@ async def test_source_that_gives_none_ends_the_run_with_its_words() -> None:
 async def test_keys_of_the_environment_are_fatal_at_once_and_its_variables_named() -> None:
     provider = StaticCredentials(keys(1), source=ENVIRONMENT)
 
-    refused = await client(provider, Platform("none")).create_module(MODULE)
+    refused = await client(provider, Platform("none")).apply(CREATE)
 
     assert isinstance(refused, Failure)
     assert refused.kind is FailureKind.FATAL
@@ -182,8 +183,8 @@ class Simple:
 
 
 async def test_provider_of_a_program_is_asked_as_it_knows_how() -> None:
-    changed = await client(Simple(keys(1), keys(2)), Platform("id2")).create_module(MODULE)
-    same = await client(Simple(keys(1)), Platform("id2")).create_module(MODULE)
+    changed = await client(Simple(keys(1), keys(2)), Platform("id2")).apply(CREATE)
+    same = await client(Simple(keys(1)), Platform("id2")).apply(CREATE)
 
     assert isinstance(changed, Failure)
     assert isinstance(same, Failure)
@@ -199,7 +200,7 @@ async def test_provider_of_a_program_is_asked_as_it_knows_how() -> None:
     ],
 )
 async def test_what_keys_look_like_is_a_hint(credentials: Credentials, hint: str) -> None:
-    refused = await client(StaticCredentials(credentials), Platform("none")).create_module(MODULE)
+    refused = await client(StaticCredentials(credentials), Platform("none")).apply(CREATE)
 
     assert isinstance(refused, Failure)
     assert hint in str(refused.remedy)

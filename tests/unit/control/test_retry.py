@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk.control.retry import Next, RetryPolicy, Step
-from bulk.model import Action, Failure, FailureKind
+from bulk.model import Action, ChangeKind, Failure, FailureKind
 
 POLICY = RetryPolicy(max_attempts=3)
 
@@ -60,6 +60,12 @@ def test_a_listing_is_given_up_when_its_attempts_are_spent() -> None:
 
 def test_a_doubtful_create_is_asked_about_also_when_its_attempts_are_spent() -> None:
     assert decide(FailureKind.DOUBTFUL, attempt=99).next is Next.ASK
+
+
+@pytest.mark.parametrize("action", [kind.action for kind in ChangeKind])
+@pytest.mark.parametrize("attempt", [1, 99])
+def test_no_change_of_any_kind_is_repeated_blindly(action: Action, attempt: int) -> None:
+    assert decide(FailureKind.DOUBTFUL, attempt, action=action).next is Next.ASK
 
 
 def test_a_module_that_is_there_is_asked_about_at_once_and_then_at_growing_distances_as_listings_lag() -> None:

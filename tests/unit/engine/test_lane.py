@@ -10,14 +10,26 @@ from bulk.control.breaker import Breaker
 from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
 from bulk.engine.calls import Calls
-from bulk.engine.creation import Means
+from bulk.engine.change import Means
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
 from bulk.engine.recorder import Counters, Recorder
 from bulk.engine.stop import StopSignal
 from bulk.errors import TurnMissedError
 from bulk.events import ignore
-from bulk.model import Accepted, Action, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
+from bulk.model import (
+    Accepted,
+    Action,
+    Change,
+    ChangeKind,
+    Failure,
+    FailureKind,
+    Lane,
+    Listing,
+    OtaModule,
+    Outcome,
+    Row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +69,8 @@ class ScriptedPlatform:
             return self.listing_failures.pop(0)
         return Listing(tuple(self.there[: len(self.there) - self.hidden]), "R", 200)
 
-    async def create_module(self, wanted: OtaModule, /, **_: object) -> Accepted | Failure:
+    async def apply(self, change: Change, /, **_: object) -> Accepted | Failure:
+        wanted = change.wanted
         self._leave()
         self.sent.append(wanted.module_name)
         if self.script.get(wanted.module_name):
@@ -77,6 +90,7 @@ class Notebook:
 
     outcomes: dict[int, Settlement] = field(default_factory=dict)
     claims: list[list[int]] = field(default_factory=list)
+    claimed: list[Settlement] = field(default_factory=list)
 
     def settle(self, settlement: Settlement) -> None:
         assert settlement.line is not None
@@ -86,7 +100,9 @@ class Notebook:
         pass
 
     async def claim(self, settlements: Iterable[Settlement]) -> None:
-        self.claims.append([settlement.line for settlement in settlements if settlement.line is not None])
+        claimed = list(settlements)
+        self.claimed += claimed
+        self.claims.append([settlement.line for settlement in claimed if settlement.line is not None])
 
 
 @dataclass
@@ -133,6 +149,13 @@ async def test_rows_are_listed_claimed_and_created_in_file_order(bench: Bench) -
     assert bench.platform.sent == ["list", "a", "b"]
     assert bench.notebook.claims == [[2, 3]]
     assert outcomes == {2: "created", 3: "created"}
+
+
+async def test_a_claim_says_what_is_to_be_done_and_what_was_found(bench: Bench) -> None:
+    await bench.work_off(*rows("a"))
+
+    (claim,) = bench.notebook.claimed
+    assert (claim.kind, claim.module, claim.found, claim.line) == (ChangeKind.CREATE, module("a"), None, 2)
 
 
 async def test_a_request_that_could_not_leave_in_time_takes_another_turn_and_is_no_attempt(bench: Bench) -> None:
@@ -325,12 +348,12 @@ async def test_a_row_in_doubt_from_an_earlier_run_is_recovered_by_the_first_list
 
 
 async def test_a_stop_gives_unsent_claims_back(bench: Bench) -> None:
-    async def create_module(wanted: OtaModule, /, **_: object) -> Accepted:
+    async def apply(change: Change, /, **_: object) -> Accepted:
         bench.stop.request("enough", exit_code=130)
-        bench.platform.sent.append(wanted.module_name)
+        bench.platform.sent.append(change.wanted.module_name)
         return Accepted("R", 200)
 
-    bench.platform.create_module = create_module  # type: ignore[method-assign]  # a stop comes while it is in flight
+    bench.platform.apply = apply  # type: ignore[method-assign]  # a stop comes while it is in flight
 
     outcomes = await bench.work_off(*rows("a", "b"))
 
@@ -339,12 +362,12 @@ async def test_a_stop_gives_unsent_claims_back(bench: Bench) -> None:
 
 
 async def test_what_a_stop_kept_from_being_sent_again_is_no_retry(bench: Bench) -> None:
-    async def create_module(wanted: OtaModule, /, **_: object) -> Failure:
+    async def apply(change: Change, /, **_: object) -> Failure:
         bench.stop.request("enough", exit_code=130)
-        bench.platform.sent.append(wanted.module_name)
+        bench.platform.sent.append(change.wanted.module_name)
         return failure(FailureKind.THROTTLED)
 
-    bench.platform.create_module = create_module  # type: ignore[method-assign]  # a stop comes while it is in flight
+    bench.platform.apply = apply  # type: ignore[method-assign]  # a stop comes while it is in flight
 
     outcomes = await bench.work_off(*rows("a"))
 

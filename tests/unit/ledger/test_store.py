@@ -14,7 +14,7 @@ from bulk.ledger.sql import SCHEMA_VERSION, schema
 from bulk.ledger.store import Ledger, check_ledger
 from bulk.ledger.views.reading import open_for_reading, read_input, read_results
 from bulk.ledger.views.status import read_status
-from bulk.model import Dialect, Outcome, ReadRows, Target
+from bulk.model import Action, Dialect, Outcome, ReadRows, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -258,7 +258,13 @@ def test_a_commit_that_returned_is_on_disk_on_every_system(ledger: Ledger) -> No
 
 
 def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) -> None:
-    ledger.begin_run("cafe0001", at=1_800_000_000.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.begin_run(
+        "cafe0001",
+        at=1_800_000_000.0,
+        version="1",
+        source="modules.csv",
+        rates={Action.CREATE: 10.0, Action.LIST: 10.0},
+    )
 
     with pytest.raises(
         LedgerHeldError, match=r"held by run cafe0001 \(process \d+ on .*since 2027-01-15T08:00:00.000Z"
@@ -267,7 +273,13 @@ def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) ->
 
 
 def test_a_ledger_is_held_under_each_of_its_names(path: Path, ledger: Ledger, tmp_path: Path) -> None:
-    ledger.begin_run("cafe0004", at=1_800_000_000.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.begin_run(
+        "cafe0004",
+        at=1_800_000_000.0,
+        version="1",
+        source="modules.csv",
+        rates={Action.CREATE: 10.0, Action.LIST: 10.0},
+    )
     link = tmp_path / "elsewhere" / "link.db"
     link.parent.mkdir()
     link.symlink_to(path)
@@ -427,8 +439,8 @@ def test_a_ledger_whose_maker_died_before_it_was_bound_is_as_good_as_none(done: 
 def test_only_the_last_run_can_hold_a_ledger_or_ask_for_it_to_be_checked(
     path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.begin_run("died", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
-    ledger.begin_run("ended", at=1.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.begin_run("died", at=0.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
+    ledger.begin_run("ended", at=1.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
     ledger.end_run("ended", at=2.0, exit_code=0, stopped=None, summary=None)
 
     with pytest.raises(LedgerHeldError, match="held by another run"):
@@ -468,7 +480,9 @@ def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
     path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(*(valid(line, f"p{line}", "m") for line in range(2, 3_000)))
-    ledger.begin_run("cafe0002", at=0.0, version="1", source="modules.csv", rates=(10.0, 10.0))
+    ledger.begin_run(
+        "cafe0002", at=0.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+    )
     ledger.close()
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2])
@@ -528,7 +542,9 @@ def test_status_tells_how_a_ledger_stands(
     path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
     read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "module_name.missing", "ModuleName is empty"))
-    ledger.begin_run("cafe0003", at=0.0, version="1.2", source="modules.csv", rates=(10.0, 5.0))
+    ledger.begin_run(
+        "cafe0003", at=0.0, version="1.2", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 5.0}
+    )
     settle(ledger, "p1", "a", "failed")
 
     held = read_status(path)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.events import RunStarted
+from bulk.model import Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +36,7 @@ def make_started() -> Callable[..., RunStarted]:
             "target": "https://h (tuya)",
             "rows": 1000,
             "outcomes": {"pending": 900, "created": 100},
-            "create_per_s": 10.0,
-            "list_per_s": 10.0,
+            "rates": {Action.CREATE: 10.0, Action.LIST: 10.0},
         }
         return RunStarted(**(usual | fields))
 

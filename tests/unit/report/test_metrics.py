@@ -67,7 +67,7 @@ def test_requests_are_counted_by_action_and_class_of_failure(metrics: RunMetrics
     metrics(attempt(Action.CREATE, code="timeout", status=None))
 
     assert figures(shown(metrics))["bulk_requests_total ListOTAModuleByProduct ok"] == 1
-    creates = figures(shown(metrics), action="CreateOTAModule")
+    creates = figures(shown(metrics), action=Action.CREATE)
     assert {name: number for name, number in creates.items() if number and "requests" in name} == {
         "bulk_requests_total throttled": 2,
         "bulk_requests_total doubtful": 1,
@@ -78,7 +78,7 @@ def test_durations_are_a_histogram_whose_buckets_hold_the_faster_ones_too(metric
     for latency_s in (0.05, 0.06, 40.0):
         metrics(attempt(Action.CREATE, latency_s=latency_s))
 
-    buckets = figures(shown(metrics), action="CreateOTAModule")
+    buckets = figures(shown(metrics), action=Action.CREATE)
 
     name = "bulk_request_duration_seconds"
     assert [buckets[f"{name}_bucket {le}"] for le in ("0.025", "0.05", "0.1", "30.0", "+Inf")] == [0, 1, 2, 2, 3]
@@ -111,7 +111,7 @@ def test_rate_that_changed_while_the_rows_were_counted_stays(
 
 
 def test_rates_are_the_asked_and_the_granted(metrics: RunMetrics, make_started: Callable[..., Event]) -> None:
-    metrics(make_started(create_per_s=10.0, list_per_s=8.0))
+    metrics(make_started(rates={Action.CREATE: 10.0, Action.LIST: 8.0}))
     metrics(RateChanged(action=Action.CREATE, per_s=5.0, asked_per_s=10.0, throttled=True))
 
     found = figures(shown(metrics))
@@ -122,9 +122,7 @@ def test_rates_are_the_asked_and_the_granted(metrics: RunMetrics, make_started: 
 
 
 def test_retries_are_counted_by_action(metrics: RunMetrics) -> None:
-    metrics(
-        RetryScheduled(action="CreateOTAModule", product_key="a", line=2, attempt=1, delay_s=1, code="x", message="")
-    )
+    metrics(RetryScheduled(action=Action.CREATE, product_key="a", line=2, attempt=1, delay_s=1, code="x", message=""))
 
     found = figures(shown(metrics))
 

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from bulk.events import ClockCorrected, IngestProgressed, RunStopping
+from bulk.model import Action
 from bulk.report.progress import bar, clock_line, plain_line, progress, start_line, wants_live
 from bulk.report.tally import Standing
 
@@ -116,7 +117,7 @@ def test_plain_line_leaves_out_what_is_not_known(standing: Standing) -> None:
 
 
 def test_start_line_says_what_goes_where_and_how_fast(make_started: Callable[..., Any]) -> None:
-    assert start_line(make_started(list_per_s=0.0)) == (
+    assert start_line(make_started(rates={Action.CREATE: 10.0, Action.LIST: 0.0})) == (
         "Run r1: 1,000 rows, 900 open, to https://h (tuya); creates at most 10/s, listings unlimited;"
         " ledger modules.csv.ledger.db"
     )

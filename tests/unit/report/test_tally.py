@@ -47,7 +47,9 @@ def attempted(action: Action) -> AttemptMade:
 
 
 def retry(code: str = "timeout") -> RetryScheduled:
-    return RetryScheduled(action="a", product_key="pk", line=2, attempt=1, delay_s=1.0, code=code, message="m")
+    return RetryScheduled(
+        action=Action.CREATE, product_key="pk", line=2, attempt=1, delay_s=1.0, code=code, message="m"
+    )
 
 
 def lowered(per_s: float, action: Action = Action.CREATE) -> RateChanged:
@@ -177,7 +179,7 @@ def test_time_left_is_guessed_from_the_granted_rate_at_first(tally: Tally, make_
 def test_first_look_after_ten_seconds_knows_the_speed(
     tally: Tally, clock: Any, make_started: Callable[..., Any]
 ) -> None:
-    tally(make_started(rows=300, outcomes={"pending": 300}, create_per_s=10.0))
+    tally(make_started(rows=300, outcomes={"pending": 300}, rates={Action.CREATE: 10.0, Action.LIST: 10.0}))
     clock.now += 10.0
     for _ in range(96):
         tally(attempted(Action.CREATE))
@@ -191,14 +193,14 @@ def test_first_look_after_ten_seconds_knows_the_speed(
 def test_time_left_is_unknown_while_nothing_is_settled(
     tally: Tally, clock: Any, make_started: Callable[..., Any]
 ) -> None:
-    tally(make_started(rows=10, outcomes={"pending": 10}, create_per_s=10.0))
+    tally(make_started(rows=10, outcomes={"pending": 10}, rates={Action.CREATE: 10.0, Action.LIST: 10.0}))
     clock.now += 60.0
 
     assert tally.look().left_s is None
 
 
 def test_time_left_is_unknown_at_first_without_a_limit(tally: Tally, make_started: Callable[..., Any]) -> None:
-    tally(make_started(create_per_s=0.0))
+    tally(make_started(rates={Action.CREATE: 0.0, Action.LIST: 10.0}))
 
     assert tally.look().left_s is None
 

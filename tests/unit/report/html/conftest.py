@@ -45,7 +45,9 @@ class Book:
             intake.add(rows)
 
     def begin(self, run_id: str, *, at: float = BEGAN_AT, create_per_s: float = 10.0) -> None:
-        self.ledger.begin_run(run_id, at=at, version="0.1", source="modules.csv", rates=(create_per_s, 10.0))
+        self.ledger.begin_run(
+            run_id, at=at, version="0.1", source="modules.csv", rates={Action.CREATE: create_per_s, Action.LIST: 10.0}
+        )
 
     def end(self, run_id: str, *, at: float = BEGAN_AT + 60, exit_code: int = 1, summary: str | None = None) -> None:
         self.ledger.end_run(run_id, at=at, exit_code=exit_code, stopped=None, summary=summary)

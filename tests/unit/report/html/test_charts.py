@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bulk.ledger.views.history import FailedAttempts, Span, Traffic
+from bulk.model import Action
 from bulk.report.html.charts import draw, percentiles, window_of
 
 
@@ -31,22 +32,27 @@ def test_no_request_has_no_percentile() -> None:
 
 def test_rates_are_requests_a_second_of_their_slot() -> None:
     span = Span("r1", 1_000, 1_002, 15)
+    sent = [
+        Traffic(0, 0, 50.0, Action.CREATE, 10),
+        Traffic(0, 0, 50.0, Action.LIST, 2),
+        Traffic(0, 2, 80.0, Action.CREATE, 3),
+    ]
 
-    (chart,) = draw([span], [Traffic(0, 0, 50.0, 10, 12), Traffic(0, 2, 80.0, 3, 3)], [], {"r1": 10.0})
+    (chart,) = draw([span], sent, [], {"r1": 10.0})
 
     assert chart.at == [1_000, 1_001, 1_002]
-    assert chart.creates_per_s == [10.0, 0.0, 3.0]
-    assert chart.lists_per_s == [2.0, 0.0, 0.0]
+    assert chart.per_s["create"] == [10.0, 0.0, 3.0]
+    assert chart.per_s["list"] == [2.0, 0.0, 0.0]
     assert chart.p50_ms == [50.0, None, 80.0]
-    assert (chart.creates, chart.lists, chart.asked_per_s) == (13, 2, 10.0)
+    assert (chart.requests, chart.asked_per_s) == ({"create": 13, "list": 2}, 10.0)
 
 
 def test_last_slot_is_divided_by_the_seconds_that_it_lasted() -> None:
     span = Span("r1", 0, 480, 20)  # slots of 5 s, the last one of 1 s
 
-    (chart,) = draw([span], [Traffic(0, 96, 50.0, 10, 10)], [], {})
+    (chart,) = draw([span], [Traffic(0, 96, 50.0, Action.CREATE, 10)], [], {})
 
-    assert chart.creates_per_s[-1] == 10.0
+    assert chart.per_s["create"][-1] == 10.0
 
 
 def test_only_throttled_requests_are_marked_as_such() -> None:
@@ -56,13 +62,13 @@ def test_only_throttled_requests_are_marked_as_such() -> None:
         FailedAttempts(0, 1, "iot.system.SystemException", 200, 5),
     ]
 
-    (chart,) = draw([Span("r1", 0, 1, 8)], [Traffic(0, 0, 9.0, 8, 8)], failed, {})
+    (chart,) = draw([Span("r1", 0, 1, 8)], [Traffic(0, 0, 9.0, Action.CREATE, 8)], failed, {})
 
     assert chart.throttled == [3, None]
     assert chart.throttled_in_all == 3
 
 
 def test_an_unlimited_run_asked_for_no_rate() -> None:
-    (chart,) = draw([Span("r1", 0, 0, 1)], [Traffic(0, 0, 9.0, 1, 1)], [], {"r1": 0.0})
+    (chart,) = draw([Span("r1", 0, 0, 1)], [Traffic(0, 0, 9.0, Action.CREATE, 1)], [], {"r1": 0.0})
 
     assert chart.asked_per_s is None

@@ -23,8 +23,8 @@ def test_attempts_are_counted_by_second_action_and_code(book: Any) -> None:
 
     (chart,) = book.content().charts
 
-    assert chart.creates_per_s == [2.0, 0.0, 1.0]
-    assert chart.lists_per_s == [1.0, 0.0, 0.0]
+    assert chart.per_s["create"] == [2.0, 0.0, 1.0]
+    assert chart.per_s["list"] == [1.0, 0.0, 0.0]
     assert chart.throttled == [1, None, None]
     assert (chart.p50_ms[0], chart.p99_ms[0], chart.p50_ms[2]) == (120.0, 7_700.0, 46_000.0)
 
@@ -37,7 +37,10 @@ def test_each_run_has_its_own_chart_the_last_first(book: Any) -> None:
 
     charts = book.content().charts
 
-    assert [(chart.run_id, chart.asked_per_s, chart.creates) for chart in charts] == [("r2", 6.0, 1), ("r1", 5.0, 1)]
+    assert [(chart.run_id, chart.asked_per_s, chart.requests["create"]) for chart in charts] == [
+        ("r2", 6.0, 1),
+        ("r1", 5.0, 1),
+    ]
 
 
 def test_rows_not_sent_yet_are_not_listed(book: Any) -> None:
@@ -96,4 +99,4 @@ def test_a_ledger_that_is_being_written_can_be_read(finished: Callable[[], Any])
 
     (chart,) = book.content().charts
 
-    assert chart.creates == 1
+    assert chart.requests["create"] == 1

@@ -1,24 +1,27 @@
-"""One admitted row's way to its outcome: send, read the reply, ask the platform where the reply leaves doubt."""
+"""One change's way to its row's outcome: send, read the reply, ask the platform where the reply leaves doubt."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.control.budget import decide
 from bulk.control.retry import Next
-from bulk.model import Accepted, Action, Failure, FailureKind, Listing, Outcome
+from bulk.model import Accepted, ChangeKind, Failure, FailureKind, Listing, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bulk.control.budget import Decision, Verdict
     from bulk.control.retry import Step
     from bulk.engine.calls import Calls
     from bulk.engine.recorder import Recorder
     from bulk.engine.stop import StopSignal
-    from bulk.model import Row
+    from bulk.model import Change, Row
 
-__all__ = ["Creation", "Ending", "Means", "Rest", "reopen"]
+__all__ = ["ChangeWork", "Ending", "Means", "Rest", "reopen"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +51,23 @@ class Ending(NamedTuple):
 
     outcome: Outcome = Outcome.PENDING
     in_doubt: bool = False
-    """A create of this run may have been carried out unseen. Of one of an earlier run the lane's listing told."""
+    """A change of this run may have been carried out unseen. Of one of an earlier run the lane's listing told."""
 
 
-class Creation:
-    """A row that was claimed and has a slot.
+_DONE: Mapping[ChangeKind, Outcome] = MappingProxyType({ChangeKind.CREATE: Outcome.CREATED})
+"""What a row becomes once the platform has carried out its change; a kind that is not here is never sent."""
 
-    The create is repeated without a listing only where the platform surely did nothing: not sent, throttled, refused
+
+class ChangeWork:
+    """A change that was claimed; what it needs, such as a slot, is its own.
+
+    It is repeated without a listing only where the platform surely did nothing: not sent, throttled, refused
     for the clock. After any other failure that is worth another attempt, the platform is asked first.
     """
 
-    def __init__(self, row: Row, means: Means) -> None:
+    def __init__(self, row: Row, change: Change, means: Means) -> None:
         self._row = row
+        self._change = change
         self._means = means
         self._attempt = 1
         self._doubted = False
@@ -70,12 +78,12 @@ class Creation:
         """Send until the row has an outcome, settle it, and say how it ended."""
         repeat = False
         while True:
-            answer = await self._means.calls.create(self._row.module, repeat=repeat)
+            answer = await self._means.calls.apply(self._change, repeat=repeat)
             if answer is None:
                 return self._stopped()
             if isinstance(answer, Accepted):
                 self._row = self._row.tried_once_more()
-                return self._settle(Outcome.CREATED, request_id=answer.request_id)
+                return self._settle(_DONE[self._change.kind], request_id=answer.request_id)
             ending = await self._after(answer)
             if ending is not None:
                 return ending
@@ -83,7 +91,7 @@ class Creation:
 
     async def _after(self, failure: Failure) -> Ending | None:
         """Do what follows a failure; ``None``: send again."""
-        step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
+        step = self._means.calls.step_after(failure, self._attempt, action=self._change.action)
         if step.counts:
             self._row = self._row.tried_once_more()
         if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
@@ -124,10 +132,10 @@ class Creation:
                 return self._not_there(failure, step, decision)
             # Refused once, it would be refused again: it is the listings that lag.
             self._attempt = step.after(self._attempt)
-            step = self._means.calls.step_after(failure, self._attempt, action=Action.CREATE)
+            step = self._means.calls.step_after(failure, self._attempt, action=self._change.action)
 
     def _there(self, verdict: Verdict, failure: Failure) -> Ending:
-        self._means.calls.proved(self._row.module)
+        self._means.calls.proved(self._change)
         return self._settle(
             verdict.outcome,
             message=verdict.message,
@@ -172,7 +180,7 @@ class Creation:
 
     def _announce_retry(self, failure: Failure, step: Step) -> None:
         self._means.recorder.announce_retry(
-            Action.CREATE,
+            self._change.action,
             failure,
             product_key=self._row.module.product_key,
             line=self._row.line,
