@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-__all__ = ["Reading", "advice", "decoded_so_far", "likely_readings", "telling_cell", "unmarked_wide_encoding"]
+__all__ = [
+    "Candidate",
+    "Reading",
+    "advice",
+    "decoded_so_far",
+    "likely_readings",
+    "telling_cell",
+    "unmarked_wide_encoding",
+]
 
 MOST_SHOWN = 4
 MOST_SHOWN_CHARS = 24

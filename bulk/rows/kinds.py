@@ -19,7 +19,7 @@ from bulk.rows.encodings import unmarked_wide_encoding
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["HEAD_BYTES", "foreign_kind"]
+__all__ = ["HEAD_BYTES", "Kind", "foreign_kind"]
 
 HEAD_BYTES = 64 * 1024
 """How much of an input is looked at to tell what it is."""

@@ -151,7 +151,7 @@ async def test_an_input_that_breaks_off_leaves_the_rows_as_they_were(
 ) -> None:
     await ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
     broken = tmp_path / "broken.csv"
-    broken.write_bytes(HEADER.encode() + b"p1,a\n" * 50_000 + b"p2,\xff\n")
+    broken.write_bytes(HEADER.encode() + b"p1,a\n" * 50_000 + b"p2,\xff\n" * 600)
 
     with pytest.raises(InputError, match="line 50002"):
         await ingest(str(broken), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
