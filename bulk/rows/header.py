@@ -194,6 +194,8 @@ def _likeliest(
     if first is None:
         _refuse_malformed(head, starts[0], tried, file=file)
     found = [found for start in starts if (found := _best(head, start, names, tried))]
+    if not found:
+        raise InputError(f"the header {reason(UNCLOSED, tried[0])}", file=file, line=starts[0] + 1)
 
     def merit(header: Header) -> tuple[int, int]:
         known, near = len(names.candidates(header.names)), len(names.near_misses(header.names))

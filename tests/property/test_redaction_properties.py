@@ -18,6 +18,7 @@ from bulk.cloud.credentials import Credentials
 from bulk.cloud.failures import lost
 from bulk.errors import OutcomeUnknownError
 from bulk.logs import Redactor
+from bulk.model import Action
 from bulk.redaction import MASK, is_secret_name, masked, redact
 
 if TYPE_CHECKING:
@@ -93,7 +94,9 @@ WAYS: Mapping[str, Callable[[str, str], str]] = {
     "uncut": lambda text, secret: masked(text, [secret]),
     "logged words": lambda text, secret: Redactor([secret]).text(text),
     "logged field": lambda text, secret: str(Redactor([secret])(None, "info", {"deep": [{"er": ValueError(text)}]})),
-    "failure": lambda text, secret: lost(OutcomeUnknownError(text), Credentials("id", "another", secret)).message,
+    "failure": lambda text, secret: (
+        lost(OutcomeUnknownError(text), Credentials("id", "another", secret), action=Action.LIST).message
+    ),
     "last handler": _crash,
 }
 

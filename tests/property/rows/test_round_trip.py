@@ -153,6 +153,7 @@ def physical_lines(content: bytes) -> int:
     encoding=st.sampled_from([None, "utf-8", "gb18030", "utf-16-le", "latin-1", "utf-7"]),
     chunk_bytes=CHUNK_BYTES,
 )
+@example(body=b' "\0', kind="csv", with_header=False, encoding=None, chunk_bytes=64)
 @example(body=b"{:[{", kind="csv", with_header=False, encoding=None, chunk_bytes=64)
 @example(body=b'a,b\n"', kind="csv", with_header=True, encoding=None, chunk_bytes=1)
 @example(body=b"\x1f\x8b\x08\x00", kind="csv", with_header=False, encoding=None, chunk_bytes=64)
