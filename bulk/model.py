@@ -12,13 +12,25 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
+from bulk.outcomes import (
+    OPEN_OUTCOMES,
+    PROVISIONED_OUTCOMES,
+    REASONED_OUTCOMES,
+    TRIED_AGAIN_OUTCOMES,
+    Outcome,
+    Trait,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
     "MAX_CUSTOM_MODULES",
+    "OPEN_OUTCOMES",
     "PROVISIONED_OUTCOMES",
+    "REASONED_OUTCOMES",
     "RESERVED_MODULE_NAME",
+    "TRIED_AGAIN_OUTCOMES",
     "Accepted",
     "Action",
     "Attempt",
@@ -38,6 +50,7 @@ __all__ = [
     "Settlement",
     "Summary",
     "Target",
+    "Trait",
     "ValidRow",
 ]
 
@@ -68,25 +81,6 @@ class ChangeKind(StrEnum):
     CREATE = "create"  #: make a module that was not there
     UPDATE = "update"  #: give a module another alias or description
     DELETE = "delete"  #: remove a module
-
-
-class Outcome(StrEnum):
-    """What became of a row. Stored in the ledger: never rename a value."""
-
-    PENDING = "pending"  #: valid, nothing sent
-    SENDING = "sending"  #: claimed; a request may have left: list before sending again
-    CREATED = "created"  #: made by this ledger's runs
-    EXISTS = "exists"  #: was there already, as the row wants it
-    DUPLICATE = "duplicate"  #: same key and content as an earlier line
-    DRIFTED = "drifted"  #: there already, but alias, description or letter case differ
-    OVER_BUDGET = "over_budget"  #: the product has no slot left
-    INVALID = "invalid"  #: fails validation, or contradicts an earlier line with the same key
-    FAILED = "failed"  #: the platform refused for good, or attempts ran out
-    UNKNOWN = "unknown"  #: sent, and neither reply nor listing could tell
-
-
-PROVISIONED_OUTCOMES = frozenset({Outcome.CREATED, Outcome.EXISTS, Outcome.DUPLICATE})
-"""Final: such a row costs nothing when the command runs again. Exit code 0 needs every row to be one of these."""
 
 
 class FailureKind(StrEnum):

@@ -10,10 +10,10 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
-from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -203,8 +203,7 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
 def _ways_on(summary: Summary, program: Sequence[str], input_format: str | None) -> Iterator[tuple[str, str]]:
     if summary.resume:
         yield "Go on with:", summary.resume
-    settled_otherwise = set(Outcome) - PROVISIONED_OUTCOMES - OPEN_OUTCOMES
-    if any(summary.outcomes.get(outcome) for outcome in settled_otherwise):
+    if any(summary.outcomes.get(outcome) for outcome in REASONED_OUTCOMES):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command
 
