@@ -138,7 +138,7 @@ def test_invalid_rows_are_grouped_by_the_kind_of_their_problem(
     shown = ledger.connection.execute("SELECT line, code FROM standing WHERE outcome = 'invalid' ORDER BY line")
     assert shown.fetchall() == [
         (3, "record.contradicts"),
-        (4, "row.contradicts"),
+        (4, "record.contradicts"),
         (5, "module_name.missing"),
         (6, None),
     ]
