@@ -328,7 +328,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """How a run ended. Its fields are the keys of `bulk run --json`."""
+    """How a run ended. Its fields are the keys of `bulk run --json`, which adds the command that goes on."""
 
     run_id: str
     ledger: str
@@ -355,9 +355,6 @@ class Summary:
     exit_code: int
     stopped: str | None = None
     """Why the run stopped early, with the remedy; ``None``: it went through."""
-
-    resume: str | None = None
-    """The command that goes on; ``None``: nothing is left to do."""
 
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

@@ -52,6 +52,7 @@ def summary_lines(
     program: Sequence[str] = ("bulk",),
     pending: str | None = None,
     input_format: str | None = None,
+    resume: str | None = None,
 ) -> list[str]:
     """Return the screen that ends a run.
 
@@ -62,13 +63,14 @@ def summary_lines(
         program: What starts `bulk` here.
         pending: What `pending` means here, where a run was told to leave some rows.
         input_format: ``csv``, ``tsv`` or ``jsonl``, where it is known.
+        resume: The command that goes on; ``None``: nothing is left to do.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
     outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
     head = [*_title(summary, width, paint), "", *outcomes]
     commands = [
         line
-        for label, command in _ways_on(summary, program, input_format)
+        for label, command in _ways_on(summary, program, input_format, resume)
         for line in _command(paint, label, command, width)
     ]
     foot = ["", *_effort(summary, width), *commands]
@@ -200,9 +202,11 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
     yield f"Ledger: {summary.ledger}"
 
 
-def _ways_on(summary: Summary, program: Sequence[str], input_format: str | None) -> Iterator[tuple[str, str]]:
-    if summary.resume:
-        yield "Go on with:", summary.resume
+def _ways_on(
+    summary: Summary, program: Sequence[str], input_format: str | None, resume: str | None
+) -> Iterator[tuple[str, str]]:
+    if resume:
+        yield "Go on with:", resume
     if any(summary.outcomes.get(outcome) for outcome in REASONED_OUTCOMES):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command
