@@ -22,8 +22,13 @@ A message is written for the person who must act on it and never holds a secret.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from bulk.exits import ExitCode
 from bulk.names import legible, shell_quote
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
 
 __all__ = [
     "BulkError",
@@ -54,6 +59,31 @@ class SettingsError(BulkError):
     """A flag, environment variable or profile is missing, wrong, or contradicts another."""
 
     exit_code = ExitCode.UNUSABLE
+
+    def __init__(self, message: str, *settings: str) -> None:
+        """Say what is wrong.
+
+        Args:
+            message: For the person who must correct it; ``{0}``, ``{1}``, … stand for the names of settings.
+            settings: Those names, as fields of ``Settings`` and ``ReadSettings``: a command line knows them by others.
+        """
+        super().__init__(_with_names(message, settings))
+        self._message = message
+        self._settings = settings
+
+    def by_names(self, name_of: Callable[[str], str]) -> SettingsError:
+        """Return the same error with the settings named otherwise.
+
+        Args:
+            name_of: Gives a field's other name.
+        """
+        return SettingsError(_with_names(self._message, [name_of(field) for field in self._settings]))
+
+
+def _with_names(message: str, names: Sequence[str]) -> str:
+    for number, name in enumerate(names):
+        message = message.replace(f"{{{number}}}", name)
+    return message
 
 
 class KeysUnavailableError(SettingsError):

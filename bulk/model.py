@@ -13,13 +13,25 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from bulk.outcomes import (
+    OPEN_OUTCOMES,
+    PROVISIONED_OUTCOMES,
+    REASONED_OUTCOMES,
+    TRIED_AGAIN_OUTCOMES,
+    Outcome,
+    Trait,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 __all__ = [
     "MAX_CUSTOM_MODULES",
+    "OPEN_OUTCOMES",
     "PROVISIONED_OUTCOMES",
+    "REASONED_OUTCOMES",
     "RESERVED_MODULE_NAME",
+    "TRIED_AGAIN_OUTCOMES",
     "Accepted",
     "Action",
     "Attempt",
@@ -40,6 +52,7 @@ __all__ = [
     "Settlement",
     "Summary",
     "Target",
+    "Trait",
     "ValidRow",
 ]
 
@@ -99,25 +112,6 @@ _CARRIED_OUT_BY: Mapping[ChangeKind, Action] = MappingProxyType(
         ChangeKind.DELETE: Action.DELETE,
     }
 )
-
-
-class Outcome(StrEnum):
-    """What became of a row. Stored in the ledger: never rename a value."""
-
-    PENDING = "pending"  #: valid, nothing sent
-    SENDING = "sending"  #: claimed; a request may have left: list before sending again
-    CREATED = "created"  #: made by this ledger's runs
-    EXISTS = "exists"  #: was there already, as the row wants it
-    DUPLICATE = "duplicate"  #: same key and content as an earlier line
-    DRIFTED = "drifted"  #: there already, but alias, description or letter case differ
-    OVER_BUDGET = "over_budget"  #: the product has no slot left
-    INVALID = "invalid"  #: fails validation, or contradicts an earlier line with the same key
-    FAILED = "failed"  #: the platform refused for good, or attempts ran out
-    UNKNOWN = "unknown"  #: sent, and neither reply nor listing could tell
-
-
-PROVISIONED_OUTCOMES = frozenset({Outcome.CREATED, Outcome.EXISTS, Outcome.DUPLICATE})
-"""Final: such a row costs nothing when the command runs again. Exit code 0 needs every row to be one of these."""
 
 
 class FailureKind(StrEnum):
@@ -384,7 +378,7 @@ class Reason:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """How a run ended. Its fields are the keys of `bulk run --json`."""
+    """How a run ended. Its fields are the keys of `bulk run --json`, which adds the command that goes on."""
 
     run_id: str
     ledger: str
@@ -411,9 +405,6 @@ class Summary:
     exit_code: int
     stopped: str | None = None
     """Why the run stopped early, with the remedy; ``None``: it went through."""
-
-    resume: str | None = None
-    """The command that goes on; ``None``: nothing is left to do."""
 
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

@@ -24,19 +24,25 @@ from bulk.stray import control_in
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["KEYS", "FileValue", "find_file", "profile_names", "read_profile", "user_file"]
+__all__ = ["KEYS", "NOT_IN_A_FILE", "FileValue", "find_file", "profile_names", "read_profile", "user_file"]
 
 _FILE = Path("bulk.toml")
 _PLACES = ("endpoint", "region", "sandbox")
 _PROFILES = "profiles"
 _SECRET = re.compile(r"secret|token|password|passwd|access_?key|credential", re.IGNORECASE)
-_NOT_IN_A_FILE: Mapping[str, str] = MappingProxyType(
+NOT_IN_A_FILE: Mapping[str, str] = MappingProxyType(
     {
         "ledger": "a ledger belongs to one input: name it with --ledger",
         "profile": "choose one of this file's with --settings-profile, or keys with credentials_profile",
         "insecure_http": "that a run may go unencrypted is said each time: give --insecure-http",
+        "limit": "which products are tried is for one run to say: give --limit",
+        "only": "which products are tried is for one run to say: give --only",
+        "format": "each input has its own, and its name says it: for stdin give --format",
+        "faults": "what goes wrong on purpose is for one rehearsal: give --faults",
+        "seed": "what goes wrong on purpose is for one rehearsal: give --seed",
     }
 )
+"""Flags that the file can't give, named as its keys are, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,7 +275,7 @@ class _Document:
             text = known.read(value)
             known.check(text)
         except SettingsError as exc:
-            raise SettingsError(f"{self._place(key, profile)}: {key} {_without_flag(str(exc), key)}") from exc
+            raise SettingsError(f"{self._place(key, profile)}: {key} {_unnamed(exc)}") from exc
         return text
 
     def _place(self, key: str, profile: str | None) -> str:
@@ -298,14 +304,15 @@ def _unquoted(name: str) -> str:
 
 
 def _why_unknown(key: str) -> str:
-    if key in _NOT_IN_A_FILE:
-        return f"{key} can't stand in a settings file: {_NOT_IN_A_FILE[key]}"
+    name = key.lower().replace("-", "_")
+    if name in NOT_IN_A_FILE:
+        return f"{key} can't stand in a settings file: {NOT_IN_A_FILE[name]}"
     if _SECRET.search(key):
         return (
             f"{key} can't stand in a settings file, which is no place for secrets: keys come from "
             "ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET; take it out of the file"
         )
-    near = get_close_matches(key.lower().replace("-", "_"), KEYS, n=1)
+    near = get_close_matches(name, KEYS, n=1)
     return f"there is no setting {key!r}; " + (f"did you mean {near[0]}?" if near else f"there are {', '.join(KEYS)}")
 
 
@@ -316,6 +323,6 @@ def _there_are(name: str, profiles: Mapping[str, object]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"it has {', '.join(map(repr, profiles))}"
 
 
-def _without_flag(message: str, key: str) -> str:
-    """Return what a flag's check says, for somebody who gave no flag."""
-    return message.removeprefix(f"--{key.replace('_', '-')} ")
+def _unnamed(error: SettingsError) -> str:
+    """Return what is wrong with a value, without the name that it begins with."""
+    return str(error.by_names(lambda _: "")).lstrip()

@@ -56,7 +56,9 @@ class FailureCap:
         except ValueError:
             cap = cls(rows=-1)
         if (cap.rows or 0) < 0 or not 0 <= (cap.percent or 0) <= 100:  # noqa: PLR2004 - per cent
-            raise SettingsError(f"--max-failures {text!r} is neither a number of rows (50) nor a share of them (2%)")
+            raise SettingsError(
+                f"{{0}} {text!r} is neither a number of rows (50) nor a share of them (2%)", "max_failures"
+            )
         return cap
 
 
@@ -100,7 +102,7 @@ class ReadSettings:
         Raises:
             SettingsError: A value is out of bounds.
         """
-        _require(0 <= self.skip_lines <= _MOST_SKIPPED, f"--skip-lines takes 0 to {_MOST_SKIPPED:,}")
+        _require(0 <= self.skip_lines <= _MOST_SKIPPED, f"{{0}} takes 0 to {_MOST_SKIPPED:,}", "skip_lines")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,47 +169,52 @@ class Settings:
         self._refuse_slips()
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
-            raise SettingsError(f"--{places[0]} and --{places[1]} exclude each other: choose one platform")
+            raise SettingsError("{0} and {1} exclude each other: choose one platform", *places[:2])
         _require(
             self.sandbox or (self.sandbox_faults is None and self.sandbox_seed is None),
-            "--faults and --seed are for a rehearsal, and this would not be one: add --sandbox, or leave them out",
+            "{0} and {1} are for a rehearsal, and this would not be one: add {2}, or leave them out",
+            "sandbox_faults",
+            "sandbox_seed",
+            "sandbox",
         )
-        for flag, rate in (("--qps", self.qps), ("--list-qps", self.list_qps)):
+        for name, rate in (("qps", self.qps), ("list_qps", self.list_qps)):
             _require(
                 rate == 0 or _LEAST_PER_S <= rate <= _MOST_PER_S,
-                f"{flag} takes 0 (unlimited) or {_LEAST_PER_S:g} to {_MOST_PER_S:,}",
+                f"{{0}} takes 0 (unlimited) or {_LEAST_PER_S:g} to {_MOST_PER_S:,}",
+                name,
             )
-        for flag, count, most in (
-            ("--concurrency", self.concurrency, _MOST_LANES),
-            ("--max-attempts", self.max_attempts, _MOST_ATTEMPTS),
-            ("--limit", self.limit, _MOST_PRODUCTS),
+        for name, count, most in (
+            ("concurrency", self.concurrency, _MOST_LANES),
+            ("max_attempts", self.max_attempts, _MOST_ATTEMPTS),
+            ("limit", self.limit, _MOST_PRODUCTS),
         ):
-            _require(count is None or 1 <= count <= most, f"{flag} takes 1 to {most:,}")
+            _require(count is None or 1 <= count <= most, f"{{0}} takes 1 to {most:,}", name)
         # A comparison with NaN is never true, so that these refuse it too.
-        for flag, seconds, most in (
-            ("--timeout", self.timeout_s, _LONGEST_TIMEOUT_S),
-            ("--deadline", self.deadline_s, _LONGEST_DEADLINE_S),
+        for name, seconds, most in (
+            ("timeout_s", self.timeout_s, _LONGEST_TIMEOUT_S),
+            ("deadline_s", self.deadline_s, _LONGEST_DEADLINE_S),
         ):
-            _require(seconds is None or 0 < seconds <= most, f"{flag} takes more than 0 and at most {most:,} seconds")
+            in_bounds = seconds is None or 0 < seconds <= most
+            _require(in_bounds, f"{{0}} takes more than 0 and at most {most:,} seconds", name)
 
     def _refuse_slips(self) -> None:
         texts = {
-            "--endpoint": (self.endpoint or "").strip(),
-            "--region": self.region,
-            "--profile": self.profile,
-            "--ledger": self.ledger,
-            "--encoding": self.read.encoding,
+            "endpoint": (self.endpoint or "").strip(),
+            "region": self.region,
+            "profile": self.profile,
+            "ledger": self.ledger,
+            "encoding": self.read.encoding,
         }
-        for flag, text in texts.items():
+        for name, text in texts.items():
             if text and (stray := control_in(text)):
-                raise SettingsError(f"{flag} holds {stray}: remove it")
+                raise SettingsError(f"{{0}} holds {stray}: remove it", name)
         if self.instance_id and (stray := stray_in(self.instance_id)):
-            raise SettingsError(f"--instance-id holds {stray}, which no instance's ID does: remove it")
+            raise SettingsError(f"{{0}} holds {stray}, which no instance's ID does: remove it", "instance_id")
 
 
-def _require(condition: bool, message: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first
+def _require(condition: bool, message: str, *settings: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first
     if not condition:
-        raise SettingsError(message)
+        raise SettingsError(message, *settings)
 
 
 def parse_duration(text: str) -> float:
@@ -231,7 +238,7 @@ def parse_delimiter(text: str) -> str:
     """
     character = "\t" if text.lower() in {"\\t", "tab"} else text
     if len(character) != 1:
-        raise SettingsError(f"--delimiter {text!r} is not one character; for a tab write tab")
+        raise SettingsError(f"{{0}} {text!r} is not one character; for a tab write tab", "delimiter")
     if character in _NO_DELIMITERS:
-        raise SettingsError(f"--delimiter {text!r} can't stand between cells: it has a meaning of its own")
+        raise SettingsError(f"{{0}} {text!r} can't stand between cells: it has a meaning of its own", "delimiter")
     return character

@@ -136,6 +136,6 @@ def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:
     known = {"exit_code": ending.exit_code, "stopped": ending.message}
     if invocation.command != "run":
         return known
-    nothing = {field.name: None for field in fields(Summary) if field.name != "reasons"}
+    nothing = {field.name: None for field in fields(Summary) if field.name != "reasons"} | {"resume": None}
     requests = {"list": 0, "create": 0} if ending.exit_code in _NOTHING_SENT else {}
     return nothing | {"outcomes": {}, "requests": requests} | known

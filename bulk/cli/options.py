@@ -11,6 +11,7 @@ import click
 from bulk.cli.help import GroupedOption
 from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
 from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults, read_source
+from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import ReadSettings, Settings
 
@@ -284,7 +285,11 @@ def settings_of(ctx: click.Context) -> Settings:
         SettingsError: A value is out of bounds, or two exclude each other.
     """
     values = {name: value for name, value in ctx.params.items() if name not in overruled(ctx)}
-    return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
+    try:
+        return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
+    except SettingsError as exc:
+        flags = {parameter.name: max(parameter.opts, key=len) for parameter in ctx.command.params}
+        raise exc.by_names(lambda field: flags.get(field, field)) from exc
 
 
 def _picked(settings: type[Settings | ReadSettings], values: dict[str, Any]) -> dict[str, Any]:

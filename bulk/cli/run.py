@@ -19,10 +19,12 @@ from bulk.cli.options import (
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
+from bulk.exits import ExitCode
 from bulk.report.summary import summary_lines
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
+    from bulk.model import Summary
     from bulk.settings import Settings
 
 __all__ = ["run"]
@@ -90,16 +92,16 @@ def run(
 
         confirm(ctx, source, settings, confirmed=confirmed)
     invocation: Invocation = ctx.obj
-    # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
-    again, rest = invocation.again, invocation.again_without(_TRYING)
     stop = StopSignal()
+
+    def to_json(summary: Summary) -> bytes:
+        return summary_json(summary, resume=_resume(invocation, summary, stopped=stop.requested))
+
     with watched(ctx, source, noticed=not planned) as listener:
-        summary = execute(
-            lambda: run_engine(source, settings, listener=listener, stop=stop, resume=again, resume_rest=rest), stop
-        )
+        summary = execute(lambda: run_engine(source, settings, listener=listener, stop=stop, to_json=to_json), stop)
     with ended_in_time(stop.exit_code):
         if as_json:
-            print_json(summary_json(summary))
+            print_json(to_json(summary))
         else:
             paint = paint_for_stdout()
             lines = summary_lines(
@@ -107,11 +109,20 @@ def run(
                 width=screen_width(),
                 paint=paint,
                 program=invocation.program,
+                resume=_resume(invocation, summary, stopped=stop.requested),
                 input_format=settings.read.format,
                 pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
             )
             print_lines(lines)
     return summary.exit_code
+
+
+def _resume(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
+    """Return the command that goes on, if anything is left to do."""
+    if summary.exit_code == ExitCode.DONE:
+        return None
+    # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
+    return invocation.again if stopped else invocation.again_without(_TRYING)
 
 
 def _selection(settings: Settings) -> str:

@@ -39,7 +39,7 @@ def _flag_value(parse: Callable[[str], _Value], text: str) -> _Value:
     try:
         return parse(text)
     except SettingsError as exc:
-        raise click.BadParameter(str(exc)) from exc
+        raise click.BadParameter(str(exc.by_names(lambda field: f"--{field.replace('_', '-')}"))) from exc
 
 
 def read_duration(text: str) -> float:

@@ -31,7 +31,6 @@ def conclude(
     counters: Counters,
     elapsed_s: float,
     stop: StopSignal,
-    resume: str | None,
     read_in: bool,
     outcomes: Mapping[str, int] | None = None,
 ) -> Summary:
@@ -45,7 +44,6 @@ def conclude(
         counters: What this run did.
         elapsed_s: How long it took.
         stop: Whether, and why, it ended early.
-        resume: The command that goes on.
         read_in: Whether the input got into the ledger; if not, the rows are those of an earlier input.
         outcomes: The rows by outcome, where they were counted since anything was recorded; ``None``: count them.
     """
@@ -67,17 +65,21 @@ def conclude(
         elapsed_s=round(elapsed_s, 3),
         exit_code=exit_code,
         stopped=stop.reason if exit_code == stop.exit_code else None,
-        resume=resume if exit_code else None,
         # Where every row is provisioned there are none, and to find none in a million rows takes seconds.
         reasons=ledger.reasons() if exit_code else (),
     )
 
 
-def summary_json(summary: Summary) -> bytes:
-    """Return the contract's JSON object: every field but the reasons."""
+def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
+    """Return the contract's JSON object: every field but the reasons.
+
+    Args:
+        summary: How the run ended.
+        resume: The command that goes on, where a command line began the run and something is left to do.
+    """
     keys = asdict(summary)
     del keys["reasons"]
-    return orjson.dumps(legible_fields(keys))
+    return orjson.dumps(legible_fields(keys | {"resume": resume}))
 
 
 def _exit_code(outcomes: Mapping[str, int], stop: StopSignal, *, read_in: bool) -> int:

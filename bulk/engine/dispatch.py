@@ -7,7 +7,7 @@ More lanes than that would only make listings stale and claims many.
 from __future__ import annotations
 
 import asyncio
-import sys
+import resource
 from math import ceil
 from typing import TYPE_CHECKING
 
@@ -46,10 +46,6 @@ def most_lanes(settings: Settings) -> int:
 
 def _most_connections() -> int:
     """Return how many the system's limit of open files leaves room for, where it has one."""
-    if sys.platform == "win32":
-        return MOST_LANES
-    import resource  # noqa: PLC0415 - Windows has none
-
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_LANES

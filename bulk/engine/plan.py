@@ -24,7 +24,7 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
 from bulk.ledger.store import Ledger
-from bulk.model import PROVISIONED_OUTCOMES, RESERVED_MODULE_NAME, Failure, Outcome
+from bulk.model import RESERVED_MODULE_NAME, TRIED_AGAIN_OUTCOMES, Failure, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
 
-_SETTLED = (*PROVISIONED_OUTCOMES, Outcome.INVALID)
-_TRIED = tuple(outcome for outcome in Outcome if outcome not in _SETTLED)
+_SETTLED = tuple(outcome for outcome in Outcome if outcome not in TRIED_AGAIN_OUTCOMES)
 _EXAMPLES = 3
 """Rows of each outcome that are shown."""
 
@@ -135,7 +134,7 @@ class _Planning(Job):
         wanted = self._selection.products
         admitted = (
             row
-            for row in self.ledger.rows(_TRIED)
+            for row in self.ledger.rows(TRIED_AGAIN_OUTCOMES)
             if row.line not in losing and (wanted is None or row.product_key in wanted)
         )
         for row in islice(admitted, _EXAMPLES):

@@ -30,7 +30,7 @@ from bulk.ledger.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncIterator, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.selection import Selection
@@ -52,8 +52,7 @@ async def run(
     credentials: CredentialProvider | None = None,
     listener: Listener = ignore,
     stop: StopSignal | None = None,
-    resume: str | None = None,
-    resume_rest: str | None = None,
+    to_json: Callable[[Summary], bytes] = summary_json,
 ) -> Summary:
     """Create the modules that the input asks for, and return how its rows stand.
 
@@ -63,9 +62,7 @@ async def run(
         credentials: Keys to sign with; default: the official chain.
         listener: Told what happens.
         stop: Ends the run early when it is requested.
-        resume: The command that goes on, for the summary.
-        resume_rest: The command that goes on with what ``limit`` and ``only`` left, once their part is done; default:
-            ``resume``.
+        to_json: Gives the form in which the ledger keeps the summary.
 
     Raises:
         SettingsError: Settings or credentials can't be used; nothing was read.
@@ -91,7 +88,7 @@ async def run(
             listener=listener,
             stop=stop,
         )
-        return await job.run(keys, resume, resume_rest or resume)
+        return await job.run(keys, to_json)
 
 
 @dataclass
@@ -105,7 +102,7 @@ class _Run(Job):
         self._outcomes: Mapping[str, int] | None = None
         """How the rows stand at the end, where that was counted already."""
 
-    async def run(self, credentials: CredentialProvider, resume: str | None, resume_rest: str | None) -> Summary:
+    async def run(self, credentials: CredentialProvider, to_json: Callable[[Summary], bytes]) -> Summary:
         started = time.monotonic()
         try:
             await in_thread(self._begin)
@@ -121,7 +118,6 @@ class _Run(Job):
                 counters=self._counters,
                 elapsed_s=time.monotonic() - started,
                 stop=self.stop,
-                resume=resume if self.stop.requested else resume_rest,
                 read_in=self._read_in,
                 outcomes=self._outcomes,
             )
@@ -130,7 +126,7 @@ class _Run(Job):
             why = str(exc) if isinstance(exc, BulkError) else type(exc).__name__
             await self._end(exit_code=getattr(exc, "exit_code", ExitCode.STOPPED), stopped=why)
             raise
-        await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=summary_json(summary).decode())
+        await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=to_json(summary).decode())
         self.listener(RunEnded(summary))
         return summary
 

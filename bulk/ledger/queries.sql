@@ -324,11 +324,11 @@ WITH windows AS MATERIALIZED (
         json_extract(value, '$[2]') AS slot_s
     FROM json_each(:windows)
 )
-SELECT number, (strftime('%s', at) - start_s) / slot_s AS slot, code, http_status, count(*)
+SELECT number, (strftime('%s', at) - start_s) / slot_s AS slot, code, http_status, count(*), failure
 FROM attempts
 JOIN windows USING (run_id)
 WHERE code IS NOT NULL
-GROUP BY number, slot, code, http_status;
+GROUP BY number, slot, code, http_status, failure;
 
 -- name: over_budget_products
 -- Products with rows that get no slot, most rows first; the first such row's message says who holds the slots.

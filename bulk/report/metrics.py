@@ -20,7 +20,6 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
-from bulk.cloud.codes import classify
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
 from bulk.exits import ExitCode
@@ -156,7 +155,7 @@ class RunMetrics(Collector):
             self._granted_per_s[action] = self._granted_per_s[action] or per_s  # changed already, perhaps
 
     def _count(self, attempt: Attempt) -> None:
-        result = _OK if attempt.code is None else classify(attempt.action, attempt.code, attempt.http_status).kind
+        result = attempt.failure or _OK
         self._requests[attempt.action, result] += 1
         self._durations[attempt.action].add(attempt.latency_s)
 

@@ -22,6 +22,7 @@ _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
         Outcome.OVER_BUDGET: "Delete a module that the product no longer uses, or take the row out; then run again.",
         Outcome.INVALID: "Mend the row in the file as its message says, then run again.",
         Outcome.FAILED: "Run again: these rows are tried anew. If the code comes back, mend what its message names.",
+        Outcome.SENDING: "Run again.",
         Outcome.UNKNOWN: "Run again: the platform is asked first whether the module is there.",
     }
 )
@@ -32,4 +33,4 @@ def remedy(reason: Reason) -> str:
     known = look_up(reason.code) if reason.code else None
     if known and known.remedy and reason.outcome is Outcome.FAILED:
         return known.remedy
-    return _BY_OUTCOME.get(reason.outcome, "Run again.")
+    return _BY_OUTCOME[reason.outcome]

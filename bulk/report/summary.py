@@ -9,11 +9,11 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
 from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
-from bulk.report.wording import MEANINGS, OPEN_OUTCOMES, cut, outcome_words, spell_count, spell_duration
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -52,6 +52,7 @@ def summary_lines(
     program: Sequence[str] = ("bulk",),
     pending: str | None = None,
     input_format: str | None = None,
+    resume: str | None = None,
 ) -> list[str]:
     """Return the screen that ends a run.
 
@@ -62,13 +63,14 @@ def summary_lines(
         program: What starts `bulk` here.
         pending: What `pending` means here, where a run was told to leave some rows.
         input_format: ``csv``, ``tsv`` or ``jsonl``, where it is known.
+        resume: The command that goes on; ``None``: nothing is left to do.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
     outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
     head = [*_title(summary, width, paint), "", *outcomes]
     commands = [
         line
-        for label, command in _ways_on(summary, program, input_format)
+        for label, command in _ways_on(summary, program, input_format, resume)
         for line in _command(paint, label, command, width)
     ]
     foot = ["", *_effort(summary, width), *commands]
@@ -200,11 +202,12 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
     yield f"Ledger: {summary.ledger}"
 
 
-def _ways_on(summary: Summary, program: Sequence[str], input_format: str | None) -> Iterator[tuple[str, str]]:
-    if summary.resume:
-        yield "Go on with:", summary.resume
-    settled_otherwise = set(Outcome) - PROVISIONED_OUTCOMES - OPEN_OUTCOMES
-    if any(summary.outcomes.get(outcome) for outcome in settled_otherwise):
+def _ways_on(
+    summary: Summary, program: Sequence[str], input_format: str | None, resume: str | None
+) -> Iterator[tuple[str, str]]:
+    if resume:
+        yield "Go on with:", resume
+    if any(summary.outcomes.get(outcome) for outcome in REASONED_OUTCOMES):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command
 

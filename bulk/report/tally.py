@@ -21,8 +21,7 @@ from bulk.events import (
     RunStarted,
     RunStopping,
 )
-from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
-from bulk.report.wording import OPEN_OUTCOMES
+from bulk.model import OPEN_OUTCOMES, TRIED_AGAIN_OUTCOMES, Action, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +36,7 @@ _RATE_SPAN_S = 10.0
 _FEWEST_POINTS = 2
 """A speed needs two."""
 
-_DONE_WITH = PROVISIONED_OUTCOMES | {Outcome.INVALID}
+_DONE_WITH = frozenset(Outcome) - TRIED_AGAIN_OUTCOMES
 """No run tries these rows again: the others are open, whatever earlier runs made of them."""
 
 _RETRY_SPAN_S = 5.0

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
+from types import MappingProxyType
 
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 
@@ -22,7 +23,11 @@ class Tone(StrEnum):
 Paint = Callable[[str, Tone], str]
 """Gives a text its tone, by whatever the terminal understands."""
 
-_BAD = frozenset({Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN})
+_TONES: Mapping[Outcome, Tone] = MappingProxyType(
+    dict.fromkeys(PROVISIONED_OUTCOMES, Tone.GOOD)
+    | dict.fromkeys((Outcome.PENDING, Outcome.SENDING, Outcome.DRIFTED, Outcome.OVER_BUDGET), Tone.WARNING)
+    | dict.fromkeys((Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN), Tone.BAD)
+)
 
 
 def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it leaves out
@@ -32,6 +37,4 @@ def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it l
 
 def tone_of(outcome: Outcome) -> Tone:
     """Return how an outcome is coloured."""
-    if outcome in PROVISIONED_OUTCOMES:
-        return Tone.GOOD
-    return Tone.BAD if outcome in _BAD else Tone.WARNING
+    return _TONES[outcome]

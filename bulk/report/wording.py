@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEANINGS",
-    "OPEN_OUTCOMES",
     "cut",
     "outcome_words",
     "spell_count",
@@ -26,9 +25,6 @@ __all__ = [
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW = 10
-
-OPEN_OUTCOMES = frozenset({Outcome.PENDING, Outcome.SENDING})
-"""Rows that a run still has to settle."""
 
 MEANINGS: Mapping[Outcome, str] = MappingProxyType(
     {

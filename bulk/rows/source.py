@@ -212,8 +212,7 @@ def _process_stdin() -> ByteStream:
 
 def _as_it_comes(stream: ByteStream, while_waiting: Callable[[], None]) -> ByteStream:
     file = stream if isinstance(stream, io.FileIO) else getattr(stream, "raw", None)
-    # On Windows only sockets can be waited for.
-    if not isinstance(file, io.FileIO) or sys.platform == "win32" or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    if not isinstance(file, io.FileIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
         return stream
     return _Pipe(file, while_waiting)
 

@@ -68,6 +68,15 @@ def test_every_public_name_of_the_package_can_be_used() -> None:
         bulk.nothing  # noqa: B018 - the access is what is tested
 
 
+def test_every_event_that_a_listener_may_be_given_is_public() -> None:
+    events = importlib.import_module("bulk.events")
+    given = {
+        name for name, value in vars(events).items() if isinstance(value, type) and issubclass(value, events.Event)
+    }
+
+    assert given | {"Listener"} <= set(bulk.__all__)
+
+
 def test_no_module_has_outgrown_its_room() -> None:
     lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in (ROOT / "bulk").rglob("*.py")}
 

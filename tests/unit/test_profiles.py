@@ -93,6 +93,15 @@ def test_profile_that_wants_no_sandbox_keeps_the_place_of_the_top(write: Callabl
         ("columns = { Desc = 3 }", "columns takes a table"),
         ('ledger = "l.db"', "ledger can't stand in a settings file: a ledger belongs to one input"),
         ('profile = "x"', "profile can't stand in a settings file: choose one of this file's with --settings-profile"),
+        ("limit = 5", "limit can't stand in a settings file: which products are tried is for one run to say"),
+        ("only = ['a1*']", "only can't stand in a settings file: which products are tried is for one run to say"),
+        ('format = "csv"', "format can't stand in a settings file: each input has its own"),
+        (
+            'faults = "html=5%"',
+            "faults can't stand in a settings file: what goes wrong on purpose is for one rehearsal",
+        ),
+        ("seed = 3", "seed can't stand in a settings file: what goes wrong on purpose is for one rehearsal"),
+        ("insecure-http = true", "insecure-http can't stand in a settings file: that a run may go unencrypted"),
         ("insecure_http = true", "insecure_http can't stand in a settings file: that a run may go unencrypted"),
     ],
 )

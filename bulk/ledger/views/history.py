@@ -73,6 +73,8 @@ class FailedAttempts(NamedTuple):
     code: str
     http_status: int | None
     requests: int
+    failure: str | None = None
+    """Class of the failure, a `bulk.model.FailureKind`; ``None``: from a version that did not record it."""
 
 
 class CrowdedProduct(NamedTuple):
@@ -115,7 +117,7 @@ def read_traffic(connection: sqlite3.Connection, ledger: Path, windows: Sequence
 def read_failed_attempts(
     connection: sqlite3.Connection, ledger: Path, windows: Sequence[Window]
 ) -> Iterator[FailedAttempts]:
-    """Yield what failed, by window, slot, code and HTTP status.
+    """Yield what failed, by window, slot, code, HTTP status and class.
 
     Raises:
         LedgerError: The ledger can't be read.

@@ -94,7 +94,7 @@ def draw(
         slot.requests[sent.action] += sent.requests
         slot.latencies_ms[sent.latency_ms] += sent.requests
     for refused in failed:
-        if classify(None, refused.code, refused.http_status).kind is FailureKind.THROTTLED:
+        if _kind_of(refused) == FailureKind.THROTTLED:
             slots[refused.window][refused.slot].throttled += refused.requests
     return [_chart(span, own, asked_per_s.get(span.run_id, 0.0)) for span, own in zip(spans, slots, strict=True)]
 
@@ -114,6 +114,10 @@ def percentiles(latencies_ms: Mapping[float, int]) -> tuple[float | None, ...]:
         while len(found) < len(wanted) and seen >= wanted[len(found)]:
             found.append(latency_ms)
     return tuple(found) if requests else (None,) * len(PERCENTILES)
+
+
+def _kind_of(failed: FailedAttempts) -> str:
+    return failed.failure or classify(None, failed.code, failed.http_status).kind
 
 
 def _slots_of(span: Span) -> int:

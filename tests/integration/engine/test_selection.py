@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import partial
+from sqlite3 import connect
 from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk.engine.conclude import summary_json
 from bulk.engine.stop import StopSignal
 from bulk.events import Event, RunStarted
 from bulk.model import OtaModule
@@ -49,12 +53,11 @@ async def test_only_selected_products_are_asked_for(
 ) -> None:
     told: list[Event] = []
     async with Sandbox(CONFIG) as box:
-        with_commands = {"listener": told.append, "resume": "the same", "resume_rest": "the rest"}
-        summary = await run_job(job, box, run_with=with_commands, **selection)
+        summary = await run_job(job, box, run_with={"listener": told.append}, **selection)
 
         assert {seen.product_key for seen in box.seen} == tried
     assert (summary.outcomes["created"], summary.outcomes["pending"]) == (2 * len(tried), 6 - 2 * len(tried))
-    assert (summary.exit_code, summary.resume) == ((0, None) if len(tried) == 3 else (1, "the rest"))
+    assert summary.exit_code == (0 if len(tried) == 3 else 1)
     assert summary.stopped is None
     assert [event.outside for event in told if isinstance(event, RunStarted)] == [6 - 2 * len(tried)]
 
@@ -71,11 +74,14 @@ async def test_next_try_takes_the_next_products_and_a_run_without_limit_the_rest
     assert (whole.exit_code, whole.outcomes["created"]) == (0, 6)
 
 
-async def test_try_that_is_stopped_goes_on_as_a_try(job: Job, run_job: RunJob) -> None:
+async def test_ledger_keeps_the_summary_in_the_form_that_the_caller_gives_it(job: Job, run_job: RunJob) -> None:
     stop = StopSignal()
     stop.request("interrupted by Ctrl-C", exit_code=130)
-    with_commands = {"stop": stop, "resume": "the same", "resume_rest": "the rest"}
+    to_json = partial(summary_json, resume="the same")
     async with Sandbox(CONFIG) as box:
-        summary = await run_job(job, box, run_with=with_commands, limit=2)
+        summary = await run_job(job, box, run_with={"stop": stop, "to_json": to_json}, limit=2)
 
-    assert (summary.exit_code, summary.resume) == (130, "the same")
+    with closing(connect(job.ledger)) as connection:
+        ((kept,),) = connection.execute("SELECT summary FROM runs").fetchall()
+    assert summary.exit_code == 130
+    assert kept == to_json(summary).decode()

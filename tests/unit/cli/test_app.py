@@ -36,10 +36,13 @@ class Engine:
     def __init__(self, ending: Summary | BaseException) -> None:
         self.ending = ending
         self.asked: dict[str, Any] = {}
+        self.stops_with: int | None = None
 
     async def run(self, source: str, settings: Settings, **asked: Any) -> Summary:
         self.asked = {"source": source, "settings": settings, **asked}
         asked["listener"](RunStopping("the stand-in stops"))
+        if self.stops_with is not None:
+            asked["stop"].request("stopped", exit_code=self.stops_with)
         if isinstance(self.ending, BaseException):
             raise self.ending
         return self.ending
@@ -115,17 +118,48 @@ def test_terminal_gets_colours_unless_told_otherwise(
     assert "\x1b" not in capsys.readouterr().out
 
 
-def test_resume_is_the_command_as_it_was_typed(engine: Engine) -> None:
-    main(["run", "my file.csv", "--sandbox", "--map", "Desc=a note"])
+def resumed(engine: Engine, capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Return the command that goes on, as it is printed and as the ledger keeps it."""
+    main([*arguments, "--json"])
+    printed: str = json.loads(capsys.readouterr().out)["resume"]
 
-    assert engine.asked["resume"].endswith(" run 'my file.csv' --sandbox --map 'Desc=a note'")
+    assert json.loads(engine.asked["to_json"](engine.ending))["resume"] == printed
+    return printed
 
 
-def test_try_that_is_cut_short_goes_on_as_a_try_and_else_as_the_whole_job(engine: Engine) -> None:
-    main(["run", "in.csv", "--sandbox", "--limit", "5", "--only=a1*"])
+def test_resume_is_the_command_as_it_was_typed(
+    engine: Engine, make_summary: Callable[..., Summary], capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.ending = make_summary(exit_code=1)
 
-    assert engine.asked["resume"].endswith(" run in.csv --sandbox --limit 5 '--only=a1*'")
-    assert engine.asked["resume_rest"].endswith(" run in.csv --sandbox")
+    resume = resumed(engine, capsys, "run", "my file.csv", "--sandbox", "--map", "Desc=a note")
+
+    assert resume.endswith(" run 'my file.csv' --sandbox --map 'Desc=a note' --json")
+
+
+@pytest.mark.parametrize(
+    ("stops_with", "goes_on"),
+    [(130, " run in.csv --sandbox --limit 5 '--only=a1*' --json"), (None, " run in.csv --sandbox --json")],
+)
+def test_try_that_is_cut_short_goes_on_as_a_try_and_else_as_the_whole_job(
+    engine: Engine,
+    make_summary: Callable[..., Summary],
+    capsys: pytest.CaptureFixture[str],
+    stops_with: int | None,
+    goes_on: str,
+) -> None:
+    engine.ending, engine.stops_with = make_summary(exit_code=stops_with or 1), stops_with
+
+    resume = resumed(engine, capsys, "run", "in.csv", "--sandbox", "--limit", "5", "--only=a1*")
+
+    assert resume.endswith(goes_on)
+
+
+@pytest.mark.usefixtures("engine")
+def test_nothing_goes_on_after_a_run_that_is_done(capsys: pytest.CaptureFixture[str]) -> None:
+    main([*RUN, "--json"])
+
+    assert json.loads(capsys.readouterr().out)["resume"] is None
 
 
 @pytest.mark.parametrize(
@@ -282,7 +316,7 @@ def test_help_and_mistakes_load_nothing_heavy(arguments: list[str]) -> None:
 
 
 def test_failure_object_has_every_field_of_a_summary() -> None:
-    assert {field.name for field in fields(Summary)} - {"reasons"} == set(CONTRACT_KEYS)
+    assert {field.name for field in fields(Summary)} - {"reasons"} | {"resume"} == set(CONTRACT_KEYS)
 
 
 INTERRUPTED_WHILE_LOADING = """

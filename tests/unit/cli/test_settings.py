@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from bulk.cli.app import main
 from bulk.cli.run import run
-from bulk.profiles import KEYS
+from bulk.profiles import KEYS, NOT_IN_A_FILE
+from bulk.settings import ReadSettings, Settings
 
 SECRET = "s3cr3tS3cr3tS3cr3t"
 FILE = """
@@ -167,6 +169,40 @@ def test_screen_has_a_line_a_setting(capsys: pytest.CaptureFixture[str]) -> None
 
 def test_every_key_of_the_file_is_an_option_of_run() -> None:
     assert {key.option for key in KEYS.values()} <= {parameter.name for parameter in run.params}
+
+
+def test_every_setting_has_a_flag_and_is_a_key_of_the_file_or_says_why_not() -> None:
+    named = {max(parameter.opts, key=len)[2:].replace("-", "_"): parameter.name for parameter in run.params}
+    settings = {field.name for kind in (Settings, ReadSettings) for field in fields(kind)} - {"read"}
+
+    in_file = {key.option for key in KEYS.values()}
+    refused = {named[flag] for flag in NOT_IN_A_FILE}
+
+    assert settings <= set(named.values())
+    assert settings - in_file == refused - in_file
+    assert refused & in_file == {KEYS["credentials_profile"].option}  # which the reason names
+    assert not KEYS.keys() & NOT_IN_A_FILE.keys()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("--qps", "-1"), "--qps takes 0 (unlimited)"),
+        (("--timeout", "0"), "--timeout takes more than 0"),
+        (("--skip-lines", "-1"), "--skip-lines takes 0 to"),
+        (("--max-failures", "many"), "--max-failures 'many' is neither"),
+        (("--delimiter", ";;"), "--delimiter ';;' is not one character"),
+        (("--instance-id", "iot 1"), "--instance-id holds a space"),
+        (("--endpoint", "https://h/", "--sandbox"), "--endpoint and --sandbox exclude each other"),
+        (("--region", "cn-x", "--seed", "3"), "--faults and --seed are for a rehearsal, and this would not be one"),
+    ],
+)
+def test_setting_is_named_by_its_flag_on_the_command_line(
+    arguments: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", "in.csv", *arguments]) == 2
+
+    assert says in capsys.readouterr().err
 
 
 def test_keys_that_are_not_there_are_told_and_no_error(

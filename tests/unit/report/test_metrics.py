@@ -9,7 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bulk.errors import LedgerError
 from bulk.events import AttemptMade, Event, RateChanged, RetryScheduled, RowSettled, RunEnded
-from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement
+from bulk.model import Action, Attempt, FailureKind, OtaModule, Outcome, Settlement
 from bulk.report.metrics import METRICS, RunMetrics, metrics_file
 
 if TYPE_CHECKING:
@@ -37,7 +37,14 @@ def shown(metrics: RunMetrics) -> str:
     return generate_latest(registry).decode()
 
 
-def attempt(action: Action, *, code: str | None = None, latency_s: float = 0.06, status: int | None = 200) -> Event:
+def attempt(
+    action: Action,
+    *,
+    code: str | None = None,
+    failure: FailureKind | None = None,
+    latency_s: float = 0.06,
+    status: int | None = 200,
+) -> Event:
     made = Attempt(
         at=0.0,
         action=action,
@@ -47,6 +54,7 @@ def attempt(action: Action, *, code: str | None = None, latency_s: float = 0.06,
         code=code,
         request_id=None,
         latency_s=latency_s,
+        failure=failure,
     )
     return AttemptMade(made)
 
@@ -62,9 +70,9 @@ def metrics() -> RunMetrics:
 
 def test_requests_are_counted_by_action_and_class_of_failure(metrics: RunMetrics) -> None:
     metrics(attempt(Action.LIST))
-    metrics(attempt(Action.CREATE, code="Throttling.User", status=400))
-    metrics(attempt(Action.CREATE, code="Throttling.Api", status=400))
-    metrics(attempt(Action.CREATE, code="timeout", status=None))
+    metrics(attempt(Action.CREATE, code="Throttling.User", failure=FailureKind.THROTTLED, status=400))
+    metrics(attempt(Action.CREATE, code="Throttling.Api", failure=FailureKind.THROTTLED, status=400))
+    metrics(attempt(Action.CREATE, code="timeout", failure=FailureKind.DOUBTFUL, status=None))
 
     assert figures(shown(metrics))["bulk_requests_total ListOTAModuleByProduct ok"] == 1
     creates = figures(shown(metrics), action=Action.CREATE)
@@ -72,6 +80,13 @@ def test_requests_are_counted_by_action_and_class_of_failure(metrics: RunMetrics
         "bulk_requests_total throttled": 2,
         "bulk_requests_total doubtful": 1,
     }
+
+
+def test_class_of_a_failure_is_the_engines(metrics: RunMetrics) -> None:
+    # By its code alone it would be doubtful; the engine knows that nothing was sent.
+    metrics(attempt(Action.LIST, code="unasked_answer", failure=FailureKind.NOT_SENT, status=None))
+
+    assert figures(shown(metrics))["bulk_requests_total ListOTAModuleByProduct not_sent"] == 1
 
 
 def test_durations_are_a_histogram_whose_buckets_hold_the_faster_ones_too(metrics: RunMetrics) -> None:

@@ -43,11 +43,10 @@ def test_stopped_run_says_why_first_and_how_to_go_on(make_summary: Callable[...,
     summary = make_summary(
         outcomes={"created": 1, "pending": 9},
         stopped="interrupted by Ctrl-C",
-        resume="bulk run 'my file.csv' --qps 5",
         exit_code=130,
     )
 
-    lines = summary_lines(summary)
+    lines = summary_lines(summary, resume="bulk run 'my file.csv' --qps 5")
 
     assert lines[0] == "Stopped: interrupted by Ctrl-C"
     assert "Go on with: bulk run 'my file.csv' --qps 5" in lines
@@ -75,7 +74,6 @@ def test_worst_summary_fits_one_screen(make_summary: Callable[..., Any]) -> None
     summary = make_summary(
         outcomes=dict.fromkeys(list(MEANINGS)[:6], 1_000_000) | {"pending": 1},
         stopped="the platform refused the key: InvalidAccessKeyId.NotFound; check ALIBABA_CLOUD_ACCESS_KEY_ID",
-        resume="bulk run modules.csv",
         reasons=reasons(30),
         retries=1,
         throttled=1,
@@ -84,7 +82,7 @@ def test_worst_summary_fits_one_screen(make_summary: Callable[..., Any]) -> None
         exit_code=3,
     )
 
-    lines = summary_lines(summary, width=80)
+    lines = summary_lines(summary, width=80, resume="bulk run modules.csv")
 
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
@@ -166,14 +164,16 @@ def test_retry_file_of_stdin_has_a_name_that_tells_its_format(ledger: str, input
 
 
 def test_colours_change_no_word(make_summary: Callable[..., Any]) -> None:
-    summary = make_summary(outcomes={"created": 1, "failed": 2, "drifted": 1}, reasons=reasons(1), resume="bulk run f")
+    summary = make_summary(outcomes={"created": 1, "failed": 2, "drifted": 1}, reasons=reasons(1))
     tones: set[Tone] = set()
 
     def paint(text: str, tone: Tone) -> str:
         tones.add(tone)
         return f"<{text}>"
 
-    painted = [line.replace("<", "").replace(">", "") for line in summary_lines(summary, paint=paint)]
+    painted = [
+        line.replace("<", "").replace(">", "") for line in summary_lines(summary, paint=paint, resume="bulk run f")
+    ]
 
-    assert painted == summary_lines(summary)
+    assert painted == summary_lines(summary, resume="bulk run f")
     assert tones == set(Tone)

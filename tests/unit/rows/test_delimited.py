@@ -161,7 +161,7 @@ def test_delimiter_is_as_asked_for(read: Read, said: str) -> None:
 
 @pytest.mark.parametrize("said", ["", ",,", '"', "\n", "\0"])
 def test_delimiter_that_can_not_be_one_is_refused(read: Read, said: str) -> None:
-    with pytest.raises(SettingsError, match="--delimiter"):
+    with pytest.raises(SettingsError, match="delimiter"):
         read(HEADER, delimiter=said)
 
 

@@ -175,5 +175,5 @@ def test_lines_of_jsonl_are_not_skipped(read: Read) -> None:
 
 @pytest.mark.parametrize("skip_lines", [-1, 10_001])
 def test_skipped_lines_are_within_bounds(skip_lines: int) -> None:
-    with pytest.raises(SettingsError, match="--skip-lines takes 0 to 10,000"):
+    with pytest.raises(SettingsError, match="skip_lines takes 0 to 10,000"):
         ReadSettings(skip_lines=skip_lines)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bulk.ledger.views.history import FailedAttempts, Span, Traffic
-from bulk.model import Action
+from bulk.model import Action, FailureKind
 from bulk.report.html.charts import draw, percentiles, window_of
 
 
@@ -66,6 +66,17 @@ def test_only_throttled_requests_are_marked_as_such() -> None:
 
     assert chart.throttled == [3, None]
     assert chart.throttled_in_all == 3
+
+
+def test_class_that_was_recorded_goes_before_what_the_code_says() -> None:
+    failed = [
+        FailedAttempts(0, 0, "Throttling.User", 400, 2, FailureKind.REFUSED),
+        FailedAttempts(0, 0, "SomethingNew", 400, 1, FailureKind.THROTTLED),
+    ]
+
+    (chart,) = draw([Span("r1", 0, 0, 3)], [Traffic(0, 0, 9.0, Action.CREATE, 3)], failed, {})
+
+    assert chart.throttled_in_all == 1
 
 
 def test_an_unlimited_run_asked_for_no_rate() -> None:
