@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -88,7 +89,8 @@ def without(secrets: Iterable[str | None], text: str) -> str:
     return text
 
 
-def _forms_of(secret: str) -> Iterable[str]:
+@lru_cache(maxsize=16)
+def _forms_of(secret: str) -> tuple[str, ...]:
     """Return how a secret is written: plain, as a URL has it, as an echoed string to sign has it, as JSON has it."""
     # Keys of the platform are letters and digits, and are the same in all of them.
     if secret.isascii() and secret.isalnum():
