@@ -25,7 +25,7 @@ from bulk.rows.quotes import Taken, swallowed_rows, take_record, why_divided
 from bulk.rows.record import CellRecords, of_cells, of_line
 from bulk.rows.shape import InputShape
 from bulk.rows.spoiled import TOTALS
-from bulk.rows.stretches import HEADER_TRACES, Stretch, is_header, is_row_of_types, same_columns
+from bulk.rows.stretches import Stretch, is_header, is_row_of_types, same_columns
 from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
@@ -140,7 +140,7 @@ class DelimitedReader:
         # A NUL spoils its row wherever it stands, and no field may hold one.
         if self._space_and_quote in text or (not self._records.only_fields and "\0" in text):
             return None
-        if self._source.damage_in(text) or any(trace in text for trace in HEADER_TRACES):
+        if self._source.damage_in(text):
             return None
         return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns))
 

@@ -34,6 +34,8 @@ NEAR_THE_END_CHARS = 4_096
 """Where JSON ends so near to the end of what is looked at, it probably goes on behind it."""
 
 ARRAY_OF_OBJECTS = re.compile(r"\[\s*\{")
+BEGINNING_OF_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
+SCRIPT_OBJECT = re.compile(r"(?:(?:const|let|var|export|module)\b[^={]*=\s*)?(?:\[\s*)?\{\s*[A-Za-z_$][\w$]*\s*:")
 ARRAY_OF_LISTS = re.compile(r"\[\s*\[")
 PYTHON_OBJECT = re.compile(r"(?:\[\s*)?\{\s*'")
 JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
@@ -82,7 +84,7 @@ def other_layout(beginning: Beginning, names: ColumnNames, *, chosen: str) -> st
 
 def likely_format(beginning: Beginning, names: ColumnNames) -> str | None:
     """Return the format that an input is likely in, whatever its name; ``None``: it does not show."""
-    if beginning.text.lstrip().startswith(("{", "[")):
+    if BEGINNING_OF_JSON.match(beginning.text):
         return "jsonl"
     lines = beginning.text.splitlines()[:FIRST_LINES]
     found = next((mark for mark in DELIMITERS for line in lines if _has_required(names, _split(line, mark))), None)
@@ -93,6 +95,12 @@ def _python_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> 
     if not PYTHON_OBJECT.match(beginning.text.lstrip()):
         return None
     return f"this is Python's own notation, in single quotes, not JSON; convert it: `{AS_PYTHON}`"
+
+
+def _script_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    if not SCRIPT_OBJECT.match(beginning.text.lstrip()):
+        return None
+    return "this is JavaScript's own notation (JSON5), with keys that are not in quotes; export it as JSON instead"
 
 
 def _array(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
@@ -240,6 +248,7 @@ def _no_tabs(beginning: Beginning, names: ColumnNames, chosen: str) -> str | Non
 
 LAYOUTS: tuple[Callable[[Beginning, ColumnNames, str], str | None], ...] = (
     _python_objects,
+    _script_objects,
     _array,
     _inside_of_array,
     _joined_objects,

@@ -62,7 +62,7 @@ KINDS = (
         "is the error of a spreadsheet's formula",
     ),
     _kind(FieldKind.SPREADSHEET, r"#{2,}", "is what a spreadsheet shows where a column is too narrow"),
-    _kind(FieldKind.MARKS, r"(?:#|//|--|;|/\*).+", "begins as a comment does: is the row meant to be left out?"),
+    _kind(FieldKind.MARKS, r"(?:#|//|--|;|/\*).+", "begins as a comment does (a row to be left out?)"),
     _kind(FieldKind.SPREADSHEET, r"=.*", "is a spreadsheet's formula, not its result"),
     _kind(
         FieldKind.SPREADSHEET,

@@ -15,7 +15,7 @@ from bulk.rows.problems import Problem, RecordKind, record_problem
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["HEADER_TRACES", "Stretch", "is_header", "is_row_of_types", "same_columns"]
+__all__ = ["Stretch", "is_header", "is_row_of_types", "same_columns"]
 
 HEADER_TRACES = ("roductKey", "roduct_key", "RODUCT_KEY", "roductkey", "RODUCTKEY", "roduct Key", "产品标识", "产品K")
 """What a line holds that may be a header; others that mean the same are no keys in a quick look at all."""

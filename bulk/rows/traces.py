@@ -14,13 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["trace_in", "traces_possible"]
 
-_READ_AS_GB18030 = "".join(
-    bytes((lead, trail)).decode("gb18030") for lead in range(0xE4, 0xEA) for trail in range(0x80, 0xA1)
-)
-"""What the first two bytes of most Chinese characters become, when they are read as GB18030: all of them rare."""
+MARKS_OF_MISREADING = (*"鏃缃妯鍧鏉鐨鎴鍒涓浜鍙鏈璇姝褰鍔鍦鍜瀹寮闂闄鐢鏄锛鍥銆", "Ã", "Â", "â€", "æ", "å")
+"""What the first bytes of common characters become, when UTF-8 is read as GB18030 or cp1252: rare elsewhere."""
 
-BEYOND_ASCII = re.compile(f"\ufffd|锟斤拷|[\u00c2\u00c3\u00e2-\u00e9][\u0080-\u00bf\u0152-\u2122]|[{_READ_AS_GB18030}]")
-HTML = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-f]{1,6});|<br ?/?>", re.IGNORECASE)
+MARKS_BEYOND_ASCII = ("\ufffd", "锟", *MARKS_OF_MISREADING)
+REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
+BREAK = re.compile(r"<[bB][rR] ?/?>")
 ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\[nrt]|_x000[DA9]_")
 LOST = re.compile(r"\ufffd|锟斤拷|\?{3,}")
 
@@ -28,10 +27,10 @@ LOST = re.compile(r"\ufffd|锟斤拷|\?{3,}")
 def traces_possible(text: str) -> bool:
     """Say quickly whether there may be a trace in any part of a text."""
     return bool(
-        (("&" in text or "<" in text) and HTML.search(text))
-        or (("\\" in text or "_x000" in text) and ESCAPE.search(text))
-        or "???" in text
-        or (not text.isascii() and BEYOND_ASCII.search(text))
+        REFERENCE.search(text)
+        or BREAK.search(text)
+        or ("\\" in text or "_x000" in text or "??" in text)
+        or (not text.isascii() and any(mark in text for mark in MARKS_BEYOND_ASCII))
     )
 
 
@@ -49,15 +48,15 @@ def _read_as(encoding: str, text: str) -> bool:
 
 
 def _is_misread(text: str) -> bool:
-    if text.isascii() or not BEYOND_ASCII.search(text):
-        return False
-    return any(_read_as(encoding, text) for encoding in ("cp1252", "latin-1", "gb18030"))
+    return any(mark in text for mark in MARKS_OF_MISREADING) and any(
+        _read_as(encoding, text) for encoding in ("cp1252", "latin-1", "gb18030")
+    )
 
 
 TRACES: tuple[tuple[str, Callable[[str], object]], ...] = (
     ("characters that were lost (\ufffd, 锟斤拷, ???)", LOST.search),
     ("UTF-8 that was read in another encoding", _is_misread),
-    ("references of HTML, such as &amp;", HTML.search),
+    ("references of HTML, such as &amp;", lambda text: REFERENCE.search(text) or BREAK.search(text)),
     ("escapes, such as \\n or \\u4e2d", ESCAPE.search),
 )
 """What a text looks like, and how that is told."""

@@ -48,6 +48,11 @@ KEY_PREFIX = "a1"
 FORM_OF_KEY = re.compile(rf"{KEY_PREFIX}(?=.*\d)[A-Za-z0-9]{{9}}")
 """The form of every ProductKey that the documentation shows."""
 
+HEADS = frozenset({"ProductKey", "Product Key", "product_key", "productKey", "PRODUCT_KEY", "productkey", "PRODUCTKEY"})
+"""The names of a column, which as a value ask for a close look: it may be a header again."""
+
+NO_MODULES = {name.casefold() for name in HEADS} | {RESERVED_MODULE_NAME}
+
 FORMULA = '="'
 NAMES_NOTHING = ("-", "--")
 """Words for nothing that are also legal names of modules."""
@@ -80,7 +85,7 @@ class Rules:
         self._lenient_keys = lenient_keys
         self._nulls = frozenset(nulls) - {""}
         self._literal = "" in nulls
-        self._words = self._nulls if self._literal else self._nulls | NULLS
+        self._words = (self._nulls if self._literal else self._nulls | NULLS) | HEADS
         self._names = self._nulls | (self._words - {*NAMES_NOTHING})
         self.sent_nulls: Counter[str] = Counter()
         """Words for nothing that are sent as an alias or a description → how often."""
@@ -109,17 +114,17 @@ class Rules:
         """
         # One look at all that a column holds costs a fraction of a look at each of its cells. Printable leaves out
         # control characters, halves of surrogate pairs and all white space but the space.
-        texts = "".join(descs)
+        names, texts = "".join(module_names), "".join(descs)
         return (
             all(product_keys)
             and not BEYOND_PLAIN_KEY.search("".join(product_keys))
             and NOT_KEYS.isdisjoint(map(str.casefold, product_keys))
             and all(module_names)
             and _longest(module_names) <= MAX_NAME_CHARS
-            and not BEYOND_MODULE_NAME.search("".join(module_names))
-            and RESERVED_MODULE_NAME not in map(str.casefold, module_names)
+            and not BEYOND_MODULE_NAME.search(names)
+            and NO_MODULES.isdisjoint(map(str.casefold, module_names))
             and self._names.isdisjoint(module_names)
-            and not any(map(str.startswith, module_names, itertools.repeat(KEY_PREFIX)))
+            and not (KEY_PREFIX in names and any(map(str.startswith, module_names, itertools.repeat(KEY_PREFIX))))
             and self._words.isdisjoint(aliases)
             and _longest(aliases) <= MAX_NAME_CHARS
             and not BEYOND_ALIAS_NAME.search("".join(aliases))
