@@ -16,16 +16,16 @@ from bulk.errors import InputError
 from bulk.model import ReadRows
 from bulk.names import legible
 from bulk.rows.columns import ColumnNames, Field
-from bulk.rows.fields import field_of
 from bulk.rows.findings import Remarks
 from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of, reason
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS, Block
 from bulk.rows.noise import noise_of
 from bulk.rows.problems import Problem, RecordKind, record_problem
-from bulk.rows.quotes import Taken, swallowed_rows, take_record
+from bulk.rows.quotes import Taken, swallowed_rows, take_record, why_divided
 from bulk.rows.record import CellRecords, of_cells, of_line
 from bulk.rows.shape import InputShape
 from bulk.rows.spoiled import TOTALS
+from bulk.rows.stretches import Stretch, is_header, is_row_of_types, same_columns
 from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
@@ -57,6 +57,7 @@ class DelimitedReader:
         self._rules = Rules.of(settings)
         self._lenient_keys = settings.lenient_keys
         self._names = ColumnNames.parse(settings.columns, numbered=True)
+        self._stretch = Stretch()
         self._blocks = source.blocks()
         found, positions = self._find_columns(settings, _said_delimiter(settings, format))
         self._delimiter = found.delimiter
@@ -66,6 +67,7 @@ class DelimitedReader:
         self._width = len(found.names)
         self._records = CellRecords(self._positions, self._width)
         self._named_width = len(_without_blank_end(found.names))
+        self._unnamed = [at for at, name in enumerate(found.names) if not name.strip() and at not in self._positions]
         self._needed_width = 1 + max(self._positions[:2])
         self._space_and_quote = f'{self._delimiter} "'
         above = tuple(map(legible, found.above))
@@ -125,9 +127,11 @@ class DelimitedReader:
         except csv.Error:
             return None
         # Fewer records than lines are records of several lines.
-        if len(records) != len(lines) or set(map(len, records)) != {self._width}:
+        if self._stretch.problem or len(records) != len(lines) or set(map(len, records)) != {self._width}:
             return None
         columns = list(zip(*records, strict=True))
+        if self._unnamed:
+            self._note_unnamed(["".join(column) for column in columns])
         absent = ("",) * len(lines)
         keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
         if self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
@@ -190,15 +194,19 @@ class DelimitedReader:
             unread = record_problem(RecordKind.ENCODING, cause=damage)
             rows.invalid.append((line, of_cells(cells), unread.code, unread.text))
             return
-        noise = noise_of(cells)
+        marked = self._stretch.mark_of_conflict(cells[0], line)
+        noise = None if marked else noise_of(cells)
         if noise:
             self.remarks.leave_out(line, noise)
             return
-        problem = self._misfit(cells, ended=ended)
+        problem = (
+            marked or self._header_in_between(cells, line) or self._stretch.problem or self._misfit(cells, ended=ended)
+        )
         if problem:
             spread = f", read from {taken.lines} lines: is a quote missing?" if taken.lines > 1 else ""
             rows.invalid.append((line, of_cells(cells), problem.code, problem.text + spread))
             return
+        self._note_unnamed(cells)
         padded = cells + [""] * (self._width - len(cells))
         key, name, alias, desc = (padded[position] if position >= 0 else "" for position in self._positions)
         judged = self._rules.judge((key, name, alias, desc))
@@ -207,19 +215,39 @@ class DelimitedReader:
         else:
             rows.valid.append((line, *judged, of_cells(cells)))
 
-    def _misfit(self, cells: list[str], *, ended: bool) -> Problem | None:
-        key, name = (cells[position] if position < len(cells) else "" for position in self._positions[:2])
-        if self._header is not None and (
-            cells == self._header or (field_of(key) is Field.PRODUCT_KEY and field_of(name) is Field.MODULE_NAME)
-        ):
+    def _header_in_between(self, cells: list[str], line: int) -> Problem | None:
+        if cells == self._header:
             return record_problem(RecordKind.HEADER)
+        if not is_header(cells, self._key_of(cells)):
+            return None
+        if same_columns(cells, self._header or (), self._positions):
+            return record_problem(RecordKind.HEADER)
+        return self._stretch.other_header(line)
+
+    def _key_of(self, cells: list[str]) -> str:
+        position = self._positions[0]
+        return cells[position] if position < len(cells) else ""
+
+    def _note_unnamed(self, texts: list[str]) -> None:
+        """Have the columns carried that have no name and are not blank in these rows."""
+        telling = [at for at in self._unnamed if at < len(texts) and texts[at].strip()]
+        for at in telling:
+            self.remarks.carry(f"column {at + 1}, without a name")
+            self._unnamed.remove(at)
+
+    def _misfit(self, cells: list[str], *, ended: bool) -> Problem | None:
         if "\0" in "".join(cells):
             return record_problem(RecordKind.NUL)
         if len(cells) < self._named_width:
             return self._too_few(cells, ended=ended)
         if len(cells) > self._width and any(cell.strip() for cell in cells[self._named_width :]):
             return self._wrong_width(cells, f"too many for the {self._named_width} columns of {self._whose()}")
-        if not self._lenient_keys and key.strip(" \t:：").casefold() in TOTALS:
+        return None if self._lenient_keys else self._no_module(cells)
+
+    def _no_module(self, cells: list[str]) -> Problem | None:
+        if is_row_of_types(cells):
+            return record_problem(RecordKind.TYPES)
+        if self._key_of(cells).strip(" \t:：").casefold() in TOTALS:
             return record_problem(RecordKind.TOTAL)
         return None
 
@@ -233,7 +261,8 @@ class DelimitedReader:
         return None
 
     def _wrong_width(self, cells: list[str], cause: str) -> Problem:
-        return record_problem(RecordKind.WIDTH, cells=f"{len(cells)} cell{'s' if len(cells) != 1 else ''}", cause=cause)
+        count = f"{len(cells)} cell{'s' if len(cells) != 1 else ''}"
+        return record_problem(RecordKind.WIDTH, cells=count, cause=cause + why_divided(cells, self._delimiter))
 
     def _whose(self) -> str:
         return "the header" if self._header is not None else "the first rows"

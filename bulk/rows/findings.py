@@ -67,6 +67,8 @@ class Remarks:
             yield f"Not rows, left out: {lines}" + (f" and {more} more" if more else "")
         if self._rules.unwrapped:
             yield f'Taken as text: {_spell(self._rules.unwrapped, "cell")} written as ="text"'
+        for trace, times in self._rules.traces.most_common():
+            yield f"Sent as it is, in {_spell(times, 'row')}: {trace}"
         for word, times in self._rules.sent_nulls.most_common():
             flag = f"--null {word}" if word.isalnum() else f"--null '{word}'"
             yield f"Sent as alias or description: {word!r}, in {_spell(times, 'row')}; {flag} leaves it out"

@@ -128,7 +128,7 @@ def numbered_columns(width: int) -> list[str]:
 
 def hint_of(header: Header) -> str:
     """Say what may be the cause where a header lacks a required column."""
-    looks = _as_row(header)
+    looks = {} if any(map(field_of, header.names)) else _as_row(header)
     if looks:
         maps = " ".join(f"--map {field}={number}" for field, number in looks.items())
         return f"line {header.line} looks like a row: if the file has no header, add --no-header {maps};"

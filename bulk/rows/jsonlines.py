@@ -20,6 +20,7 @@ from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
 from bulk.rows.record import of_json_line
 from bulk.rows.shape import InputShape
+from bulk.rows.stretches import Stretch
 from bulk.rows.validate import Rules
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ class JsonLinesReader:
         self._names = ColumnNames.parse(settings.columns)
         self._rules = Rules.of(settings)
         self._known_keys: dict[tuple[str, ...], Keys | Problem] = {}
+        self._stretch = Stretch()
         self._blocks = source.blocks()
         self._head = self._read_head()
         keys = self._keys_of_head()
@@ -112,6 +114,8 @@ class JsonLinesReader:
 
     def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
         """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+        if self._stretch.problem:
+            return None
         try:
             found = list(map(orjson.loads, lines))
         except orjson.JSONDecodeError:
@@ -140,19 +144,22 @@ class JsonLinesReader:
                 found = loaded(text)
             except (ValueError, RecursionError) as exc:
                 if text and not text.isspace():
-                    damage = self._source.damage_in(text)
-                    problem = (
-                        record_problem(RecordKind.ENCODING, cause=damage)
-                        if damage
-                        else record_problem(RecordKind.JSON, cause=f"not JSON: {why_no_json(text, exc)}")
-                    )
-                    rows.invalid.append(_invalid(line, text, problem))
+                    rows.invalid.append(_invalid(line, text, self._no_json(line, text, exc)))
                 continue
-            judged = self._judge(text, found)
+            judged = self._stretch.problem or self._judge(text, found)
             if isinstance(judged, Problem):
                 rows.invalid.append(_invalid(line, text, judged))
             else:
                 rows.valid.append((line, *judged, text.strip()))
+
+    def _no_json(self, line: int, text: str, exc: Exception) -> Problem:
+        marked = self._stretch.mark_of_conflict(text, line)
+        if marked:
+            return marked
+        damage = self._source.damage_in(text)
+        if damage:
+            return record_problem(RecordKind.ENCODING, cause=damage)
+        return record_problem(RecordKind.JSON, cause=f"not JSON: {why_no_json(text, exc)}")
 
     def _judge(self, text: str, found: Any) -> tuple[str, str, str, str] | Problem:  # noqa: ANN401 - whatever JSON holds
         """Return the fields of a line, trimmed, or what is wrong with it."""

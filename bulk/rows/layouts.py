@@ -13,15 +13,19 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bulk.names import shell_path, shell_quote
 from bulk.rows.columns import Field
+from bulk.rows.tables import aligned, pairs, quoted_lines, sideways
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulk.rows.columns import ColumnNames
 
-__all__ = ["Beginning", "other_layout"]
+__all__ = ["Beginning", "likely_format", "other_layout"]
 
 DELIMITERS = (",", "\t", ";", "|")
+
+FIRST_LINES = 20
+"""Among these the header shows."""
 
 DEEPEST_ROWS = 4
 """Objects around the list that holds the rows, at most."""
@@ -30,6 +34,9 @@ NEAR_THE_END_CHARS = 4_096
 """Where JSON ends so near to the end of what is looked at, it probably goes on behind it."""
 
 ARRAY_OF_OBJECTS = re.compile(r"\[\s*\{")
+BEGINNING_OF_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
+SCRIPT_OBJECT = re.compile(r"(?:(?:const|let|var|export|module)\b[^={]*=\s*)?(?:\[\s*)?\{\s*[A-Za-z_$][\w$]*\s*:")
+ARRAY_OF_LISTS = re.compile(r"\[\s*\[")
 PYTHON_OBJECT = re.compile(r"(?:\[\s*)?\{\s*'")
 JSON_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]')
 PLAIN_KEY = re.compile(r"[A-Za-z_]\w*")
@@ -51,6 +58,9 @@ class Beginning(NamedTuple):
     file: str
     """As the user named it."""
 
+    encoding: str = "utf-8"
+    """In which it is read."""
+
     @property
     def first_line(self) -> str:
         """The first line that is not blank."""
@@ -68,14 +78,29 @@ def other_layout(beginning: Beginning, names: ColumnNames, *, chosen: str) -> st
     for layout in LAYOUTS:
         way = layout(beginning, names, chosen)
         if way is not None:
-            return _with_names(way, beginning.file)
+            return _with_names(way, beginning)
     return None
+
+
+def likely_format(beginning: Beginning, names: ColumnNames) -> str | None:
+    """Return the format that an input is likely in, whatever its name; ``None``: it does not show."""
+    if BEGINNING_OF_JSON.match(beginning.text):
+        return "jsonl"
+    lines = beginning.text.splitlines()[:FIRST_LINES]
+    found = next((mark for mark in DELIMITERS for line in lines if _has_required(names, _split(line, mark))), None)
+    return found and ("tsv" if found == "\t" else "csv")
 
 
 def _python_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
     if not PYTHON_OBJECT.match(beginning.text.lstrip()):
         return None
     return f"this is Python's own notation, in single quotes, not JSON; convert it: `{AS_PYTHON}`"
+
+
+def _script_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    if not SCRIPT_OBJECT.match(beginning.text.lstrip()):
+        return None
+    return "this is JavaScript's own notation (JSON5), with keys that are not in quotes; export it as JSON instead"
 
 
 def _array(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
@@ -147,6 +172,57 @@ def _spread_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> 
     return "each JSON object is spread over several lines; `jq -c . FILE > OUT` writes one a line"
 
 
+def _lists_of_cells(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | None:
+    text = beginning.text.lstrip()
+    if text.startswith("[") and isinstance(_parsed(beginning.first_line), list) and not text.startswith("[["):
+        return "each line is a JSON list of cells; `jq -r @csv FILE > TABLE` writes CSV"
+    if ARRAY_OF_LISTS.match(text):
+        return "this is a JSON array of lists of cells; `jq -r '.[] | @csv' FILE > TABLE` writes CSV"
+    return None
+
+
+def _packed_objects(beginning: Beginning, names: ColumnNames, _chosen: str) -> str | None:
+    """Say how to take rows out of what wraps each of them: an object, or a text that holds JSON."""
+    found = _parsed(beginning.first_line)
+    if isinstance(found, dict) and _has_required(names, list(found)):
+        return None
+    query = _query_of_row(found, names, DEEPEST_ROWS)
+    return query and f"each row is wrapped in another value; `jq -c {shell_quote(query)} FILE > OUT` takes it out"
+
+
+def _query_of_row(value: Any, names: ColumnNames, depth: int) -> str | None:  # noqa: ANN401 - whatever JSON holds
+    """Return the query that leads to an object with our fields; ``None``: there is none."""
+    if isinstance(value, str):
+        inner = _parsed(value) if value.startswith(("{", '"')) else None
+        rest = _query_of_row(inner, names, depth - 1) if inner is not None and depth else None
+        return rest and ("fromjson" if rest == "." else f"fromjson | {rest}")
+    if not isinstance(value, dict) or not depth:
+        return None
+    if _has_required(names, list(value)):
+        return "."
+    for key, each in value.items():
+        rest = _query_of_row(each, names, depth - 1)
+        if rest:
+            own = f".{key}" if PLAIN_KEY.fullmatch(key) else f".[{json.dumps(key)}]"
+            return own + (f" | {rest}" if rest != "." else "")
+    return None
+
+
+def _objects_behind_text(beginning: Beginning, names: ColumnNames, _chosen: str) -> str | None:
+    line = beginning.first_line
+    start = line.find("{")
+    if start <= 0 or not _has_required(names, _keys_of(line[start:])):
+        return None
+    return "text is in front of each JSON object; `sed -n 's/^[^{]*{/{/p' FILE > OUT` takes it away"
+
+
+def _no_table(beginning: Beginning, names: ColumnNames, chosen: str) -> str | None:
+    lines = [line for line in beginning.text.splitlines() if line.strip()]
+    if chosen == "jsonl" or not lines or names.mapped:
+        return None
+    return quoted_lines(lines) or sideways(lines) or pairs(lines) or aligned(lines)
+
+
 def _json_lines(beginning: Beginning, _names: ColumnNames, chosen: str) -> str | None:
     if chosen == "jsonl" or not _is_object(beginning.first_line):
         return None
@@ -172,26 +248,40 @@ def _no_tabs(beginning: Beginning, names: ColumnNames, chosen: str) -> str | Non
 
 LAYOUTS: tuple[Callable[[Beginning, ColumnNames, str], str | None], ...] = (
     _python_objects,
+    _script_objects,
     _array,
     _inside_of_array,
     _joined_objects,
     _wrapped_rows,
     _spread_objects,
+    _lists_of_cells,
+    _packed_objects,
+    _objects_behind_text,
     _json_lines,
+    _no_table,
     _cells,
     _no_tabs,
 )
 """Each says that the input is laid out so, and the way; the first that does is right."""
 
 
-def _with_names(way: str, file: str) -> str:
+def _with_names(way: str, beginning: Beginning) -> str:
+    file = beginning.file
     path = PurePath(file)
     stem = path.name.removesuffix(".gz").rpartition(".")[0] or path.name
     out = path.with_name(f"{stem}.lines.jsonl") if file != "-" else "OUT.jsonl"
-    words = {"FILE": "FILE" if file == "-" else shell_path(file), "OUT": shell_path(str(out))}
+    table = path.with_name(f"{stem}.lines.csv") if file != "-" else "OUT.csv"
+    words = {
+        "FILE": "FILE" if file == "-" else shell_path(file),
+        "OUT": shell_path(str(out)),
+        "TABLE": shell_path(str(table)),
+    }
+    in_utf_8 = "" if beginning.encoding.startswith("utf-8") else f"iconv -f {beginning.encoding} -t UTF-8"
     if file.endswith(".gz"):
-        words["FILE"] = f"<(gzip -dc {words['FILE']})"
-    return re.sub(r"\b(?:FILE|OUT)\b", lambda word: words[word[0]], way)
+        words["FILE"] = f"<(gzip -dc {words['FILE']}{in_utf_8 and ' | '}{in_utf_8})"
+    elif in_utf_8:
+        words["FILE"] = f"<({in_utf_8} {words['FILE']})"
+    return re.sub(r"\b(?:FILE|OUT|TABLE)\b", lambda word: words[word[0]], way)
 
 
 def _is_object(text: str) -> bool:

@@ -73,7 +73,7 @@ class LineSource:
         if self._decoder.mismatch:
             raise InputError(self._decoder.mismatch, file=name)
         self.encoding = self._decoder.encoding
-        self.beginning = Beginning(self._decoder.beginning(opened.head), opened.is_whole_in_head, name)
+        self.beginning = Beginning(self._decoder.beginning(opened.head), opened.is_whole_in_head, name, self.encoding)
         """What tells how the text is laid out."""
 
         self._damage = Damage(self._decoder.codec)

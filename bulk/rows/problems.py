@@ -29,6 +29,8 @@ class FieldKind(StrEnum):
     FULL_WIDTH = "full_width"  #: letters or digits of the full-width forms
     CHARACTERS = "characters"  #: characters that the platform does not take
     LENGTH = "length"  #: too many characters
+    MARKS = "marks"  #: marks between cells, parts of an address, a comment's beginning
+    SWAPPED = "swapped"  #: what belongs into the other column
     RESERVED = "reserved"  #: the name of the whole device's firmware
     TYPE = "type"  #: JSON that is no text
 
@@ -39,6 +41,9 @@ class RecordKind(StrEnum):
     WIDTH = "record.width"  #: too few or too many cells
     QUOTE = "record.quote"  #: quotes that don't pair, or that swallow the rows behind them
     HEADER = "record.header"  #: the header again
+    BELOW = "record.other_header"  #: a header of other columns, and the rows below it
+    TYPES = "record.types"  #: a line that says which values the columns hold
+    CONFLICT = "record.conflict"  #: a merge conflict that nobody resolved
     TOTAL = "record.total"  #: a line that sums up others
     NUL = "record.nul"  #: a NUL character
     ENCODING = "record.encoding"  #: bytes that are not in the input's encoding
@@ -66,6 +71,10 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
         FieldKind.FULL_WIDTH: (
             "{field} {value!r} holds {cause}; write it in plain letters and digits, or add --lenient-keys to send it"
         ),
+        FieldKind.MARKS: "{field} {value!r} {cause}; correct it, or add --lenient-keys to send it",
+        FieldKind.SWAPPED: (
+            "{field} {value!r} {cause}: are two columns swapped? Correct it, or add --lenient-keys to send it"
+        ),
         FieldKind.CHARACTERS: "{field} holds {cause}",
         FieldKind.LENGTH: "{field} has {length} characters, the platform takes {most}",
         FieldKind.RESERVED: "{field} {value!r} is reserved for the firmware of the whole device",
@@ -78,6 +87,14 @@ RECORD_MESSAGES: Mapping[RecordKind, str] = MappingProxyType(
         RecordKind.WIDTH: "the row has {cells}, {cause}",
         RecordKind.QUOTE: "the line {cause}",
         RecordKind.HEADER: "the row is the header again: several files were joined here; take the line out",
+        RecordKind.BELOW: (
+            "the row {cause}, whose columns are not those of the first: put it and the rows below it into a file of "
+            "their own"
+        ),
+        RecordKind.TYPES: (
+            "the row says what the columns hold and is no module; take it out, or add --lenient-keys to send it"
+        ),
+        RecordKind.CONFLICT: "the line {cause}; resolve the conflict in git, then run again",
         RecordKind.TOTAL: "the row looks like a total, not a module; take it out, or add --lenient-keys to send it",
         RecordKind.NUL: "the row holds a NUL character (U+0000): the file is damaged or not in this encoding",
         RecordKind.ENCODING: "{cause}",

@@ -18,10 +18,13 @@ from bulk.rows.validate import BEYOND_MODULE_NAME
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Taken", "swallowed_rows", "take_record"]
+__all__ = ["Taken", "swallowed_rows", "take_record", "why_divided"]
 
 LEAST_KEY_CHARS = 6
 """Shorter keys are alike too easily: of those only the record's own is evidence."""
+
+OTHER_QUOTES = re.compile(r"\s*[“”„«'‘「『]")
+OTHER_DELIMITERS = ("，", "；", "、", "\t", ";", "|", ",", "｜")
 
 FORM_OF_KEYS = re.compile(r"(?=.*\d)[A-Za-z0-9*]+")
 
@@ -83,3 +86,14 @@ def _is_row(row: Sequence[str], own: str, required: Sequence[int]) -> bool:
     key, name = (row[position].strip().strip('"') for position in required)
     alike = len(key) == len(own) >= LEAST_KEY_CHARS and FORM_OF_KEYS.fullmatch(key) and FORM_OF_KEYS.fullmatch(own)
     return bool(name) and not BEYOND_MODULE_NAME.search(name) and (key == own or bool(alike))
+
+
+def why_divided(cells: Sequence[str], delimiter: str) -> str:
+    """Say why a row likely has another number of cells than there are columns, behind a semicolon; empty: who knows."""
+    if any(cell.endswith("\\") for cell in cells[:-1]):
+        return f"; {delimiter!r} is behind a backslash: put the whole cell in quotes instead"
+    if any(map(OTHER_QUOTES.match, cells)):
+        return '; its quotes are not the plain double ones ("), which alone keep a cell together'
+    others = (mark for mark in OTHER_DELIMITERS if mark != delimiter and any(cell.count(mark) > 1 for cell in cells))
+    other = next(others, None) if len(cells) == 1 else None
+    return f"; it is divided by {other!r}, not {delimiter!r}" if other else ""

@@ -10,7 +10,7 @@ from bulk.model import InputFound, ReadRows
 from bulk.rows.columns import ColumnNames
 from bulk.rows.delimited import DelimitedReader
 from bulk.rows.jsonlines import JsonLinesReader
-from bulk.rows.layouts import other_layout
+from bulk.rows.layouts import likely_format, other_layout
 from bulk.rows.lines import LineSource
 from bulk.rows.source import STDIN, asks_a_person, open_bytes
 
@@ -95,14 +95,18 @@ def open_input(
     with open_bytes(path, stdin=stdin, while_waiting=while_waiting) as opened:
         # Only now: what is no table of text has been refused under whatever name, and needs no advice on formats.
         chosen = said or _format_of_name(path)
-        if path.lower().endswith(".gz") and opened.head and not opened.is_packed:
+        if chosen and path.lower().endswith(".gz") and opened.head and not opened.is_packed:
             message = "its name ends in .gz, but it holds no gzip data; rename it or fetch it again"
             raise InputError(message, file=path)
         source = LineSource(opened, name=path, encoding=settings.encoding, heading_lines=int(chosen != "jsonl"))
         layout = "csv" if chosen == "tsv" and settings.delimiter else chosen
-        other = other_layout(source.beginning, ColumnNames.parse(settings.columns), chosen=layout)
+        names = ColumnNames.parse(settings.columns)
+        likely = chosen or likely_format(source.beginning, names)
+        other = other_layout(source.beginning, names, chosen=layout or likely or "csv")
         if other:
             raise InputError(other, file=path)
+        if chosen is None:
+            raise _no_format(path, likely)
         if chosen == "jsonl":
             yield RowReader(path, JsonLinesReader(source, settings))
         else:
@@ -115,14 +119,12 @@ def _said_format(said: str | None) -> str | None:
     return said and FORMAT_BY_NAME[said.lower()]
 
 
-def _format_of_name(path: str) -> str:
+def _format_of_name(path: str) -> str | None:
     name = path.lower().removesuffix(".gz")
-    for suffix, known in FORMAT_BY_SUFFIX.items():
-        if name.endswith(suffix):
-            return known
-    raise _no_format(path)
+    return next((known for suffix, known in FORMAT_BY_SUFFIX.items() if name.endswith(suffix)), None)
 
 
-def _no_format(path: str) -> InputError:
+def _no_format(path: str, likely: str | None = None) -> InputError:
     why = "stdin has no name to tell its format" if path == STDIN else "its name does not tell its format"
-    return InputError(f"{why}; add --format csv, tsv or jsonl", file=path)
+    looks = f" (it looks like {likely})" if likely else ""
+    return InputError(f"{why}; add --format csv, tsv or jsonl{looks}", file=path)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
+from bulk.rows.fields import SPELLINGS
 from bulk.rows.problems import FieldKind, Problem, field_problem
 
 if TYPE_CHECKING:
@@ -18,17 +19,24 @@ __all__ = ["HARD_NULLS", "NOT_KEYS", "NULLS", "TOTALS", "spoiled", "unwrapped"]
 
 HARD_NULLS = frozenset(
     {"NULL", "null", "Null", "\\N", "NaN", "nan", "NAN", "#N/A", "#n/a", "(null)", "(NULL)", "<null>", "<NULL>"}
-    | {"[NULL]", "[null]"}
+    | {"[NULL]", "[null]", "<NA>"}
 )
 """Nothing, as databases and data frames write it: never sent unless that is asked for."""
 
-NULLS = HARD_NULLS | {"None", "none", "NONE", "N/A", "n/a", "undefined", "nil", "-", "--"}
+NULLS = HARD_NULLS | {"None", "none", "NONE", "NA", "N/A", "n/a", "undefined", "nil", "-", "--"}
 """With these also what people write for nothing. An alias or a description may be such a word: it is sent, and said."""
 
 TOTALS = frozenset({"total", "totals", "subtotal", "grandtotal", "grand total", "合计", "总计", "小计", "共计", "总数"})
 
-NOT_KEYS = TOTALS | {word.casefold() for word in NULLS} | {"true", "false", "productkey", "product_key"}
-"""Casefolded: no ProductKey is one of these, the last two of which head its column."""
+NAMES_OF_COLUMNS = {name for names in SPELLINGS.values() for name in names} | {
+    "product_key",
+    "module_name",
+    "alias_name",
+}
+TYPES = {"string", "str", "text", "varchar", "nvarchar", "char", "object", "required", "optional", "mandatory"}
+
+NOT_KEYS = TOTALS | {word.casefold() for word in NULLS} | {"true", "false"} | NAMES_OF_COLUMNS | TYPES
+"""Casefolded: no ProductKey is one of these, some of which head columns."""
 
 
 class _Spoiled(NamedTuple):
@@ -48,8 +56,13 @@ def _kind(kind: FieldKind, pattern: str, cause: str) -> _Spoiled:
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 
 KINDS = (
-    _kind(FieldKind.SPREADSHEET, r"#[A-Z/_0-9]{2,}[!?]?", "is the error of a spreadsheet's formula"),
+    _kind(
+        FieldKind.SPREADSHEET,
+        r"#(?:[A-Z/_0-9]{2,}[!?]|N/?A|NV|NAN|REF|NAME|VALUE|DIV/0|NULL|NUM|SPILL|CALC|GETTING_DATA|BEZUG|WERT|ZAHL)",
+        "is the error of a spreadsheet's formula",
+    ),
     _kind(FieldKind.SPREADSHEET, r"#{2,}", "is what a spreadsheet shows where a column is too narrow"),
+    _kind(FieldKind.MARKS, r"(?:#|//|--|;|/\*).+", "begins as a comment does (a row to be left out?)"),
     _kind(FieldKind.SPREADSHEET, r"=.*", "is a spreadsheet's formula, not its result"),
     _kind(
         FieldKind.SPREADSHEET,
@@ -68,6 +81,8 @@ KINDS = (
     _kind(FieldKind.SPREADSHEET, r"'.*(?<!')", "begins with the apostrophe by which spreadsheets mark text"),
     _kind(FieldKind.QUOTES, r".*[\"'`´].*", "quotes"),
     _kind(FieldKind.QUOTES, r".*[“”„‟‘’‚‛«»‹›「」『』＂＇].*", "a word processor's quotes"),
+    _kind(FieldKind.MARKS, r"[a-z]+://.*", "is an address"),
+    _kind(FieldKind.MARKS, r".*[,;:|<>，；、。：].*", "holds marks that stand between cells or around them"),
     _kind(FieldKind.FULL_WIDTH, r".*[\uff01-\uff5e].*", "full-width characters"),
 )
 """Looked through in this order; the first that fits is told."""

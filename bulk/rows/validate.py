@@ -10,6 +10,7 @@ nothing else is absent, as is one that ``--null`` names.
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 import unicodedata
@@ -20,6 +21,7 @@ from bulk.model import RESERVED_MODULE_NAME
 from bulk.rows.fields import REQUIRED, Field
 from bulk.rows.problems import FieldKind, Problem, field_problem, joined
 from bulk.rows.spoiled import HARD_NULLS, NOT_KEYS, NULLS, spoiled, unwrapped
+from bulk.rows.traces import trace_in, traces_possible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -42,6 +44,15 @@ BEYOND_DESC = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 BEYOND_PLAIN_KEY = re.compile(r"[^A-Za-z0-9*_]")
 """Characters of a ProductKey that ask for a close look; no more is said by it."""
 
+KEY_PREFIX = "a1"
+FORM_OF_KEY = re.compile(rf"{KEY_PREFIX}(?=.*\d)[A-Za-z0-9]{{9}}")
+"""The form of every ProductKey that the documentation shows."""
+
+HEADS = frozenset({"ProductKey", "Product Key", "product_key", "productKey", "PRODUCT_KEY", "productkey", "PRODUCTKEY"})
+"""The names of a column, which as a value ask for a close look: it may be a header again."""
+
+NO_MODULES = {name.casefold() for name in HEADS} | {RESERVED_MODULE_NAME}
+
 FORMULA = '="'
 NAMES_NOTHING = ("-", "--")
 """Words for nothing that are also legal names of modules."""
@@ -50,7 +61,17 @@ NAMES_NOTHING = ("-", "--")
 class Rules:
     """The platform's rules for a module's fields, and what was noticed while they were applied."""
 
-    __slots__ = ("_lenient_alias", "_lenient_keys", "_literal", "_names", "_nulls", "_words", "sent_nulls", "unwrapped")
+    __slots__ = (
+        "_lenient_alias",
+        "_lenient_keys",
+        "_literal",
+        "_names",
+        "_nulls",
+        "_words",
+        "sent_nulls",
+        "traces",
+        "unwrapped",
+    )
 
     def __init__(self, *, lenient_alias: bool = False, lenient_keys: bool = False, nulls: Sequence[str] = ()) -> None:
         """Take the rules as documented.
@@ -64,10 +85,13 @@ class Rules:
         self._lenient_keys = lenient_keys
         self._nulls = frozenset(nulls) - {""}
         self._literal = "" in nulls
-        self._words = self._nulls if self._literal else self._nulls | NULLS
+        self._words = (self._nulls if self._literal else self._nulls | NULLS) | HEADS
         self._names = self._nulls | (self._words - {*NAMES_NOTHING})
         self.sent_nulls: Counter[str] = Counter()
         """Words for nothing that are sent as an alias or a description → how often."""
+
+        self.traces: Counter[str] = Counter()
+        """What aliases and descriptions that are sent look like, where that is odd → in how many rows."""
 
         self.unwrapped = 0
         """Fields that were written as ``="text"``."""
@@ -90,16 +114,17 @@ class Rules:
         """
         # One look at all that a column holds costs a fraction of a look at each of its cells. Printable leaves out
         # control characters, halves of surrogate pairs and all white space but the space.
-        texts = "".join(descs)
+        names, texts = "".join(module_names), "".join(descs)
         return (
             all(product_keys)
             and not BEYOND_PLAIN_KEY.search("".join(product_keys))
             and NOT_KEYS.isdisjoint(map(str.casefold, product_keys))
             and all(module_names)
             and _longest(module_names) <= MAX_NAME_CHARS
-            and not BEYOND_MODULE_NAME.search("".join(module_names))
-            and RESERVED_MODULE_NAME not in map(str.casefold, module_names)
+            and not BEYOND_MODULE_NAME.search(names)
+            and NO_MODULES.isdisjoint(map(str.casefold, module_names))
             and self._names.isdisjoint(module_names)
+            and not (KEY_PREFIX in names and any(map(str.startswith, module_names, itertools.repeat(KEY_PREFIX))))
             and self._words.isdisjoint(aliases)
             and _longest(aliases) <= MAX_NAME_CHARS
             and not BEYOND_ALIAS_NAME.search("".join(aliases))
@@ -107,6 +132,8 @@ class Rules:
             and _longest(descs) <= MAX_DESC_CHARS
             and texts.isprintable()
             and FORMULA not in texts
+            and not traces_possible(texts)
+            and not traces_possible("".join(aliases))
             and len(texts) == sum(map(len, map(str.strip, descs)))
         )
 
@@ -119,6 +146,7 @@ class Rules:
             return joined(problems)
         if not self._literal:
             self.sent_nulls.update(value for value in (alias_name, desc) if value in NULLS)
+        self.traces.update({trace for text in (alias_name, desc) if (trace := trace_in(text))})
         self.unwrapped += sum(
             value != unwrapped(value) for value in map(str.strip, values) if value.startswith(FORMULA)
         )
@@ -131,7 +159,11 @@ class Rules:
         return unwrapped(value) if value.startswith(FORMULA) else value
 
     def _problems(self, product_key: str, module_name: str, alias_name: str, desc: str) -> Iterator[Problem | None]:
-        yield self._null(Field.PRODUCT_KEY, product_key) or self._problem_of_product_key(product_key)
+        yield (
+            self._null(Field.PRODUCT_KEY, product_key)
+            or self._problem_of_product_key(product_key)
+            or self._swapped(product_key, module_name)
+        )
         yield self._null(Field.MODULE_NAME, module_name) or self._problem_of_module_name(module_name)
         yield self._null(Field.ALIAS_NAME, alias_name) or self._problem_of_alias_name(alias_name)
         yield self._null(Field.DESC, desc) or _problem_of_desc(desc)
@@ -150,6 +182,12 @@ class Rules:
             else f"--null {shlex.quote(value)} leaves it out, --null '' sends it as it is"
         )
         return field_problem(field, FieldKind.NULL, value=value, cause=way)
+
+    def _swapped(self, product_key: str, module_name: str) -> Problem | None:
+        if self._lenient_keys or not FORM_OF_KEY.fullmatch(module_name) or FORM_OF_KEY.fullmatch(product_key):
+            return None
+        cause = f"has not the form of a ProductKey, but ModuleName {module_name!r} has"
+        return field_problem(Field.PRODUCT_KEY, FieldKind.SWAPPED, value=product_key, cause=cause)
 
     def _problem_of_product_key(self, value: str) -> Problem | None:
         if not value:

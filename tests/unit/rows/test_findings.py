@@ -94,3 +94,14 @@ def test_words_for_nothing_that_are_sent_are_named(found: Callable[..., InputFou
         "Sent as alias or description: 'None', in 2 rows; --null None leaves it out",
         "Sent as alias or description: '-', in 1 row; --null '-' leaves it out",
     )
+
+
+def test_column_without_a_name_is_said_if_it_says_something(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text("ProductKey,,ModuleName,,Desc,\n" + "a1,,m,,x,\n" * 500 + "a1,,n,,Wi-Fi &amp; BLE,important\n")
+
+    with open_input(str(path), ReadSettings()) as rows:
+        list(rows.batches())
+
+    assert rows.found.carried == ("column 6, without a name",)
+    assert "Sent as it is, in 1 row: references of HTML, such as &amp;" in rows.found.notices

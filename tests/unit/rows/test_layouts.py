@@ -142,3 +142,79 @@ def test_object_with_a_list_of_its_own_is_a_row(read: Read) -> None:
     row = json.dumps(ROWS[0] | {"data": ROWS})
 
     assert [found[2] for found in read(row, name="m.jsonl")] == ["one"]
+
+
+WRAPPED = {
+    "object": [json.dumps({"_id": "1", "_source": row}) for row in ROWS],
+    "text": [json.dumps({"key": "1", "my-value": json.dumps(row)}) for row in ROWS],
+    "text alone": [json.dumps(json.dumps(row)) for row in ROWS],
+    "deep": [json.dumps({"a": {"b": {"c": row}}}) for row in ROWS],
+    "behind a time": [f"2024-01-01T00:00:00Z INFO {line}" for line in LINES],
+    "events": [f"data: {line}\n" for line in LINES],
+}
+
+
+@pytest.mark.skipif(not (shutil.which("jq") and shutil.which("bash")), reason="jq and bash are needed")
+@pytest.mark.parametrize("name", ["m.jsonl", "m.json"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+@pytest.mark.parametrize("wrapped", WRAPPED.values(), ids=WRAPPED)
+def test_way_to_wrapped_rows_works_when_it_is_pasted(
+    tmp_path: Path, read: Read, wrapped: list[str], name: str, encoding: str
+) -> None:
+    with pytest.raises(InputError) as refused:
+        read("\n".join(wrapped).encode(encoding), name=name)
+    way = re.search("`(.*)`", str(refused.value))
+    assert way is not None
+    subprocess.run(["bash", "-c", way[1]], cwd=tmp_path, check=True)
+
+    assert [row[2] for row in read((tmp_path / "m.lines.jsonl").read_bytes(), name="n.jsonl")] == [
+        "one",
+        "two",
+        "three",
+    ]
+
+
+TABLES = {
+    "quoted lines": '"ProductKey,ModuleName"\n"a1,one"\n"a1,two"\n"a1,three"\n',
+    "lists": "\n".join(
+        json.dumps(cells) for cells in [["ProductKey", "ModuleName"], *(["a1", r["ModuleName"]] for r in ROWS)]
+    ),
+}
+
+
+@pytest.mark.skipif(not (shutil.which("jq") and shutil.which("bash")), reason="jq and bash are needed")
+@pytest.mark.parametrize("content", TABLES.values(), ids=TABLES)
+def test_way_to_a_table_works_when_it_is_pasted(tmp_path: Path, read: Read, content: str) -> None:
+    with pytest.raises(InputError) as refused:
+        read(content, name="m.jsonl" if content.startswith("[") else "m.csv")
+    way = re.search("`(.*)`", str(refused.value))
+    assert way is not None
+    subprocess.run(["bash", "-c", way[1]], cwd=tmp_path, check=True)
+
+    assert [row[2] for row in read((tmp_path / "m.lines.csv").read_bytes())] == ["one", "two", "three"]
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("ProductKey,a1Lamp00001\nModuleName,wifi\n", "lies on its side"),
+        ("ProductKey=a1 ModuleName=wifi\n", "pairs of name and value"),
+        ("[one]\nProductKey=a1\nModuleName=wifi\n", "pairs of name and value"),
+        ("ProductKey:a1\tModuleName:wifi\n", "pairs of name and value"),
+        ("{ProductKey: 'a1', ModuleName: 'wifi'}\n", "JavaScript's own notation"),
+        ("ProductKey    ModuleName\na1            wifi\n", "aligned with spaces"),
+    ],
+)
+@pytest.mark.parametrize("name", ["m.csv", "m.txt"])
+def test_what_no_delimiter_divides_is_named(read: Read, content: str, said: str, name: str) -> None:
+    with pytest.raises(InputError, match=said):
+        read(content, name=name)
+
+
+@pytest.mark.parametrize(
+    ("content", "looks"),
+    [("ProductKey\tModuleName\n", "tsv"), ("title\nProductKey;ModuleName\n", "csv"), (LINES[0] + "\n", "jsonl")],
+)
+def test_name_that_tells_no_format_is_helped_by_the_text(read: Read, content: str, looks: str) -> None:
+    with pytest.raises(InputError, match=rf"jsonl \(it looks like {looks}\)"):
+        read(content, name="m.txt")

@@ -122,3 +122,12 @@ def test_total_is_no_module_unless_lenient(read: Read, row: str) -> None:
 )
 def test_header_in_another_spelling_is_no_module(read: Read, again: str) -> None:
     assert "the header again" in str(read(f"{HEADER}a1,wifi,,\n{again}\n")[1][-1])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["#a1Lamp00001", "//a1Lamp00001", ";a1Lamp00001", "--a1Lamp00001", "a1Lamp00001;", "https://a.com/a1Lamp00001"],
+)
+def test_product_key_with_marks_around_it_is_invalid_unless_lenient(key: str) -> None:
+    assert code_of(key) == "product_key.marks"
+    assert code_of(key, lenient_keys=True) == ""

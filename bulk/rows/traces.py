@@ -1,0 +1,62 @@
+"""Text that programs garbled on its way: sent as it is, since it may be meant, but said. Pure.
+
+Text of UTF-8 that was read in another encoding and saved again, references of HTML, escapes of other notations: all of
+it is printable and legal. A quick look finds what may be one; only then each text is looked at.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["trace_in", "traces_possible"]
+
+MARKS_OF_MISREADING = (*"鏃缃妯鍧鏉鐨鎴鍒涓浜鍙鏈璇姝褰鍔鍦鍜瀹寮闂闄鐢鏄锛鍥銆", "Ã", "Â", "â€", "æ", "å")
+"""What the first bytes of common characters become, when UTF-8 is read as GB18030 or cp1252: rare elsewhere."""
+
+MARKS_BEYOND_ASCII = ("\ufffd", "锟", *MARKS_OF_MISREADING)
+REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
+BREAK = re.compile(r"<[bB][rR] ?/?>")
+ESCAPE = re.compile(r"\\u[0-9a-fA-F]{4}|\\[nrt]|_x000[DA9]_")
+LOST = re.compile(r"\ufffd|锟斤拷|\?{3,}")
+
+
+def traces_possible(text: str) -> bool:
+    """Say quickly whether there may be a trace in any part of a text."""
+    return bool(
+        REFERENCE.search(text)
+        or BREAK.search(text)
+        or ("\\" in text or "_x000" in text or "??" in text)
+        or (not text.isascii() and any(mark in text for mark in MARKS_BEYOND_ASCII))
+    )
+
+
+def trace_in(text: str) -> str | None:
+    """Say what a text looks like; ``None``: nothing is odd."""
+    return next((kind for kind, looks in TRACES if looks(text)), None)
+
+
+def _read_as(encoding: str, text: str) -> bool:
+    """Say whether a text is UTF-8 that was read in this encoding."""
+    try:
+        return text.encode(encoding).decode("utf-8") != text
+    except UnicodeError:
+        return False
+
+
+def _is_misread(text: str) -> bool:
+    return any(mark in text for mark in MARKS_OF_MISREADING) and any(
+        _read_as(encoding, text) for encoding in ("cp1252", "latin-1", "gb18030")
+    )
+
+
+TRACES: tuple[tuple[str, Callable[[str], object]], ...] = (
+    ("characters that were lost (\ufffd, 锟斤拷, ???)", LOST.search),
+    ("UTF-8 that was read in another encoding", _is_misread),
+    ("references of HTML, such as &amp;", lambda text: REFERENCE.search(text) or BREAK.search(text)),
+    ("escapes, such as \\n or \\u4e2d", ESCAPE.search),
+)
+"""What a text looks like, and how that is told."""
