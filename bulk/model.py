@@ -13,6 +13,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
+from bulk.inputs import InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
     PROVISIONED_OUTCOMES,
@@ -189,56 +190,6 @@ class Change(NamedTuple):
     def action(self) -> Action:
         """The API action that carries it out."""
         return self.kind.action
-
-
-ValidRow = tuple[int, str, str, str, str, str]
-"""A row as it was read: ``(line, product_key, module_name, alias_name, desc, record)``; a tuple, for speed.
-
-``line`` is the line of the file on which the record starts, starting at 1; an optional field that is absent is empty;
-``record`` is the row as it was: the line, or a JSON array of the cells, in which 0 to 3 may stand for the four fields.
-"""
-
-InvalidRow = tuple[int, str, str, str]
-"""A row that fails validation: ``(line, record, code, problem)``; ``problem`` says field and reason.
-
-``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class ReadRows:
-    """Some rows as they were read, in file order each."""
-
-    valid: list[ValidRow] = field(default_factory=list)
-    invalid: list[InvalidRow] = field(default_factory=list)
-
-    def __len__(self) -> int:
-        """Return how many rows they are together."""
-        return len(self.valid) + len(self.invalid)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputFound:
-    """What was found of an input while it was read."""
-
-    format: str
-    """``csv``, ``tsv`` or ``jsonl``."""
-
-    encoding: str
-    delimiter: str | None
-    """``None`` for JSONL."""
-
-    header_line: int | None
-    """Line of the file; ``None``: it has no header."""
-
-    columns: Mapping[str, str]
-    """Field → the column that it is taken from."""
-
-    carried: tuple[str, ...]
-    """Columns that are kept beside each row and not sent."""
-
-    notices: tuple[str, ...]
-    """What somebody should know, one sentence each."""
 
 
 class Row(NamedTuple):

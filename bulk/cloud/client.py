@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
 from bulk.cloud.dialects import change_parameters, common_parameters, http_method, list_parameters
-from bulk.cloud.failures import lost, refused, unreadable
+from bulk.cloud.failures import is_of_another, lost, refused, unreadable
 from bulk.cloud.refusals import KeyRefusals
 from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
 from bulk.cloud.signing import Signer, timestamp
@@ -152,6 +152,8 @@ class Client:
             self._refusals.accepted(credentials)
             return reply, answer
         failure = refused(reply, answer, request, action=action, credentials=credentials)
+        if self._refusals.has_accepted and is_of_another(failure):
+            return replace(failure, kind=FailureKind.DOUBTFUL, may_be_done=False)
         if failure.kind is FailureKind.KEYS:
             return await self._refusals.judge(failure, credentials)
         if failure.kind is FailureKind.CLOCK and not self._follow_clock_of(reply, offset_s):

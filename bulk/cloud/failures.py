@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bulk.errors import TransportError
     from bulk.model import Action
 
-__all__ = ["lost", "refused", "unreadable"]
+__all__ = ["is_of_another", "lost", "refused", "unreadable"]
 
 _SECRET_IS_WRONG = "The AccessKey secret is not the key id's."  # noqa: S105 - a sentence
 _SIGNED_OTHERWISE = (
@@ -27,6 +27,7 @@ _SIGNED_OTHERWISE = (
     "or bulk has a fault; report it with the RequestId."
 )
 _TOO_LONG_STATUSES = frozenset({413, 414, 431})
+_PROXY_LOGIN = 407
 _EXCERPT_BYTES = 1000
 _EXCERPT_CHARACTERS = 120
 
@@ -94,6 +95,15 @@ def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_i
         request_id=request_id,
         http_status=reply.status,
     )
+
+
+def is_of_another(failure: Failure) -> bool:
+    """Return whether something else answered in the platform's place, as a login page or a load balancer does.
+
+    Where the platform has accepted requests before, that is an outage and no wrong setting; but no proxy is asked
+    again with a password that it refuses.
+    """
+    return failure.kind is FailureKind.FATAL and failure.may_be_done and failure.http_status != _PROXY_LOGIN
 
 
 def _is_the_platforms(answer: Answer) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
     from bulk.model import Failure
 
 __all__ = ["KeyRefusals"]
+
+_ID = re.compile(r"[A-Za-z0-9._-]+")
+_MARKS = tuple("<>()[]{},;:")
+"""What comes along where keys are copied out of a text or a configuration; no secret that is known has any."""
 
 _TYPICAL_ID_PREFIXES = ("LTAI", "STS.")
 
@@ -38,6 +43,11 @@ class KeyRefusals:
     def accepted(self, keys: Credentials) -> None:
         """Take note that the platform accepted a request that was signed with these keys."""
         self._accepted = keys
+
+    @property
+    def has_accepted(self) -> bool:
+        """Whether any request was accepted so far, with whatever keys."""
+        return self._accepted is not None
 
     async def judge(self, failure: Failure, refused: Credentials) -> Failure:
         """Return the failure as ``KEYS`` if the request is worth repeating with other keys, else as ``FATAL``.
@@ -72,4 +82,11 @@ def _hint(keys: Credentials) -> str | None:
         return "The secret looks like a key id: id and secret may be swapped."
     if keys.access_key_id.startswith("STS.") and not keys.security_token:
         return "The key id is that of temporary keys, and no security token comes with it."
+    if not _ID.fullmatch(keys.access_key_id):
+        return (
+            "The key id holds more than letters, digits, '.', '_' and '-': give the id alone, without its name and "
+            "without marks around it."
+        )
+    if keys.access_key_secret.startswith(_MARKS) or keys.access_key_secret.endswith(_MARKS):
+        return "The secret begins or ends with a mark: give the secret alone, without marks around it."
     return None

@@ -111,12 +111,13 @@ class Breaker:
         if silence.lasted_s < _SILENCE_S or not self.is_out(action):
             return None
         whom = f" for {action}" if silence.is_partial else ""
-        answer, remedy = "a proper answer", "the platform or a proxy before it is down: run again later"
+        answer, remedy = "a proper answer", "The platform or a proxy before it is down: run again later."
         if failure.http_status is None:
-            answer, remedy = "an answer", "check the endpoint and the network"
+            answer, remedy = "an answer", "Check the endpoint and the network."
+        end = "" if failure.message.endswith((".", "!", "?")) else "."
         return (
             f"the platform is out of reach{whom}: {silence.requests} requests in {silence.lasted_s:.0f} s without "
-            f"{answer}, the last: {failure.code}, {failure.message}; {remedy}"
+            f"{answer}, the last: {failure.code}, {failure.message}{end} {failure.remedy or remedy}"
         )
 
     def _throttled(self, now: float) -> str | None:

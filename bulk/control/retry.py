@@ -79,6 +79,7 @@ class RetryPolicy:
             A step; its delay lies in [0, cap_s] or is what the platform asked for. After a change of unknown
             outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome. While
             nobody is answered nothing is given up, as that says nothing of single rows: the breaker ends the run.
+            Nor does a request that never left say anything of its row, whoever else is answered.
         """
         step = _BY_KIND.get(failure.kind)
         if step:
@@ -91,7 +92,9 @@ class RetryPolicy:
         if silent:
             delay_s = min(delay_s, self.silent_cap_s)
         anew = spent and silent
-        if action is not Action.LIST and failure.kind is not FailureKind.NOT_SENT:
+        if failure.kind is FailureKind.NOT_SENT:
+            return Step(Next.REPEAT, delay_s, counts=False, anew=anew)
+        if action is not Action.LIST:
             return Step(Next.ASK, delay_s, spent=spent and not silent, anew=anew)
         if spent and not silent:
             return Step(Next.FAIL_ROW)

@@ -32,6 +32,7 @@ class Place:
         self._path = path
         self._keep = keep
         self._ledger = _identity(path)
+        self._bytes = _size(path) or 0
         self._lock = _identity(lock_of(path))
         self._beside = {file: _identity(file) for file in (log_of(path), memory_of(path))}
 
@@ -47,6 +48,7 @@ class Place:
                 "recorded may be lost. Don't touch a ledger during a run. Nothing is made twice: run again, and the "
                 "listings show what was created"
             )
+        self._check_size()
         for file, known in self._beside.items():
             if known is None:
                 self._beside[file] = _identity(file)  # SQLite makes it when it first needs it
@@ -57,6 +59,19 @@ class Place:
                 )
         if self._has_changed(lock_of(self._path), self._lock):
             self._hold_again()
+
+    def _check_size(self) -> None:
+        """Look whether the file was cut off: what is in it never gets less while a run is at work."""
+        size = _size(self._path)
+        if size is None:
+            return
+        if size < self._bytes:
+            raise LedgerError(
+                f"{self._path}: this ledger was cut off or overwritten while the run was at work, so what it recorded "
+                "is lost. Don't touch a ledger during a run. Nothing is made twice: move the file away and run again, "
+                "and the listings show what was created"
+            )
+        self._bytes = size
 
     def _hold_again(self) -> None:
         try:
@@ -83,3 +98,11 @@ def _identity(file: Path) -> _Identity | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
+
+
+def _size(file: Path) -> int | None:
+    """Return how many bytes a file has, ``None`` if it can't be looked at: it need not be gone."""
+    try:
+        return os.stat(file).st_size  # noqa: PTH116 - as above
+    except OSError:
+        return None

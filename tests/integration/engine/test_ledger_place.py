@@ -56,6 +56,10 @@ def remove_shared_memory(ledger: Path) -> None:
     ledger.with_name(f"{ledger.name}-shm").unlink()
 
 
+def cut_off(ledger: Path) -> None:
+    ledger.write_bytes(b"")
+
+
 @pytest.fixture
 def ledger(tmp_path: Path) -> Path:
     folder = tmp_path / "ledgers"
@@ -74,7 +78,8 @@ def once(box: Sandbox, watch: Watch, act: Callable[[], object], *, at: int = 5) 
 
 
 @pytest.mark.parametrize(
-    "take_away", [remove_folder, rename_folder, remove_file, replace_by_a_copy, remove_log, remove_shared_memory]
+    "take_away",
+    [remove_folder, rename_folder, remove_file, replace_by_a_copy, remove_log, remove_shared_memory, cut_off],
 )
 async def test_ledger_that_is_taken_away_in_mid_run_stops_it(
     take_away: Callable[[Path], None], ledger: Path, make_job: MakeJob, run_job: RunJob, watch: Watch

@@ -206,6 +206,37 @@ async def test_listing_of_unreadable_data_is_no_empty_listing(scripted: Script) 
     assert (result.kind, result.code, result.request_id) == (FailureKind.DOUBTFUL, "unreadable_reply", "R1")
 
 
+PAGES = [
+    Reply(302, b"", {"location": "https://login.example/"}),
+    Reply(401, b"<html>log in</html>"),
+    Reply(403, b"<html>blocked</html>"),
+    Reply(404, b"default backend - 404"),
+]
+
+
+@pytest.mark.parametrize("page", PAGES)
+async def test_what_answers_in_the_place_of_a_platform_that_has_accepted_requests_is_an_outage(
+    scripted: Script, page: Reply
+) -> None:
+    platform = client(scripted(page, reply(Success=True), page))
+
+    first, _, later = [await platform.create_module(MODULE) for _ in range(3)]
+
+    assert isinstance(first, Failure)
+    assert isinstance(later, Failure)
+    assert (first.kind, later.kind) == (FailureKind.FATAL, FailureKind.DOUBTFUL)
+    assert (later.code, later.remedy) == (first.code, first.remedy)
+
+
+async def test_a_proxy_that_wants_a_password_is_never_asked_again(scripted: Script) -> None:
+    platform = client(scripted(reply(Success=True), Reply(407, b"<html>log in</html>")))
+
+    _, refused = [await platform.create_module(MODULE) for _ in range(2)]
+
+    assert isinstance(refused, Failure)
+    assert refused.kind is FailureKind.FATAL
+
+
 async def test_redirect_names_the_host_but_not_the_query(scripted: Script) -> None:
     answer = Reply(307, b"", {"location": "https://elsewhere.example/?Signature=LEAKED"})
 

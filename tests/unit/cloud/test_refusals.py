@@ -197,6 +197,9 @@ async def test_provider_of_a_program_is_asked_as_it_knows_how() -> None:
     [
         (Credentials("Pb0secret", "LTAI5tKeyId"), "may be swapped"),
         (Credentials("STS.id", "secret"), "no security token comes with it"),
+        (Credentials("<LTAI5tKeyId>", "Pb0secret"), "give the id alone"),
+        (Credentials("AccessKeyId=LTAI5tKeyId", "Pb0secret"), "give the id alone"),
+        (Credentials("LTAI5tKeyId", "Pb0secret,"), "give the secret alone"),
     ],
 )
 async def test_what_keys_look_like_is_a_hint(credentials: Credentials, hint: str) -> None:

@@ -35,6 +35,20 @@ def test_a_dead_endpoint_stops_the_run_within_a_minute(kind: FailureKind) -> Non
     assert "timeout, message" in reason
 
 
+def test_the_reason_for_stopping_has_the_remedy_of_the_last_failure() -> None:
+    breaker = Breaker(now=0.0)
+    no_file = Failure(
+        kind=FailureKind.NOT_SENT, code="too_many_files", message="no file", remedy="Raise the limit of open files."
+    )
+
+    reasons = [
+        breaker.failed(no_file, action=Action.LIST, key=at, sent_at=float(at), now=float(at)) for at in range(0, 60, 5)
+    ]
+
+    reason = next(reason for reason in reasons if reason)
+    assert reason.endswith("the last: too_many_files, no file. Raise the limit of open files.")
+
+
 def test_one_answer_in_between_keeps_the_run_going() -> None:
     breaker = Breaker(now=0.0)
 

@@ -102,8 +102,11 @@ def test_probes_of_an_outage_are_further_and_further_apart_up_to_eight_seconds()
     assert [POLICY.probe_s(number, upper) for number in range(1, 8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 8.0, 8.0]
 
 
-def test_a_create_that_was_not_sent_is_given_up_when_its_attempts_are_spent() -> None:
-    assert decide(FailureKind.NOT_SENT, attempt=3).next is Next.FAIL_ROW
+@pytest.mark.parametrize("action", Action)
+def test_a_request_that_was_not_sent_uses_up_no_attempt_whoever_else_is_answered(action: Action) -> None:
+    step = POLICY.decide(failure(FailureKind.NOT_SENT), 3, action=action, uniform=upper, silent=False)
+
+    assert (step.next, step.spent, step.after(3)) == (Next.REPEAT, False, 3)
 
 
 @pytest.mark.parametrize("kind", [FailureKind.THROTTLED, FailureKind.CLOCK])

@@ -257,6 +257,15 @@ async def test_a_throttled_create_is_sent_again_without_asking_and_uses_up_no_at
     assert (bench.counters.throttled, bench.counters.retries) == (5, 5)
 
 
+async def test_creates_that_never_left_fail_no_row_while_others_are_answered(bench: Bench) -> None:
+    bench.platform.script["a"] = [failure(FailureKind.NOT_SENT)] * 5
+
+    outcomes = await bench.work_off(*rows("a"), max_attempts=1)
+
+    assert bench.platform.sent == ["list", *["a"] * 6]
+    assert outcomes == {2: "created"}
+
+
 async def test_a_create_that_was_not_sent_is_no_request(bench: Bench) -> None:
     bench.platform.script["a"] = [failure(FailureKind.NOT_SENT)]
 
