@@ -134,7 +134,7 @@ def _show_screen(read: LedgerStatus, pulse: Pulse | None) -> None:
 
 def _show_json(read: LedgerStatus, pulse: Pulse | None) -> None:
     # The target is one string here, as it is in a run's summary.
-    print_json(asdict(read) | {"target": str(read.target), "now": asdict(pulse) if pulse else None})
+    print_json(asdict(read) | {"target": str(read.target), "now": pulse.keys() if pulse else None})
 
 
 def _is_number(text: str) -> bool:

@@ -81,10 +81,6 @@ class Route:
         headers = "".join(f"{name}: {value}\r\n" for name, value in self.asks.headers.items())
         self._after = f" HTTP/1.1\r\n{headers}\r\n"
 
-    def serves(self, endpoint: str, method: str) -> bool:
-        """Say whether it is the way of these requests."""
-        return self.endpoint == endpoint and self.method == method
-
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
         """Take note of the first answer through a plain proxy, and of a proxy that wants a login.
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import struct
+from collections import defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
@@ -129,7 +130,9 @@ class HttpTransport:
                 while their timeout runs.
         """
         self._limit = limit
-        self._route: Route | None = None
+        self._routes: dict[tuple[str, str], Route] = {}
+        """Endpoint and method → the way of such requests."""
+
         self._timeout = aiohttp.ClientTimeout()
         self._losses = 0
         self._losses_at_last_use: WeakKeyDictionary[ResponseHandler, int] = WeakKeyDictionary()
@@ -139,7 +142,9 @@ class HttpTransport:
         """Make ready; connections follow as they are needed."""
         self._connector = aiohttp.TCPConnector(limit=self._limit)
         self._deadlines = _Deadlines()
-        self._opening = asyncio.Lock()
+        self._opening: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
+        """Held by the first request of each way; requests to another endpoint do not wait for it."""
+
         return self
 
     async def __aexit__(
@@ -150,8 +155,8 @@ class HttpTransport:
 
     async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
         """See `Transport.send`."""
-        route = self._route
-        if route is None or not (route.is_open and route.serves(request.endpoint, request.method)):
+        route = self._routes.get((request.endpoint, request.method))
+        if route is None or not route.is_open:
             route, reply = await self._open(request, timeout_s, leave)
             if reply is not None:
                 return reply
@@ -163,21 +168,23 @@ class HttpTransport:
         Returns:
             The way, and the reply if the request itself had to go to find out.
         """
-        await self._first_in_line(request, timeout_s)
+        way = request.endpoint, request.method
+        line = self._opening[way]
+        await self._first_in_line(line, request, timeout_s)
         try:
-            if self._route is None or not self._route.serves(request.endpoint, request.method):
-                self._route = await find_route(request.endpoint, request.method)
-            route = self._route
+            route = self._routes.get(way)
+            if route is None:
+                route = self._routes[way] = await find_route(*way)
             if route.has_tunnel:
                 self._keep(await self._connect(route, timeout_s))
             return route, None if route.is_open else await self._send(route, request, timeout_s, leave)
         finally:
-            self._opening.release()
+            line.release()
 
-    async def _first_in_line(self, request: SignedRequest, timeout_s: float) -> None:
+    async def _first_in_line(self, line: asyncio.Lock, request: SignedRequest, timeout_s: float) -> None:
         try:
             async with asyncio.timeout(timeout_s):
-                await self._opening.acquire()
+                await line.acquire()
         except TimeoutError as exc:
             error = unconnected(exc, request.endpoint)
         else:

@@ -206,6 +206,10 @@ class Calls:
                 if probing:
                     lull.probed()
                 raise
+            if released_at is not None and self._stop.requested:
+                # Gates close once all who share them are to stop: this account alone may have been stopped meanwhile.
+                gate.give_back(released_at)
+                return None, probing
             if probing or released_at is None or not lull.is_on:
                 return released_at, probing
             gate.give_back(released_at)  # the outage began while it stood in line

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -16,21 +15,11 @@ if TYPE_CHECKING:
 
     from bulk.control.budget import Decision, Verdict
     from bulk.control.retry import Step
-    from bulk.engine.calls import Calls
     from bulk.engine.recorder import Recorder
-    from bulk.engine.stop import StopSignal
+    from bulk.engine.session import Session
     from bulk.model import Change, Row
 
-__all__ = ["ChangeWork", "Ending", "Means", "Rest", "reopen"]
-
-
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What lanes work with; one for a run."""
-
-    calls: Calls
-    recorder: Recorder
-    stop: StopSignal
+__all__ = ["ChangeWork", "Ending", "Rest", "reopen"]
 
 
 class Rest(StrEnum):
@@ -65,10 +54,10 @@ class ChangeWork:
     for the clock. After any other failure that is worth another attempt, the platform is asked first.
     """
 
-    def __init__(self, row: Row, change: Change, means: Means) -> None:
+    def __init__(self, row: Row, change: Change, session: Session) -> None:
         self._row = row
         self._change = change
-        self._means = means
+        self._session = session
         self._attempt = 1
         self._doubted = False
         self.listing: Listing | None = None
@@ -78,7 +67,7 @@ class ChangeWork:
         """Send until the row has an outcome, settle it, and say how it ended."""
         repeat = False
         while True:
-            answer = await self._means.calls.apply(self._change, repeat=repeat)
+            answer = await self._session.calls.apply(self._change, repeat=repeat)
             if answer is None:
                 return self._stopped()
             if isinstance(answer, Accepted):
@@ -91,7 +80,7 @@ class ChangeWork:
 
     async def _after(self, failure: Failure) -> Ending | None:
         """Do what follows a failure; ``None``: send again."""
-        step = self._means.calls.step_after(failure, self._attempt, action=self._change.action)
+        step = self._session.calls.step_after(failure, self._attempt, action=self._change.action)
         if step.counts:
             self._row = self._row.tried_once_more()
         if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
@@ -110,16 +99,16 @@ class ChangeWork:
 
     async def _repeat(self, failure: Failure, step: Step) -> Ending | None:
         self._announce_retry(failure, step)
-        if await self._means.stop.sleep(step.delay_s):
+        if await self._session.stop.sleep(step.delay_s):
             return self._stopped()
         return None
 
     async def _ask(self, failure: Failure, step: Step) -> Ending | None:
         """List, and decide by what is there; ``None``: it is not there and may be sent again."""
         while True:
-            if await self._means.stop.sleep(step.delay_s):
+            if await self._session.stop.sleep(step.delay_s):
                 return self._stopped()
-            listing = await self._means.calls.list_modules(self._row.module.product_key)
+            listing = await self._session.calls.list_modules(self._row.module.product_key)
             if listing is None:
                 return self._stopped()
             if isinstance(listing, Failure):
@@ -132,10 +121,10 @@ class ChangeWork:
                 return self._not_there(failure, step, decision)
             # Refused once, it would be refused again: it is the listings that lag.
             self._attempt = step.after(self._attempt)
-            step = self._means.calls.step_after(failure, self._attempt, action=self._change.action)
+            step = self._session.calls.step_after(failure, self._attempt, action=self._change.action)
 
     def _there(self, verdict: Verdict, failure: Failure) -> Ending:
-        self._means.calls.proved(self._change)
+        self._session.calls.proved(self._change)
         return self._settle(
             verdict.outcome,
             message=verdict.message,
@@ -167,7 +156,7 @@ class ChangeWork:
 
     def _unanswered(self, failure: Failure, listing: Failure) -> Ending:
         """Settle a row that the platform could not be asked about."""
-        if self._means.stop.requested:
+        if self._session.stop.requested:
             return self._stopped()
         if failure.kind is FailureKind.QUOTA:
             return self._settle_as(Outcome.OVER_BUDGET, failure)._replace(rest=Rest.FULL, failure=failure)
@@ -179,7 +168,7 @@ class ChangeWork:
         )
 
     def _announce_retry(self, failure: Failure, step: Step) -> None:
-        self._means.recorder.announce_retry(
+        self._session.recorder.announce_retry(
             self._change.action,
             failure,
             product_key=self._row.module.product_key,
@@ -193,7 +182,7 @@ class ChangeWork:
         return self._settle_as(Outcome.FAILED, failure)
 
     def _stopped(self) -> Ending:
-        reopen(self._row, self._means.recorder)
+        reopen(self._row, self._session.recorder)
         return Ending(Rest.STOPPED)
 
     def _settle_as(self, outcome: Outcome, failure: Failure) -> Ending:
@@ -208,7 +197,7 @@ class ChangeWork:
         request_id: str | None = None,
         recovered: bool = False,
     ) -> Ending:
-        self._means.recorder.settle(
+        self._session.recorder.settle(
             self._row, outcome, code=code, message=message, request_id=request_id, recovered=recovered
         )
         return Ending(outcome=outcome, in_doubt=self._doubted)

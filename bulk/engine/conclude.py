@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 import orjson
@@ -14,47 +14,37 @@ from bulk.names import legible_fields
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bulk.engine.job import Job
     from bulk.engine.recorder import Counters
     from bulk.engine.stop import StopSignal
-    from bulk.ledger.store import Ledger
-    from bulk.model import Target
 
-__all__ = ["conclude", "summary_json"]
+__all__ = ["Done", "conclude", "summary_json"]
 
 
-def conclude(
-    ledger: Ledger,
-    *,
-    run_id: str,
-    source: str,
-    target: Target,
-    counters: Counters,
-    elapsed_s: float,
-    stop: StopSignal,
-    read_in: bool,
-    outcomes: Mapping[str, int] | None = None,
-) -> Summary:
-    """Count every row of the input as it stands now, and add what this run did.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Done:
+    """What a run did, once nobody writes to its ledger any more."""
 
-    Args:
-        ledger: Nobody writes to it any more.
-        run_id: The run's id.
-        source: The input's name.
-        target: What requests were written for.
-        counters: What this run did.
-        elapsed_s: How long it took.
-        stop: Whether, and why, it ended early.
-        read_in: Whether the input got into the ledger; if not, the rows are those of an earlier input.
-        outcomes: The rows by outcome, where they were counted since anything was recorded; ``None``: count them.
-    """
-    if outcomes is None:
-        outcomes = ledger.outcomes()
-    exit_code = _exit_code(outcomes, stop, read_in=read_in)
+    run_id: str
+    counters: Counters
+    elapsed_s: float
+    read_in: bool
+    """Whether the input got into the ledger; if not, the rows are those of an earlier input."""
+
+    outcomes: Mapping[str, int] | None = None
+    """The rows by outcome, where they were counted since anything was recorded; ``None``: count them."""
+
+
+def conclude(job: Job, done: Done) -> Summary:
+    """Count every row of the input as it is now, and add what this run did."""
+    ledger, stop, counters = job.ledger, job.stop, done.counters
+    outcomes = ledger.outcomes() if done.outcomes is None else done.outcomes
+    exit_code = _exit_code(outcomes, stop, read_in=done.read_in)
     return Summary(
-        run_id=run_id,
+        run_id=done.run_id,
         ledger=str(ledger.path),
-        input=source,
-        target=str(target),
+        input=job.source,
+        target=str(job.target),
         rows=sum(outcomes.values()),
         outcomes=outcomes,
         absent=ledger.absent(),
@@ -62,7 +52,7 @@ def conclude(
         retries=counters.retries,
         throttled=counters.throttled,
         recovered=counters.recovered,
-        elapsed_s=round(elapsed_s, 3),
+        elapsed_s=round(done.elapsed_s, 3),
         exit_code=exit_code,
         stopped=stop.reason if exit_code == stop.exit_code else None,
         # Where every row is provisioned there are none, and to find none in a million rows takes seconds.

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from bulk.cloud.client import Client
 from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials, from_environment, holds_keys
-from bulk.cloud.transport import HttpTransport
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, ignore
 from bulk.names import has_no_place
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
     from bulk.cloud.renewal import Fetch
+    from bulk.cloud.transport import Transport
     from bulk.events import Listener
     from bulk.model import Target
     from bulk.settings import Settings
@@ -84,26 +84,23 @@ def _official_fetch(settings: Settings) -> Fetch:
 async def connected(
     settings: Settings,
     target: Target,
+    transport: Transport,
     *,
     credentials: CredentialProvider,
     state: Path | None,
-    connections: int,
     on_clock_corrected: Callable[[float], None],
 ) -> AsyncIterator[Platform]:
-    """Open the way to the platform; nothing is sent yet.
+    """Open an account's way to the platform; nothing is sent yet.
 
     Args:
         settings: Where the platform is, or that it is the sandbox.
         target: What requests are written for.
+        transport: The process's; it carries the requests of every account.
         credentials: Asked before every request.
         state: Where the sandbox keeps its world; ``None``: it forgets it.
-        connections: Most connections side by side.
         on_clock_corrected: Told the platform's time minus ours, in seconds.
     """
-    async with (
-        served(settings, target, state) as endpoint,
-        HttpTransport(limit=connections) as transport,
-    ):
+    async with served(settings, target, state) as endpoint:
         yield Client(
             target=target,
             endpoint=endpoint,

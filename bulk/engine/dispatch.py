@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 from bulk.events import LaneClosed, LaneOpened
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from bulk.engine.calls import Calls
     from bulk.engine.gate import Gate
-    from bulk.engine.stop import StopSignal
-    from bulk.events import Listener
+    from bulk.engine.session import Session
     from bulk.model import Lane
     from bulk.settings import Settings
 
@@ -54,30 +52,25 @@ def _most_connections() -> int:
 
 
 class Dispatcher:
-    """Keeps just enough lanes open."""
+    """Keeps just enough lanes of one session open: a full one holds up no other."""
 
-    def __init__(
-        self, gates: Iterable[Gate], calls: Calls, *, concurrency: int, stop: StopSignal, listener: Listener
-    ) -> None:
+    def __init__(self, session: Session, *, concurrency: int) -> None:
         """Begin without lanes.
 
         Args:
-            gates: Where lanes wait for their requests' turn.
-            calls: Tells how long requests take, and when one leaves its queue.
+            session: Whose lanes they are: it tells how long requests take, how many wait, and when to stop.
             concurrency: Lanes side by side at most.
-            stop: No lane is opened once it is requested.
-            listener: Told when a lane is opened or closed.
         """
-        self._gates = tuple(gates)
-        self._calls = calls
+        self._gates = tuple(session.group.gates.values())
+        self._calls = session.calls
         self._concurrency = concurrency
-        self._stop = stop
-        self._listener = listener
+        self._stop = session.stop
+        self._listener = session.listener
         self._active = 0
         self._something_moved = asyncio.Event()
         self._waiting = False
-        calls.on_progress = self._nudge
-        stop.follow(self._nudge)
+        self._calls.on_progress = self._nudge
+        self._stop.follow(self._nudge)
 
     def _nudge(self) -> None:
         """Look again whether a lane is needed."""
@@ -125,6 +118,8 @@ class Dispatcher:
         self._listener(LaneClosed(lane.product_key))
 
     def _needs_lane(self) -> bool:
+        if not self._active:
+            return True  # who else waits at these gates are other sessions of the rate group, and they wake nobody here
         if self._active >= self._concurrency or self._calls.held_back:
             return False
         latency_s = self._calls.latency_s

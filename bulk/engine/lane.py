@@ -16,31 +16,31 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from bulk.control.budget import Verdict
-    from bulk.engine.change import Means
+    from bulk.engine.session import Session
     from bulk.model import Lane, OtaModule, Row
 
 __all__ = ["work_off"]
 
 
-async def work_off(lane: Lane, means: Means) -> None:
+async def work_off(lane: Lane, session: Session) -> None:
     """Give every row of a lane its outcome, or leave it open because the run is stopping.
 
     Raises:
         LedgerError: A claim could not be made durable; nothing was sent for it.
     """
-    listing = await means.calls.list_modules(lane.product_key)
+    listing = await session.calls.list_modules(lane.product_key)
     if isinstance(listing, Listing):
-        await _LaneWork(means, listing.modules).run(lane.rows)
+        await _LaneWork(session, listing.modules).run(lane.rows)
         return
     for row in lane.rows:
-        _settle_unlisted(row, listing, means)
+        _settle_unlisted(row, listing, session)
 
 
 class _LaneWork:
     """What is known of a product while its rows are created."""
 
-    def __init__(self, means: Means, listed: Iterable[OtaModule]) -> None:
-        self._means = means
+    def __init__(self, session: Session, listed: Iterable[OtaModule]) -> None:
+        self._session = session
         self._known = {module.key: module for module in listed}
         self._held = 0
         """Slots of rows that failed and that the next run will try again."""
@@ -57,7 +57,7 @@ class _LaneWork:
                     self._settle(verdict)
                 return
             changes = [(row, Change(ChangeKind.CREATE, row.module, line=row.line)) for row in decision.admitted]
-            await self._means.recorder.claim(changes)
+            await self._session.recorder.claim(changes)
             rows = await self._carry_out(changes, behind=rows)
 
     async def _carry_out(self, changes: Sequence[tuple[Row, Change]], *, behind: Sequence[Row]) -> Sequence[Row]:
@@ -67,7 +67,7 @@ class _LaneWork:
         have taken their slot or made their module. When a row's end is that of all, they are settled, and none is left.
         """
         for position, (row, change) in enumerate(changes, start=1):
-            work = ChangeWork(row, change, self._means)
+            work = ChangeWork(row, change, self._session)
             ending = await work.run()
             if ending.rest is not Rest.GO_ON:
                 for other in (*_rows_of(changes[position:]), *behind):
@@ -87,15 +87,17 @@ class _LaneWork:
         self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)
 
     def _settle(self, verdict: Verdict) -> None:
-        self._means.recorder.settle(verdict.row, verdict.outcome, message=verdict.message, recovered=verdict.recovered)
+        self._session.recorder.settle(
+            verdict.row, verdict.outcome, message=verdict.message, recovered=verdict.recovered
+        )
 
     def _settle_unsent(self, row: Row, ending: Ending) -> None:
         failure = ending.failure
         if failure is None:
-            reopen(row, self._means.recorder)
+            reopen(row, self._session.recorder)
             return
         outcome = Outcome.OVER_BUDGET if ending.rest is Rest.FULL else Outcome.FAILED
-        self._means.recorder.settle(
+        self._session.recorder.settle(
             row, outcome, code=failure.code, message=f"not sent, as an earlier row met: {failure.message}"
         )
 
@@ -104,11 +106,11 @@ def _rows_of(changes: Sequence[tuple[Row, Change]]) -> tuple[Row, ...]:
     return tuple(row for row, _ in changes)
 
 
-def _settle_unlisted(row: Row, failure: Failure | None, means: Means) -> None:
+def _settle_unlisted(row: Row, failure: Failure | None, session: Session) -> None:
     """Settle a row whose product could not be listed: nothing was sent for it in this run."""
-    if failure is None or means.stop.requested:
-        reopen(row, means.recorder)
+    if failure is None or session.stop.requested:
+        reopen(row, session.recorder)
         return
     outcome = Outcome.UNKNOWN if row.in_doubt else Outcome.FAILED
     message = f"not sent: its product could not be listed: {failure.message}"
-    means.recorder.settle(row, outcome, code=failure.code, message=message, request_id=failure.request_id)
+    session.recorder.settle(row, outcome, code=failure.code, message=message, request_id=failure.request_id)

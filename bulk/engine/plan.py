@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
 from bulk.engine.connect import credentials_for, ledger_path, sandbox_state
+from bulk.engine.dispatch import most_lanes
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.job import Job
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
 from bulk.engine.recorder import Counters
 from bulk.engine.selection import EVERYTHING, select, selected_lanes
-from bulk.engine.sending import visit
+from bulk.engine.sending import opened_session, visit
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.control.budget import Decision
-    from bulk.engine.change import Means
+    from bulk.engine.session import Session
     from bulk.events import Listener
     from bulk.ledger.views.reading import Result
     from bulk.model import Attempt, InputFound, Lane, Row, Settlement
@@ -145,21 +146,14 @@ class _Planning(Job):
         is_there = await asyncio.to_thread(state.exists)
         async with selected_lanes(self.ledger, self._selection) as lanes:
             self.listener(PlanStarted(lanes.products))
-            await visit(
-                self.settings,
-                self.target,
-                lanes=lanes,
-                state=state if is_there else None,
-                writer=_NoWriter(),
-                counters=Counters(),
-                credentials=keys,
-                stop=self.stop,
-                listener=self.listener,
-                work=self._look,
-            )
+            async with opened_session(
+                self, keys, writer=_NoWriter(), counters=Counters(), state=state if is_there else None
+            ) as session:
+                concurrency = most_lanes(self.settings)
+                await visit(session, lanes, lambda lane: self._look(lane, session), concurrency=concurrency)
 
-    async def _look(self, lane: Lane, means: Means) -> None:
-        listing = await means.calls.list_modules(lane.product_key)
+    async def _look(self, lane: Lane, session: Session) -> None:
+        listing = await session.calls.list_modules(lane.product_key)
         if listing is None:
             return
         self._requests["list"] += 1

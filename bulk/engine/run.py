@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from bulk.cloud.dialects import resolve_target
-from bulk.engine.conclude import conclude, summary_json
+from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.connect import credentials_for, ledger_path
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.job import Job
@@ -109,18 +109,14 @@ class _Run(Job):
             async with vigil(self.ledger, self.stop):
                 with suppress(IngestStoppedError), self._deadline():
                     await self._read_and_send(credentials)
-            summary = await in_thread(
-                conclude,
-                self.ledger,
+            done = Done(
                 run_id=self._run_id,
-                source=self.source,
-                target=self.target,
                 counters=self._counters,
                 elapsed_s=time.monotonic() - started,
-                stop=self.stop,
                 read_in=self._read_in,
                 outcomes=self._outcomes,
             )
+            summary = await in_thread(conclude, self, done)
         except BaseException as exc:
             # The words of our own errors are redacted; what a library says may hold a signed URL.
             why = str(exc) if isinstance(exc, BulkError) else type(exc).__name__
@@ -143,17 +139,7 @@ class _Run(Job):
 
     async def _send(self, lanes: LaneReader, credentials: CredentialProvider) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
-            await send(
-                self.ledger,
-                self.settings,
-                self.target,
-                run_id=self._run_id,
-                lanes=lanes,
-                credentials=credentials,
-                counters=self._counters,
-                stop=self.stop,
-                listener=self.listener,
-            )
+            await send(self, credentials, run_id=self._run_id, lanes=lanes, counters=self._counters)
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:

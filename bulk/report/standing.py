@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulk.model import Action
 from bulk.names import brief_run_id
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
@@ -63,9 +64,12 @@ def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:
     asked = {run.run_id: run.create_per_s for run in status.runs}.get(status.holder.run_id) if status.holder else None
     of = f" of {spell_rate(asked)}" if asked else ""
+    others = ", ".join(
+        f"{action.noun}s {per_s:,.1f}" for action, per_s in pulse.per_s.items() if action is not Action.CREATE
+    )
     failures = "".join(f", {code} {attempts:,}" for code, attempts in pulse.failures.items())
     return (
-        f"creates {pulse.creates_per_s:,.1f}{of}, listings {pulse.lists_per_s:,.1f}/s"
+        f"creates {pulse.per_s[Action.CREATE]:,.1f}{of}, {others}/s"
         f" in the last {spell_duration(round(pulse.span_s))}{failures}"
     )
 

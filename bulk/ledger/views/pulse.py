@@ -26,10 +26,16 @@ class Pulse:
     """What was sent over some seconds up to now."""
 
     span_s: float
-    creates_per_s: float
-    lists_per_s: float
+    per_s: Mapping[Action, float]
+    """Requests a second by action; listings and creates are there also where none was sent."""
+
     failures: Mapping[str, int] = field(default_factory=dict)
     """Error code → attempts that ended with it, most frequent first."""
+
+    def keys(self) -> dict[str, object]:
+        """Return it as the keys of ``now`` in `bulk status --json`."""
+        rates = {f"{action.figure}s_per_s": per_s for action, per_s in self.per_s.items()}
+        return {"span_s": self.span_s, **rates, "failures": dict(self.failures)}
 
 
 def read_pulse(path: Path, *, now: float, span_s: float) -> Pulse:
@@ -46,14 +52,15 @@ def read_pulse(path: Path, *, now: float, span_s: float) -> Pulse:
     wanted = {"most": _MOST_ATTEMPTS, "since": iso_utc(now - span_s)}
     with closing(open_for_reading(path)) as connection, translated(path):
         counted = connection.execute(query("pulse"), wanted).fetchall()
-    sent = {action: sum(attempts for other, _, attempts in counted if other == action) for action in Action}
+    sent = dict.fromkeys((Action.CREATE, Action.LIST), 0)
+    for name, _, attempts in counted:
+        sent[Action(name)] = sent.get(Action(name), 0) + attempts
     failures: dict[str, int] = {}
     for _, code, attempts in counted:
         if code is not None:
             failures[code] = failures.get(code, 0) + attempts
     return Pulse(
         span_s=span_s,
-        creates_per_s=sent[Action.CREATE] / span_s,
-        lists_per_s=sent[Action.LIST] / span_s,
+        per_s={action: attempts / span_s for action, attempts in sent.items()},
         failures=dict(sorted(failures.items(), key=lambda failure: -failure[1])),
     )

@@ -67,6 +67,16 @@ async def failure_to_answer(transport: HttpTransport, endpoint: str) -> Transpor
     return await failure(transport, to(endpoint), timeout_s=0.05)
 
 
+async def test_one_transport_keeps_a_way_to_each_endpoint(serve: Serve, transport: HttpTransport) -> None:
+    servers = [await serve(*[OK] * 6) for _ in range(2)]
+    requests = [to(server.endpoint, method) for server in servers for method in ("GET", "POST")] * 3
+
+    replies = await asyncio.gather(*(transport.send(request, timeout_s=5) for request in requests))
+
+    assert [reply.status for reply in replies] == [200] * 12
+    assert [len(server.heads) for server in servers] == [6, 6]
+
+
 @pytest.mark.parametrize("method", ["GET", "POST"])
 async def test_request_goes_out_byte_for_byte_as_signed(serve: Serve, transport: HttpTransport, method: str) -> None:
     server = await serve(OK)

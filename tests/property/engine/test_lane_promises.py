@@ -13,13 +13,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulk.control.breaker import Breaker
-from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
-from bulk.engine.calls import Calls
-from bulk.engine.change import Means
-from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
-from bulk.engine.recorder import Counters, Recorder
+from bulk.engine.recorder import Counters
+from bulk.engine.session import Clock, RateGroup, Session
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.model import (
@@ -236,23 +233,25 @@ async def run_once(platform: ModelPlatform, ledger: ModelLedger) -> bool:
     stop = platform.stop = StopSignal()
     clock = asyncio.get_running_loop().time
     breaker = Breaker(now=clock())
-    recorder = Recorder(ledger, counters=Counters(), breaker=breaker, stop=stop, listener=ignore, wall_clock=clock)
-    calls = Calls(
-        platform,
-        gates={action: Gate(Pace(0, now=clock()), clock=clock) for action in Action},
-        policy=RetryPolicy(max_attempts=MAX_ATTEMPTS),
+    simulated = Clock(monotonic=clock, wall=clock)
+    group = RateGroup(dict.fromkeys(Action, 0.0), clock=simulated)
+    group.close_on(stop)
+    session = Session(
+        platform=platform,
+        group=group,
+        writer=ledger,
         breaker=breaker,
-        recorder=recorder,
+        counters=Counters(),
         stop=stop,
-        uniform=ledger.dice.uniform,
         listener=ignore,
+        policy=RetryPolicy(max_attempts=MAX_ATTEMPTS),
+        uniform=ledger.dice.uniform,
+        clock=simulated,
     )
-    for gate in calls._gates.values():
-        stop.follow(gate.close)
     rows = ledger.open_rows()
     try:
         if rows:
-            await work_off(Lane(PRODUCT, rows), Means(calls, recorder, stop))
+            await work_off(Lane(PRODUCT, rows), session)
     except CrashedError:
         ledger.crash()
         return False

@@ -13,14 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from bulk.control.breaker import Breaker
-from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
-from bulk.engine.calls import Calls
-from bulk.engine.change import Means
 from bulk.engine.dispatch import Dispatcher
-from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
-from bulk.engine.recorder import Counters, Recorder
+from bulk.engine.recorder import Counters
+from bulk.engine.session import Clock, RateGroup, Session
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.model import Accepted, Action, Change, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
@@ -119,30 +116,28 @@ class Ended:
 async def run(platform: Platform, *, products: int, rows: int, seed: int, max_attempts: int = 6) -> Ended:
     stop, clock, notebook = StopSignal(), asyncio.get_running_loop().time, Notebook()
     breaker = Breaker(now=clock())
-    recorder = Recorder(notebook, counters=Counters(), breaker=breaker, stop=stop, listener=ignore, wall_clock=clock)
-    gates = {action: Gate(Pace(PER_S, now=clock()), clock=clock) for action in Action}
-    for gate in gates.values():
-        stop.follow(gate.close)
-    calls = Calls(
-        platform,
-        gates=gates,
-        policy=RetryPolicy(max_attempts=max_attempts),
+    group = RateGroup(dict.fromkeys(Action, PER_S), clock=Clock(monotonic=clock, wall=clock))
+    group.close_on(stop)
+    session = Session(
+        platform=platform,
+        group=group,
+        writer=notebook,
         breaker=breaker,
-        recorder=recorder,
+        counters=Counters(),
         stop=stop,
-        uniform=random.Random(seed).uniform,
         listener=ignore,
-        clock=clock,
+        policy=RetryPolicy(max_attempts=max_attempts),
+        uniform=random.Random(seed).uniform,
+        clock=Clock(monotonic=clock, wall=clock),
     )
-    dispatcher = Dispatcher(gates.values(), calls, concurrency=2_000, stop=stop, listener=ignore)
+    dispatcher = Dispatcher(session, concurrency=2_000)
 
     async def lanes() -> AsyncIterator[Lane]:
         for product in range(products):
             key = f"p{product}"
             yield Lane(key, tuple(Row(line, OtaModule(key, f"m{product}-{line}")) for line in range(rows)))
 
-    means = Means(calls, recorder, stop)
-    await dispatcher.run(lanes(), lambda lane: work_off(lane, means))
+    await dispatcher.run(lanes(), lambda lane: work_off(lane, session))
     return Ended(Counter(notebook.outcomes.values()), stop, clock())
 
 

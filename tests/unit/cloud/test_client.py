@@ -220,7 +220,7 @@ async def test_what_answers_in_the_place_of_a_platform_that_has_accepted_request
 ) -> None:
     platform = client(scripted(page, reply(Success=True), page))
 
-    first, _, later = [await platform.create_module(MODULE) for _ in range(3)]
+    first, _, later = [await platform.apply(CREATE) for _ in range(3)]
 
     assert isinstance(first, Failure)
     assert isinstance(later, Failure)
@@ -231,7 +231,7 @@ async def test_what_answers_in_the_place_of_a_platform_that_has_accepted_request
 async def test_a_proxy_that_wants_a_password_is_never_asked_again(scripted: Script) -> None:
     platform = client(scripted(reply(Success=True), Reply(407, b"<html>log in</html>")))
 
-    _, refused = [await platform.create_module(MODULE) for _ in range(2)]
+    _, refused = [await platform.apply(CREATE) for _ in range(2)]
 
     assert isinstance(refused, Failure)
     assert refused.kind is FailureKind.FATAL

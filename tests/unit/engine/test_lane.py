@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.control.breaker import Breaker
-from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
-from bulk.engine.calls import Calls
-from bulk.engine.change import Means
 from bulk.engine.gate import Gate
 from bulk.engine.lane import work_off
-from bulk.engine.recorder import Counters, Recorder
+from bulk.engine.recorder import Counters
+from bulk.engine.session import RateGroup, Session
 from bulk.engine.stop import StopSignal
 from bulk.errors import TurnMissedError
 from bulk.events import ignore
@@ -114,23 +112,20 @@ class Bench:
     breaker: Breaker = field(default_factory=lambda: Breaker(now=time.monotonic()))
 
     async def work_off(self, *rows: Row, max_attempts: int = 2) -> dict[int, str]:
-        gates = {action: Gate(Pace(0, now=0.0)) for action in Action}
-        for gate in gates.values():
-            self.stop.follow(gate.close)
-        recorder = Recorder(
-            self.notebook, counters=self.counters, breaker=self.breaker, stop=self.stop, listener=ignore
-        )
-        calls = Calls(
-            self.platform,
-            gates=gates,
-            policy=RetryPolicy(max_attempts=max_attempts, first_s=0.0),
+        group = RateGroup(dict.fromkeys(Action, 0.0))
+        group.close_on(self.stop)
+        session = Session(
+            platform=self.platform,
+            group=group,
+            writer=self.notebook,
             breaker=self.breaker,
-            recorder=recorder,
+            counters=self.counters,
             stop=self.stop,
-            uniform=lambda _low, high: high,
             listener=ignore,
+            policy=RetryPolicy(max_attempts=max_attempts, first_s=0.0),
+            uniform=lambda _low, high: high,
         )
-        await work_off(Lane(KEY, rows), Means(calls, recorder, self.stop))
+        await work_off(Lane(KEY, rows), session)
         return {line: settlement.outcome.value for line, settlement in self.notebook.outcomes.items()}
 
 

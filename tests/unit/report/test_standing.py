@@ -6,7 +6,7 @@ import pytest
 
 from bulk.ledger.views.pulse import Pulse
 from bulk.ledger.views.status import Holder, LedgerStatus, RunRecord
-from bulk.model import Dialect, Outcome, Reason, Target
+from bulk.model import Action, Dialect, Outcome, Reason, Target
 from bulk.report.standing import status_line, status_lines
 
 
@@ -74,7 +74,7 @@ def test_run_at_work_is_named_and_not_called_dead(status: LedgerStatus) -> None:
 
 def test_run_at_work_shows_how_fast_it_is(status: LedgerStatus) -> None:
     at_work = replace(status, holder=Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h"))
-    pulse = Pulse(span_s=10.0, creates_per_s=8.04, lists_per_s=0.5, failures={"Throttling.User": 1_200})
+    pulse = Pulse(span_s=10.0, per_s={Action.CREATE: 8.04, Action.LIST: 0.5}, failures={"Throttling.User": 1_200})
 
     rates = "creates 8.0 of 10/s, listings 0.5/s in the last 10 s, Throttling.User 1,200"
     assert f"Now: {rates}" in status_lines(at_work, pulse)
@@ -84,7 +84,7 @@ def test_run_at_work_shows_how_fast_it_is(status: LedgerStatus) -> None:
 @pytest.mark.parametrize("width", [34, 80])
 def test_screen_of_a_run_at_work_stays_inside_the_terminal(status: LedgerStatus, width: int) -> None:
     at_work = replace(status, holder=Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h" * 40))
-    pulse = Pulse(span_s=10.0, creates_per_s=8.0, lists_per_s=0.5, failures={"Throttling.User": 1_200})
+    pulse = Pulse(span_s=10.0, per_s={Action.CREATE: 8.0, Action.LIST: 0.5}, failures={"Throttling.User": 1_200})
 
     assert max(map(len, status_lines(at_work, pulse, width=width)[1:])) <= width
 

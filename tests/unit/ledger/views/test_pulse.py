@@ -34,8 +34,7 @@ def test_pulse_counts_what_was_sent_in_the_last_seconds(ledger: Ledger, path: Pa
 
     assert pulse == Pulse(
         span_s=5.0,
-        creates_per_s=1.0,
-        lists_per_s=0.4,
+        per_s={Action.CREATE: 1.0, Action.LIST: 0.4},
         failures={"Throttling.User": 2, "ServiceUnavailable": 1},
     )
 
@@ -43,7 +42,7 @@ def test_pulse_counts_what_was_sent_in_the_last_seconds(ledger: Ledger, path: Pa
 def test_pulse_of_a_run_that_sends_nothing_is_zero(ledger: Ledger, path: Path) -> None:
     note(ledger, Action.CREATE, ago_s=60)
 
-    assert read_pulse(path, now=NOW, span_s=10.0) == Pulse(span_s=10.0, creates_per_s=0.0, lists_per_s=0.0)
+    assert read_pulse(path, now=NOW, span_s=10.0) == Pulse(span_s=10.0, per_s={Action.CREATE: 0.0, Action.LIST: 0.0})
 
 
 def test_pulse_looks_no_further_back_than_it_must(ledger: Ledger, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,4 +50,10 @@ def test_pulse_looks_no_further_back_than_it_must(ledger: Ledger, path: Path, mo
     for ago_s in (3, 2, 1):
         note(ledger, Action.CREATE, ago_s=ago_s)
 
-    assert read_pulse(path, now=NOW, span_s=10.0).creates_per_s == 0.2
+    assert read_pulse(path, now=NOW, span_s=10.0).per_s[Action.CREATE] == 0.2
+
+
+def test_pulse_has_the_keys_that_its_readers_know() -> None:
+    pulse = Pulse(span_s=5.0, per_s={Action.CREATE: 1.0, Action.LIST: 0.4}, failures={"timeout": 1})
+
+    assert pulse.keys() == {"span_s": 5.0, "creates_per_s": 1.0, "lists_per_s": 0.4, "failures": {"timeout": 1}}
