@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["trace_in", "traces_possible"]
 
-MARKS_OF_MISREADING = (*"鏃缃妯鍧鏉鐨鎴鍒涓浜鍙鏈璇姝褰鍔鍦鍜瀹寮闂闄鐢鏄锛鍥銆", "Ã", "Â", "â€", "æ", "å")
+MARKS_OF_MISREADING = (*"鏃妯鍧鏉鐨鎴鍒涓浜鍙鏈鍔鍦闂鐢鏄", "Ã", "Â", "â€", "æ", "å")
 """What the first bytes of common characters become, when UTF-8 is read as GB18030 or cp1252: rare elsewhere."""
 
 MARKS_BEYOND_ASCII = ("\ufffd", "锟", *MARKS_OF_MISREADING)
