@@ -28,6 +28,7 @@ _SIGNED_OTHERWISE = (
 )
 _TOO_LONG_STATUSES = frozenset({413, 414, 431})
 _PROXY_LOGIN = 407
+_REDIRECT = "redirect"
 _EXCERPT_BYTES = 1000
 _EXCERPT_CHARACTERS = 120
 
@@ -98,12 +99,13 @@ def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_i
 
 
 def is_of_another(failure: Failure) -> bool:
-    """Return whether something else answered in the platform's place, as a login page or a load balancer does.
+    """Return whether something else answered in the platform's place, as a load balancer or a firewall does.
 
-    Where the platform has accepted requests before, that is an outage and no wrong setting; but no proxy is asked
-    again with a password that it refuses.
+    Where the platform has accepted requests before, that is an outage and no wrong setting. But no proxy is asked
+    again with a password that it refuses, and who redirects has said where requests are to go instead.
     """
-    return failure.kind is FailureKind.FATAL and failure.may_be_done and failure.http_status != _PROXY_LOGIN
+    is_page = failure.http_status != _PROXY_LOGIN and failure.code != _REDIRECT
+    return failure.kind is FailureKind.FATAL and failure.may_be_done and is_page
 
 
 def _is_the_platforms(answer: Answer) -> bool:
@@ -120,9 +122,9 @@ def _redirected(reply: Reply, action: Action) -> Failure:
         where = "a place that is no URL"
     return Failure(
         kind=FailureKind.FATAL,
-        code="redirect",
+        code=_REDIRECT,
         message=f"the endpoint redirects to {where} (HTTP {reply.status})",
-        remedy=classify(action, "redirect", reply.status).remedy,
+        remedy=classify(action, _REDIRECT, reply.status).remedy,
         http_status=reply.status,
         may_be_done=True,
     )

@@ -82,8 +82,8 @@ class Breaker:
         return self._refused(failure)
 
     def is_silent(self, action: Action) -> bool:
-        """Return whether nobody is answered properly, so that no single row is to blame."""
-        return self._silences[action].is_outage
+        """Return whether nobody is answered properly, so that no single row is to blame, as far as can be told."""
+        return self._silences[action].may_be_outage
 
     def is_out(self, action: Action) -> bool:
         """Return whether it has been silent for so many requests that the others can wait."""

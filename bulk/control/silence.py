@@ -17,6 +17,10 @@ __all__ = ["Silence"]
 _LONGEST_GAP_S = 20.0
 """What two failures may lie apart and still count in full: in a longer time nobody asked, as the machine slept."""
 
+_BENEFIT_S = 30.0
+"""How long one request alone is given the benefit of the doubt while other actions are answered: a row that can't be
+digested and creates that are down look the same until another row is tried."""
+
 
 class Silence:
     """The requests of one action since its last proper answer."""
@@ -44,6 +48,11 @@ class Silence:
         if len(self._untroubled) > 1:
             return True
         return not self.is_partial and (bool(self._untroubled) or len(self._keys) > 1)
+
+    @property
+    def may_be_outage(self) -> bool:
+        """Whether what fails now can't be told from an outage yet: one request alone had no trouble before."""
+        return self.is_outage or (bool(self._untroubled) and self.lasted_s < _BENEFIT_S)
 
     def add(self, key: Hashable, *, left: bool, sent_at: float, now: float) -> None:
         """Take note of a request without a proper answer.

@@ -207,7 +207,6 @@ async def test_listing_of_unreadable_data_is_no_empty_listing(scripted: Script) 
 
 
 PAGES = [
-    Reply(302, b"", {"location": "https://login.example/"}),
     Reply(401, b"<html>log in</html>"),
     Reply(403, b"<html>blocked</html>"),
     Reply(404, b"default backend - 404"),
@@ -228,8 +227,11 @@ async def test_what_answers_in_the_place_of_a_platform_that_has_accepted_request
     assert (later.code, later.remedy) == (first.code, first.remedy)
 
 
-async def test_a_proxy_that_wants_a_password_is_never_asked_again(scripted: Script) -> None:
-    platform = client(scripted(reply(Success=True), Reply(407, b"<html>log in</html>")))
+@pytest.mark.parametrize("answer", [Reply(407, b"<html>log in</html>"), Reply(302, b"", {"location": "/login"})])
+async def test_a_proxy_that_wants_a_password_and_a_redirect_stop_the_run_at_any_time(
+    scripted: Script, answer: Reply
+) -> None:
+    platform = client(scripted(reply(Success=True), answer))
 
     _, refused = [await platform.apply(CREATE) for _ in range(2)]
 

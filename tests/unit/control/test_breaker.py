@@ -203,6 +203,18 @@ def test_an_action_that_is_down_stops_the_run_though_the_other_is_answered() -> 
     assert "out of reach for CreateOTAModule" in (reasons[8] or "")
 
 
+def test_one_row_alone_is_not_blamed_for_half_a_minute_while_only_listings_are_answered() -> None:
+    breaker = Breaker(now=0.0)
+
+    blamed = []
+    for second in range(0, 60, 5):
+        fail(breaker, FailureKind.DOUBTFUL, "ServiceUnavailable", at=float(second))
+        breaker.succeeded(Action.LIST, "product", now=float(second))
+        blamed.append(not breaker.is_silent(Action.CREATE))
+
+    assert blamed == [second >= 30 for second in range(0, 60, 5)]
+
+
 def test_a_row_that_always_fails_does_not_stop_the_run_while_listings_are_answered() -> None:
     breaker = Breaker(now=0.0)
 

@@ -138,6 +138,14 @@ def rows(*names: str) -> tuple[Row, ...]:
     return tuple(Row(line, module(name)) for line, name in enumerate(names, 2))
 
 
+def blame(bench: Bench, name: str) -> None:
+    """Let a row's create fail while another's is answered: what fails then is the row's own trouble."""
+    bench.breaker.failed(
+        failure(FailureKind.DOUBTFUL), action=Action.CREATE, key=module(name).key, sent_at=0.0, now=0.0
+    )
+    bench.breaker.answered(Action.CREATE, "another")
+
+
 async def test_rows_are_listed_claimed_and_created_in_file_order(bench: Bench) -> None:
     outcomes = await bench.work_off(*rows("a", "b"))
 
@@ -204,6 +212,7 @@ async def test_a_listing_that_lags_does_not_free_the_slots_of_what_was_just_made
 async def test_a_row_whose_create_may_still_come_keeps_its_slot(bench: Bench) -> None:
     bench.platform.there = [module(f"old-{number}") for number in range(9)]
     bench.platform.script["a"] = [failure(FailureKind.DOUBTFUL)] * 2
+    blame(bench, "a")
 
     outcomes = await bench.work_off(*rows("a", "b"))
 
