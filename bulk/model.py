@@ -1,4 +1,4 @@
-"""The values that the rooms hand to each other: frozen, without I/O, importing no sibling but errors.
+"""The values that the rooms hand to each other: frozen, without I/O, importing no sibling but actions.
 
 What is made anew for every request is a named tuple, all else a dataclass: a frozen one takes twice as long to make.
 
@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
+from bulk.actions import Action, ChangeKind
 from bulk.inputs import InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
@@ -69,50 +69,6 @@ class Dialect(StrEnum):
 
     TUYA = "tuya"  #: GET, the few common parameters of the seed document's sample
     ALIBABA = "alibaba"  #: POST, Version=2018-01-20, Format=JSON, SignatureVersion=1.0, IotInstanceId where set
-
-
-class Action(StrEnum):
-    """The API actions on modules; each has a rate limit of its own, and every figure is kept by action."""
-
-    figure: str
-    """The action's name in figures: the keys of ``requests``, and the fields named ``<figure>_per_s``."""
-
-    noun: str
-    """What one request is called in a sentence."""
-
-    LIST = "ListOTAModuleByProduct", "list", "listing"
-    CREATE = "CreateOTAModule", "create", "create"
-    UPDATE = "UpdateOTAModule", "update", "update"
-    DELETE = "DeleteOTAModule", "delete", "delete"
-
-    def __new__(cls, value: str, figure: str = "", noun: str = "") -> Self:
-        """Make a member whose value is the platform's name for it. To look one up, ``Action(name)`` is enough."""
-        action = str.__new__(cls, value)
-        action._value_ = value
-        action.figure, action.noun = figure, noun
-        return action
-
-
-class ChangeKind(StrEnum):
-    """What one change does to a module. Stored in the ledger: never rename a value."""
-
-    CREATE = "create"  #: make a module that was not there
-    UPDATE = "update"  #: give a module another alias or description
-    DELETE = "delete"  #: remove a module
-
-    @property
-    def action(self) -> Action:
-        """The API action that carries it out."""
-        return _CARRIED_OUT_BY[self]
-
-
-_CARRIED_OUT_BY: Mapping[ChangeKind, Action] = MappingProxyType(
-    {
-        ChangeKind.CREATE: Action.CREATE,
-        ChangeKind.UPDATE: Action.UPDATE,
-        ChangeKind.DELETE: Action.DELETE,
-    }
-)
 
 
 class FailureKind(StrEnum):

@@ -1,0 +1,59 @@
+"""What the platform does with modules: the actions, and the kinds of change that they carry out.
+
+A part of `bulk.model`, which offers them to all other modules.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Self
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Action", "ChangeKind"]
+
+
+class Action(StrEnum):
+    """The API actions on modules; each has a rate limit of its own, and every figure is kept by action."""
+
+    figure: str
+    """The action's name in figures: the keys of ``requests``, and the fields named ``<figure>_per_s``."""
+
+    noun: str
+    """What one request is called in a sentence."""
+
+    LIST = "ListOTAModuleByProduct", "list", "listing"
+    CREATE = "CreateOTAModule", "create", "create"
+    UPDATE = "UpdateOTAModule", "update", "update"
+    DELETE = "DeleteOTAModule", "delete", "delete"
+
+    def __new__(cls, value: str, figure: str = "", noun: str = "") -> Self:
+        """Make a member whose value is the platform's name for it. To look one up, ``Action(name)`` is enough."""
+        action = str.__new__(cls, value)
+        action._value_ = value
+        action.figure, action.noun = figure, noun
+        return action
+
+
+class ChangeKind(StrEnum):
+    """What one change does to a module. Stored in the ledger: never rename a value."""
+
+    CREATE = "create"  #: make a module that was not there
+    UPDATE = "update"  #: give a module another alias or description
+    DELETE = "delete"  #: remove a module
+
+    @property
+    def action(self) -> Action:
+        """The API action that carries it out."""
+        return _CARRIED_OUT_BY[self]
+
+
+_CARRIED_OUT_BY: Mapping[ChangeKind, Action] = MappingProxyType(
+    {
+        ChangeKind.CREATE: Action.CREATE,
+        ChangeKind.UPDATE: Action.UPDATE,
+        ChangeKind.DELETE: Action.DELETE,
+    }
+)
