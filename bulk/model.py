@@ -79,7 +79,9 @@ class FailureKind(StrEnum):
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
     KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
     DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a change list first, for a list repeat
-    EXISTS = "exists"  #: refused, it is so already: the name is taken in any letter case, or gone: list, then decide
+    EXISTS = "exists"  #: refused, the name is taken, in any letter case: list, then decide
+    GONE = "gone"  #: refused, the module is not there: a delete has nothing left to do, an update comes too late
+    HELD = "held"  #: a delete is refused as the module holds an update package: it stays
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
     DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
@@ -211,6 +213,12 @@ class Failure:
 
     may_be_done: bool = False
     """``FATAL``, but not in the platform's own words: the request may have been carried out all the same."""
+
+    permission: str | None = None
+    """What the key lacks, as a RAM policy calls it (``iot:DeleteOTAModule``): the key itself is good.
+
+    ``FATAL`` for this action alone then; rights are granted for each action, so that others may be allowed.
+    """
 
     @property
     def was_sent(self) -> bool:
