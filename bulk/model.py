@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.actions import Action, ChangeKind
+from bulk.catalogue import Identity, Package, Packages, Page, Product
 from bulk.inputs import InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
@@ -22,6 +23,7 @@ from bulk.outcomes import (
     Outcome,
     Trait,
 )
+from bulk.stamps import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -41,12 +43,17 @@ __all__ = [
     "Dialect",
     "Failure",
     "FailureKind",
+    "Identity",
     "InputFound",
     "InvalidRow",
     "Lane",
     "Listing",
     "OtaModule",
     "Outcome",
+    "Package",
+    "Packages",
+    "Page",
+    "Product",
     "ReadRows",
     "Reason",
     "Row",
@@ -124,6 +131,17 @@ class OtaModule:
 
     desc: str | None = None
     """Up to 100 characters. ``None``: not given, and so not sent and not compared."""
+
+    gmt_create: object = field(default=None, repr=False, compare=False)
+    """When it was made, as a listing wrote it: no part of what the module is. ``None``: no listing said it."""
+
+    @property
+    def created_at(self) -> float | None:
+        """When it was made, in seconds since the epoch, UTC, and to the minute at best; ``None``: not readable.
+
+        Read when it is asked for: a listing is parsed for every lane, and few are asked for their times.
+        """
+        return utc_seconds(self.gmt_create)
 
     @property
     def key(self) -> tuple[str, str]:

@@ -27,6 +27,8 @@ __all__ = [
     "http_method",
     "is_loopback",
     "list_parameters",
+    "package_parameters",
+    "product_parameters",
     "resolve_target",
 ]
 
@@ -74,6 +76,17 @@ def http_method(dialect: Dialect) -> str:
 def list_parameters(product_key: str) -> dict[str, str]:
     """Return the parameters of a listing, without the common ones."""
     return {"Action": Action.LIST, "ProductKey": product_key}
+
+
+def package_parameters(product_key: str | None, *, page: int, size: int) -> dict[str, str]:
+    """Return the parameters of a page of update packages; without a product, of all that the account has."""
+    parameters = {"Action": Action.LIST_PACKAGES, "CurrentPage": str(page), "PageSize": str(size)}
+    return parameters | ({"ProductKey": product_key} if product_key else {})
+
+
+def product_parameters(*, page: int, size: int) -> dict[str, str]:
+    """Return the parameters of a page of products."""
+    return {"Action": Action.LIST_PRODUCTS, "CurrentPage": str(page), "PageSize": str(size)}
 
 
 def change_parameters(change: Change) -> dict[str, str]:
