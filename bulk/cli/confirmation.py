@@ -8,14 +8,14 @@ from typing import IO, TYPE_CHECKING, Any
 import click
 
 from bulk.cli.execution import execute
+from bulk.cli.following import watched
 from bulk.cli.output import paint_for, print_lines, screen_width
 from bulk.cli.plan_screen import plan_lines
-from bulk.cli.watch import watched
 from bulk.engine.plan import plan
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
-from bulk.names import has_no_place
+from bulk.inputs import has_no_place
 
 if TYPE_CHECKING:
     from bulk.settings import Settings

@@ -39,7 +39,7 @@ def check_run_destinations(ctx: click.Context, source: str, settings: Settings) 
     options = {"--log-file": "log_file", "--metrics-file": "metrics_file"}
     outputs = {option: Path(ctx.params[name]) for option, name in options.items() if ctx.params.get(name)}
     if outputs:
-        from bulk.engine.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
+        from bulk.engine.sessions.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
 
         _check(outputs, ledger_path(source, settings), [] if source == _STDIN else [Path(source)])
 

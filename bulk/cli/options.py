@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from bulk.cli.help import GroupedOption
-from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
+from bulk.cli.settings_origin import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
 from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults, read_source
 from bulk.errors import SettingsError
 from bulk.model import Dialect

@@ -51,8 +51,8 @@ def plan(ctx: click.Context, /, source: str, *, offline: bool, as_json: bool, **
     check_run_destinations(ctx, source, settings)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
+    from bulk.cli.following import watched  # noqa: PLC0415 - see above
     from bulk.cli.plan_screen import plan_lines  # noqa: PLC0415 - see above
-    from bulk.cli.watch import watched  # noqa: PLC0415 - see above
     from bulk.engine.plan import plan as make_plan  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 

@@ -82,7 +82,7 @@ def run(
     check_run_destinations(ctx, source, settings)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
-    from bulk.cli.watch import watched  # noqa: PLC0415 - see above
+    from bulk.cli.following import watched  # noqa: PLC0415 - see above
     from bulk.engine.conclude import summary_json  # noqa: PLC0415 - see above
     from bulk.engine.run import run as run_engine  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.exits import ExitCode
+from bulk.legible import legible_fields
 from bulk.model import PROVISIONED_OUTCOMES, Action, Summary
-from bulk.names import legible_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bulk.engine.job import Job
-    from bulk.engine.recorder import Counters
+    from bulk.engine.sessions.recorder import Counters
     from bulk.engine.stop import StopSignal
 
 __all__ = ["Done", "conclude", "summary_json"]

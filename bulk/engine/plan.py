@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 
 from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
-from bulk.engine.connect import credentials_for, ledger_path, sandbox_state
-from bulk.engine.dispatch import most_lanes
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.job import Job
+from bulk.engine.lanes.dispatch import most_lanes
+from bulk.engine.lanes.selection import EVERYTHING, select, selected_lanes
+from bulk.engine.lanes.sending import opened_session, visit
 from bulk.engine.planned import FullProduct, Plan, PlannedRow
-from bulk.engine.recorder import Counters
-from bulk.engine.selection import EVERYTHING, select, selected_lanes
-from bulk.engine.sending import opened_session, visit
+from bulk.engine.sessions.connect import credentials_for, ledger_path, sandbox_state
+from bulk.engine.sessions.recorder import Counters
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.control.budget import Decision
-    from bulk.engine.session import Session
+    from bulk.engine.sessions.session import Session
     from bulk.events import Listener
     from bulk.ledger.views.reading import Result
     from bulk.model import Attempt, InputFound, Lane, Row, Settlement

@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING
 
 from bulk.cloud.dialects import resolve_target
 from bulk.engine.conclude import Done, conclude, summary_json
-from bulk.engine.connect import credentials_for, ledger_path
 from bulk.engine.ingest import IngestStoppedError, ingest
 from bulk.engine.job import Job
-from bulk.engine.rates import asked_rates
-from bulk.engine.recorder import Counters
-from bulk.engine.selection import select, selected_lanes
-from bulk.engine.sending import send
+from bulk.engine.lanes.selection import select, selected_lanes
+from bulk.engine.lanes.sending import send
+from bulk.engine.sessions.connect import credentials_for, ledger_path
+from bulk.engine.sessions.rates import asked_rates
+from bulk.engine.sessions.recorder import Counters
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.engine.selection import Selection
+    from bulk.engine.lanes.selection import Selection
     from bulk.events import Listener
     from bulk.ledger.lanes import LaneReader
     from bulk.model import Summary

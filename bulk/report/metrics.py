@@ -20,11 +20,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from bulk.atomic import replaced
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
 from bulk.exits import ExitCode
 from bulk.model import Action, FailureKind, Outcome
-from bulk.report.replacing import replaced
 from bulk.report.tally import Tally
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from bulk.events import ClockCorrected, CredentialsNotRenewed, InputRead, LedgerUpgraded, RunStarted, RunStopping
-from bulk.names import brief_run_id, legible
+from bulk.legible import brief_run_id, legible
 from bulk.report.tally import Standing, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,

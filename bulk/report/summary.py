@@ -9,11 +9,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
+from bulk.inputs import has_no_place
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
-from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
+from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

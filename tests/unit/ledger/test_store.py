@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.errors import LedgerError, LedgerHeldError, LedgerTargetError
-from bulk.ledger.database import open_for_writing
 from bulk.ledger.lanes import LaneReader
 from bulk.ledger.sql import SCHEMA_VERSION, schema
+from bulk.ledger.storage.database import open_for_writing
 from bulk.ledger.store import Ledger, check_ledger
 from bulk.ledger.views.reading import open_for_reading, read_input, read_results
 from bulk.ledger.views.status import read_status
