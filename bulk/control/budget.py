@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from bulk.control.diff import Difference
     from bulk.model import OtaModule, Row
 
-__all__ = ["Decision", "Verdict", "decide", "judge"]
+__all__ = ["Decision", "RowDecision", "decide", "judge"]
 
 _MOST_SHOWN_CHARACTERS = 200
 """Of a field off the platform, which bears 100 at most: what is longer is no module's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RowDecision:
     """What a listing says of a row."""
 
     row: Row
@@ -34,13 +34,13 @@ class Verdict:
 class Decision:
     """What a listing says of all rows of a product; every row stands in exactly one of the three."""
 
-    there: tuple[Verdict, ...]
+    there: tuple[RowDecision, ...]
     """On the platform already: `exists`, `drifted`, or `created` and now proved."""
 
     admitted: tuple[Row, ...]
     """A slot is theirs, in file order; never more than the product has left."""
 
-    over_budget: tuple[Verdict, ...]
+    over_budget: tuple[RowDecision, ...]
     """No slot is left for them."""
 
 
@@ -59,10 +59,10 @@ def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -
     left = max(0, MAX_CUSTOM_MODULES - len(taken) - held)
     admitted, losing = tuple(wanting[:left]), wanting[left:]
     message = _who_holds_the_slots(taken, admitted, held) if losing else ""
-    return Decision(there, admitted, tuple(Verdict(row, Outcome.OVER_BUDGET, message) for row in losing))
+    return Decision(there, admitted, tuple(RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing))
 
 
-def judge(row: Row, found: OtaModule) -> Verdict:
+def judge(row: Row, found: OtaModule) -> RowDecision:
     """Compare a row with the module that the platform has under its key.
 
     A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a create
@@ -70,10 +70,10 @@ def judge(row: Row, found: OtaModule) -> Verdict:
     """
     if differing := differences(row.module, found):
         how = " and ".join(map(_differs, differing))
-        return Verdict(row, Outcome.DRIFTED, f"on the platform already, but {how}")
+        return RowDecision(row, Outcome.DRIFTED, f"on the platform already, but {how}")
     if row.in_doubt:
-        return Verdict(row, Outcome.CREATED, recovered=True)
-    return Verdict(row, Outcome.EXISTS)
+        return RowDecision(row, Outcome.CREATED, recovered=True)
+    return RowDecision(row, Outcome.EXISTS)
 
 
 def _differs(difference: Difference) -> str:

@@ -43,7 +43,7 @@ def conclude(job: Job, done: Done) -> Summary:
     return Summary(
         run_id=done.run_id,
         ledger=str(ledger.path),
-        input=job.source,
+        input=job.input_name,
         target=str(job.target),
         rows=sum(outcomes.values()),
         outcomes=outcomes,

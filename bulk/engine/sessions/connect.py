@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state", "served"]
 
 
-def ledger_path(source: str, settings: Settings) -> Path:
+def ledger_path(input_name: str, settings: Settings) -> Path:
     """Return where the ledger of this input stands.
 
     Raises:
@@ -36,10 +36,10 @@ def ledger_path(source: str, settings: Settings) -> Path:
     """
     if settings.ledger:
         return Path(settings.ledger)
-    if has_no_place(source):
-        what = "stdin" if source == "-" else source
+    if has_no_place(input_name):
+        what = "stdin" if input_name == "-" else input_name
         raise SettingsError(f"the input is {what}, which has no path to put a ledger beside: name one with --ledger")
-    return Path(f"{source}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
+    return Path(f"{input_name}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
 
 
 def sandbox_state(ledger: Path) -> Path:
