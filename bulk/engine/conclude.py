@@ -69,6 +69,8 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
     """
     keys = asdict(summary)
     del keys["reasons"]
+    if not summary.accounts:
+        del keys["accounts"]
     return orjson.dumps(legible_fields(keys | {"resume": resume}))
 
 
