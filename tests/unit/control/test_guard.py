@@ -11,7 +11,8 @@ from bulk.model import ChangeKind
 
 
 def look(**asked: Any) -> AccountLook:
-    return AccountLook(**({"managed": 1_000, "owned": 1_000, "updates": 0, "deletes": 0, "input": GOOD} | asked))
+    given: dict[str, Any] = {"managed": 1_000, "owned": 1_000, "updates": 0, "deletes": 0, "input": GOOD}
+    return AccountLook(**(given | asked))
 
 
 GOOD = GoodInput(rows=1_000, products=200)
