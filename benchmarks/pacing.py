@@ -25,7 +25,7 @@ from loops import loop_factory
 from reporting import Verdict, middle, options_of, report
 
 from bulk.control.pace import Pace
-from bulk.engine.gate import Gate
+from bulk.engine.sessions.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable, Iterator

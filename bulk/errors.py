@@ -25,7 +25,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.names import legible, shell_quote
+from bulk.legible import legible
+from bulk.shell import shell_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -1,14 +1,17 @@
-"""The values that reading an input gives: its rows as they were read, and what was found of it."""
+"""How an input is named, and the values that reading it gives: its rows as they were read, what was found of it."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["InputFound", "InvalidRow", "ReadRows", "ValidRow"]
+__all__ = ["InputFound", "InvalidRow", "ReadRows", "ValidRow", "has_no_place"]
+
+_DESCRIPTOR = re.compile(r"-|/dev/(?:stdin|fd/\d+)|/proc/(?:self|thread-self|\d+)/fd/\d+")
 
 ValidRow = tuple[int, str, str, str, str, str]
 """A row as it was read: ``(line, product_key, module_name, alias_name, desc, record)``; a tuple, for speed.
@@ -58,3 +61,8 @@ class InputFound:
 
     notices: tuple[str, ...]
     """What somebody should know, one sentence each."""
+
+
+def has_no_place(path: str) -> bool:
+    """Say whether an input is named by a descriptor, as stdin is: no file is beside it, and it can't be read twice."""
+    return _DESCRIPTOR.fullmatch(path) is not None

@@ -36,6 +36,7 @@ __all__ = [
     "RESERVED_MODULE_NAME",
     "TRIED_AGAIN_OUTCOMES",
     "Accepted",
+    "AccountSummary",
     "Action",
     "Attempt",
     "Change",
@@ -310,6 +311,22 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSummary:
+    """How a run ended for one account. Its fields are keys of the JSON."""
+
+    outcomes: Mapping[str, int]
+    """Its rows of the input as they stand now, zeros included."""
+
+    requests: Mapping[str, int]
+    throttled: int
+    stopped: str | None
+    """Why its requests ended early, with the remedy; ``None``: it went through."""
+
+    exit_code: int
+    """What the run would have ended with, had there been no other account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """How a run ended. Its fields are the keys of `bulk run --json`, which adds the command that goes on."""
 
@@ -338,6 +355,9 @@ class Summary:
     exit_code: int
     stopped: str | None = None
     """Why the run stopped early, with the remedy; ``None``: it went through."""
+
+    accounts: Mapping[str, AccountSummary] = field(default_factory=dict)
+    """Name → account; empty, and not a key of the JSON: the job names none."""
 
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

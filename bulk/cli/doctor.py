@@ -17,7 +17,7 @@ from bulk.report.tones import Tone
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.engine.diagnosis import Check
+    from bulk.engine.checks.diagnosis import Check
     from bulk.report.tones import Paint
 
 __all__ = ["doctor"]
@@ -59,8 +59,8 @@ def doctor(ctx: click.Context, /, *, product_key: str | None, as_json: bool, **_
     """
     settings = settings_of(ctx)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
-    from bulk.engine.diagnosis import exit_code  # noqa: PLC0415 - see above
-    from bulk.engine.doctor import examine  # noqa: PLC0415 - see above
+    from bulk.engine.checks.diagnosis import exit_code  # noqa: PLC0415 - see above
+    from bulk.engine.checks.doctor import examine  # noqa: PLC0415 - see above
 
     checks = asyncio.run(examine(settings, product_key=product_key))
     if as_json:

@@ -15,8 +15,8 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from bulk.backlog import write_if_ready
 from bulk.exits import ExitCode
+from bulk.logs.backlog import write_if_ready
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulk.names import shell_join
+from bulk.shell import shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

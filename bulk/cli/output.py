@@ -14,7 +14,7 @@ import click
 from bulk.cli.streams import STDERR, STDOUT, drain_stderr, drop_the_rest
 from bulk.conditions import explain_os_error
 from bulk.errors import OutputError
-from bulk.names import legible, legible_fields
+from bulk.legible import legible, legible_fields
 from bulk.report.tones import Tone, plain
 
 if TYPE_CHECKING:

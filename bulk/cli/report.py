@@ -59,7 +59,7 @@ def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
 
 
 def _write(path: Path, page: bytes) -> None:
-    from bulk.report.replacing import replaced  # noqa: PLC0415 - as in report()
+    from bulk.atomic import replaced  # noqa: PLC0415 - as in report()
 
     try:
         with replaced(path) as out:

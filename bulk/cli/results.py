@@ -107,7 +107,7 @@ def results(
 
 @contextmanager
 def _opened(path: Path | None) -> Iterator[BinaryIO]:
-    from bulk.report.replacing import replaced, spooled  # noqa: PLC0415 - as in results()
+    from bulk.atomic import replaced, spooled  # noqa: PLC0415 - as in results()
 
     if path is None or path == STDOUT:
         with closed_pipe_is_fine():

@@ -19,12 +19,12 @@ from bulk.cli.options import (
     settings_options,
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
-from bulk.cli.sources import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
+from bulk.cli.settings_origin import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
 from bulk.errors import BulkError
 from bulk.exits import ExitCode
-from bulk.profiles import KEYS
 from bulk.redaction import MASK, shown_address
 from bulk.report.tones import Tone
+from bulk.settings_file import KEYS
 
 if TYPE_CHECKING:
     from bulk.events import Event
@@ -111,7 +111,7 @@ def _plain(name: str, value: object) -> object:
 
 def _key(told: Settings) -> _Shown:
     # --help need not wait for the HTTP client that the engine loads.
-    from bulk.engine.connect import credentials_for  # noqa: PLC0415 - see above
+    from bulk.engine.sessions.connect import credentials_for  # noqa: PLC0415 - see above
     from bulk.events import CredentialsFound  # noqa: PLC0415 - see above
 
     origins = ["the sandbox's own"]

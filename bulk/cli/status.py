@@ -109,7 +109,7 @@ def _live() -> Iterator[Show]:
 
 @contextmanager
 def _lines(*, as_json: bool) -> Iterator[Show]:
-    from bulk.report.standing import status_line  # noqa: PLC0415 - as in _look()
+    from bulk.report.status import status_line  # noqa: PLC0415 - as in _look()
 
     def show(read: LedgerStatus, pulse: Pulse | None) -> None:
         if as_json:
@@ -123,7 +123,7 @@ def _lines(*, as_json: bool) -> Iterator[Show]:
 
 
 def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
-    from bulk.report.standing import status_lines  # noqa: PLC0415 - as in _look()
+    from bulk.report.status import status_lines  # noqa: PLC0415 - as in _look()
 
     return status_lines(read, pulse, width=screen_width(), paint=paint_for_stdout())
 

@@ -16,8 +16,8 @@ import sys
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.backlog import Backlog, BacklogStream, StandardError, ready
 from bulk.exits import ExitCode
+from bulk.logs.backlog import Backlog, BacklogStream, StandardError, ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.exits import ExitCode
+from bulk.legible import legible_fields
 from bulk.model import PROVISIONED_OUTCOMES, Action, Summary
-from bulk.names import legible_fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bulk.engine.job import Job
-    from bulk.engine.recorder import Counters
+    from bulk.engine.sessions.recorder import Counters
     from bulk.engine.stop import StopSignal
 
 __all__ = ["Done", "conclude", "summary_json"]
@@ -43,7 +43,7 @@ def conclude(job: Job, done: Done) -> Summary:
     return Summary(
         run_id=done.run_id,
         ledger=str(ledger.path),
-        input=job.source,
+        input=job.input_name,
         target=str(job.target),
         rows=sum(outcomes.values()),
         outcomes=outcomes,
@@ -69,6 +69,8 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
     """
     keys = asdict(summary)
     del keys["reasons"]
+    if not summary.accounts:
+        del keys["accounts"]
     return orjson.dumps(legible_fields(keys | {"resume": resume}))
 
 

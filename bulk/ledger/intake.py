@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import translated
 from bulk.ledger.sql import insert_many, query
+from bulk.ledger.storage.database import translated
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:

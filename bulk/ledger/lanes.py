@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.ledger.database import closed_on_failure, open_for_reading, translated
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
 from bulk.model import Lane, OtaModule, Row
 
 if TYPE_CHECKING:

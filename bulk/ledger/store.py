@@ -12,7 +12,11 @@ from typing import TYPE_CHECKING
 
 from bulk.conditions import no_temporary_folder
 from bulk.errors import LedgerError, LedgerTargetError
-from bulk.ledger.database import (
+from bulk.ledger.intake import replaced_rows
+from bulk.ledger.lanes import read_lanes
+from bulk.ledger.retention import forget_old
+from bulk.ledger.sql import query
+from bulk.ledger.storage.database import (
     NotBegunError,
     bring_up_to_date,
     is_there,
@@ -20,24 +24,20 @@ from bulk.ledger.database import (
     open_for_writing,
     translated,
 )
-from bulk.ledger.intake import replaced_rows
-from bulk.ledger.lanes import read_lanes
-from bulk.ledger.lock import hold
-from bulk.ledger.place import Place
-from bulk.ledger.retention import forget_old
-from bulk.ledger.sql import query
+from bulk.ledger.storage.lock import hold
+from bulk.ledger.storage.place import Place
 from bulk.ledger.times import iso_utc
 from bulk.ledger.views.reading import read_results
 from bulk.ledger.views.status import count_outcomes, read_reasons, read_target
+from bulk.legible import legible
 from bulk.model import MAX_CUSTOM_MODULES, Action
-from bulk.names import legible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from contextlib import AbstractContextManager
 
-    from bulk.ledger.database import Upgrade
     from bulk.ledger.intake import Intake
+    from bulk.ledger.storage.database import Upgrade
     from bulk.ledger.views.reading import Result
     from bulk.model import Lane, Outcome, Reason, Target
 
@@ -109,14 +109,16 @@ class Ledger:
         """Replace the rows by those of an input: see `replaced_rows`."""
         return replaced_rows(self.connection, self.path, name=legible(name), shape=shape, at=at)
 
-    def begin_run(self, run_id: str, *, at: float, version: str, source: str, rates: Mapping[Action, float]) -> None:
+    def begin_run(
+        self, run_id: str, *, at: float, version: str, input_name: str, rates: Mapping[Action, float]
+    ) -> None:
         """Record that a run is at work, and who it is.
 
         Args:
             run_id: Its id.
             at: Now, in seconds since the epoch.
             version: Of this program.
-            source: The input's name.
+            input_name: The input's name.
             rates: Requests a second that were asked for, by action. Only those of creates and listings are kept.
         """
         with translated(self.path):
@@ -128,7 +130,7 @@ class Ledger:
                     os.getpid(),
                     socket.gethostname(),
                     version,
-                    legible(source),
+                    legible(input_name),
                     rates[Action.CREATE],
                     rates[Action.LIST],
                 ),

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
-from bulk.ledger.database import translated
 from bulk.ledger.sql import insert_many
+from bulk.ledger.storage.database import translated
 from bulk.ledger.times import iso_utc
 from bulk.model import Outcome
 

@@ -20,11 +20,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
+from bulk.atomic import replaced
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
 from bulk.exits import ExitCode
 from bulk.model import Action, FailureKind, Outcome
-from bulk.report.replacing import replaced
 from bulk.report.tally import Tally
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class RunMetrics(Collector):
         self._retries = dict.fromkeys(Action, 0)
         self._recovered = 0
         self._asked_per_s = dict.fromkeys(Action, 0.0)
-        self._granted_per_s = dict.fromkeys(Action, 0.0)
+        self._allowed_per_s = dict.fromkeys(Action, 0.0)
         self._sent = frozenset(_SENT_BY_EVERY_RUN)
 
     def __call__(self, event: Event) -> None:
@@ -118,7 +118,7 @@ class RunMetrics(Collector):
             case RetryScheduled(action=action):
                 self._retries[action] += 1
             case RateChanged(action=action, per_s=per_s):
-                self._granted_per_s[action] = per_s
+                self._allowed_per_s[action] = per_s
             case RunStarted():
                 self._start(event)
             case RunEnded(summary):
@@ -146,7 +146,7 @@ class RunMetrics(Collector):
         yield from self._traffic()
         yield CounterMetricFamily("bulk_recovered", METRICS["bulk_recovered"], value=self._recovered)
         yield _gauges("bulk_rate_asked_per_second", "action", self._of_sent(self._asked_per_s))
-        yield _gauges("bulk_rate_granted_per_second", "action", self._of_sent(self._granted_per_s))
+        yield _gauges("bulk_rate_granted_per_second", "action", self._of_sent(self._allowed_per_s))
 
     def _is_sent(self, action: Action) -> bool:
         return action in self._sent
@@ -160,7 +160,7 @@ class RunMetrics(Collector):
         self._labels = self._labels | known
         self._asked_per_s.update(event.rates)
         for action, per_s in self._asked_per_s.items():
-            self._granted_per_s[action] = self._granted_per_s[action] or per_s  # changed already, perhaps
+            self._allowed_per_s[action] = self._allowed_per_s[action] or per_s  # changed already, perhaps
 
     def _count(self, attempt: Attempt) -> None:
         result = attempt.failure or _OK
@@ -168,9 +168,9 @@ class RunMetrics(Collector):
         self._durations[attempt.action].add(attempt.latency_s)
 
     def _rows_so_far(self) -> dict[str, int]:
-        standing = self._tally.look()
-        still_open = standing.rows - standing.settled
-        return {**dict.fromkeys(Outcome, 0), **standing.counts, Outcome.PENDING: still_open}
+        state = self._tally.look()
+        still_open = state.rows - state.settled
+        return {**dict.fromkeys(Outcome, 0), **state.counts, Outcome.PENDING: still_open}
 
     def _moments(self) -> Iterator[Metric]:
         moments = {

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
+from bulk.atomic import replaced
 from bulk.errors import LedgerError
 from bulk.ledger.views.reading import at_one_moment, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
-from bulk.names import shell_path
-from bulk.report.replacing import replaced
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
+from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     import sqlite3

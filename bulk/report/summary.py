@@ -9,11 +9,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
+from bulk.inputs import has_no_place
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
-from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
+from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -153,17 +154,17 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int, all_by: st
 
 
 def retry_command(
-    ledger: str, source: str, *, program: Sequence[str] = ("bulk",), input_format: str | None = None
+    ledger: str, input_name: str, *, program: Sequence[str] = ("bulk",), input_format: str | None = None
 ) -> str:
     """Return the command that writes the rows not provisioned into a file of their own.
 
     Args:
         ledger: The ledger's path.
-        source: The input's path; ``-`` for stdin.
+        input_name: The input's path; ``-`` for stdin.
         program: What starts `bulk` here.
         input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
     """
-    path = PurePath(source) if not has_no_place(source) else _name_for_stdin(ledger, input_format)
+    path = PurePath(input_name) if not has_no_place(input_name) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")

@@ -13,8 +13,8 @@ import itertools
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
+from bulk.legible import legible
 from bulk.model import ReadRows
-from bulk.names import legible
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.findings import Remarks
 from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of, reason

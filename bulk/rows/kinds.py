@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from bulk.names import shell_path, shell_quote
 from bulk.rows.encodings import unmarked_wide_encoding
+from bulk.shell import shell_path, shell_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable

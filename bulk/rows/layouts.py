@@ -11,9 +11,9 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bulk.names import shell_path, shell_quote
 from bulk.rows.columns import Field
 from bulk.rows.tables import aligned, pairs, quoted_lines, sideways
+from bulk.shell import shell_path, shell_quote
 
 if TYPE_CHECKING:
     from collections.abc import Callable

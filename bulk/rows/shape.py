@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.names import legible
+from bulk.legible import legible
 from bulk.rows.record import NO_VALUES, Values, json_line_of, object_of, taken_apart
 
 if TYPE_CHECKING:

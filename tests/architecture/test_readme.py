@@ -11,8 +11,8 @@ import click
 import pytest
 
 from bulk.cli.app import COMMANDS, app
-from bulk.engine.connect import ledger_path, sandbox_state
-from bulk.ledger.files import lock_of, log_of
+from bulk.engine.sessions.connect import ledger_path, sandbox_state
+from bulk.ledger.storage.files import lock_of, log_of
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.settings import Settings
 

@@ -53,7 +53,7 @@ STEPS = {
     "after a claim": 'import bulk.ledger.writer as m; dies_in(m.LedgerWriter, "_write", call=3, before=False)',
     "before a create is sent": 'import bulk.cloud.client as m; dies_in(m.Client, "apply", call=12)',
     "between reply and settle": (
-        "import bulk.engine.recorder as m\n"
+        "import bulk.engine.sessions.recorder as m\n"
         'dies_in(m.Recorder, "settle", call=9, when=lambda recorder, row, outcome: outcome == "created")'
     ),
     "during a commit": (

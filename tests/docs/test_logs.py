@@ -55,7 +55,9 @@ def log_calls() -> Iterator[tuple[str, ast.Call, str]]:
 
 def names_in_code() -> set[str]:
     """Return every event's name: those of the calls, and those that logs.py chooses from."""
-    (listener,) = [tree for path, tree in source_trees() if path.relative_to(ROOT).as_posix() == "bulk/logs.py"]
+    (listener,) = [
+        tree for path, tree in source_trees() if path.relative_to(ROOT).as_posix() == "bulk/logs/listener.py"
+    ]
     constants = {node.value for node in ast.walk(listener) if isinstance(node, ast.Constant)}
     chosen = {value for value in constants if isinstance(value, str) and EVENT_NAME.fullmatch(value)}
     return chosen | {name for name, _, _ in log_calls()}

@@ -17,7 +17,7 @@ from bulk.cli.settings import settings as command
 from bulk.cloud.credentials import Credentials
 from bulk.cloud.failures import lost
 from bulk.errors import OutcomeUnknownError
-from bulk.logs import Redactor
+from bulk.logs.listener import Redactor
 from bulk.model import Action
 from bulk.redaction import MASK, is_secret_name, masked, redact
 

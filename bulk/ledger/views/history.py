@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from bulk.ledger.database import translated
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import translated
 from bulk.model import Action
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import open_for_reading, translated
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import open_for_reading, translated
 from bulk.ledger.times import iso_utc
 from bulk.model import Action
 

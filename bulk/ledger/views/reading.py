@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from bulk.ledger.database import open_for_reading, translated
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import open_for_reading, translated
 
 if TYPE_CHECKING:
     import sqlite3

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
 from bulk.ledger.views.status import count_outcomes
 
 if TYPE_CHECKING:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bulk.ledger.database import NotBegunError, translated
-from bulk.ledger.holder import Holder, read_holder
-from bulk.ledger.lock import is_held
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import NotBegunError, translated
+from bulk.ledger.storage.holder import Holder, read_holder
+from bulk.ledger.storage.lock import is_held
 from bulk.ledger.views.reading import at_one_moment
+from bulk.legible import legible
 from bulk.model import Dialect, Outcome, Reason, Target
-from bulk.names import legible
 
 if TYPE_CHECKING:
     import sqlite3

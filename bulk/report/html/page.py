@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
-from bulk.names import brief_run_id
+from bulk.legible import brief_run_id
 from bulk.report.html.view import view_of
 from bulk.report.wording import outcome_words
 

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
-from bulk.names import shell_join, shell_path
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
 from bulk.report.tones import Tone, tone_of
 from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
+from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,8 +13,8 @@ import pytest
 
 from bulk.cloud.credentials import StaticCredentials
 from bulk.cloud.renewal import RenewedCredentials
-from bulk.engine.connect import credentials_for
 from bulk.engine.run import run
+from bulk.engine.sessions.connect import credentials_for
 from bulk.errors import KeysUnavailableError, SettingsError
 from bulk.events import CredentialsFound, CredentialsNotRenewed, Event
 from bulk.model import Dialect
@@ -268,7 +268,8 @@ async def test_keys_in_the_environment_load_no_library(monkeypatch: pytest.Monke
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_ID", "id")
     monkeypatch.setenv("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "secret")
     code = (
-        "import asyncio, sys; from bulk.engine.connect import credentials_for; from bulk.settings import Settings;"
+        "import asyncio, sys; from bulk.engine.sessions.connect import credentials_for;"
+        "from bulk.settings import Settings;"
         "asyncio.run(credentials_for(Settings(region='cn-shanghai')));"
         "print({'alibabacloud_credentials', 'requests', 'apscheduler'} & set(sys.modules))"
     )

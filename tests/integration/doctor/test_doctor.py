@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.cli import main
-from bulk.engine.diagnosis import Verdict, exit_code
-from bulk.engine.doctor import examine
+from bulk.engine.checks.diagnosis import Verdict, exit_code
+from bulk.engine.checks.doctor import examine
 from bulk.errors import SettingsError
 from bulk.ledger.store import Ledger
 from bulk.model import Dialect, Target
@@ -20,7 +20,7 @@ from bulk.settings import Settings
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bulk.engine.diagnosis import Check
+    from bulk.engine.checks.diagnosis import Check
 
 NAMES = ["settings", "endpoint", "keys", "listing", "clock", "speed", "ledger", "disk"]
 

@@ -15,8 +15,8 @@ import pytest
 from cryptography import x509
 
 from bulk.cloud.reach import reach
-from bulk.engine.diagnosis import Verdict
-from bulk.engine.doctor import examine
+from bulk.engine.checks.diagnosis import Verdict
+from bulk.engine.checks.doctor import examine
 from bulk.errors import NotSentError
 from bulk.settings import Settings
 

@@ -93,7 +93,7 @@ async def test_late_replies_of_creates_that_are_carried_out_are_no_outage(
 async def test_requests_that_are_always_late_leave_within_the_rate(
     make_job: MakeJob, run_job: RunJob, audit: AuditOf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulk.engine.gate.LATE_S", -1.0)
+    monkeypatch.setattr("bulk.engine.sessions.gate.LATE_S", -1.0)
     job = make_job(products=8)
     async with Sandbox(SandboxConfig(qps=50, list_qps=50, starting_world=False)) as box:
         summary = await run_job(job, box, qps=50, list_qps=50)

@@ -235,7 +235,7 @@ async def test_platform_that_dies_half_way_stops_the_run_and_the_next_recovers(
 async def test_request_that_hangs_when_the_run_stops_is_left_behind_and_recovered(
     make_job: MakeJob, run_job: RunJob, audit: AuditOf, watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("bulk.engine.sending._GRACE_S", 0.1)
+    monkeypatch.setattr("bulk.engine.lanes.sending._GRACE_S", 0.1)
     job = make_job()
     stop = StopSignal()
 

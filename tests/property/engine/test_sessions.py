@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from bulk.control.breaker import Breaker
 from bulk.control.retry import RetryPolicy
-from bulk.engine.dispatch import Dispatcher
-from bulk.engine.lane import work_off
-from bulk.engine.recorder import Counters
-from bulk.engine.session import Clock, RateGroup, Session
+from bulk.engine.lanes.dispatch import Dispatcher
+from bulk.engine.lanes.lane import work_off
+from bulk.engine.sessions.recorder import Counters
+from bulk.engine.sessions.session import Clock, RateGroup, Session
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.model import Accepted, Action, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row

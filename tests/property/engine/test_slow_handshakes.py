@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bulk.control.pace import Pace
-from bulk.engine.gate import Gate
+from bulk.engine.sessions.gate import Gate
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,8 +8,8 @@ import pytest
 
 from bulk.cli.app import main
 from bulk.cli.run import run
-from bulk.profiles import KEYS, NOT_IN_A_FILE
 from bulk.settings import ReadSettings, Settings
+from bulk.settings_file import KEYS, NOT_IN_A_FILE
 
 SECRET = "s3cr3tS3cr3tS3cr3t"
 FILE = """

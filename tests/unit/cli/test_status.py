@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.cli.app import main
-from bulk.ledger.lock import hold
 from bulk.ledger.sql import query
+from bulk.ledger.storage.lock import hold
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.errors import LedgerLayoutError
-from bulk.ledger.database import open_for_reading, open_for_writing
 from bulk.ledger.sql import SCHEMA_VERSION, migrations, schema
+from bulk.ledger.storage.database import open_for_reading, open_for_writing
 from bulk.ledger.store import Ledger, check_ledger
 from bulk.model import Dialect, Target
 

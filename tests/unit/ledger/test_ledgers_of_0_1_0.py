@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from bulk.errors import LedgerError
-from bulk.ledger.database import NotBegunError, open_for_reading
 from bulk.ledger.lanes import LaneReader
 from bulk.ledger.sql import SCHEMA_VERSION
+from bulk.ledger.storage.database import NotBegunError, open_for_reading
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.reading import read_results
 from bulk.ledger.views.status import read_status

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.ledger.database import open_for_writing
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import open_for_writing
 
 if TYPE_CHECKING:
     import sqlite3

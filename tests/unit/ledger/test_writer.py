@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.errors import LedgerError
-from bulk.ledger.database import open_for_reading
 from bulk.ledger.sql import query
+from bulk.ledger.storage.database import open_for_reading
 from bulk.ledger.writer import LedgerWriter
 from bulk.model import Action, Attempt, ChangeKind, FailureKind, OtaModule, Outcome, Settlement
 

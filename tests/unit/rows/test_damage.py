@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.errors import InputError
-from bulk.names import legible
+from bulk.legible import legible
 from bulk.rows import cells, encode_record, fields, handler_for, open_input
 from bulk.rows import lines as lines_module
 from bulk.rows.damage import Damage

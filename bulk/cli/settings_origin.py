@@ -1,0 +1,103 @@
+"""Where an option's value comes from: its flag, the environment, the settings file, or its default, in this order."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from click.core import ParameterSource
+from click.shell_completion import CompletionItem
+
+from bulk.cli.output import tell
+from bulk.errors import SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import click
+
+    from bulk.settings_file import FileValue
+
+__all__ = [
+    "SETTINGS_FILE",
+    "SETTINGS_PROFILE",
+    "complete_profile",
+    "file_values",
+    "origin_of",
+    "overruled",
+    "read_settings_file",
+]
+
+SETTINGS_FILE = "settings_file"
+SETTINGS_PROFILE = "settings_profile"
+
+_PLACES = ("endpoint", "region", "sandbox")
+_BY_WEIGHT = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
+_FILE_VALUES = "bulk.cli.settings_origin.file_values"
+
+
+def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """Let the settings file speak for options that neither a flag nor the environment names.
+
+    Called back for both options that choose what is read, before any other option is looked at; which of the two is
+    the last, the command line decides.
+
+    Raises:
+        SettingsError: The file can't be read, has a mistake, or lacks the profile.
+    """
+    known = {**ctx.params, parameter.name: value}
+    if not ctx.resilient_parsing and {SETTINGS_FILE, SETTINGS_PROFILE} <= known.keys():
+        values = _read(known[SETTINGS_FILE], known[SETTINGS_PROFILE])
+        ctx.meta[_FILE_VALUES] = values
+        ctx.default_map = {option: found.value for option, found in values.items()}
+    return value
+
+
+def _read(named: str | None, profile: str | None) -> Mapping[str, FileValue]:
+    from bulk.settings_file import find_file, read_profile, user_file  # noqa: PLC0415 - `--help` need not wait for it
+
+    path = find_file(named, os.environ, on_hidden=tell)
+    if path is not None:
+        return read_profile(path, profile)
+    if profile:
+        places = " nor ".join(str(place) for place in ("./bulk.toml", user_file(os.environ)) if place)
+        raise SettingsError(f"profile {profile!r} is asked for, and there is no settings file: neither {places}")
+    return {}
+
+
+def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Offer the profiles of the settings file to a shell."""
+    from bulk.settings_file import find_file, profile_names  # noqa: PLC0415 - as above
+
+    path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
+    try:
+        names = profile_names(path) if path else ()
+    except SettingsError:
+        return []  # a prompt is no place for a message; the command will have it
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def file_values(ctx: click.Context) -> Mapping[str, FileValue]:
+    """Return what the settings file says, by the parameters that commands know."""
+    values: Mapping[str, FileValue] = ctx.meta.get(_FILE_VALUES, {})
+    return values
+
+
+def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
+    """Say in words where an option's value comes from."""
+    match ctx.get_parameter_source(parameter.name or ""):
+        case ParameterSource.COMMANDLINE:
+            return f"flag {max(parameter.opts, key=len)}"
+        case ParameterSource.ENVIRONMENT:
+            return f"environment {parameter.envvar}"
+        case ParameterSource.DEFAULT_MAP:
+            return file_values(ctx)[parameter.name or ""].origin
+        case _:
+            return "default"
+
+
+def overruled(ctx: click.Context) -> frozenset[str]:
+    """Return the places that don't hold, because a place was named where more weight lies: a flag beats the file."""
+    named = {place: ctx.get_parameter_source(place) for place in _PLACES if ctx.params.get(place)}
+    heaviest = next((source for source in _BY_WEIGHT if source in named.values()), None)
+    return frozenset(place for place, source in named.items() if source is not heaviest)

@@ -1,0 +1,1 @@
+"""What `bulk doctor` looks at."""

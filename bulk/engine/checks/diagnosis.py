@@ -1,0 +1,238 @@
+"""Judge what was tried before a run: a verdict, what was seen, and what to do about it. Pure."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+from typing import TYPE_CHECKING
+
+from bulk.exits import ExitCode
+from bulk.model import Failure, FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from bulk.cloud.reach import Reach
+    from bulk.ledger.storage.folder import FolderTrial
+    from bulk.model import Listing
+
+__all__ = [
+    "MADE_UP_PRODUCT",
+    "Check",
+    "Verdict",
+    "clock_check",
+    "disk_check",
+    "endpoint_check",
+    "exit_code",
+    "folder_check",
+    "keys_check",
+    "listing_check",
+    "speed_check",
+]
+
+MADE_UP_PRODUCT = "bulkDoctor0"
+"""A ProductKey that looks like one and belongs to nobody: a platform that says so has accepted the keys."""
+
+
+_CERTIFICATE_SOON_S = 14 * 86_400.0
+_CLOCK_CLOSE_S = 5.0
+_CLOCK_WINDOW_S = 900.0
+"""How far a timestamp may be off (the documents say 15 minutes in one place and 31 in another)."""
+
+_SPARE_LANES = 1.25
+"""Latency varies: a quarter more products side by side than the typical one asks for."""
+
+_SLOW_COMMIT_S = 0.1
+_ROW_BYTES = 2048
+"""A row's share of a ledger with its log; measured at 500 bytes with short columns."""
+
+_LITTLE_ROOM_BYTES = 1 << 30
+_NO_ROOM_BYTES = 100 << 20
+
+_KEY_CODES = ("invalidaccesskey", "signaturedoesnotmatch", "incompletesignature", "invalidsecuritytoken")
+"""How codes begin that refuse the keys themselves, before anything was looked at."""
+
+_ANSWERS_OF_OTHERS = frozenset({"unreadable_reply", "reply_too_large", "unasked_answer"})
+_LOOK_AT_ANSWER = (
+    "What answered is not the platform's API: check --endpoint, and look for a login page of this network or for a "
+    "proxy that answers in its place."
+)
+
+_TELLS_OF_A_PRODUCT = (FailureKind.PRODUCT, FailureKind.DENIED)
+
+_SET_CLOCK = "Set this machine's clock, for example by NTP."
+
+
+class Verdict(StrEnum):
+    """How a thing is."""
+
+    PASSED = "passed"  #: as a run needs it
+    WARNED = "warned"  #: a run works, but something is worth a look
+    FAILED = "failed"  #: a run would fail
+    SKIPPED = "skipped"  #: could not be tried, because something before it failed
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that a run needs, tried. Its fields are keys of `bulk doctor --json`."""
+
+    name: str
+    verdict: Verdict
+    detail: str
+    remedy: str | None = None
+    """What to do about it; ``None`` where there is nothing to do."""
+
+
+def exit_code(checks: Sequence[Check]) -> int:
+    """Return 0 if a run would work as far as could be tried, else 3."""
+    return ExitCode.STOPPED if any(check.verdict is Verdict.FAILED for check in checks) else ExitCode.DONE
+
+
+def endpoint_check(endpoint: str, reached: Reach, *, now: float) -> Check:
+    """Judge the way to the endpoint.
+
+    Args:
+        endpoint: Its URL.
+        reached: How it was reached.
+        now: In seconds since the epoch.
+    """
+    took = f"at {reached.address} in {_ms(reached.connect_s)}" if reached.address else f"in {_ms(reached.connect_s)}"
+    way = f"{endpoint} through the proxy {reached.proxy}" if reached.proxy else endpoint
+    if reached.certificate_ends_at is None:
+        ending = f", which was reached {took}" if reached.proxy else f" reached {took}, without TLS"
+        return Check("endpoint", Verdict.PASSED, f"{way}{ending}")
+    days = (reached.certificate_ends_at - now) / 86_400
+    ends_on = time.strftime("%Y-%m-%d", time.gmtime(reached.certificate_ends_at))
+    detail = f"{way} reached {took}, {reached.tls_version}, certificate valid until {ends_on}"
+    if days * 86_400 >= _CERTIFICATE_SOON_S:
+        return Check("endpoint", Verdict.PASSED, detail)
+    return Check("endpoint", Verdict.WARNED, f"{detail}: {days:.0f} days", "Tell whoever runs the endpoint.")
+
+
+def keys_check(source: str, key_id: str, answer: Listing | Failure) -> Check:
+    """Judge whether the platform knows the keys.
+
+    Args:
+        source: Where they are from.
+        key_id: Of the AccessKey; only its beginning is shown.
+        answer: To a listing that was signed with them.
+    """
+    which = f"{key_id[:4]}… from {source}"
+    if not isinstance(answer, Failure) or answer.kind in _TELLS_OF_A_PRODUCT:
+        return Check("keys", Verdict.PASSED, f"{which}, accepted")
+    if answer.code.lower().startswith(_KEY_CODES):
+        return Check("keys", Verdict.FAILED, f"{which}, refused: {_said(answer)}", answer.remedy)
+    return Check("keys", Verdict.SKIPPED, f"{which}; the listing below tells no more of them")
+
+
+def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
+    """Judge the listing, and so the permission.
+
+    Args:
+        answer: What the platform said.
+        product_key: Of the product that was asked for; ``None``: it was made up.
+    """
+    if not isinstance(answer, Failure):
+        detail = f"{len(answer.modules)} modules in {product_key or f'the made-up product {MADE_UP_PRODUCT}'}"
+        return Check("listing", Verdict.PASSED, f"{detail}; whether creating is allowed only a create can tell")
+    if product_key is None and answer.kind in _TELLS_OF_A_PRODUCT:
+        detail = f"{answer.code} for the made-up product {MADE_UP_PRODUCT}, as it should be"
+        return Check("listing", Verdict.PASSED, f"{detail}; --product KEY asks for a real one")
+    if answer.code.lower().startswith(_KEY_CODES):
+        return Check("listing", Verdict.SKIPPED, "the keys were refused")
+    if product_key is None and answer.kind in {FailureKind.REFUSED, FailureKind.UNRECOGNISED}:
+        detail = f"the made-up product {MADE_UP_PRODUCT} was refused: {_said(answer)}"
+        return Check("listing", Verdict.WARNED, detail, "Ask for a product of yours with --product KEY.")
+    if answer.kind is FailureKind.THROTTLED:
+        detail = f"throttled each time: {_said(answer)}"
+        return Check("listing", Verdict.WARNED, detail, "Others use up the account's rate: give a lower --list-qps.")
+    remedy = _LOOK_AT_ANSWER if answer.code in _ANSWERS_OF_OTHERS else "Try again; then ask the platform's support."
+    return Check("listing", Verdict.FAILED, _said(answer), answer.remedy or remedy)
+
+
+def clock_check(offset_s: float | None) -> Check:
+    """Judge this machine's clock.
+
+    Args:
+        offset_s: The platform's time minus ours, to the second; ``None``: no reply told it.
+    """
+    if offset_s is None:
+        return Check("clock", Verdict.SKIPPED, "no reply told the platform's time")
+    off_s = abs(offset_s)
+    if off_s <= _CLOCK_CLOSE_S:
+        return Check("clock", Verdict.PASSED, f"within {max(off_s, 1):.0f} s of the platform's")
+    side = "behind" if offset_s > 0 else "ahead of"
+    detail = f"{off_s:.0f} s {side} the platform's"
+    if off_s < _CLOCK_WINDOW_S:
+        return Check(
+            "clock", Verdict.WARNED, f"{detail}; from {_CLOCK_WINDOW_S:.0f} s on it refuses requests", _SET_CLOCK
+        )
+    return Check(
+        "clock", Verdict.WARNED, f"{detail}, which refuses such requests; bulk stamps them with its time", _SET_CLOCK
+    )
+
+
+def speed_check(latencies_s: Sequence[float], *, lanes: int, per_s: float) -> Check:
+    """Judge whether the rate that was asked for can be reached.
+
+    Args:
+        latencies_s: What listings took, over a connection that was open.
+        lanes: Products side by side.
+        per_s: Creates a second that are asked for; 0: unlimited.
+    """
+    if not latencies_s:
+        return Check("speed", Verdict.SKIPPED, "no listing succeeded to measure")
+    typical_s = median(latencies_s)
+    reachable = lanes / max(typical_s, 1e-4)
+    detail = f"a request took {_ms(typical_s)}, at most {_ms(max(latencies_s))}"
+    if not per_s:
+        return Check("speed", Verdict.PASSED, detail)
+    needed = math.ceil(per_s * typical_s * _SPARE_LANES)
+    if reachable >= per_s:
+        enough = f"{per_s:g} creates a second need {needed} at a time, and {lanes} are allowed"
+        return Check("speed", Verdict.PASSED, f"{detail}: {enough}")
+    short = f"{lanes} at a time reach {reachable:,.1f} creates a second, but {per_s:g} are asked for"
+    return Check("speed", Verdict.WARNED, f"{detail}: {short}", f"Give --concurrency {needed}.")
+
+
+def folder_check(folder: Path, trial: FolderTrial) -> Check:
+    """Judge whether a folder can hold a ledger."""
+    detail = f"{folder} can hold a ledger: a commit took {_ms(trial.commit_s)}"
+    if trial.network_file_system:
+        return Check(
+            "ledger",
+            Verdict.WARNED,
+            f"{detail}; but its file system is on the network ({trial.network_file_system}), where SQLite is not safe",
+            "Put the ledger on a disk of this machine with --ledger.",
+        )
+    if trial.commit_s > _SLOW_COMMIT_S:
+        return Check(
+            "ledger", Verdict.WARNED, f"{detail}, which is slow", "Put the ledger on a faster disk with --ledger."
+        )
+    return Check("ledger", Verdict.PASSED, detail)
+
+
+def disk_check(free_bytes: int) -> Check:
+    """Judge whether there is room for a ledger."""
+    detail = f"{free_bytes / (1 << 30):,.1f} GiB free, room for some {_round(free_bytes // _ROW_BYTES):,} rows"
+    if free_bytes >= _LITTLE_ROOM_BYTES:
+        return Check("disk", Verdict.PASSED, detail)
+    verdict = Verdict.WARNED if free_bytes >= _NO_ROOM_BYTES else Verdict.FAILED
+    return Check("disk", verdict, detail, "Make room, or put the ledger on another disk with --ledger.")
+
+
+def _said(failure: Failure) -> str:
+    return f"{failure.code}: {failure.message}"
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms" if seconds >= 0.01 else f"{seconds * 1000:.1f} ms"  # noqa: PLR2004 - one digit more
+
+
+def _round(rows: int) -> int:
+    """Keep two digits: it is an estimate."""
+    return int(float(f"{rows:.1e}"))

@@ -1,0 +1,1 @@
+"""Products worked off one by one: what is decided, claimed, sent and settled."""

@@ -1,0 +1,136 @@
+"""Open lanes as fast as they are needed, and no faster.
+
+A lane is needed when soon nobody would wait for a request's turn: then the platform would grant one and get none.
+More lanes than that would only make listings stale and claims many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import resource
+from math import ceil
+from typing import TYPE_CHECKING
+
+from bulk.events import LaneClosed, LaneOpened
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from bulk.engine.sessions.gate import Gate
+    from bulk.engine.sessions.session import Session
+    from bulk.model import Lane
+    from bulk.settings import Settings
+
+__all__ = ["Dispatcher", "most_lanes"]
+
+UNPACED_LANES = 64
+"""Lanes side by side where no rate limits them: measured, more don't make the HTTP client faster."""
+
+MOST_LANES = 2_000
+"""Lanes side by side at most: a platform that hangs must not pile them up."""
+
+_OTHER_FILES = 64
+"""Open files that are no connections: ledger, log, input, and a program's own."""
+
+_AHEAD_S = 0.1
+
+
+def most_lanes(settings: Settings) -> int:
+    """Return how many lanes a run may have side by side."""
+    if settings.concurrency:
+        return settings.concurrency
+    return min(_most_connections(), MOST_LANES if settings.qps and settings.list_qps else UNPACED_LANES)
+
+
+def _most_connections() -> int:
+    """Return how many the system's limit of open files leaves room for, where it has one."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return MOST_LANES
+    # Two for each, as the sandbox beside a run has the other end.
+    return max(1, (files - _OTHER_FILES) // 2)
+
+
+class Dispatcher:
+    """Keeps just enough lanes of one session open: a full one holds up no other."""
+
+    def __init__(self, session: Session, *, concurrency: int) -> None:
+        """Begin without lanes.
+
+        Args:
+            session: Whose lanes they are: it tells how long requests take, how many wait, and when to stop.
+            concurrency: Lanes side by side at most.
+        """
+        self._gates = tuple(session.group.gates.values())
+        self._calls = session.calls
+        self._concurrency = concurrency
+        self._stop = session.stop
+        self._listener = session.listener
+        self._active = 0
+        self._something_moved = asyncio.Event()
+        self._waiting = False
+        self._calls.on_progress = self._nudge
+        self._stop.follow(self._nudge)
+
+    def _nudge(self) -> None:
+        """Look again whether a lane is needed."""
+        # Asked here, since most requests change nothing: to wake the dispatcher for each would cost a turn of the loop.
+        if self._waiting and (self._stop.requested or self._needs_lane()):
+            self._something_moved.set()
+
+    async def run(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
+        """Do ``work`` for all lanes, in their order; open no more once the run is stopping.
+
+        Whatever the lanes' source or the work for one of them raises comes out as it is; the other lanes are cancelled.
+        """
+        try:
+            await self._open_and_wait(lanes, work)
+        except BaseExceptionGroup as group:
+            # One cause ended the others: the operator needs its words, not those of a group.
+            raise _first(group) from None
+
+    async def _open_and_wait(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
+        async with asyncio.TaskGroup() as group:
+            async for lane in lanes:
+                while not self._stop.requested and not self._needs_lane():
+                    await self._wait_for_a_nudge()
+                if self._stop.requested:
+                    return
+                self._active += 1
+                group.create_task(self._live(lane, work))
+                await asyncio.sleep(0)  # until it stands in its first queue: what is needed next depends on that
+
+    async def _wait_for_a_nudge(self) -> None:
+        self._something_moved.clear()
+        self._waiting = True
+        try:
+            await self._something_moved.wait()
+        finally:
+            self._waiting = False
+
+    async def _live(self, lane: Lane, work: Callable[[Lane], Awaitable[None]]) -> None:
+        self._listener(LaneOpened(lane.product_key, len(lane.rows)))
+        try:
+            await work(lane)
+        finally:
+            self._active -= 1
+            self._nudge()
+        self._listener(LaneClosed(lane.product_key))
+
+    def _needs_lane(self) -> bool:
+        if not self._active:
+            return True  # who else waits at these gates are other sessions of the rate group, and they wake nobody here
+        if self._active >= self._concurrency or self._calls.held_back:
+            return False
+        latency_s = self._calls.latency_s
+        return all(gate.waiting < _enough_waiting(gate, latency_s) for gate in self._gates)
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    first = group.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _enough_waiting(gate: Gate, latency_s: float) -> int:
+    """Return how many must wait so that none is missing before another lane's first request comes."""
+    return max(2, ceil(gate.rate_per_s * (_AHEAD_S + 2 * latency_s)))

@@ -1,0 +1,116 @@
+"""One product's life in a run: list, decide, claim, create in order, settle.
+
+A lane sends one request at a time, so the outcome before is known when the next leaves: that makes the budget of ten
+exact without a lock. The listing that it begins with also tells what became of rows that an earlier run had claimed.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.control.budget import decide
+from bulk.engine.lanes.change import ChangeWork, Ending, Rest, reopen
+from bulk.model import Change, ChangeKind, Failure, Listing, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bulk.control.budget import RowDecision
+    from bulk.engine.sessions.session import Session
+    from bulk.model import Lane, OtaModule, Row
+
+__all__ = ["work_off"]
+
+
+async def work_off(lane: Lane, session: Session) -> None:
+    """Give every row of a lane its outcome, or leave it open because the run is stopping.
+
+    Raises:
+        LedgerError: A claim could not be made durable; nothing was sent for it.
+    """
+    listing = await session.calls.list_modules(lane.product_key)
+    if isinstance(listing, Listing):
+        await _LaneWork(session, listing.modules).run(lane.rows)
+        return
+    for row in lane.rows:
+        _settle_unlisted(row, listing, session)
+
+
+class _LaneWork:
+    """What is known of a product while its rows are created."""
+
+    def __init__(self, session: Session, listed: Iterable[OtaModule]) -> None:
+        self._session = session
+        self._known = {module.key: module for module in listed}
+        self._held = 0
+        """Slots of rows that failed and that the next run will try again."""
+
+    async def run(self, rows: Sequence[Row]) -> None:
+        """Admit rows while there are slots: one that was refused for good leaves its slot to a later row."""
+        while rows:
+            decision = decide(rows, self._known.values(), held=self._held)
+            for decided in decision.there:
+                self._settle(decided)
+            rows = [decided.row for decided in decision.over_budget]
+            if not decision.admitted:
+                for decided in decision.over_budget:
+                    self._settle(decided)
+                return
+            changes = [(row, Change(ChangeKind.CREATE, row.module, line=row.line)) for row in decision.admitted]
+            await self._session.recorder.claim(changes)
+            rows = await self._carry_out(changes, behind=rows)
+
+    async def _carry_out(self, changes: Sequence[tuple[Row, Change]], *, behind: Sequence[Row]) -> Sequence[Row]:
+        """Send the changes in file order; return the rows that are to be decided again.
+
+        These are the ones behind, and after a listing also those that were admitted by an older one: somebody else may
+        have taken their slot or made their module. When a row's end is that of all, they are settled, and none is left.
+        """
+        for position, (row, change) in enumerate(changes, start=1):
+            work = ChangeWork(row, change, self._session)
+            ending = await work.run()
+            if ending.rest is not Rest.GO_ON:
+                for other in (*_rows_of(changes[position:]), *behind):
+                    self._settle_unsent(other, ending)
+                return ()
+            self._take_note(row, ending, work.listing)
+            if work.listing is not None:
+                return *_rows_of(changes[position:]), *behind
+        return behind
+
+    def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
+        if listing is not None:
+            # Added to what is known: a listing may not show yet what this lane has just made.
+            self._known |= {module.key: module for module in listing.modules}
+        if ending.outcome is Outcome.CREATED:
+            self._known[row.module.key] = row.module
+        self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)
+
+    def _settle(self, decided: RowDecision) -> None:
+        self._session.recorder.settle(
+            decided.row, decided.outcome, message=decided.message, recovered=decided.recovered
+        )
+
+    def _settle_unsent(self, row: Row, ending: Ending) -> None:
+        failure = ending.failure
+        if failure is None:
+            reopen(row, self._session.recorder)
+            return
+        outcome = Outcome.OVER_BUDGET if ending.rest is Rest.FULL else Outcome.FAILED
+        self._session.recorder.settle(
+            row, outcome, code=failure.code, message=f"not sent, as an earlier row met: {failure.message}"
+        )
+
+
+def _rows_of(changes: Sequence[tuple[Row, Change]]) -> tuple[Row, ...]:
+    return tuple(row for row, _ in changes)
+
+
+def _settle_unlisted(row: Row, failure: Failure | None, session: Session) -> None:
+    """Settle a row whose product could not be listed: nothing was sent for it in this run."""
+    if failure is None or session.stop.requested:
+        reopen(row, session.recorder)
+        return
+    outcome = Outcome.UNKNOWN if row.in_doubt else Outcome.FAILED
+    message = f"not sent: its product could not be listed: {failure.message}"
+    session.recorder.settle(row, outcome, code=failure.code, message=message, request_id=failure.request_id)

@@ -1,0 +1,1 @@
+"""Accounts at work: their keys, their pace, their requests, what is recorded of them."""

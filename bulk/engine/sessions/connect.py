@@ -1,0 +1,120 @@
+"""Reach the platform that a run is for: over the network, or in a box beside it."""
+
+from __future__ import annotations
+
+import os
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.cloud.client import Client
+from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.key_sources import KeysSource, open_credentials
+from bulk.errors import SettingsError
+from bulk.events import ignore
+from bulk.inputs import has_no_place
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from bulk.cloud.client import Platform
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.transport import Transport
+    from bulk.events import Listener
+    from bulk.model import Target
+    from bulk.settings import Settings
+
+__all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state", "served"]
+
+
+def ledger_path(input_name: str, settings: Settings) -> Path:
+    """Return where the ledger of this input stands.
+
+    Raises:
+        SettingsError: The input is stdin, and no ledger was named.
+    """
+    if settings.ledger:
+        return Path(settings.ledger)
+    if has_no_place(input_name):
+        what = "stdin" if input_name == "-" else input_name
+        raise SettingsError(f"the input is {what}, which has no path to put a ledger beside: name one with --ledger")
+    return Path(f"{input_name}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
+
+
+def sandbox_state(ledger: Path) -> Path:
+    """Return where the sandbox of this ledger keeps its world."""
+    return Path(f"{ledger}.cloud.jsonl")
+
+
+async def credentials_for(settings: Settings, *, listener: Listener = ignore) -> CredentialProvider:
+    """Return the keys that a run signs with: the sandbox's, a profile's, or the first of the official default chain.
+
+    Args:
+        settings: Names the profile, if one is to be used.
+        listener: Told where the keys are from, and when temporary ones are or can't be renewed.
+
+    Raises:
+        SettingsError: There are none; the message says where they were looked for.
+        KeysUnavailableError: So it is, and a source that is set up did not answer.
+    """
+    if settings.sandbox:
+        from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET  # noqa: PLC0415 - see below
+
+        keys = Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET)
+        return StaticCredentials(keys, source="the sandbox itself")
+    source = KeysSource(profile=settings.profile, profile_named_by="--profile")
+    return await open_credentials(source, environ=os.environ, insecure_http=settings.insecure_http, listener=listener)
+
+
+@asynccontextmanager
+async def connected(
+    settings: Settings,
+    target: Target,
+    transport: Transport,
+    *,
+    credentials: CredentialProvider,
+    state: Path | None,
+    on_clock_corrected: Callable[[float], None],
+) -> AsyncIterator[Platform]:
+    """Open an account's way to the platform; nothing is sent yet.
+
+    Args:
+        settings: Where the platform is, or that it is the sandbox.
+        target: What requests are written for.
+        transport: The process's; it carries the requests of every account.
+        credentials: Asked before every request.
+        state: Where the sandbox keeps its world; ``None``: it forgets it.
+        on_clock_corrected: Told the platform's time minus ours, in seconds.
+    """
+    async with served(settings, target, state) as endpoint:
+        yield Client(
+            target=target,
+            endpoint=endpoint,
+            credentials=credentials,
+            transport=transport,
+            timeout_s=settings.timeout_s,
+            on_clock_corrected=on_clock_corrected,
+        )
+
+
+@asynccontextmanager
+async def served(settings: Settings, target: Target, state: Path | None) -> AsyncIterator[str]:
+    """Give the platform's URL; for the sandbox, start it first. It grants what the run asks for."""
+    if not settings.sandbox:
+        yield target.endpoint
+        return
+    # Only a rehearsal needs the server: a run for the platform does not load it.
+    from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig  # noqa: PLC0415 - see above
+
+    config = SandboxConfig(
+        state=state,
+        qps=settings.qps,
+        list_qps=settings.list_qps,
+        dialect=target.dialect,
+        instance_id=target.instance_id,
+        faults=FaultPlan.parse(settings.sandbox_faults or ""),
+        seed=settings.sandbox_seed or 0,
+        lenient_alias=settings.read.lenient_alias,
+    )
+    async with Sandbox(config) as sandbox:
+        yield sandbox.endpoint

@@ -1,0 +1,115 @@
+"""An account while a run works on it, and what it shares with accounts that have the same limits.
+
+Who owns what: a *session* has one account's way to the platform, its breaker, its latency and its stop scope. A *rate
+group* has the pace and the gate of each action. A process has one ledger writer, one transport and one budget of open
+files, however many sessions it feeds. Platform, writer and clock are seams: a test gives its own, in simulated time.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.control.pace import Pace
+from bulk.engine.sessions.calls import Calls
+from bulk.engine.sessions.gate import Gate
+from bulk.engine.sessions.recorder import Recorder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulk.cloud.client import Platform
+    from bulk.control.breaker import Breaker
+    from bulk.control.retry import RetryPolicy, Uniform
+    from bulk.engine.sessions.recorder import Counters, Writer
+    from bulk.engine.stop import StopSignal
+    from bulk.events import Listener
+    from bulk.model import Action
+
+__all__ = ["SYSTEM_CLOCK", "Clock", "RateGroup", "Session"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clock:
+    """What time it is. To wait is the event loop's part: one that simulates time also skips the waits."""
+
+    monotonic: Callable[[], float] = time.monotonic
+    """Seconds since any moment; never goes back."""
+
+    wall: Callable[[], float] = time.time
+    """Seconds since the epoch, UTC."""
+
+
+SYSTEM_CLOCK = Clock()
+"""This machine's."""
+
+
+class RateGroup:
+    """Accounts that share the platform's limits: one pace and one gate for each action."""
+
+    def __init__(self, rates: Mapping[Action, float], *, clock: Clock = SYSTEM_CLOCK) -> None:
+        """Stand open.
+
+        Args:
+            rates: Requests a second of each action; 0: unlimited. An action that is not here can't be sent.
+            clock: Keeps the pace.
+        """
+        now = clock.monotonic()
+        self.gates: Mapping[Action, Gate] = {
+            action: Gate(Pace(per_s, now=now), clock=clock.monotonic) for action, per_s in rates.items()
+        }
+
+    def close_on(self, stop: StopSignal) -> None:
+        """Let nothing more out once all who share the limits are to stop."""
+        for gate in self.gates.values():
+            stop.follow(gate.close)
+
+
+@dataclass(kw_only=True)
+class Session:
+    """One account at work. Lanes reach the platform and the ledger through it alone."""
+
+    platform: Platform
+    """Signs with the account's keys."""
+
+    group: RateGroup
+    writer: Writer
+    """The process's."""
+
+    breaker: Breaker
+    """The account's: what stops it says nothing of others."""
+
+    counters: Counters
+    stop: StopSignal
+    """The account's stop scope."""
+
+    listener: Listener
+    policy: RetryPolicy
+    uniform: Uniform = random.uniform
+    """Source of jitter."""
+
+    clock: Clock = SYSTEM_CLOCK
+
+    def __post_init__(self) -> None:
+        """Put pace, retries and breaker in front of the platform, and the counters in front of the writer."""
+        self.recorder = Recorder(
+            self.writer,
+            counters=self.counters,
+            breaker=self.breaker,
+            stop=self.stop,
+            listener=self.listener,
+            wall_clock=self.clock.wall,
+        )
+        self.calls = Calls(
+            self.platform,
+            gates=self.group.gates,
+            policy=self.policy,
+            breaker=self.breaker,
+            recorder=self.recorder,
+            stop=self.stop,
+            uniform=self.uniform,
+            listener=self.listener,
+            clock=self.clock.monotonic,
+        )

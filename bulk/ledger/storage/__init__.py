@@ -1,0 +1,1 @@
+"""The file itself: found, locked, opened, upgraded, watched."""

@@ -1,0 +1,1 @@
+"""Log events, and the ways on which they leave the process without holding it up."""

@@ -1,0 +1,363 @@
+"""Logs: set up structlog, turn a run's events into log events, and keep secrets out of every line.
+
+The standard library's log records pass through the same net, so a library that logs a signed URL does no harm.
+What the rooms hand on is redacted already; the net here is the last one.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import structlog
+
+from bulk import events
+from bulk.conditions import explain_os_error
+from bulk.logs.backlog import Backlog
+from bulk.logs.file import LogFile
+from bulk.logs.flood import Flood
+from bulk.redaction import MASK, is_secret_name, masked
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, MutableMapping
+    from pathlib import Path
+
+    from structlog.typing import FilteringBoundLogger, Processor
+
+    from bulk.model import InputFound
+
+__all__ = ["LogListener", "Redactor", "configure", "flush_logs"]
+
+_LOGGER = "bulk"
+_PATIENCE_S = 1.0
+"""How long the end of a run waits for a log file."""
+
+
+class Redactor:
+    """A processor that masks secrets wherever they stand in an event."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        """Know the patterns, and the secrets of this run by their value.
+
+        Args:
+            secrets: Values that must not appear, whatever stands around them.
+        """
+        # An empty value would match everywhere, and a very short one in innocent text.
+        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)  # noqa: PLR2004 - said above
+        self._masks: tuple[Callable[[str], str], ...] = ()
+
+    def learn(self, mask: Callable[[str], str]) -> None:
+        """Know secrets that were found only now, by what takes them out of a text."""
+        self._masks += (mask,)
+
+    def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        """Mask the event's values, and whatever is called like a secret."""
+        for key, value in event.items():
+            event[key] = MASK if is_secret_name(key) else self._clean(value)
+        return event
+
+    def text(self, text: str) -> str:
+        """Return the text with its secrets masked."""
+        for mask in self._masks:
+            text = mask(text)
+        return masked(text, self._secrets)
+
+    def _clean(self, value: object) -> object:
+        match value:
+            case bool() | int() | float() | None:
+                return value
+            case str():
+                return self.text(value)
+            case dict():
+                return {key: MASK if is_secret_name(str(key)) else self._clean(item) for key, item in value.items()}
+            case list() | tuple():
+                return [self._clean(item) for item in value]
+            case _:
+                return self.text(str(value))
+
+
+class _LateStderr:
+    """Writes to what ``sys.stderr`` is at that moment: a live bar puts itself in its place to stay below the log."""
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        sys.stderr.flush()
+
+
+class _Stderr(logging.StreamHandler[_LateStderr]):
+    """Where it can't be written, nobody is there to be told."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """Say nothing: logging itself would show the record as it was before any secret was masked."""
+
+
+class _FileHandler(logging.Handler):
+    """Appends to a file that may be slow, full, moved or gone: the run does not wait for it."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file.
+
+        Raises:
+            OSError: It can't be opened for writing.
+        """
+        super().__init__()
+        self._path = path
+        self._complained = False
+        self._backlog = Backlog(LogFile(path), name="bulk-log", note=self._note, on_failure=self._complain)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hand one line over."""
+        try:
+            self._backlog.append(f"{self.format(record)}\n".encode("utf-8", "backslashreplace"))
+        except Exception:  # noqa: BLE001 - as every handler of logging does
+            self.handleError(record)
+
+    def flush(self) -> None:
+        """Wait a moment until all is written."""
+        self._backlog.drain(_PATIENCE_S)
+
+    def close(self) -> None:
+        """Write what is left, as far as that is possible in a moment."""
+        self.flush()
+        super().close()
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
+        """See `_Stderr.handleError`."""
+
+    def _note(self, dropped: int) -> str:
+        line = {"event": "lines.dropped", "count": dropped, "level": "warning", "timestamp": _now()}
+        # As structlog would hand it over: it must not log from here, where the backlog is locked.
+        return self.format(logging.makeLogRecord({"msg": line, "_logger": None, "_name": "warning"}))
+
+    def _complain(self, exc: OSError) -> None:
+        if self._complained:
+            return
+        self._complained = True
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"The log {self._path} can't be written: {explain_os_error(exc)}; the run goes on\n")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def configure(
+    *,
+    level: int,
+    as_json: bool = False,
+    path: Path | None = None,
+    colors: bool = False,
+    redactor: Redactor | None = None,
+) -> FilteringBoundLogger:
+    """Set logging up for this process and return the logger to hand to ``LogListener``.
+
+    Args:
+        level: The least level that is written, as ``logging`` numbers it.
+        as_json: One JSON object a line rather than words.
+        path: Append to this file instead of writing to stderr.
+        colors: Colour the words; only for a terminal.
+        redactor: The net; ``None``: one that knows patterns only.
+
+    Raises:
+        OSError: The file can't be opened for writing.
+    """
+    handler: logging.Handler = _FileHandler(path) if path else _Stderr(_LateStderr())
+    shared: list[Processor] = [
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    handler.setFormatter(_formatter(shared, as_json=as_json, colors=colors, net=redactor or Redactor()))
+    # What a library tells its own developers is no event of a run.
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+    logging.getLogger(_LOGGER).setLevel(level)
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            *shared,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+    log: FilteringBoundLogger = structlog.get_logger(_LOGGER)
+    return log
+
+
+def flush_logs() -> None:
+    """Wait a moment until what was logged is written; a file that is stuck holds nobody up."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+
+
+def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Redactor) -> logging.Formatter:
+    renderer: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if as_json
+        # A pretty traceback would show the frames' variables, and so the keys.
+        else structlog.dev.ConsoleRenderer(
+            colors=colors,
+            pad_event_to=0,
+            pad_level=False,
+            sort_keys=False,
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            net,
+            renderer,
+        ],
+    )
+
+
+class LogListener:
+    """A listener that logs: each outcome at debug, warnings for what slows a run down, never a flood of them."""
+
+    def __init__(self, log: FilteringBoundLogger, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """Log to the given logger.
+
+        Args:
+            log: As ``configure()`` returned it.
+            clock: Monotonic seconds.
+        """
+        self._log = log
+        # Asked once: at full speed most events are for debug only, and their fields are not worth collecting.
+        self._verbose = log.is_enabled_for(logging.DEBUG)
+        self._flood = Flood(clock)
+
+    def __call__(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event is the plainest dispatch
+        """Log one event."""
+        match event:
+            case events.RowSettled() | events.AttemptMade():
+                if self._verbose:
+                    self._settled_or_attempted(event)
+            case events.RetryScheduled():
+                self._retry_scheduled(event)
+            case events.RateChanged():
+                self._rate_changed(event)
+            case events.LaneOpened(product_key, rows):
+                self._log.debug("lane.opened", product_key=product_key, rows=rows)
+            case events.LaneClosed(product_key):
+                self._log.debug("lane.closed", product_key=product_key)
+            case events.ClockCorrected(offset_s):
+                self._log.warning("clock.corrected", offset_s=round(offset_s, 3))
+            case events.CredentialsFound(source):
+                self._log.info("credentials.found", source=source)
+            case events.CredentialsNotRenewed(message):
+                self._log.warning("credentials.renewal_failed", message=message)
+            case events.LedgerUpgraded():
+                self._log.info("ledger.upgraded", ledger=event.ledger, layout=event.layout, copy=event.copy)
+            case events.IngestProgressed(rows):
+                self._log.debug("rows.read", rows=rows)
+            case events.InputRead(found):
+                self._log.info("input.read", **_found(found))
+            case events.PlanStarted(products):
+                self._log.info("plan.started", products=products)
+            case events.RunStarted():
+                self._run_started(event)
+            case events.RunStopping(reason):
+                self._log.info("run.stopping", reason=reason)
+            case events.RunEnded():
+                self._run_ended(event)
+
+    def _settled_or_attempted(self, event: events.RowSettled | events.AttemptMade) -> None:
+        if isinstance(event, events.RowSettled):
+            self._log.debug("row.settled", **_settled(event))
+        else:
+            self._log.debug("request.ended", **_attempt(event))
+
+    def _run_started(self, event: events.RunStarted) -> None:
+        self._log = self._log.bind(run_id=event.run_id)
+        self._log.info(
+            "run.started",
+            input=event.input,
+            ledger=event.ledger,
+            target=event.target,
+            rows=event.rows,
+            **{f"{action.figure}_per_s": per_s for action, per_s in event.rates.items()},
+        )
+
+    def _retry_scheduled(self, event: events.RetryScheduled) -> None:
+        name = "listing.retry_scheduled" if event.line is None else "row.retry_scheduled"
+        count = self._flood.admit((name, event.code))
+        if count:
+            self._log.warning(
+                name,
+                code=event.code,
+                count=count,
+                product_key=event.product_key,
+                line=event.line,
+                attempt=event.attempt,
+                delay_s=round(event.delay_s, 3),
+                message=event.message,
+            )
+
+    def _rate_changed(self, event: events.RateChanged) -> None:
+        name = "rate.lowered" if event.throttled else "rate.raised"
+        count = self._flood.admit((name, event.action))
+        if count:
+            write = self._log.warning if event.throttled else self._log.info
+            write(name, action=event.action, per_s=round(event.per_s, 3), asked_per_s=event.asked_per_s, count=count)
+
+    def _run_ended(self, event: events.RunEnded) -> None:
+        for kind, count in self._flood.drain().items():
+            self._log.warning("warnings.held_back", of=kind[0], subject=kind[1], count=count)
+        summary = event.summary
+        self._log.info(
+            "run.ended",
+            exit_code=summary.exit_code,
+            stopped=summary.stopped,
+            outcomes={name: rows for name, rows in summary.outcomes.items() if rows},
+            requests=dict(summary.requests),
+            retries=summary.retries,
+            throttled=summary.throttled,
+            recovered=summary.recovered,
+            elapsed_s=round(summary.elapsed_s, 3),
+        )
+
+
+def _settled(event: events.RowSettled) -> dict[str, object]:
+    settlement = event.settlement
+    return {
+        "line": settlement.line,
+        "product_key": settlement.module.product_key,
+        "module_name": settlement.module.module_name,
+        "outcome": str(settlement.outcome),
+        "code": settlement.code,
+        "request_id": settlement.request_id,
+        "attempts": settlement.attempts,
+    }
+
+
+def _found(found: InputFound) -> dict[str, object]:
+    return {
+        "format": found.format,
+        "encoding": found.encoding,
+        "delimiter": found.delimiter,
+        "header_line": found.header_line,
+        "columns": dict(found.columns),
+        "notices": list(found.notices),
+    }
+
+
+def _attempt(event: events.AttemptMade) -> dict[str, object]:
+    attempt = event.attempt
+    return {
+        "action": str(attempt.action),
+        "product_key": attempt.product_key,
+        "module_name": attempt.module_name,
+        "http_status": attempt.http_status,
+        "code": attempt.code,
+        "request_id": attempt.request_id,
+        "latency_s": round(attempt.latency_s, 4),
+    }

@@ -1,0 +1,87 @@
+"""Say on one screen how a ledger stands, between runs or during one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.legible import brief_run_id
+from bulk.model import Action
+from bulk.report.summary import outcome_lines, reason_lines
+from bulk.report.tones import Tone, plain
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulk.ledger.views.pulse import Pulse
+    from bulk.ledger.views.status import LedgerStatus
+    from bulk.report.tones import Paint
+
+__all__ = ["status_line", "status_lines"]
+
+_SHOWN_RUNS = 4
+_REASONS_ROOM = 9
+"""Lines for reasons, so that the whole fits a screen of 24 lines."""
+
+
+def status_lines(
+    status: LedgerStatus, pulse: Pulse | None = None, *, width: int = 80, paint: Paint = plain
+) -> list[str]:
+    """Return the screen that shows a ledger.
+
+    Args:
+        status: What was read from it.
+        pulse: How fast the run is that is at work on it.
+        width: Columns of the terminal.
+        paint: How to colour.
+    """
+    lines = [
+        paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
+        cut(f"To {status.target}", width),
+        cut(_work(status), width),
+        *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
+        "",
+        *outcome_lines(status.outcomes, width=width, paint=paint),
+    ]
+    if status.absent:
+        lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
+    if status.reasons:
+        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
+        lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
+    if status.runs:
+        lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]
+    return lines
+
+
+def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
+    """Return one line that says how a ledger stands while a run is at work, for a pipe."""
+    counts = ", ".join(
+        f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes[outcome]
+    )
+    return f"{spell_count(status.rows, 'row')}: {counts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+
+
+def _rates(status: LedgerStatus, pulse: Pulse) -> str:
+    asked = {run.run_id: run.create_per_s for run in status.runs}.get(status.holder.run_id) if status.holder else None
+    of = f" of {spell_rate(asked)}" if asked else ""
+    others = ", ".join(
+        f"{action.noun}s {per_s:,.1f}" for action, per_s in pulse.per_s.items() if action is not Action.CREATE
+    )
+    failures = "".join(f", {code} {attempts:,}" for code, attempts in pulse.failures.items())
+    return (
+        f"creates {pulse.per_s[Action.CREATE]:,.1f}{of}, {others}/s"
+        f" in the last {spell_duration(round(pulse.span_s))}{failures}"
+    )
+
+
+def _work(status: LedgerStatus) -> str:
+    return f"At work: {status.holder}" if status.holder else "No run is at work on it."
+
+
+def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
+    shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
+    for run in shown[:_SHOWN_RUNS]:
+        ending = spell_ending(run, is_at_work=status.is_at_work(run))
+        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {ending}", width)
+    if len(shown) > _SHOWN_RUNS:
+        yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"

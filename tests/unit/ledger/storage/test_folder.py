@@ -1,0 +1,57 @@
+"""A folder is tried with a real ledger, of which nothing stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bulk.errors import LedgerError
+from bulk.ledger.storage import folder as room
+from bulk.ledger.storage.folder import try_folder
+
+MOUNTS = """\
+22 1 8:1 / / rw - ext4 /dev/sda1 rw
+40 22 0:50 / {place} rw,relatime shared:1 - nfs4 server:/jobs rw
+"""
+
+
+def test_good_folder_is_measured_and_left_as_it_was(tmp_path: Path) -> None:
+    trial = try_folder(tmp_path)
+
+    assert trial.commit_s > 0
+    assert trial.free_bytes > 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LedgerError, match="there is no such folder"):
+        try_folder(tmp_path / "missing")
+
+
+def test_folder_that_cannot_be_written_is_an_error() -> None:
+    with pytest.raises(LedgerError, match="it can't be written"):
+        try_folder(Path("/proc"))
+
+
+def test_folder_below_a_network_mount_says_its_type(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS.format(place=tmp_path))
+    monkeypatch.setattr(room, "_MOUNTS", mounts)
+    (tmp_path / "nightly").mkdir()
+
+    assert try_folder(tmp_path / "nightly").network_file_system == "nfs4"
+
+
+def test_local_folder_beside_a_network_mount_is_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS.format(place=tmp_path / "elsewhere"))
+    monkeypatch.setattr(room, "_MOUNTS", mounts)
+
+    assert try_folder(tmp_path).network_file_system is None
+
+
+def test_system_that_tells_no_mounts_is_believed_to_be_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(room, "_MOUNTS", tmp_path / "none")
+
+    assert try_folder(tmp_path).network_file_system is None

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from bulk.ledger.views.pulse import Pulse
+from bulk.ledger.views.status import Holder, LedgerStatus, RunRecord
+from bulk.model import Action, Dialect, Outcome, Reason, Target
+from bulk.report.status import status_line, status_lines
+
+
+def run_record(number: int, *, exit_code: int | None = 0, stopped: str | None = None) -> RunRecord:
+    return RunRecord(
+        run_id=f"r{number}",
+        started_at=f"2026-11-2{number}T21:20:18.338Z",
+        ended_at=None,
+        pid=1,
+        host="h",
+        version="1",
+        input="in.csv",
+        create_per_s=10.0,
+        list_per_s=10.0,
+        exit_code=exit_code,
+        stopped=stopped,
+        summary=None,
+    )
+
+
+@pytest.fixture
+def status() -> LedgerStatus:
+    return LedgerStatus(
+        path="in.csv.ledger.db",
+        target=Target(Dialect.TUYA, "https://h"),
+        input="in.csv",
+        rows=10,
+        outcomes=dict.fromkeys(Outcome, 0) | {"created": 8, "failed": 2},
+        absent=0,
+        holder=None,
+        runs=(run_record(1), run_record(2, exit_code=None)),
+        reasons=(Reason(Outcome.FAILED, "iot.Code", 2, 7, "refused"),),
+    )
+
+
+def test_ledger_at_rest_shows_outcomes_reasons_and_runs(status: LedgerStatus) -> None:
+    assert status_lines(status) == [
+        "in.csv.ledger.db: 10 rows of in.csv",
+        "To https://h (tuya)",
+        "No run is at work on it.",
+        "",
+        "  8  created      made by the runs of this ledger",
+        "  2  failed       the platform refused it, or attempts ran out",
+        "",
+        "Why rows are not provisioned",
+        "  2 rows failed, iot.Code",
+        "    line 7: refused",
+        "    to do: Run again: these rows are tried anew. If the code comes back, mend",
+        "      what its message names.",
+        "",
+        "Runs, the last first",
+        "  r2  2026-11-22T21:20:18.338Z  killed, or the power failed",
+        "  r1  2026-11-21T21:20:18.338Z  exit code 0",
+    ]
+
+
+def test_run_at_work_is_named_and_not_called_dead(status: LedgerStatus) -> None:
+    holder = Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h")
+
+    lines = status_lines(replace(status, holder=holder))
+
+    assert lines[2] == "At work: run r2 (process 7 on h, since 2026-11-22T21:20:18.338Z)"
+    assert "  r2  2026-11-22T21:20:18.338Z  at work" in lines
+
+
+def test_run_at_work_shows_how_fast_it_is(status: LedgerStatus) -> None:
+    at_work = replace(status, holder=Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h"))
+    pulse = Pulse(span_s=10.0, per_s={Action.CREATE: 8.04, Action.LIST: 0.5}, failures={"Throttling.User": 1_200})
+
+    rates = "creates 8.0 of 10/s, listings 0.5/s in the last 10 s, Throttling.User 1,200"
+    assert f"Now: {rates}" in status_lines(at_work, pulse)
+    assert status_line(at_work, pulse) == f"10 rows: created 8, failed 2; {rates}"
+
+
+@pytest.mark.parametrize("width", [34, 80])
+def test_screen_of_a_run_at_work_stays_inside_the_terminal(status: LedgerStatus, width: int) -> None:
+    at_work = replace(status, holder=Holder(run_id="r2", started_at="2026-11-22T21:20:18.338Z", pid=7, host="h" * 40))
+    pulse = Pulse(span_s=10.0, per_s={Action.CREATE: 8.0, Action.LIST: 0.5}, failures={"Throttling.User": 1_200})
+
+    assert max(map(len, status_lines(at_work, pulse, width=width)[1:])) <= width
+
+
+def test_run_that_stopped_says_why(status: LedgerStatus) -> None:
+    stopped = replace(status, runs=(run_record(1, exit_code=3, stopped="no permission"),))
+
+    assert status_lines(stopped)[-1].endswith("exit code 3, stopped: no permission")
+
+
+def test_older_runs_are_counted(status: LedgerStatus) -> None:
+    lines = status_lines(replace(status, runs=tuple(run_record(number) for number in range(9))))
+
+    assert lines[-1] == "  and 5 earlier runs"
+
+
+def test_absent_modules_are_named(status: LedgerStatus) -> None:
+    assert "  1 module of earlier inputs not in the last one" in status_lines(replace(status, absent=1))
+
+
+def test_ledger_without_input_says_so(status: LedgerStatus) -> None:
+    empty = replace(status, input=None, rows=0, outcomes={}, reasons=(), runs=())
+
+    assert status_lines(empty) == [
+        "in.csv.ledger.db: 0 rows of no input yet",
+        "To https://h (tuya)",
+        "No run is at work on it.",
+        "",
+        "  no rows",
+    ]
