@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountStart",
     "AccountStopped",
+    "AccountTakenOver",
     "AttemptMade",
     "ClockCorrected",
+    "ConnectionsShort",
     "CredentialsFound",
     "CredentialsNotRenewed",
     "Event",
@@ -54,6 +56,32 @@ class LedgerUpgraded(Event):
 
     copy: str
     """Path of the copy that was kept: the earlier version can go on with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTakenOver(Event):
+    """The ledger had another name for an account's target, and no settings have that name: its records are renamed."""
+
+    account: str
+    """The name from now on."""
+
+    before: str
+    """The name until now; empty: the records were made without accounts."""
+
+    keys: int
+    """Modules that the ledger has a record of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionsShort(Event):
+    """The system's limit of open files leaves each account so few connections that it may not reach its rate."""
+
+    files: int
+    """Files that this process may have open."""
+
+    accounts: int
+    each: int
+    """Connections that each of them may have."""
 
 
 @dataclass(frozen=True, slots=True)
