@@ -236,7 +236,7 @@ class LogListener:
         self._verbose = log.is_enabled_for(logging.DEBUG)
         self._flood = Flood(clock)
 
-    def __call__(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event is the plainest dispatch
+    def __call__(self, event: events.Event) -> None:  # noqa: C901 - one flat case an event is the plainest dispatch
         """Log one event."""
         match event:
             case events.RowSettled() | events.AttemptMade():
