@@ -84,8 +84,8 @@ LOWEST_PER_S = 0.1
 class Pace:
     """The rate of one action. Lists and creates have one each.
 
-    Ask ``wait_s()``, and where it says 0.0 call ``release()`` with the same ``now``, once for each request. All times
-    are seconds of one monotonic clock.
+    Call ``take()`` for each request; or ask ``wait_s()``, and where it says 0.0 call ``release()`` with the same ``now``.
+    All times are seconds of one monotonic clock.
     """
 
     def __init__(self, per_s: float, *, now: float) -> None:
@@ -121,6 +121,13 @@ class Pace:
         self._windows = [(count, count / self.per_s + self._lateness.safety_s) for count in self._counts]
         self._full_step_s = 1 / self.per_s + self._lateness.margin_s / self._counts[0]
         self._set_rate(self.rate_per_s)
+
+    def take(self, now: float) -> float:
+        """Release one request if it may leave now; return 0.0 then, else in how many seconds to ask again."""
+        wait_s = self.wait_s(now)
+        if not wait_s:
+            self.release(now)
+        return wait_s
 
     def wait_s(self, now: float) -> float:
         """Return in how many seconds a request may leave; 0.0: now."""
@@ -165,10 +172,17 @@ class Pace:
         del remembered[place]
         return True
 
-    def postpone(self, released_at: float, now: float) -> None:
-        """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy."""
-        if self.per_s and self._forget(released_at):
+    def postpone(self, released_at: float, now: float) -> bool:
+        """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy.
+
+        Returns:
+            Whether its place was kept; if not, nothing has changed, and it must not leave.
+        """
+        if self.per_s:
+            if not self._forget(released_at):
+                return False
             insort(self._remembered, now + self._lateness.assumed_s)
+        return True
 
     def release_late(self, released_at: float, now: float) -> bool:
         """Note that one request of those released at ``released_at`` leaves only now, if the window has room for it.
