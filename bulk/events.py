@@ -138,13 +138,16 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateChanged(Event):
-    """The pace of an action was lowered after a throttle, or climbed back."""
+    """The pace of an action was lowered, or climbed back."""
 
     action: Action
     per_s: float
     asked_per_s: float
     throttled: bool
     """True: lowered just now, by a throttled reply."""
+
+    unshared: str | None = None
+    """Why other processes on this machine can't be heard, which halved the rate just now; ``None``: another cause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulk.control.pace import Pace
+    from bulk.control.sharing import SharedPace
 
 __all__ = ["Gate", "Turn"]
 
@@ -29,7 +30,7 @@ _LONG_AGO = -math.inf
 class Gate:
     """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
 
-    def __init__(self, pace: Pace, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pace: Pace | SharedPace, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Stand open.
 
         Args:
