@@ -193,7 +193,7 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateChanged(Event):
-    """The pace of an action was lowered after a throttle, or climbed back."""
+    """The pace of an action was lowered, or climbed back."""
 
     action: Action
     per_s: float
@@ -203,6 +203,9 @@ class RateChanged(Event):
 
     account: str = ""
     """The one that met it; accounts of its rate group share the pace."""
+
+    unshared: str | None = None
+    """Why other processes on this machine can't be heard, which halved the rate just now; ``None``: another cause."""
 
 
 @dataclass(frozen=True, slots=True)

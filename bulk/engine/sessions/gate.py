@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulk.control.pace import Pace
+    from bulk.control.sharing import SharedPace
 
 __all__ = ["Gate", "Turn"]
 
@@ -29,7 +30,7 @@ _LONG_AGO = -math.inf
 class Gate:
     """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
 
-    def __init__(self, pace: Pace, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pace: Pace | SharedPace, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Stand open.
 
         Args:
@@ -71,8 +72,7 @@ class Gate:
             return None
         if not self._queue:
             now = self._clock()
-            if not (wait_s := self._pace.wait_s(now)):
-                self._pace.release(now)
+            if not (wait_s := self._pace.take(now)):
                 self._underway.append(now)
                 return now
             self._arm(wait_s)
@@ -116,21 +116,27 @@ class Gate:
         self._pace.answered(released_at, self._clock())
 
     async def _wait_in_line(self) -> float | None:
+        released_at = await self._place(self._queue.append)
+        while released_at is not None and not self._closed:
+            # The loop may have stalled between letting this one out and its going: what counts is when it goes.
+            if (now := self._clock()) - released_at <= LATE_S:
+                self._underway.append(released_at)
+                return released_at
+            if self._pace.postpone(released_at, now):
+                self._underway.append(now)
+                return now
+            self._arm(0.0)
+            released_at = await self._place(self._queue.appendleft)
+        return None
+
+    async def _place(self, enter: Callable[[asyncio.Future[float | None]], None]) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
-        self._queue.append(place)
+        enter(place)
         try:
-            released_at = await place
+            return await place
         except asyncio.CancelledError:
             self._leave_line(place)
             raise
-        if released_at is None or self._closed:
-            return None
-        # The loop may have stalled between letting this one out and its going: what counts is when it goes.
-        if (now := self._clock()) - released_at > LATE_S:
-            self._pace.postpone(released_at, now)
-            released_at = now
-        self._underway.append(released_at)
-        return released_at
 
     def _leave_line(self, place: asyncio.Future[float | None]) -> None:
         """Give up a place in the queue; whoever was let out already and can't go hands that on."""
@@ -158,11 +164,13 @@ class Gate:
         self._timer = None
         now = self._clock()
         while self._queue:
-            if wait_s := self._pace.wait_s(now):
+            if self._queue[0].done():  # it was cancelled, and has not gone yet
+                self._queue.popleft()
+            elif wait_s := self._pace.take(now):
                 self._arm(wait_s)
                 return
-            if self._let_out_next(now):
-                self._pace.release(now)
+            else:
+                self._let_out_next(now)
 
     def close(self) -> None:
         """Send everyone in the queue home, and everyone who comes later, at once."""
