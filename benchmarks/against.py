@@ -90,12 +90,17 @@ def main() -> None:
         source = write_csv(Path(folder) / "modules.csv", rows, products=rows // ROWS_A_PRODUCT)
         for number in range(options.repeats):
             for loop in options.loops:
-                trees = (before, HERE.parent)
-                taken = [measure(tree, source, endpoint, loop) for tree in trees[:: 1 - 2 * (number % 2)]]
-                turns[loop].append(tuple(taken[:: 1 - 2 * (number % 2)]))
+                turns[loop].append(_take_turn(before, source, endpoint, loop, ours_first=bool(number % 2)))
                 print(loop, *turns[loop][-1], sep="\n", flush=True)
     verdicts = [verdict for loop in options.loops for verdict in _judge(loop, turns[loop])]
     report(options, verdicts, {loop: [[asdict(t) for t in pair] for pair in turns[loop]] for loop in options.loops})
+
+
+def _take_turn(before: Path, source: Path, endpoint: str, loop: str, *, ours_first: bool) -> tuple[Tree, Tree]:
+    if ours_first:
+        ours = measure(HERE.parent, source, endpoint, loop)
+        return measure(before, source, endpoint, loop), ours
+    return measure(before, source, endpoint, loop), measure(HERE.parent, source, endpoint, loop)
 
 
 def _judge(loop: str, turns: Sequence[tuple[Tree, Tree]]) -> Iterator[Verdict]:
