@@ -56,13 +56,15 @@ def main(source: str, endpoint: str, loop: str) -> None:
         cpu_s, thread_s = time.process_time(), time.thread_time()
     assert summary.outcomes["created"] == summary.rows, summary
     requests = sum(summary.requests.values())
+    per_mb = 1024 * 1024 if sys.platform == "darwin" else 1024
     alone = Alone(
         tree=str(Path(bulk.__file__).parent.parent),
         request_cpu_us=1e6 * (cpu_s - ingest.cpu_s) / requests,
         loop_cpu_us=1e6 * (thread_s - ingest.thread_s) / requests,
         ingest_cpu_us_a_row=1e6 * (ingest.cpu_s - ingest.cpu_before_s) / summary.rows,
         ledger_bytes_a_row=ledger.stat().st_size / summary.rows,
-        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 * 1024 if sys.platform == "darwin" else 1024),
+        peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mb,
+        / (1024 * 1024 if sys.platform == "darwin" else 1024),
     )
     print(json.dumps(asdict(alone)))
 

@@ -216,9 +216,7 @@ class Calls:
         ):
             self._announce_rate(gate, action, throttled=False)
 
-    def _failed(
-        self, failure: Failure, gate: Gate, action: Action, key: _Key, *, sent_at: float, now: float
-    ) -> None:
+    def _failed(self, failure: Failure, gate: Gate, action: Action, key: _Key, *, sent_at: float, now: float) -> None:
         if failure.kind is FailureKind.THROTTLED and gate.throttled(failure.retry_after_s):
             self._announce_rate(gate, action, throttled=True)
         reason = self._breaker.failed(failure, action=action, key=key, sent_at=sent_at, now=now)
