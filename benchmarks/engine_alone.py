@@ -64,7 +64,6 @@ def main(source: str, endpoint: str, loop: str) -> None:
         ingest_cpu_us_a_row=1e6 * (ingest.cpu_s - ingest.cpu_before_s) / summary.rows,
         ledger_bytes_a_row=ledger.stat().st_size / summary.rows,
         peak_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / per_mb,
-        / (1024 * 1024 if sys.platform == "darwin" else 1024),
     )
     print(json.dumps(asdict(alone)))
 
