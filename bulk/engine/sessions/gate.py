@@ -88,6 +88,8 @@ class Gate:
         Returns:
             When the pace counts it as released; ``None``: it has missed its turn.
         """
+        if not self._pace.per_s:
+            return released_at
         now = self._clock()
         is_kept = self._take_from_underway(released_at)
         if is_kept and now - released_at <= LATE_S:
@@ -113,7 +115,8 @@ class Gate:
 
     def answered(self, released_at: float) -> None:
         """Tell the pace that the answer of a request that it let out came just now; the request was carried out."""
-        self._pace.answered(released_at, self._clock())
+        if self._pace.per_s:
+            self._pace.answered(released_at, self._clock())
 
     async def _wait_in_line(self) -> float | None:
         released_at = await self._place(self._queue.append)

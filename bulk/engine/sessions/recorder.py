@@ -137,19 +137,26 @@ class Recorder:
         self,
         action: Action,
         answer: Listing | Accepted | Failure,
+        key: tuple[str, str | None],
         *,
-        product_key: str,
-        module_name: str | None,
         latency_s: float,
         repeat: bool,
     ) -> None:
-        """Record one request and its answer; ``repeat``: the one before it failed."""
+        """Record one request and its answer.
+
+        Args:
+            action: What it asked for.
+            answer: How it ended.
+            key: ProductKey and ModuleName of what it was about; a listing has no ModuleName.
+            latency_s: How long it took.
+            repeat: The one before it failed.
+        """
         failure = answer if isinstance(answer, Failure) else None
         attempt = Attempt(
             at=self._wall_clock() - latency_s,
             action=action,
-            product_key=product_key,
-            module_name=module_name,
+            product_key=key[0],
+            module_name=key[1],
             http_status=answer.http_status,
             code=failure.code if failure else None,
             request_id=answer.request_id,
