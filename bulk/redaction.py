@@ -89,7 +89,7 @@ def without(secrets: Iterable[str | None], text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)  # a secret or two for each of many accounts
 def _forms_of(secret: str) -> tuple[str, ...]:
     """Return how a secret is written: plain, as a URL has it, as an echoed string to sign has it, as JSON has it."""
     # Keys of the platform are letters and digits, and are the same in all of them.

@@ -64,6 +64,14 @@ _PATIENCE_S = 2.0
 _EVERY_S = 15.0
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
+_ONLY_OF: Mapping[str, frozenset[Action]] = MappingProxyType(
+    {
+        FailureKind.GONE: frozenset({Action.UPDATE, Action.DELETE}),
+        FailureKind.HELD: frozenset({Action.DELETE}),
+    }
+)
+"""Result → the actions that can have it; one that is not here is any action's."""
+
 _SENT_BY_EVERY_RUN = (Action.LIST, Action.CREATE)
 """Their series are there from the first scrape; those of other actions once a run says that it sends them."""
 
@@ -178,7 +186,7 @@ class RunMetrics(Collector):
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("bulk_requests", METRICS["bulk_requests"], labels=["action", "result"])
         for (action, result), number in self._requests.items():
-            if self._is_sent(action):
+            if self._is_sent(action) and action in _ONLY_OF.get(result, self._sent):
                 requests.add_metric([action, result], number)
         retries = CounterMetricFamily("bulk_retries", METRICS["bulk_retries"], labels=["action"])
         for action, number in self._retries.items():
