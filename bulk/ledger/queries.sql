@@ -362,6 +362,15 @@ GROUP BY product_key
 HAVING open_rows > 0
 ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
 
+-- name: open_products_of_accounts
+-- The same of some accounts, in one order over all of them.
+SELECT account, product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
+FROM standing
+WHERE outcome_when_read IS NULL AND account IN (SELECT value FROM json_each(:accounts))
+GROUP BY account, product_key
+HAVING open_rows > 0
+ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
+
 -- name: count_open_products
 SELECT count(DISTINCT product_key)
 FROM standing

@@ -10,6 +10,8 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from bulk.conditions import no_temporary_folder
 from bulk.errors import LedgerError
 from bulk.ledger.binding import bind, check_targets
@@ -34,7 +36,7 @@ from bulk.legible import legible
 from bulk.model import MAX_CUSTOM_MODULES, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
     from bulk.ledger.binding import Takeover
@@ -203,6 +205,12 @@ class Ledger:
         """Return the products with open rows, in the order of their first lines, and how many each has."""
         with translated(self.path):
             return dict(self.connection.execute(query("open_products"), {"account": account}).fetchall())
+
+    def open_products_of(self, accounts: Iterable[str]) -> list[tuple[str, str, int]]:
+        """Return account, ProductKey and open rows of products that have any, in the order of their first lines."""
+        asked = {"accounts": orjson.dumps([*accounts]).decode()}
+        with translated(self.path):
+            return self.connection.execute(query("open_products_of_accounts"), asked).fetchall()
 
     def count_open_products(self, *, account: str = "") -> int:
         """Return how many products have open rows."""

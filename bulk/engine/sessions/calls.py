@@ -68,6 +68,7 @@ class Calls:
         stop: StopSignal,
         uniform: Uniform,
         listener: Listener,
+        account: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Only store what requests need.
@@ -81,6 +82,7 @@ class Calls:
             stop: Obeyed, and requested where no row can succeed.
             uniform: Source of jitter.
             listener: Told when a rate changes.
+            account: Whose requests they are; empty where no accounts are named.
             clock: Monotonic seconds; the breaker's.
         """
         self._platform = platform
@@ -91,6 +93,7 @@ class Calls:
         self._stop = stop
         self._uniform = uniform
         self._listener = listener
+        self._account = account
         self._clock = clock
         self._lulls = {
             action: Lull(probe_s=lambda number: policy.probe_s(number, uniform), stop=stop) for action in gates
@@ -99,6 +102,7 @@ class Calls:
         self.on_progress: Callable[[], None] = lambda: None
         """Called whenever a request left its queue."""
 
+        stop.follow(self._leave_lines)
         self.latency_s = 0.05
         """Moving average of what a request takes, from leaving its queue to its answer."""
 
@@ -193,9 +197,11 @@ class Calls:
     async def _turn(self, gate: Gate, lull: Lull) -> tuple[float | None, bool]:
         """Wait for a request's turn; say when it was let out, and whether it is to find out if an outage is over."""
         while True:
+            if self._stop.requested:
+                return None, False
             probing = lull.is_on and await lull.wait()
             try:
-                released_at = await gate.acquire()
+                released_at = await gate.acquire(self)
             except BaseException:
                 if probing:
                     lull.probed()
@@ -207,6 +213,11 @@ class Calls:
             if probing or released_at is None or not lull.is_on:
                 return released_at, probing
             gate.give_back(released_at)  # the outage began while it stood in line
+
+    def _leave_lines(self) -> None:
+        """Give up every place before a gate: others of the rate group are behind."""
+        for gate in self._gates.values():
+            gate.send_home(self)
 
     def _succeeded(self, gate: Gate, action: Action, key: _Key, now: float) -> None:
         self._answered(action)
@@ -236,4 +247,12 @@ class Calls:
 
     def _announce_rate(self, gate: Gate, action: Action, *, throttled: bool) -> None:
         self._announced_per_s[action] = gate.rate_per_s
-        self._listener(RateChanged(action=action, per_s=gate.rate_per_s, asked_per_s=gate.per_s, throttled=throttled))
+        self._listener(
+            RateChanged(
+                action=action,
+                per_s=gate.rate_per_s,
+                asked_per_s=gate.per_s,
+                throttled=throttled,
+                account=self._account,
+            )
+        )

@@ -41,6 +41,9 @@ class Gate:
         self._pace = pace
         self._clock = clock
         self._queue: deque[asyncio.Future[float | None]] = deque()
+        self._owners: dict[asyncio.Future[float | None], object] = {}
+        """Of those in the queue, where they said it."""
+
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._underway: deque[float] = deque(maxlen=math.ceil(pace.per_s))
@@ -61,12 +64,15 @@ class Gate:
         """Requests a second in force now; 0: unlimited."""
         return self._pace.rate_per_s
 
-    async def acquire(self) -> float | None:
+    async def acquire(self, owner: object = None) -> float | None:
         """Wait until one request may leave.
 
+        Args:
+            owner: Who waits: see `send_home`.
+
         Returns:
-            When it was let out, by the given clock: send exactly one, at once. ``None``: the gate was closed, send
-            nothing.
+            When it was let out, by the given clock: send exactly one, at once. ``None``: the gate was closed or its
+            owner sent home, send nothing.
         """
         if self._closed:
             return None
@@ -76,7 +82,7 @@ class Gate:
                 self._underway.append(now)
                 return now
             self._arm(wait_s)
-        return await self._wait_in_line()
+        return await self._wait_in_line(owner)
 
     def leave(self, released_at: float) -> float | None:
         """Say whether what was let out then may leave now; it does so at once.
@@ -118,8 +124,8 @@ class Gate:
         if self._pace.per_s:
             self._pace.answered(released_at, self._clock())
 
-    async def _wait_in_line(self) -> float | None:
-        released_at = await self._place(self._queue.append)
+    async def _wait_in_line(self, owner: object) -> float | None:
+        released_at = await self._place(self._queue.append, owner)
         while released_at is not None and not self._closed:
             # The loop may have stalled between letting this one out and its going: what counts is when it goes.
             if (now := self._clock()) - released_at <= LATE_S:
@@ -129,17 +135,20 @@ class Gate:
                 self._underway.append(now)
                 return now
             self._arm(0.0)
-            released_at = await self._place(self._queue.appendleft)
+            released_at = await self._place(self._queue.appendleft, owner)
         return None
 
-    async def _place(self, enter: Callable[[asyncio.Future[float | None]], None]) -> float | None:
+    async def _place(self, enter: Callable[[asyncio.Future[float | None]], None], owner: object) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
         enter(place)
+        self._owners[place] = owner
         try:
             return await place
         except asyncio.CancelledError:
             self._leave_line(place)
             raise
+        finally:
+            del self._owners[place]
 
     def _leave_line(self, place: asyncio.Future[float | None]) -> None:
         """Give up a place in the queue; whoever was let out already and can't go hands that on."""
@@ -183,6 +192,14 @@ class Gate:
             self._timer = None
         while self._let_out_next(None):
             pass
+
+    def send_home(self, owner: object) -> None:
+        """Send those in the queue home that wait for this owner; the others move up."""
+        theirs = [place for place in self._queue if self._owners.get(place) is owner]
+        for place in theirs:
+            self._queue.remove(place)
+            if not place.done():
+                place.set_result(None)
 
     def throttled(self, retry_after_s: float | None) -> bool:
         """Tell the pace that a reply was throttled.

@@ -122,6 +122,9 @@ class RateGroup:
 class Session:
     """One account at work. Lanes reach the platform and the ledger through it alone."""
 
+    account: str = ""
+    """Its name; empty where no accounts are named."""
+
     platform: Platform
     """Signs with the account's keys."""
 
@@ -151,6 +154,7 @@ class Session:
             breaker=self.breaker,
             stop=self.stop,
             listener=self.listener,
+            account=self.account,
             wall_clock=self.clock.wall,
         )
         self.calls = Calls(
@@ -162,5 +166,6 @@ class Session:
             stop=self.stop,
             uniform=self.uniform,
             listener=self.listener,
+            account=self.account,
             clock=self.clock.monotonic,
         )
