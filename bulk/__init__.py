@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulk.account_settings import AccountSettings
     from bulk.cloud.credentials import CredentialProvider, Credentials, StaticCredentials
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
@@ -67,9 +68,11 @@ if TYPE_CHECKING:
         Settlement,
         Summary,
     )
-    from bulk.settings import AccountSettings, FailureCap, ReadSettings, Settings
+    from bulk.setting_values import FailureCap
+    from bulk.settings import ReadSettings, Settings
 
 _HOMES = {
+    "bulk.account_settings": ("AccountSettings",),
     "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
@@ -122,7 +125,8 @@ _HOMES = {
         "Settlement",
         "Summary",
     ),
-    "bulk.settings": ("AccountSettings", "FailureCap", "ReadSettings", "Settings"),
+    "bulk.setting_values": ("FailureCap",),
+    "bulk.settings": ("ReadSettings", "Settings"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Values of settings that are written in a form of their own: a cap on failures, a duration, a delimiter. Pure."""
+"""Values of settings with a form or bounds of their own: rate, cap on failures, duration, delimiter. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,11 @@ from dataclasses import dataclass
 
 from bulk.errors import SettingsError
 
-__all__ = ["FailureCap", "parse_delimiter", "parse_duration"]
+__all__ = ["FailureCap", "check_rate", "parse_delimiter", "parse_duration"]
+
+_LEAST_PER_S = 0.001
+_MOST_PER_S = 1_000_000
+"""Bounds beyond which a rate can only be a slip; far beyond them timers fail."""
 
 _NO_DELIMITERS = '"\r\n\0'
 
@@ -43,6 +47,21 @@ class FailureCap:
                 f"{{0}} {text!r} is neither a number of rows (50) nor a share of them (2%)", "max_failures"
             )
         return cap
+
+
+def check_rate(name: str, per_s: float | None) -> None:
+    """Refuse a rate that can't be meant.
+
+    Args:
+        name: The setting, as a field.
+        per_s: Requests a second; 0: unlimited; ``None``: nothing is said.
+
+    Raises:
+        SettingsError: It is out of bounds.
+    """
+    # A comparison with NaN is never true, so that this refuses it too.
+    if not (per_s is None or per_s == 0 or _LEAST_PER_S <= per_s <= _MOST_PER_S):
+        raise SettingsError(f"{{0}} takes 0 (unlimited) or {_LEAST_PER_S:g} to {_MOST_PER_S:,}", name)
 
 
 def parse_duration(text: str) -> float:
