@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulk.account_settings import AccountSettings
     from bulk.cloud.credentials import CredentialProvider, Credentials, StaticCredentials
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
@@ -32,8 +33,10 @@ if TYPE_CHECKING:
     from bulk.events import (
         AccountStart,
         AccountStopped,
+        AccountTakenOver,
         AttemptMade,
         ClockCorrected,
+        ConnectionsShort,
         CredentialsFound,
         CredentialsNotRenewed,
         Event,
@@ -65,9 +68,11 @@ if TYPE_CHECKING:
         Settlement,
         Summary,
     )
-    from bulk.settings import AccountSettings, FailureCap, ReadSettings, Settings
+    from bulk.setting_values import FailureCap
+    from bulk.settings import ReadSettings, Settings
 
 _HOMES = {
+    "bulk.account_settings": ("AccountSettings",),
     "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
@@ -85,8 +90,10 @@ _HOMES = {
     "bulk.events": (
         "AccountStart",
         "AccountStopped",
+        "AccountTakenOver",
         "AttemptMade",
         "ClockCorrected",
+        "ConnectionsShort",
         "CredentialsFound",
         "CredentialsNotRenewed",
         "Event",
@@ -118,7 +125,8 @@ _HOMES = {
         "Settlement",
         "Summary",
     ),
-    "bulk.settings": ("AccountSettings", "FailureCap", "ReadSettings", "Settings"),
+    "bulk.setting_values": ("FailureCap",),
+    "bulk.settings": ("ReadSettings", "Settings"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
@@ -127,11 +135,13 @@ __all__ = [
     "AccountStart",
     "AccountStopped",
     "AccountSummary",
+    "AccountTakenOver",
     "Action",
     "Attempt",
     "AttemptMade",
     "BulkError",
     "ClockCorrected",
+    "ConnectionsShort",
     "CredentialProvider",
     "Credentials",
     "CredentialsFound",

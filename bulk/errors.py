@@ -66,7 +66,8 @@ class SettingsError(BulkError):
 
         Args:
             message: For the person who must correct it; ``{0}``, ``{1}``, … stand for the names of settings.
-            settings: Those names, as fields of ``Settings`` and ``ReadSettings``: a command line knows them by others.
+            settings: Those names, as fields of ``Settings`` and ``ReadSettings``, or as flags: a command line and a
+                settings file know them by others.
         """
         super().__init__(_with_names(message, settings))
         self._message = message

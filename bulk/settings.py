@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING
 
+from bulk.account_settings import AccountSettings, check_account_names, check_texts
 from bulk.errors import SettingsError
-from bulk.stray import control_in, stray_in
+from bulk.setting_values import FailureCap, check_rate, parse_delimiter, parse_duration
+from bulk.stray import control_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,8 +18,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AccountSettings", "FailureCap", "ReadSettings", "Settings", "parse_delimiter", "parse_duration"]
 
-_LEAST_PER_S = 0.001
-_MOST_PER_S = 1_000_000
 _MOST_LANES = 10_000
 _MOST_ATTEMPTS = 1_000_000
 _MOST_SKIPPED = 10_000
@@ -25,41 +25,6 @@ _MOST_PRODUCTS = 1_000_000_000
 _LONGEST_TIMEOUT_S = 86_400
 _LONGEST_DEADLINE_S = 31_536_000
 """Bounds beyond which a value can only be a slip; far beyond them timers and SQLite fail."""
-
-_NO_DELIMITERS = '"\r\n\0'
-
-_SECONDS = {"d": 86_400.0, "h": 3_600.0, "m": 60.0, "s": 1.0}
-_PART = r"(\d+(?:\.\d+)?)([dhms])"
-
-
-@dataclass(frozen=True, slots=True)
-class FailureCap:
-    """How many failed rows a run bears before it stops."""
-
-    rows: int | None = None
-    percent: float | None = None
-    """Of the rows tried so far; looked at from the hundredth row on."""
-
-    def __str__(self) -> str:
-        """Return it as it is written."""
-        return f"{self.rows}" if self.percent is None else f"{self.percent:g}%"
-
-    @classmethod
-    def parse(cls, text: str) -> FailureCap:
-        """Read ``N`` or ``N%``.
-
-        Raises:
-            SettingsError: It is neither.
-        """
-        try:
-            cap = cls(percent=float(text[:-1])) if text.endswith("%") else cls(rows=int(text))
-        except ValueError:
-            cap = cls(rows=-1)
-        if (cap.rows or 0) < 0 or not 0 <= (cap.percent or 0) <= 100:  # noqa: PLR2004 - per cent
-            raise SettingsError(
-                f"{{0}} {text!r} is neither a number of rows (50) nor a share of them (2%)", "max_failures"
-            )
-        return cap
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,19 +71,6 @@ class ReadSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AccountSettings:
-    """What is said of one account; where it says nothing, `Settings` holds for it."""
-
-    endpoint: str | None = None
-    region: str | None = None
-    dialect: Dialect | None = None
-    instance_id: str | None = None
-    profile: str | None = None
-    qps: float | None = None
-    list_qps: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a run is told. Defaults are the design's."""
 
@@ -141,7 +93,19 @@ class Settings:
     instance_id: str | None = None
     insecure_http: bool = False
     profile: str | None = None
-    """Whose keys to sign with, of the official tools' profiles; ``None``: the official default chain."""
+    """Whose keys to sign with, of the official tools' profiles; ``None``: ``key_env``, or the official chain."""
+
+    key_env: str | None = None
+    """Keys are in the variables ``PREFIX_ACCESS_KEY_ID``, ``PREFIX_ACCESS_KEY_SECRET``, ``PREFIX_SECURITY_TOKEN``."""
+
+    role_arn: str | None = None
+    """Role to assume with the keys that were found, ``acs:ram::UID:role/NAME``."""
+
+    external_id: str | None = None
+    """What the role's trust policy asks for."""
+
+    sts_endpoint: str | None = None
+    """Host or URL of the Security Token Service; ``None``: the official one."""
 
     ledger: str | None = None
     """``None``: the input's path and ``.ledger.db`` (``.sandbox.db`` for the sandbox)."""
@@ -151,6 +115,12 @@ class Settings:
 
     list_qps: float = 10.0
     """Listings a second, in the same bounds; 0: unlimited. The platform grants 10 per account."""
+
+    rate_group: str | None = None
+    """Name of what shares these rates; ``None``: the UID in ``role_arn``, else the id of the long-lived key."""
+
+    sample_product: str | None = None
+    """ProductKey that is listed before anything is written, to catch a wrong key; ``None``: none is."""
 
     concurrency: int | None = None
     """Lanes side by side; ``None``: as many as rate and latency ask for."""
@@ -186,6 +156,7 @@ class Settings:
             SettingsError: A value is out of bounds, or two exclude each other.
         """
         self._refuse_slips()
+        self._refuse_wrong_accounts()
         places = [name for name in ("endpoint", "region", "sandbox") if getattr(self, name)]
         if len(places) > 1:
             raise SettingsError("{0} and {1} exclude each other: choose one platform", *places[:2])
@@ -197,11 +168,7 @@ class Settings:
             "sandbox",
         )
         for name, rate in (("qps", self.qps), ("list_qps", self.list_qps)):
-            _require(
-                rate == 0 or _LEAST_PER_S <= rate <= _MOST_PER_S,
-                f"{{0}} takes 0 (unlimited) or {_LEAST_PER_S:g} to {_MOST_PER_S:,}",
-                name,
-            )
+            check_rate(name, rate)
         for name, count, most in (
             ("concurrency", self.concurrency, _MOST_LANES),
             ("max_attempts", self.max_attempts, _MOST_ATTEMPTS),
@@ -217,47 +184,45 @@ class Settings:
             _require(in_bounds, f"{{0}} takes more than 0 and at most {most:,} seconds", name)
 
     def _refuse_slips(self) -> None:
-        texts = {
-            "endpoint": (self.endpoint or "").strip(),
-            "region": self.region,
-            "profile": self.profile,
-            "ledger": self.ledger,
-            "encoding": self.read.encoding,
-        }
-        for name, text in texts.items():
+        for name, text in (("ledger", self.ledger), ("encoding", self.read.encoding)):
             if text and (stray := control_in(text)):
                 raise SettingsError(f"{{0}} holds {stray}: remove it", name)
-        if self.instance_id and (stray := stray_in(self.instance_id)):
-            raise SettingsError(f"{{0}} holds {stray}, which no instance's ID does: remove it", "instance_id")
+        check_texts(
+            {
+                "endpoint": (self.endpoint or "").strip(),
+                "region": self.region,
+                "profile": self.profile,
+                "key_env": self.key_env,
+                "instance_id": self.instance_id,
+                "role_arn": self.role_arn,
+                "external_id": self.external_id,
+                "sts_endpoint": self.sts_endpoint,
+                "rate_group": self.rate_group,
+                "sample_product": self.sample_product,
+            }
+        )
+        if self.profile and self.key_env:
+            raise SettingsError("{0} and {1} both say where the keys are: give one of them", "profile", "key_env")
+        if self.external_id and not (self.role_arn or self.accounts):
+            raise SettingsError("{0} belongs to a role: give {1} too, or leave it out", "external_id", "role_arn")
+
+    def _refuse_wrong_accounts(self) -> None:
+        check_account_names(self.accounts)
+        for name in self.only_accounts:
+            if name not in self.accounts:
+                raise SettingsError(f"{{0}} {name!r}: {_accounts_there_are(name, self.accounts)}", "only_accounts")
+
+
+def _accounts_there_are(name: str, accounts: Mapping[str, AccountSettings]) -> str:
+    if not accounts:
+        return "the settings name no accounts: write [accounts.NAME] and its keys in bulk.toml"
+    by_letters = {known.casefold(): known for known in accounts}
+    near = get_close_matches(name.casefold(), by_letters, n=1)
+    if near:
+        return f"there is no such account; did you mean {by_letters[near[0]]!r}?"
+    return f"there is no such account; `bulk settings` shows the {len(accounts)} that there are"
 
 
 def _require(condition: bool, message: str, *settings: str) -> None:  # noqa: FBT001 - an assertion reads best with its condition first
     if not condition:
         raise SettingsError(message, *settings)
-
-
-def parse_duration(text: str) -> float:
-    """Read ``90s``, ``30m``, ``1h30m``, ``2d`` or a plain number of seconds; return seconds.
-
-    Raises:
-        SettingsError: It is none of these.
-    """
-    if re.fullmatch(r"\d+(?:\.\d+)?", text):
-        return float(text)
-    if not re.fullmatch(rf"(?:{_PART})+", text):
-        raise SettingsError(f"{text!r} is no duration; write 90s, 30m or 1h30m")
-    return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text))
-
-
-def parse_delimiter(text: str) -> str:
-    r"""Read one character; a tab may be written as ``\t`` or ``tab``, in any letter case.
-
-    Raises:
-        SettingsError: It is more or less than one character, or one that can't stand between cells.
-    """
-    character = "\t" if text.lower() in {"\\t", "tab"} else text
-    if len(character) != 1:
-        raise SettingsError(f"{{0}} {text!r} is not one character; for a tab write tab", "delimiter")
-    if character in _NO_DELIMITERS:
-        raise SettingsError(f"{{0}} {text!r} can't stand between cells: it has a meaning of its own", "delimiter")
-    return character

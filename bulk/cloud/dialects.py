@@ -50,7 +50,9 @@ def resolve_target(settings: Settings) -> Target:
         return _checked(Target(dialect, "sandbox", settings.instance_id))
     if settings.region:
         if settings.dialect is Dialect.TUYA:
-            raise SettingsError("--region names an Alibaba region: with --dialect tuya give --endpoint instead")
+            raise SettingsError(
+                "{0} names an Alibaba region: with {1} tuya give {2} instead", "--region", "--dialect", "--endpoint"
+            )
         return Target(Dialect.ALIBABA, _endpoint_of_region(settings.region), settings.instance_id)
     if not settings.endpoint:
         raise SettingsError("no platform is named: give --endpoint URL (or BULK_ENDPOINT), --region ID, or --sandbox")
@@ -162,7 +164,7 @@ def common_parameters(target: Target, credentials: Credentials) -> dict[str, str
 
 def _endpoint_of_region(region: str) -> str:
     if not _REGION.fullmatch(region):
-        raise SettingsError(f"--region {region!r} is not a region's id, such as cn-shanghai or ap-southeast-1")
+        raise SettingsError(f"{{0}} {region!r} is not a region's id, such as cn-shanghai or ap-southeast-1", "--region")
     return f"https://iot.{region}.aliyuncs.com"
 
 
@@ -238,5 +240,7 @@ def _dialect_of(url: SplitResult) -> Dialect:
 
 def _checked(target: Target) -> Target:
     if target.instance_id and target.dialect is Dialect.TUYA:
-        raise SettingsError("--instance-id is Alibaba's IotInstanceId: leave it out, or give --dialect alibaba")
+        raise SettingsError(
+            "{0} is Alibaba's IotInstanceId: leave it out, or give {1} alibaba", "--instance-id", "--dialect"
+        )
     return target

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.account_settings import check_key_env, check_role_arn
 from bulk.cloud.credentials import OFFICIAL_PREFIX, StaticCredentials, holds_keys
 from bulk.cloud.dialects import checked_endpoint
 from bulk.errors import SettingsError
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KeysSource", "default_rate_group", "open_credentials", "token_endpoint"]
 
-_ROLE_ARN = re.compile(r"acs:ram::([0-9]+):role/[!-~]+")
-_PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_UID = re.compile(r"acs:ram::([0-9]+):")
 _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}")
 
 
@@ -60,13 +60,8 @@ class KeysSource:
         """
         if self.profile and self.key_env is not None:
             raise SettingsError(f"{self.profile_named_by} and key_env both say where the keys are: give one of them")
-        if self.key_env is not None and not _PREFIX.fullmatch(self.key_env):
-            raise SettingsError(
-                f"key_env {self.key_env!r} can't begin a variable's name: write it as letters, digits and _, such as "
-                "FACTORY for FACTORY_ACCESS_KEY_ID"
-            )
-        if self.role_arn is not None and not _ROLE_ARN.fullmatch(self.role_arn):
-            raise SettingsError(f"role_arn {self.role_arn!r} is not the name of a role: write acs:ram::UID:role/NAME")
+        check_key_env(self.key_env)
+        check_role_arn(self.role_arn)
         if self.external_id is not None and self.role_arn is None:
             raise SettingsError("external_id belongs to a role: give role_arn too, or leave it out")
         if not _SESSION_NAME.fullmatch(self.session_name):
@@ -75,7 +70,7 @@ class KeysSource:
     @property
     def uid(self) -> str | None:
         """The ID of the account that the role belongs to; ``None``: no role says it."""
-        found = _ROLE_ARN.fullmatch(self.role_arn or "")
+        found = _UID.match(self.role_arn or "")
         return found[1] if found else None
 
 

@@ -1,17 +1,42 @@
-"""Accounts of a job: what their names stand for."""
+"""Accounts of a job: what their names stand for, where their keys are, and which of them can't be sent to together."""
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bulk.cloud.dialects import resolve_target
+from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials
+from bulk.errors import SettingsError
+from bulk.events import CredentialsFound, CredentialsNotRenewed, ignore
+from bulk.model import Dialect
 
 if TYPE_CHECKING:
-    from bulk.model import Target
-    from bulk.settings import AccountSettings, Settings
+    from collections.abc import Iterable, Mapping
 
-__all__ = ["Account", "accounts_of"]
+    from bulk.account_settings import AccountSettings
+    from bulk.cloud.credentials import AccountCredentials
+    from bulk.events import Event, Listener
+    from bulk.model import Target
+    from bulk.settings import Settings
+
+__all__ = ["Account", "OpenedAccount", "accounts_of", "keys_source", "open_account_keys", "refuse_double"]
+
+_ONE_OF = (("endpoint", "region"), ("profile", "key_env"))
+"""Fields of which an account that names one has no other from the defaults."""
+
+_SHOWN_OF_A_KEY = 4
+
+_BY_KEY = {
+    "--endpoint": "endpoint",
+    "--region": "region",
+    "--dialect": "dialect",
+    "--instance-id": "instance_id",
+    "--profile": "credentials_profile",
+    "profile": "credentials_profile",
+}
+"""What a setting is called elsewhere → its key in an account's table."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,26 +47,188 @@ class Account:
     """As rows and the ledger have it; empty: the job names no accounts."""
 
     settings: Settings
-    """The job's, in which what the account says of itself stands in the place of the defaults."""
+    """The job's, in which what the account says of itself takes the place of the defaults."""
 
     target: Target
+    keys: KeysSource
+    is_tried: bool = True
+    """False: ``--account`` leaves it out. Its rows stay as they are, and nothing is opened for it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenedAccount:
+    """An account whose keys were found."""
+
+    account: Account
+    credentials: AccountCredentials
+    rate_group: str
+    """Accounts with the same one share the platform's rates, also across processes. Holds no secret."""
+
+    @property
+    def shown_rate_group(self) -> str:
+        """The rate group as messages call it: of a key's id only the beginning is shown."""
+        is_key = self.rate_group == self.credentials.long_lived_key_id
+        return f"of the key {self.rate_group[:_SHOWN_OF_A_KEY]}…" if is_key else repr(self.rate_group)
 
 
 def accounts_of(settings: Settings) -> tuple[Account, ...]:
-    """Return the accounts that a job may send to: one without a name, where the settings name none.
+    """Return all accounts that the settings name, those that are not tried too: one without a name, if they name none.
 
     Raises:
-        SettingsError: An account's settings contradict each other, or `Settings.only_accounts` names one that is not
-            there.
+        SettingsError: An account has no platform, its settings contradict each other, or two accounts are one; the
+            message names the account and its place.
     """
     if not settings.accounts:
-        return (Account(name="", settings=settings, target=resolve_target(settings)),)
-    own = {name: _own_settings(settings, account) for name, account in settings.accounts.items()}
-    return tuple(Account(name=name, settings=one, target=resolve_target(one)) for name, one in own.items())
+        return (Account(name="", settings=settings, target=resolve_target(settings), keys=keys_source(settings)),)
+    tried = frozenset(settings.only_accounts or settings.accounts)
+    accounts = tuple(_account(settings, name, is_tried=name in tried) for name in settings.accounts)
+    _refuse_same_words(accounts)
+    return accounts
+
+
+def keys_source(settings: Settings, *, named_by: str = "--profile") -> KeysSource:
+    """Return where settings say that keys are.
+
+    Args:
+        settings: Of a job without accounts, or of one account.
+        named_by: What messages call the setting that names the profile.
+
+    Raises:
+        SettingsError: They contradict each other.
+    """
+    return KeysSource(
+        profile=settings.profile,
+        key_env=settings.key_env,
+        role_arn=settings.role_arn,
+        external_id=settings.external_id,
+        sts_endpoint=settings.sts_endpoint,
+        profile_named_by=named_by,
+    )
+
+
+async def open_account_keys(
+    account: Account, *, listener: Listener = ignore, environ: Mapping[str, str] = os.environ
+) -> OpenedAccount:
+    """Find the keys of one account; temporary ones are renewed from then on.
+
+    Args:
+        account: Of a job that is no rehearsal.
+        listener: Told where the keys are from, and when they can't be renewed, with the account's name.
+        environ: ``os.environ``, or what stands in for it.
+
+    Raises:
+        SettingsError: There are none; the message says where they were looked for, and does not name the account.
+        KeysUnavailableError: So it is, and a source that is set up did not answer.
+    """
+
+    def listen(event: Event) -> None:
+        if isinstance(event, CredentialsFound | CredentialsNotRenewed):
+            event = replace(event, account=account.name)
+        listener(event)
+
+    credentials = await open_credentials(
+        account.keys, environ=environ, insecure_http=account.settings.insecure_http, listener=listen
+    )
+    # Temporary keys have another id each time, but their source keeps its name.
+    group = account.settings.rate_group or default_rate_group(account.keys, credentials) or credentials.source
+    return OpenedAccount(account=account, credentials=credentials, rate_group=group)
+
+
+def refuse_double(opened: Iterable[OpenedAccount]) -> None:
+    """Refuse accounts that can't be sent to in one job. Called with all of them, before the first request.
+
+    Raises:
+        SettingsError: Two are one endpoint, instance and key, or two of one rate group have different rates.
+    """
+    by_key: dict[tuple[Target, str], Account] = {}
+    by_group: dict[str, Account] = {}
+    for one in opened:
+        account = one.account
+        key = account.keys.role_arn or one.credentials.long_lived_key_id or one.credentials.source
+        _refuse_two_names(by_key.setdefault((account.target, key), account), account)
+        _refuse_two_rates(by_group.setdefault(one.rate_group, account), account, one.shown_rate_group)
+
+
+def _account(settings: Settings, name: str, *, is_tried: bool) -> Account:
+    said = settings.accounts[name]
+    try:
+        own = _own_settings(settings, said)
+        target = _own_target(own, name)
+        keys = keys_source(own, named_by="credentials_profile")
+    except SettingsError as exc:
+        raise SettingsError(f"{_placed(name, said)}: {exc.by_names(lambda field: _BY_KEY.get(field, field))}") from exc
+    return Account(name=name, settings=own, target=target, keys=keys, is_tried=is_tried)
 
 
 def _own_settings(settings: Settings, account: AccountSettings) -> Settings:
-    said = {field.name: value for field in fields(account) if (value := getattr(account, field.name)) is not None}
-    if "endpoint" in said or "region" in said:
-        said = {"endpoint": None, "region": None, **said}
-    return replace(settings, accounts={}, only_accounts=(), **said)
+    names = [field.name for field in fields(account) if field.name != "place"]
+    said = {name: value for name in names if (value := getattr(account, name)) is not None}
+    for group in _ONE_OF:
+        if any(name in said for name in group):
+            said = dict.fromkeys(group) | said
+    if settings.external_id and (settings.role_arn or account.role_arn):
+        # One of the defaults is for those that have a role.
+        said = {"external_id": settings.external_id} | said
+    defaults = replace(settings, accounts={}, only_accounts=(), external_id=None)
+    own = _rehearsed(defaults, said) if settings.sandbox else replace(defaults, **said)
+    if not (own.sandbox or own.endpoint or own.region):
+        raise SettingsError("it names no platform: give it {0} or {1}", "endpoint", "region")
+    if own.instance_id and not account.instance_id and _dialect_of(own) is Dialect.TUYA:
+        raise SettingsError(
+            "{0} at the top of the settings is Alibaba's IotInstanceId, and this account is Tuya's: move it to the "
+            "accounts that have one",
+            "instance_id",
+        )
+    return own
+
+
+def _rehearsed(defaults: Settings, said: dict[str, Any]) -> Settings:
+    """Return an account's settings for a rehearsal: requests are written as its own platform wants them."""
+    place = {name: said.pop(name, None) for name in ("endpoint", "region")}
+    own = replace(defaults, **said)
+    if not any(place.values()):
+        return own
+    real = replace(own, sandbox=False, sandbox_faults=None, sandbox_seed=None, **place)
+    return replace(own, dialect=_dialect_of(real))
+
+
+def _dialect_of(own: Settings) -> Dialect:
+    return resolve_target(replace(own, instance_id=None)).dialect
+
+
+def _own_target(own: Settings, name: str) -> Target:
+    target = resolve_target(own)
+    # In a rehearsal each account has a world of its own, as it has a platform of its own otherwise.
+    return replace(target, endpoint=f"{target.endpoint}/{name}") if own.sandbox else target
+
+
+def _refuse_same_words(accounts: Iterable[Account]) -> None:
+    """Refuse what can be seen before any key is opened."""
+    by_words: dict[tuple[Target, KeysSource], Account] = {}
+    by_group: dict[str, Account] = {}
+    for account in accounts:
+        _refuse_two_names(by_words.setdefault((account.target, account.keys), account), account)
+        if group := account.settings.rate_group or account.keys.uid:
+            _refuse_two_rates(by_group.setdefault(group, account), account, repr(group))
+
+
+def _refuse_two_names(first: Account, second: Account) -> None:
+    if first is not second:
+        raise SettingsError(
+            f"accounts {first.name!r} and {second.name!r} are one: the same endpoint, instance and key "
+            f"({second.target}); remove one of them, and name the other in its rows"
+        )
+
+
+def _refuse_two_rates(first: Account, second: Account, group: str) -> None:
+    rates = [(one.settings.qps, one.settings.list_qps) for one in (first, second)]
+    if rates[0] != rates[1]:
+        shown = " and ".join(f"qps = {qps:g}, list_qps = {list_qps:g}" for qps, list_qps in rates)
+        raise SettingsError(
+            f"accounts {first.name!r} and {second.name!r} share the rate group {group} and have different rates "
+            f"({shown}): give both the same, or write a rate_group of its own for each if they are two accounts"
+        )
+
+
+def _placed(name: str, account: AccountSettings) -> str:
+    return f"{account.place}, account {name!r}" if account.place else f"account {name!r}"

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from bulk.cloud.client import Client
 from bulk.cloud.credentials import Credentials, StaticCredentials
-from bulk.cloud.key_sources import KeysSource, open_credentials
+from bulk.cloud.key_sources import open_credentials
+from bulk.engine.accounts import keys_source
 from bulk.errors import SettingsError
 from bulk.events import ignore
 from bulk.inputs import has_no_place
@@ -62,8 +63,9 @@ async def credentials_for(settings: Settings, *, listener: Listener = ignore) ->
 
         keys = Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET)
         return StaticCredentials(keys, source="the sandbox itself")
-    source = KeysSource(profile=settings.profile, profile_named_by="--profile")
-    return await open_credentials(source, environ=os.environ, insecure_http=settings.insecure_http, listener=listener)
+    return await open_credentials(
+        keys_source(settings), environ=os.environ, insecure_http=settings.insecure_http, listener=listener
+    )
 
 
 @asynccontextmanager
