@@ -9,7 +9,7 @@ A SPEC is a list of parts, separated by commas:
     slow-for=2s          how long a slow body takes
 
     [ACTION:]FAULT[-before|-after]=RATE
-        ACTION   create, list, update, delete, product or products; without it: every action
+        ACTION   create, list, update, delete, packages, product, products, role or identity; without it: every action
         -before  the request is not carried out;  -after: it is, and the reply suffers
         RATE     5% of the requests, or 3x: the first three of them; 100%@50: from the fiftieth on
 
@@ -36,8 +36,9 @@ from enum import StrEnum
 from typing import Final
 
 from bulk.errors import SettingsError
+from bulk.sandbox.actions import ACTION_NAMES
 
-__all__ = ["ACTION_PREFIXES", "Effect", "Fault", "FaultPlan"]
+__all__ = ["Effect", "Fault", "FaultPlan", "read_rate"]
 
 
 class Effect(StrEnum):
@@ -61,16 +62,6 @@ class Effect(StrEnum):
     HUGE_BODY = "huge-body"
     REFUSE = "refuse"
 
-
-ACTION_PREFIXES: Final = {
-    "create": "CreateOTAModule",
-    "list": "ListOTAModuleByProduct",
-    "update": "UpdateOTAModule",
-    "delete": "DeleteOTAModule",
-    "product": "QueryProduct",
-    "products": "QueryProductList",
-}
-"""Prefix of a fault → the action that it is narrowed to."""
 
 _DEFAULT_AFTER: Final = frozenset(
     {
@@ -154,7 +145,7 @@ class FaultPlan:
         Raises:
             SettingsError: Some action would meet more than one fault a request.
         """
-        for action in ACTION_PREFIXES.values():
+        for action in ACTION_NAMES.values():
             total = sum(fault.share for fault in self.faults if fault.action in (None, action))
             if total > 1.0 + 1e-9:
                 raise SettingsError(f"--faults: the shares for {action} add up to {total:.0%}; lower them to 100%")
@@ -198,24 +189,36 @@ def _duration_s(name: str, value: str) -> tuple[float, float]:
 
 def _fault(name: str, value: str) -> Fault:
     effect, action, code, carried_out = _kind(name)
+    share, times, first = read_rate("--faults", name, value)
+    return Fault(
+        effect=effect, carried_out=carried_out, action=action, code=code, share=share, times=times, first=first
+    )
+
+
+def read_rate(option: str, name: str, value: str) -> tuple[float, int | None, int]:
+    """Read how often something happens: ``5%``, ``3x``, ``100%@50``.
+
+    Args:
+        option: The option that it stands in, for the message.
+        name: What is to happen.
+        value: How often.
+
+    Returns:
+        The share in [0, 1]; how many times, ``None`` where a share is told; the number of the first one, from 1.
+
+    Raises:
+        SettingsError: It is no rate.
+    """
     rate = _RATE.fullmatch(value)
     share = float(rate["percent"] or 0) / 100 if rate else 0.0
     if rate is None or share > 1:
-        raise SettingsError(f"--faults: {name}={value} is no rate; write {name}=5% or {name}=3x")
-    return Fault(
-        effect=effect,
-        carried_out=carried_out,
-        action=action,
-        code=code,
-        share=share,
-        times=int(rate["times"]) if rate["times"] else None,
-        first=int(rate["first"] or 1),
-    )
+        raise SettingsError(f"{option}: {name}={value} is no rate; write {name}=5% or {name}=3x")
+    return share, int(rate["times"]) if rate["times"] else None, int(rate["first"] or 1)
 
 
 def _kind(name: str) -> tuple[Effect, str | None, str, bool]:
     prefix, _, rest = name.partition(":")
-    action = ACTION_PREFIXES.get(prefix)
+    action = ACTION_NAMES.get(prefix)
     bare, side = _side(rest if action else name)
     word, _, code = bare.partition(":")
     if word not in list(Effect) or (word == Effect.CODE) != bool(code):
@@ -237,6 +240,6 @@ def _side(name: str) -> tuple[str, str]:
 
 def _nearest(name: str) -> str:
     sides = [f"{effect}-{side}" for effect in Effect for side in ("before", "after")]
-    known = [*Effect, *_SETTINGS, *sides, *(f"{action}:{effect}" for action in ACTION_PREFIXES for effect in Effect)]
+    known = [*Effect, *_SETTINGS, *sides, *(f"{action}:{effect}" for action in ACTION_NAMES for effect in Effect)]
     nearest = get_close_matches(name, known, n=1, cutoff=0.4)
     return f"; the nearest is {nearest[0]}" if nearest else ""

@@ -105,7 +105,7 @@ async def test_concurrent_creates_of_one_name_make_one_module(client: Client) ->
 
 async def test_unwritable_state_is_an_internal_error_and_changes_nothing(client: Client, tmp_path: Path) -> None:
     async with Sandbox(SandboxConfig(state=tmp_path / "cloud.jsonl", starting_world=False)) as sandbox:
-        journal = sandbox._world._journal  # to break it from the inside: a full disk can't be had without being root
+        journal = sandbox._cloud._journal  # to break it from the inside: a full disk can't be had without being root
         assert journal is not None
         await client.create(sandbox.endpoint, "first")
         file, journal._file = journal._file, -1

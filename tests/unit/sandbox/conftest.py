@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlencode
 
 import pytest
 
+from bulk.sandbox.accounts.directory import Directory
 from bulk.sandbox.call import Call, read_call
-from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET
+from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET, SandboxConfig
+from bulk.sandbox.performing import perform
+from bulk.sandbox.results import Done
 from bulk.sandbox.signature import v2_signature, v2_string_to_sign
-from bulk.sandbox.world import World
+from bulk.sandbox.worlds.cloud import Cloud
+from bulk.sandbox.worlds.world import World
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bulk.model import Dialect
+    from bulk.sandbox.results import Result
+    from bulk.sandbox.worlds.stored import StoredModule
 
 
 class CallMaker(Protocol):
@@ -25,6 +31,60 @@ class CallMaker(Protocol):
     def __call__(
         self, params: Mapping[str, str | None] = ..., *, method: str = "GET", dialect: Dialect | None = None
     ) -> Call: ...
+
+
+NOW = 1_732_009_663.0  # 2024-11-19T09:47:43Z
+
+
+class Platform:
+    """A cloud that is asked without a wire and without a gateway."""
+
+    def __init__(self, make_call: CallMaker, config: SandboxConfig, *, with_demo: bool = False) -> None:
+        self._make_call = make_call
+        self.config = config
+        self.now = NOW
+        self.directory = Directory(config.served)
+        self.cloud = Cloud(config.state, config.served, with_demo=with_demo)
+        self.world = self.cloud.world_of(self.directory.accounts[0])
+
+    def ask(self, action: str, *, dialect: Dialect | None = None, **params: str) -> Result:
+        call = self._make_call({"Action": action, "ProductKey": "p"} | params, dialect=dialect)
+        return perform(call, cloud=self.cloud, directory=self.directory, now=self.now, config=self.config)
+
+    def create(self, name: str, **params: str) -> Result:
+        return self.ask("CreateOTAModule", ModuleName=name, **params)
+
+    def code(self, action: str, *, dialect: Dialect | None = None, **params: str) -> str:
+        result = self.ask(action, dialect=dialect, **params)
+        assert not isinstance(result, Done)
+        return result.code
+
+    def done(self, action: str, **params: str) -> Done:
+        result = self.ask(action, **params)
+        assert isinstance(result, Done), result
+        return result
+
+    def modules(self, product_key: str = "p") -> tuple[StoredModule, ...]:
+        return self.world.modules(product_key)
+
+
+class PlatformMaker(Protocol):
+    """Opens a platform; keywords are those of `SandboxConfig`."""
+
+    def __call__(self, *, with_demo: bool = False, **told: Any) -> Platform: ...
+
+
+@pytest.fixture
+def make_platform(make_call: CallMaker) -> PlatformMaker:
+    def make(*, with_demo: bool = False, **told: Any) -> Platform:
+        return Platform(make_call, SandboxConfig(**told), with_demo=with_demo)
+
+    return make
+
+
+@pytest.fixture
+def platform(make_platform: PlatformMaker) -> Platform:
+    return make_platform()
 
 
 @pytest.fixture

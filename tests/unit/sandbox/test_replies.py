@@ -6,16 +6,16 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from bulk.sandbox.actions import Done, Refused
-from bulk.sandbox.config import Casing, DataShape, SandboxConfig
-from bulk.sandbox.gateway import Refusal
+from bulk.sandbox.config import SandboxConfig
+from bulk.sandbox.readings import Casing, DataShape
 from bulk.sandbox.replies import render
-from bulk.sandbox.world import StoredModule
+from bulk.sandbox.results import Done, Refusal, Refused
+from bulk.sandbox.worlds.stored import StoredModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.sandbox.actions import Result
+    from bulk.sandbox.results import Result
     from tests.unit.sandbox.conftest import CallMaker
 
 MCU = StoredModule(product_key="p", module_name="mcu", alias_name="主控", created_at="2024-11-19T09:47Z")

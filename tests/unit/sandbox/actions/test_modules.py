@@ -4,47 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.sandbox.actions import Done, Refused, perform
-from bulk.sandbox.config import SandboxConfig
-from bulk.sandbox.gateway import Refusal
-from bulk.sandbox.world import World
+from bulk.sandbox.results import Done, Refusal, Refused
 
 if TYPE_CHECKING:
-    from bulk.sandbox.actions import Result
-    from bulk.sandbox.world import StoredModule
-    from tests.unit.sandbox.conftest import CallMaker
-
-NOW = 1_732_009_663.0  # 2024-11-19T09:47:43Z
-STRICT = SandboxConfig()
-
-
-class Platform:
-    """One world, asked without a wire."""
-
-    def __init__(self, make_call: CallMaker, world: World, config: SandboxConfig = STRICT) -> None:
-        self._make_call = make_call
-        self._world = world
-        self._config = config
-
-    def ask(self, action: str, **params: str) -> Result:
-        call = self._make_call({"Action": action, "ProductKey": "p"} | params)
-        return perform(call, world=self._world, now=NOW, config=self._config)
-
-    def create(self, name: str, **params: str) -> Result:
-        return self.ask("CreateOTAModule", ModuleName=name, **params)
-
-    def code(self, action: str, **params: str) -> str:
-        result = self.ask(action, **params)
-        assert not isinstance(result, Done)
-        return result.code
-
-    def modules(self, product_key: str = "p") -> tuple[StoredModule, ...]:
-        return self._world.modules(product_key)
-
-
-@pytest.fixture
-def platform(make_call: CallMaker, world: World) -> Platform:
-    return Platform(make_call, world)
+    from bulk.sandbox.results import Result
+    from tests.unit.sandbox.conftest import Platform, PlatformMaker
 
 
 def test_created_module_is_listed_as_it_was_asked_for(platform: Platform) -> None:
@@ -71,8 +35,8 @@ def test_eleventh_custom_module_is_refused(platform: Platform) -> None:
     assert len(platform.modules()) == 10
 
 
-def test_default_takes_no_slot(platform: Platform, world: World) -> None:
-    world.populate()
+def test_default_takes_no_slot(make_platform: PlatformMaker) -> None:
+    platform = make_platform(with_demo=True)
     for number in range(9):
         platform.create(f"m{number}", ProductKey="a1Demo00001")
 
@@ -112,15 +76,15 @@ def test_parameter_at_its_limit_is_taken(params: dict[str, str], platform: Platf
     assert platform.ask("CreateOTAModule", **params) == Done()
 
 
-def test_lenient_alias_takes_what_can_be_printed(make_call: CallMaker, world: World) -> None:
-    platform = Platform(make_call, world, SandboxConfig(lenient_alias=True))
+def test_lenient_alias_takes_what_can_be_printed(make_platform: PlatformMaker) -> None:
+    platform = make_platform(lenient_alias=True)
 
     assert platform.create("m", AliasName="カナ 1") == Done()
     assert platform.code("CreateOTAModule", ModuleName="n", AliasName="\x07") == "iot.ota.CreateOTAModuleParamError"
 
 
-def test_unknown_and_empty_products_are_told_apart(make_call: CallMaker) -> None:
-    platform = Platform(make_call, World(None, products=frozenset({"p"})))
+def test_unknown_and_empty_products_are_told_apart(make_platform: PlatformMaker) -> None:
+    platform = make_platform(products=frozenset({"p"}))
 
     for action in ("CreateOTAModule", "ListOTAModuleByProduct", "UpdateOTAModule", "DeleteOTAModule", "QueryProduct"):
         assert platform.code(action, ProductKey="q", ModuleName="m") == "iot.prod.NotExistedProduct"
@@ -128,16 +92,16 @@ def test_unknown_and_empty_products_are_told_apart(make_call: CallMaker) -> None
     assert platform.ask("ListOTAModuleByProduct") == Done(())
 
 
-def test_instance_is_looked_at_in_the_alibaba_dialect_where_there_is_one(make_call: CallMaker, world: World) -> None:
-    config = SandboxConfig(instance_id="iot-1")
-    asked = {"ProductKey": "p", "Version": "2018-01-20"}
+def test_instance_is_looked_at_in_the_alibaba_dialect_where_there_is_one(make_platform: PlatformMaker) -> None:
+    platform = make_platform(instance_id="iot-1")
 
     def ask(**params: str) -> Result:
-        return perform(make_call(asked | params), world=world, now=NOW, config=config)
+        return platform.ask("ListOTAModuleByProduct", Version="2018-01-20", **params)
 
     assert ask(IotInstanceId="iot-1") == Done(())
     assert ask() == Refused("iot.system.InstanceNotFound", "The instance does not exist.")
     assert ask(IotInstanceId="iot-2") == ask()
+    assert platform.ask("ListOTAModuleByProduct") == Done(())
 
 
 def test_update_changes_what_it_names_and_nothing_else(platform: Platform) -> None:
@@ -161,34 +125,10 @@ def test_missing_module_can_be_neither_changed_nor_deleted(action: str, platform
     assert platform.code(action, ModuleName="mcu") == "iot.ota.OTAModuleNotExist"
 
 
-def test_default_cannot_be_deleted(platform: Platform, world: World) -> None:
-    world.populate()
-    code = platform.code("DeleteOTAModule", ProductKey="a1Demo00001", ModuleName="default")
+def test_default_cannot_be_deleted(make_platform: PlatformMaker) -> None:
+    code = make_platform(with_demo=True).code("DeleteOTAModule", ProductKey="a1Demo00001", ModuleName="default")
 
     assert code == "iot.ota.DeleteOtaDefaultModule"
-
-
-def test_products_are_listed_by_page(platform: Platform, world: World) -> None:
-    world.populate()
-    result = platform.ask("QueryProductList", CurrentPage="2", PageSize="2")
-
-    assert isinstance(result, Done)
-    assert isinstance(result.data, dict)
-    assert (result.data["Total"], result.data["PageCount"]) == (3, 2)
-    assert [info["ProductKey"] for info in result.data["List"]["ProductInfo"]] == ["a1Demo00003"]
-
-
-@pytest.mark.parametrize(("page", "size"), [("0", "10"), ("1", "201"), ("one", "10"), ("1", "")])
-def test_page_out_of_bounds_is_refused(page: str, size: str, platform: Platform) -> None:
-    assert platform.code("QueryProductList", CurrentPage=page, PageSize=size) == "iot.common.InvalidPageParams"
-
-
-def test_product_can_be_queried(platform: Platform) -> None:
-    result = platform.ask("QueryProduct")
-
-    assert isinstance(result, Done)
-    assert isinstance(result.data, dict)
-    assert result.data["ProductKey"] == "p"
 
 
 def test_unknown_action_is_a_gateway_error(platform: Platform) -> None:
