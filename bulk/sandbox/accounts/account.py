@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.errors import SettingsError
+from bulk.sandbox.faults import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -91,11 +92,15 @@ class Account:
     """What it holds when it is met for the first time."""
 
     def __post_init__(self) -> None:
-        """Refuse rates that can't be granted.
+        """Refuse what can't be kept: rates out of bounds, and a fault that comes before the key is known.
 
         Raises:
-            SettingsError: A rate is out of bounds.
+            SettingsError: So it is.
         """
+        if self.faults and any(fault.effect is Effect.REFUSE for fault in self.faults.faults):
+            raise SettingsError(
+                f"account {self.name}: refuse happens before it is known whose request it is: write it in --faults"
+            )
         if not all(0 <= per_s < math.inf for per_s in (self.qps, self.list_qps, *self.rates.values())):
             raise SettingsError(
                 "the sandbox's --qps and --list-qps take 0 (unlimited) or a number above it, and so do other rates"

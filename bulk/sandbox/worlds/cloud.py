@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import orjson
+
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.sandbox.worlds.journal import Journal
-from bulk.sandbox.worlds.seeds import starting_world
+from bulk.sandbox.worlds.seeds import as_file, starting_world
 from bulk.sandbox.worlds.world import World
 
 if TYPE_CHECKING:
@@ -16,8 +18,9 @@ if TYPE_CHECKING:
     from bulk.sandbox.accounts.account import Account
     from bulk.sandbox.accounts.directory import Caller
     from bulk.sandbox.call import Call
+    from bulk.sandbox.config import SandboxConfig
 
-__all__ = ["Cloud"]
+__all__ = ["Cloud", "dumped"]
 
 
 class Cloud:
@@ -87,6 +90,22 @@ class Cloud:
             for seed in seeds or ([starting_world()] if with_demo and not realm else []):
                 world.populate(seed)
         return world
+
+
+def dumped(config: SandboxConfig) -> bytes:
+    """Write what a sandbox's state holds, without serving it: a world, or one for each account by name.
+
+    Raises:
+        SettingsError: There is no state, or it can't be read.
+    """
+    if config.state is None or not config.state.exists():
+        raise SettingsError(f"there is no state to print: name the file of a sandbox with --state, not {config.state}")
+    cloud = Cloud(config.state, config.served, with_demo=config.starting_world)
+    worlds = {account.name: as_file(cloud.world_of(account)) for account in config.served}
+    cloud.close()
+    if not config.accounts:
+        return worlds[""]
+    return b"{" + b",\n".join(b"%b: %b" % (orjson.dumps(name), world) for name, world in worlds.items()) + b"}\n"
 
 
 def _check_owners(accounts: tuple[Account, ...]) -> None:

@@ -43,19 +43,22 @@ class Platform:
         self._make_call = make_call
         self.config = config
         self.now = NOW
+        self.dialect: Dialect | None = None
+        """The only one that is spoken; ``None``: as the request looks."""
+
         self.directory = Directory(config.served)
         self.cloud = Cloud(config.state, config.served, with_demo=with_demo)
         self.world = self.cloud.world_of(self.directory.accounts[0])
 
-    def ask(self, action: str, *, dialect: Dialect | None = None, **params: str) -> Result:
-        call = self._make_call({"Action": action, "ProductKey": "p"} | params, dialect=dialect)
+    def ask(self, action: str, **params: str) -> Result:
+        call = self._make_call({"Action": action, "ProductKey": "p"} | params, dialect=self.dialect)
         return perform(call, cloud=self.cloud, directory=self.directory, now=self.now, config=self.config)
 
     def create(self, name: str, **params: str) -> Result:
         return self.ask("CreateOTAModule", ModuleName=name, **params)
 
-    def code(self, action: str, *, dialect: Dialect | None = None, **params: str) -> str:
-        result = self.ask(action, dialect=dialect, **params)
+    def code(self, action: str, **params: str) -> str:
+        result = self.ask(action, **params)
         assert not isinstance(result, Done)
         return result.code
 

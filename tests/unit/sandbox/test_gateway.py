@@ -9,6 +9,7 @@ from bulk.model import Dialect
 from bulk.sandbox.call import read_call
 from bulk.sandbox.config import SandboxConfig
 from bulk.sandbox.gateway import TIMESTAMP_WINDOW_S, Gateway, Throttle
+from bulk.sandbox.results import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +65,7 @@ def test_tuya_takes_no_post(make_call: CallMaker) -> None:
 def test_wrong_signature_is_refused_with_the_string_to_sign(make_call: CallMaker) -> None:
     refusal = Gateway(SandboxConfig()).check(make_call({"Signature": "AAAA"}), now=NOW, tick_s=0)
 
-    assert refusal is not None
+    assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.code) == (400, "SignatureDoesNotMatch")
     assert "GET&%2F&AccessKeyId%3Dsandbox-access-key-id%26Action" in refusal.message
 
