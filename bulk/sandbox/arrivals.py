@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.errors import SettingsError
+from bulk.model import Action
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,13 +25,15 @@ __all__ = ["ArrivalLog", "CarriedOut", "Seen", "busiest_windows", "read_arrivals
 
 @dataclass(frozen=True, slots=True)
 class CarriedOut:
-    """A create that made a module."""
+    """A change of a module that the platform made."""
 
     at: float
     """Of the monotonic clock, in seconds."""
 
     product_key: str
     module_name: str
+    action: str = Action.CREATE
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,9 @@ class Seen:
 
     uid: str = ""
     """Whose limits it counts against; empty where the key is not known."""
+
+    carried_out: bool = False
+    """Whether the platform did what it was asked for, whatever the reply says and whether it arrived or not."""
 
 
 class ArrivalLog:

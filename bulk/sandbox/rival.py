@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
@@ -26,12 +27,10 @@ from bulk.sandbox.actions import ACTION_NAMES
 from bulk.sandbox.faults import read_rate
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from bulk.sandbox.arrivals import Seen
     from bulk.sandbox.worlds.console import Console
 
-__all__ = ["Move", "PlannedRival", "RivalMove", "RivalPlan"]
+__all__ = ["Move", "PlannedRival", "RivalAct", "RivalMove", "RivalPlan"]
 
 
 class RivalMove(StrEnum):
@@ -44,6 +43,9 @@ class RivalMove(StrEnum):
     PRODUCT = "product"
     DROP_PRODUCT = "drop-product"
 
+
+_Touched = tuple[str, str] | None
+"""Product and module that a deed changed; ``None``: there was nothing to do it to."""
 
 _LIST, _PACKAGES, _PRODUCTS = (ACTION_NAMES[prefix] for prefix in ("list", "packages", "products"))
 _TRIGGERS: Final = {
@@ -58,7 +60,7 @@ _TRIGGERS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
-    """One part of a plan, or one thing that a rival has done."""
+    """One part of a plan."""
 
     kind: RivalMove
     share: float = 0.0
@@ -69,6 +71,17 @@ class Move:
 
     first: int = 1
     """Number of the first listing that may set it off, starting at 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class RivalAct:
+    """One thing that a rival has done."""
+
+    kind: RivalMove
+    account: str
+    product_key: str
+    module_name: str
+    """Empty where a product was made or removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +108,21 @@ class PlannedRival:
         self._seed = seed
         self._asked: Counter[tuple[str, ...]] = Counter()
         self._matched: Counter[int] = Counter()
-        self.done: Counter[RivalMove] = Counter()
-        """What it has done, by kind."""
+        self.done: list[RivalAct] = []
+        """What it has done, in order."""
 
     def __call__(self, seen: Seen, console: Console) -> None:
         """Do what the plan says, once a listing was looked at and before it is answered."""
-        if seen.code or not any(seen.action in triggers for triggers in _TRIGGERS.values()):
+        if not seen.carried_out or not any(seen.action in triggers for triggers in _TRIGGERS.values()):
             return
         subject = (seen.account, seen.action, seen.product_key)
         self._asked[subject] += 1
         source = random.Random("|".join((str(self._seed), *subject, str(self._asked[subject]))))  # noqa: S311 - repeatable, not secret
         for index, move in enumerate(self._plan.moves):
-            if self._is_due(index, move, seen.action, source.random()) and _DEEDS[move.kind](seen, console, source):
-                self.done[move.kind] += 1
+            due = self._is_due(index, move, seen.action, source.random())
+            touched = _DEEDS[move.kind](seen, console, source) if due else None
+            if touched:
+                self.done.append(RivalAct(move.kind, seen.account, *touched))
 
     def _is_due(self, index: int, move: Move, action: str, chance: float) -> bool:
         if action not in _TRIGGERS[move.kind]:
@@ -127,50 +142,57 @@ def _move(part: str) -> Move:
     return Move(kind=RivalMove(name), share=share, times=times, first=first)
 
 
-def _create(seen: Seen, console: Console, source: random.Random) -> bool:
+def _create(seen: Seen, console: Console, source: random.Random) -> _Touched:
     custom = [module for module in console.world.modules(seen.product_key) if module.is_custom]
     name = f"rival-{source.randrange(10**6)}"
     if len(custom) >= MAX_CUSTOM_MODULES or console.world.module(seen.product_key, name):
-        return False
+        return None
     console.create(seen.product_key, name, alias_name="rival", desc="Made by a rival")
-    return True
+    return seen.product_key, name
 
 
-def _update(seen: Seen, console: Console, source: random.Random) -> bool:
+def _update(seen: Seen, console: Console, source: random.Random) -> _Touched:
     name = _any_module(seen.product_key, console, source)
-    if name:
-        console.update(seen.product_key, name, alias_name=f"rival-{source.randrange(10**6)}", desc="Changed by a rival")
-    return bool(name)
+    if not name:
+        return None
+    alias_name = f"rival-{source.randrange(10**6)}"
+    console.update(seen.product_key, name, alias_name=alias_name, desc="Changed by a rival")
+    return seen.product_key, name
 
 
-def _delete(seen: Seen, console: Console, source: random.Random) -> bool:
+def _delete(seen: Seen, console: Console, source: random.Random) -> _Touched:
     name = _any_module(seen.product_key, console, source)
-    if name:
-        console.delete(seen.product_key, name)
-    return bool(name)
+    if not name:
+        return None
+    console.delete(seen.product_key, name)
+    return seen.product_key, name
 
 
-def _package(seen: Seen, console: Console, source: random.Random) -> bool:
+def _package(seen: Seen, console: Console, source: random.Random) -> _Touched:
     product_key = seen.product_key or _any_product(console, source)
     name = _any_module(product_key, console, source)
-    if name:
-        console.add_package(product_key, name)
-    return bool(name)
+    if not name:
+        return None
+    console.add_package(product_key, name)
+    return product_key, name
 
 
-def _product(seen: Seen, console: Console, source: random.Random) -> bool:
-    console.add_product(f"{'rival' + seen.account}{source.randrange(10**6):06d}")
-    return True
+def _product(_: Seen, console: Console, source: random.Random) -> _Touched:
+    product_key = f"rival{source.randrange(10**6):06d}"
+    console.add_product(product_key)
+    return product_key, ""
 
 
-def _drop_product(_: Seen, console: Console, source: random.Random) -> bool:
+def _drop_product(_: Seen, console: Console, source: random.Random) -> _Touched:
     product_key = _any_product(console, source)
-    if product_key:
-        console.drop_product(product_key)
-    return bool(product_key)
+    if not product_key:
+        return None
+    console.drop_product(product_key)
+    return product_key, ""
 
 
-_DEEDS: Final[Mapping[RivalMove, Callable[[Seen, Console, random.Random], bool]]] = {
+_Deed = Callable[["Seen", "Console", random.Random], _Touched]
+_DEEDS: Final[Mapping[RivalMove, _Deed]] = {
     RivalMove.CREATE: _create,
     RivalMove.UPDATE: _update,
     RivalMove.DELETE: _delete,

@@ -42,6 +42,7 @@ __all__ = ["Credentials", "Sandbox"]
 
 _SHUTDOWN_S: Final = 1.0
 _SEEN_KEPT: Final = 100_000
+_CHANGES: Final = frozenset({Action.CREATE, Action.UPDATE, Action.DELETE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +88,10 @@ class Sandbox:
             for account in self.accounts.values()
             if account.faults
         }
-        self._rivals: list[Callable[[Seen, Console], None]] = []
-        if config.rival:
-            self.let_in(PlannedRival(config.rival, seed=config.seed))
+        self.rival = PlannedRival(config.rival, seed=config.seed) if config.rival else None
+        """Plays the plan of the configuration, and remembers what it did."""
+
+        self._rivals: list[Callable[[Seen, Console], None]] = [self.rival] if self.rival else []
         self._closing = asyncio.Event()
         self.requests: Counter[str] = Counter()
         """Requests by action, the refused and the failed included."""
@@ -105,6 +107,9 @@ class Sandbox:
 
         self.carried_out: list[CarriedOut] = []
         """Creates that made a module, in order, since the start."""
+
+        self.changes: list[CarriedOut] = []
+        """Creates, updates and deletes that changed something, in order, since the start."""
 
         self.seen: deque[Seen] = deque(maxlen=_SEEN_KEPT)
         """The last 100,000 requests, in order."""
@@ -213,7 +218,9 @@ class Sandbox:
         # Without a pause in here: what the platform checks and what it changes are one step.
         tick_s = time.monotonic()
         fault = visit.fault
-        result = self._carry_out(visit, tick_s) if fault is None or fault.carried_out else Done()
+        is_reached = fault is None or fault.carried_out
+        result = self._carry_out(visit, tick_s) if is_reached else Done()
+        is_done = is_reached and isinstance(result, Done)
         reply = render(result if fault is None else pretended_result(fault) or result, visit.call, self._config)
         if reply.code.startswith("Throttling") and visit.plan.retry_after_s is not None:
             retry_after_ms = round(visit.plan.retry_after_s * 1000)
@@ -221,7 +228,7 @@ class Sandbox:
         if fault is not None:
             reply = spoil(reply, fault, endpoint=self.endpoint)
             self.injected[fault.name] += 1
-        self._note(visit, reply, tick_s)
+        self._note(visit, reply, tick_s, carried_out=is_done)
         return reply
 
     def _carry_out(self, visit: _Visit, tick_s: float) -> Result:
@@ -236,12 +243,18 @@ class Sandbox:
             result = perform(call, cloud=self._cloud, directory=self._gateway.directory, now=now, config=self._config)
         except OSError as exc:
             return Refusal(500, "InternalError", f"The sandbox can't write its state: {exc.strerror}.")
-        if call.action == Action.CREATE and isinstance(result, Done):
-            made = CarriedOut(tick_s, call.params["ProductKey"], call.params["ModuleName"])
-            self.carried_out.append(made)
+        if call.action in _CHANGES and isinstance(result, Done):
+            self._note_change(visit, tick_s)
         return result
 
-    def _note(self, visit: _Visit, reply: Reply, tick_s: float) -> None:
+    def _note_change(self, visit: _Visit, tick_s: float) -> None:
+        params, account = visit.call.params, visit.account.name if visit.account else ""
+        change = CarriedOut(tick_s, params["ProductKey"], params["ModuleName"], visit.call.action, account)
+        self.changes.append(change)
+        if change.action == Action.CREATE:
+            self.carried_out.append(change)
+
+    def _note(self, visit: _Visit, reply: Reply, tick_s: float, *, carried_out: bool) -> None:
         call, account = visit.call, visit.account
         self.requests[call.action] += 1
         self.codes[reply.code] += 1
@@ -255,6 +268,7 @@ class Sandbox:
             fault=visit.fault.name if visit.fault else "",
             account=account.name if account else "",
             uid=account.uid if account else "",
+            carried_out=carried_out,
         )
         self.seen.append(seen)
         if self._arrivals:

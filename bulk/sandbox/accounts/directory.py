@@ -106,7 +106,7 @@ class Directory:
 
     def _find_temporary(self, call: Call, now: float) -> Caller | Refusal:
         content = _decode(call.security_token.partition(".")[0])
-        account = self._by_name.get(content.get("account", ""))
+        account = self._by_name.get(str(content.get("account")))
         role = account.role(str(content.get("role"))) if account else None
         if account is None or role is None or not _is_genuine(account, call.security_token):
             return Refusal(400, "InvalidSecurityToken.Malformed", "Specified SecurityToken is malformed.")
@@ -126,7 +126,8 @@ def _keys_of(account: Account, token: str) -> TemporaryKeys:
 
 def _is_genuine(account: Account, token: str) -> bool:
     body, _, seal = token.partition(".")
-    return hmac.compare_digest(seal, _derive(account, "token", base64.urlsafe_b64decode(body + "==")))
+    expected = _derive(account, "token", base64.urlsafe_b64decode(body + "=="))
+    return hmac.compare_digest(seal.encode(), expected.encode())
 
 
 def _derive(account: Account, purpose: str, content: bytes) -> str:

@@ -57,8 +57,7 @@ class Cloud:
         named = call.params.get("IotInstanceId") or None
         reachable = [own, *(account for account in self._accounts if account.uid == own.uid)]
         exact = next((account for account in reachable if account.instance_id == named), None)
-        unnamed = next((account for account in reachable if account.instance_id is None), None)
-        account = exact or unnamed
+        account = exact or (own if own.instance_id is None else None)
         return self.world_of(account) if account else None
 
     def is_foreign(self, product_key: str, *, uid: str) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -60,7 +59,8 @@ class Console:
     def add_package(self, product_key: str, module_name: str, *, version: str = "1.0.0") -> str:
         """Upload a package for a module, and return its id."""
         module = self._module(product_key, module_name)
-        package_id = uuid.uuid4().hex
+        taken = [int(package.package_id) for package in self.world.packages() if package.package_id.isdigit()]
+        package_id = str(max(taken, default=0) + 1)
         self.world.put(
             StoredPackage(
                 package_id=package_id,

@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 
 import pytest
 
+from bulk.sandbox import Credentials
 from bulk.sandbox.accounts.directory import Directory
 from bulk.sandbox.call import Call, read_call
 from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET, SandboxConfig
@@ -25,11 +26,29 @@ if TYPE_CHECKING:
     from bulk.sandbox.worlds.stored import StoredModule
 
 
+class Keys(Protocol):
+    """An account, or what AssumeRole gave out."""
+
+    @property
+    def access_key_id(self) -> str: ...
+
+    @property
+    def access_key_secret(self) -> str: ...
+
+
+SANDBOX_KEYS: Keys = Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET)
+
+
 class CallMaker(Protocol):
     """Makes a signed V2 request; a parameter that is ``None`` is left out."""
 
     def __call__(
-        self, params: Mapping[str, str | None] = ..., *, method: str = "GET", dialect: Dialect | None = None
+        self,
+        params: Mapping[str, str | None] = ...,
+        *,
+        method: str = "GET",
+        dialect: Dialect | None = None,
+        keys: Keys = SANDBOX_KEYS,
     ) -> Call: ...
 
 
@@ -46,12 +65,15 @@ class Platform:
         self.dialect: Dialect | None = None
         """The only one that is spoken; ``None``: as the request looks."""
 
+        self.keys: Keys = config.served[0]
+        """Whose requests they are."""
+
         self.directory = Directory(config.served)
         self.cloud = Cloud(config.state, config.served, with_demo=with_demo)
         self.world = self.cloud.world_of(self.directory.accounts[0])
 
     def ask(self, action: str, **params: str) -> Result:
-        call = self._make_call({"Action": action, "ProductKey": "p"} | params, dialect=self.dialect)
+        call = self._make_call({"Action": action, "ProductKey": "p"} | params, dialect=self.dialect, keys=self.keys)
         return perform(call, cloud=self.cloud, directory=self.directory, now=self.now, config=self.config)
 
     def create(self, name: str, **params: str) -> Result:
@@ -95,17 +117,21 @@ def make_call() -> CallMaker:
     numbers = iter(range(1_000_000))
 
     def make(
-        params: Mapping[str, str | None] = MappingProxyType({}), *, method: str = "GET", dialect: Dialect | None = None
+        params: Mapping[str, str | None] = MappingProxyType({}),
+        *,
+        method: str = "GET",
+        dialect: Dialect | None = None,
+        keys: Keys = SANDBOX_KEYS,
     ) -> Call:
         common = {
             "Action": "ListOTAModuleByProduct",
-            "AccessKeyId": SANDBOX_ACCESS_KEY_ID,
+            "AccessKeyId": keys.access_key_id,
             "SignatureMethod": "HMAC-SHA1",
             "Timestamp": "2024-11-19T09:47:43Z",
             "SignatureNonce": f"nonce-{next(numbers)}",
         }
         sent = {name: value for name, value in {**common, **params}.items() if value is not None}
-        sent.setdefault("Signature", v2_signature(SANDBOX_ACCESS_KEY_SECRET, v2_string_to_sign(method, sent)))
+        sent.setdefault("Signature", v2_signature(keys.access_key_secret, v2_string_to_sign(method, sent)))
         headers = {"host": "127.0.0.1"}
         return read_call(method, f"/?{urlencode(sent)}", headers=headers, body=b"", dialect=dialect)
 

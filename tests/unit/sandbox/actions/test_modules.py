@@ -4,7 +4,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk.model import Dialect
+from bulk.sandbox.accounts.account import Account
+from bulk.sandbox.readings import Omitted
 from bulk.sandbox.results import Done, Refusal, Refused
+from bulk.sandbox.worlds.stored import StoredPackage
 
 if TYPE_CHECKING:
     from bulk.sandbox.results import Result
@@ -136,3 +140,66 @@ def test_unknown_action_is_a_gateway_error(platform: Platform) -> None:
 
     assert isinstance(result, Refusal)
     assert (result.status, result.code) == (404, "InvalidAction.NotFound")
+
+
+def test_text_that_an_update_leaves_out_is_cleared_where_the_page_is_read_so(make_platform: PlatformMaker) -> None:
+    platform = make_platform(update_omitted=Omitted.CLEARS)
+    platform.create("mcu", AliasName="old", Desc="gone")
+    platform.ask("UpdateOTAModule", ModuleName="mcu", AliasName="new")
+
+    (module,) = platform.modules()
+    assert (module.alias_name, module.desc) == ("new", None)
+
+
+def test_default_cannot_be_updated_unless_told(make_platform: PlatformMaker) -> None:
+    changed = {"ProductKey": "a1Demo00001", "ModuleName": "default", "Desc": "x"}
+
+    refused = make_platform(with_demo=True).code("UpdateOTAModule", **changed)
+    taken = make_platform(with_demo=True, default_is_fixed=False).ask("UpdateOTAModule", **changed)
+
+    assert (refused, taken) == ("iot.ota.UpdateOTAModuleParamError", Done())
+
+
+@pytest.mark.parametrize("dialect", Dialect)
+def test_module_with_a_package_stays_until_the_package_is_gone(dialect: Dialect, platform: Platform) -> None:
+    platform.dialect = dialect
+    platform.create("Mcu")
+    platform.world.put(StoredPackage(package_id="1", product_key="p", module_name="mcu"))
+
+    assert platform.code("DeleteOTAModule", ModuleName="mcu") == "iot.ota.DeleteOTAModulePackageExist"
+    platform.world.drop_package("1")
+    assert platform.ask("DeleteOTAModule", ModuleName="mcu") == Done()
+
+
+def test_package_of_another_module_or_product_holds_nothing_back(platform: Platform) -> None:
+    platform.create("mcu")
+    platform.world.put(
+        StoredPackage(package_id="1", product_key="p", module_name="wifi"),
+        StoredPackage(package_id="2", product_key="q", module_name="mcu"),
+    )
+
+    assert platform.ask("DeleteOTAModule", ModuleName="mcu") == Done()
+
+
+def test_tuya_without_guards_deletes_what_its_page_does_not_protect(make_platform: PlatformMaker) -> None:
+    platform = make_platform(with_demo=True, unguarded_tuya_deletes=True)
+    platform.world.put(StoredPackage(package_id="1", product_key="a1Demo00001", module_name="mcu"))
+    about = {"ProductKey": "a1Demo00001"}
+
+    platform.dialect = Dialect.ALIBABA
+    kept = [platform.code("DeleteOTAModule", ModuleName=name, **about) for name in ("default", "mcu")]
+    platform.dialect = Dialect.TUYA
+    gone = [platform.ask("DeleteOTAModule", ModuleName=name, **about) for name in ("default", "mcu")]
+
+    assert kept == ["iot.ota.DeleteOtaDefaultModule", "iot.ota.DeleteOTAModulePackageExist"]
+    assert gone == [Done(), Done()]
+    assert platform.world.packages() == ()
+
+
+@pytest.mark.parametrize("action", ["CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"])
+def test_distributed_product_is_listed_and_not_changed(action: str, make_platform: PlatformMaker) -> None:
+    account = Account(access_key_id="k", access_key_secret="s", distributed=frozenset({"shared"}))
+    platform = make_platform(accounts=(account,))
+
+    assert platform.code(action, ProductKey="shared", ModuleName="mcu") == "iot.Prod.NotProductOwner"
+    assert platform.ask("ListOTAModuleByProduct", ProductKey="shared") == Done(())
