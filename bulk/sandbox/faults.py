@@ -2,7 +2,7 @@
 
 A SPEC is a list of parts, separated by commas:
 
-    latency=20-80ms      every request takes that long; also latency=50ms
+    latency=20-80ms      every request takes that long; also latency=50ms; update:latency=1s for one ACTION
     clock-skew=+20m      the platform's clock is ahead; -30s: it is behind
     retry-after=300ms    throttled replies ask for that pause in x-acs-retry-after
     hang-for=60s         how long a hanging request hangs, unless its sender leaves first
@@ -30,13 +30,16 @@ Example: latency=20-80ms,throttle=5%,create:reset-after=1%,list:http503=3x,code:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bulk.errors import SettingsError
 from bulk.sandbox.actions import ACTION_NAMES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["Effect", "Fault", "FaultPlan", "read_rate"]
 
@@ -130,6 +133,9 @@ class FaultPlan:
     latency_s: tuple[float, float] = (0.0, 0.0)
     """Shortest and longest time that a request takes, in seconds; drawn evenly, half of it before it is carried out."""
 
+    latencies_s: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Likewise, for the actions that have a latency of their own."""
+
     clock_skew_s: float = 0.0
     """The sandbox's clock minus the true time, in seconds."""
 
@@ -150,6 +156,15 @@ class FaultPlan:
             if total > 1.0 + 1e-9:
                 raise SettingsError(f"--faults: the shares for {action} add up to {total:.0%}; lower them to 100%")
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether every request is answered at once and as it should be."""
+        return not (self.faults or self.latencies_s or any(self.latency_s))
+
+    def latency_of(self, action: str) -> tuple[float, float]:
+        """Return the shortest and longest time that a request for an action takes, in seconds."""
+        return self.latencies_s.get(action, self.latency_s)
+
     @classmethod
     def parse(cls, spec: str) -> FaultPlan:
         """Read a SPEC, in the grammar of this module's docstring.
@@ -159,11 +174,15 @@ class FaultPlan:
         """
         faults: list[Fault] = []
         settings: dict[str, tuple[float, float]] = {}
+        latencies: dict[str, tuple[float, float]] = {}
         for part in filter(None, (part.strip() for part in spec.split(","))):
             name, separator, value = part.partition("=")
             if not separator:
                 raise SettingsError(f"--faults: {part!r} has no value; write {part}=5% or {part}=3x")
-            if name in _SETTINGS:
+            prefix, _, setting = name.partition(":")
+            if setting == "latency" and prefix in ACTION_NAMES:
+                latencies[ACTION_NAMES[prefix]] = _duration_s(setting, value)
+            elif name in _SETTINGS:
                 settings[name] = _duration_s(name, value)
             else:
                 faults.append(_fault(name, value))
@@ -171,6 +190,7 @@ class FaultPlan:
         return cls(
             faults=tuple(faults),
             latency_s=settings.get("latency", low_high),
+            latencies_s=latencies,
             clock_skew_s=settings.get("clock-skew", low_high)[0],
             retry_after_s=settings["retry-after"][0] if "retry-after" in settings else None,
             hang_s=settings.get("hang-for", (60.0,))[0],
@@ -204,7 +224,7 @@ def read_rate(option: str, name: str, value: str) -> tuple[float, int | None, in
         value: How often.
 
     Returns:
-        The share in [0, 1]; how many times, ``None`` where a share is told; the number of the first one, from 1.
+        The share in [0, 1]; how many times, ``None`` where it is a share; the number of the first one, from 1.
 
     Raises:
         SettingsError: It is no rate.
