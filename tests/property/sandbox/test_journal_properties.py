@@ -61,9 +61,9 @@ def test_second_sandbox_on_a_journal_meets_the_same_worlds(steps: list[tuple[str
         state = Path(folder) / "cloud.jsonl"
         first = Cloud(state, (CN, EU), with_demo=False)
         consoles = {account.name: Console(first.world_of(account), clock=lambda: 0.0) for account in (CN, EU)}
-        for account, *deed in steps:
+        for account, deed, product_key, name, text in steps:
             try:
-                do(consoles[account], *deed)
+                do(consoles[account], deed, product_key, name, text)
             except ValueError:
                 continue  # the platform would not allow it either
         first.close()
