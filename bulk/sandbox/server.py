@@ -175,7 +175,11 @@ class Sandbox:
 
     def _open(self) -> None:
         self._cloud = Cloud(self._config.state, tuple(self.accounts.values()), with_demo=self._config.starting_world)
-        self._arrivals = ArrivalLog(self._config.arrivals) if self._config.arrivals else None
+        try:
+            self._arrivals = ArrivalLog(self._config.arrivals) if self._config.arrivals else None
+        except SettingsError:
+            self._cloud.close()
+            raise
 
     def _close(self) -> None:
         self._cloud.close()

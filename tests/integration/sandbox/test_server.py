@@ -116,6 +116,12 @@ async def test_unwritable_state_is_an_internal_error_and_changes_nothing(client:
         assert [module.module_name for module in sandbox.modules("p")] == ["first"]
 
 
+async def test_arrivals_that_cannot_be_written_are_a_settings_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--arrivals"):
+        async with Sandbox(SandboxConfig(arrivals=tmp_path, state=tmp_path / "cloud.jsonl")):
+            pass
+
+
 async def test_taken_port_is_a_settings_error() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
