@@ -19,6 +19,7 @@ from bulk.outcomes import (
     OPEN_OUTCOMES,
     PROVISIONED_OUTCOMES,
     REASONED_OUTCOMES,
+    ROW_OUTCOMES,
     TRIED_AGAIN_OUTCOMES,
     Outcome,
     Trait,
@@ -34,6 +35,7 @@ __all__ = [
     "PROVISIONED_OUTCOMES",
     "REASONED_OUTCOMES",
     "RESERVED_MODULE_NAME",
+    "ROW_OUTCOMES",
     "TRIED_AGAIN_OUTCOMES",
     "Accepted",
     "AccountSummary",
@@ -170,21 +172,27 @@ class Change(NamedTuple):
 
 
 class Row(NamedTuple):
-    """A valid row that is still open, with what the ledger knows of it."""
+    """A valid row, with what the ledger knows of it."""
 
     line: int
-    """Line of the input file, starting at 1; the header is a line too."""
+    """Line of the input file, starting at 1; the header is a line too. 0: no row asks for the module, it is to go."""
 
     module: OtaModule
     attempts: int = 0
-    """Creates sent for it so far, throttled ones not counted."""
+    """Changes sent for it so far, throttled ones not counted."""
 
     in_doubt: bool = False
-    """A create may have been carried out unseen: a module that a listing shows as this row wants it is this row's."""
+    """A change may have been carried out unseen: a module that a listing shows as this row wants it is its work."""
+
+    doubted: ChangeKind = ChangeKind.CREATE
+    """Of a row in doubt: which kind of change that is."""
+
+    doubted_since: float | None = None
+    """Of a row in doubt: before when nothing of it had left, in seconds since the epoch, UTC; ``None``: not known."""
 
     def tried_once_more(self) -> Row:
-        """Return the row with another create counted."""
-        return Row(self.line, self.module, self.attempts + 1, self.in_doubt)
+        """Return the row with another change counted."""
+        return self._replace(attempts=self.attempts + 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +271,7 @@ class Settlement(NamedTuple):
     request_id: str | None = None
     attempts: int = 0
     recovered: bool = False
-    """`created`, and a listing proved it, after a lost reply or a crash."""
+    """A listing proved that our change was carried out, after a lost reply or a crash."""
 
     in_doubt: bool = False
     kind: ChangeKind = ChangeKind.CREATE
@@ -274,6 +282,21 @@ class Settlement(NamedTuple):
 
     account: str = ""
     """Whose module it is; empty where no accounts are named."""
+
+    owned: bool | None = None
+    """Whether the module is ours from now on; ``None``: it is if it was `created`, and else stays what it is.
+
+    What ends it are the outcomes that say the module is absent, and the claim of a create.
+    """
+
+    written: OtaModule | None = None
+    """The module as we wrote or adopted it; ``None``: a new one of ours as wanted, of others what is known stays."""
+
+    approved: bool = False
+    """Of a claim: a person approved it, so that no limit counts it."""
+
+    frees_slot_for: str | None = None
+    """Of the claim of a delete: ModuleName of the create that takes its slot."""
 
 
 class Attempt(NamedTuple):

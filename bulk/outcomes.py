@@ -1,4 +1,4 @@
-"""What becomes of a row, and all that depends on it: the one place that a new outcome is added to.
+"""What becomes of a row or a module, and all that depends on it: the one place that a new outcome is added to.
 
 Tables of words and colours, the ledger's SQL and the README name outcomes too: a test compares each with `Outcome`.
 """
@@ -12,6 +12,7 @@ __all__ = [
     "OPEN_OUTCOMES",
     "PROVISIONED_OUTCOMES",
     "REASONED_OUTCOMES",
+    "ROW_OUTCOMES",
     "TRIED_AGAIN_OUTCOMES",
     "Outcome",
     "Trait",
@@ -26,6 +27,8 @@ class Trait(Flag):
     WHEN_READ = auto()  #: settled by the input alone: no request is ever sent for it
     IN_FLIGHT = auto()  #: a request may have left whose answer nobody saw
     UNANSWERED = auto()  #: the platform may never have accepted a request for it
+    ABSENT = auto()  #: a listing or a reply said that the platform does not have the module
+    WITHOUT_ROW = auto()  #: of a module that no row of the input asks for: never counted among the rows
 
 
 _NO_TRAIT = Trait(0)
@@ -39,13 +42,18 @@ class Outcome(StrEnum):
     PENDING = "pending", Trait.OPEN | Trait.UNANSWERED  #: valid, nothing sent
     SENDING = "sending", Trait.OPEN | Trait.IN_FLIGHT  #: claimed; a request may have left: list before sending again
     CREATED = "created", Trait.PROVISIONED  #: made by this ledger's runs
+    UPDATED = "updated", Trait.PROVISIONED  #: was there, and a sync gave it the row's alias or description
     EXISTS = "exists", Trait.PROVISIONED  #: was there already, as the row wants it
     DUPLICATE = "duplicate", Trait.PROVISIONED | Trait.WHEN_READ  #: same key and content as an earlier line
     DRIFTED = "drifted"  #: there already, but alias, description or letter case differ
-    OVER_BUDGET = "over_budget"  #: the product has no slot left
+    MOVED = "moved"  #: not sent: the platform changed after a sync had looked, or the plan lacks it
+    WITHHELD = "withheld"  #: a sync decided on a change, and a person has to approve it first
+    OVER_BUDGET = "over_budget", Trait.ABSENT  #: the product has no slot left
     INVALID = "invalid", Trait.WHEN_READ  #: fails validation, or contradicts an earlier line with the same key
     FAILED = "failed", Trait.UNANSWERED  #: the platform refused for good, or attempts ran out
     UNKNOWN = "unknown", Trait.IN_FLIGHT  #: sent, and neither reply nor listing could tell
+    DELETED = "deleted", Trait.WITHOUT_ROW | Trait.ABSENT  #: ours, left the file, and is gone from the platform
+    SURPLUS = "surplus", Trait.WITHOUT_ROW  #: ours, left the file, and stays on the platform for a reason
 
     def __new__(cls, value: str, traits: Trait = _NO_TRAIT) -> Self:
         """Keep the traits beside the value that is stored."""
@@ -62,8 +70,11 @@ class Outcome(StrEnum):
 
 PROVISIONED_OUTCOMES = Outcome.having(Trait.PROVISIONED)
 OPEN_OUTCOMES = Outcome.having(Trait.OPEN)
-TRIED_AGAIN_OUTCOMES = frozenset(Outcome) - Outcome.having(Trait.PROVISIONED, Trait.WHEN_READ)
+ROW_OUTCOMES = tuple(outcome for outcome in Outcome if Trait.WITHOUT_ROW not in outcome.traits)
+"""Those that rows have, in the order in which they are counted."""
+
+TRIED_AGAIN_OUTCOMES = frozenset(ROW_OUTCOMES) - Outcome.having(Trait.PROVISIONED, Trait.WHEN_READ)
 """Rows that the next run tries, the open ones among them."""
 
-REASONED_OUTCOMES = frozenset(Outcome) - Outcome.having(Trait.PROVISIONED, Trait.OPEN)
+REASONED_OUTCOMES = frozenset(ROW_OUTCOMES) - Outcome.having(Trait.PROVISIONED, Trait.OPEN)
 """Settled, but not provisioned: a run says why, and what to do."""

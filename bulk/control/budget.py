@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.control.diff import Field, differences
-from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Outcome
+from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, ChangeKind, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from bulk.model import OtaModule, Row
 
 __all__ = ["Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
+
+_GRACE_S = 60.0
+"""GmtCreate is to the minute: what was made at 10:00:59 is listed as made at 10:00."""
 
 _MOST_SHOWN_CHARACTERS = 200
 """Of a field off the platform, which bears 100 at most: what is longer is no module's."""
@@ -28,6 +31,8 @@ class RowDecision:
     outcome: Outcome
     message: str | None = None
     recovered: bool = False
+    owned: bool | None = None
+    """Of a recovered create: whether it is surely ours; ``None``: as the outcome says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +70,23 @@ def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -
 def judge(row: Row, found: OtaModule) -> RowDecision:
     """Compare a row with the module that the platform has under its key.
 
-    A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a create
-    for it may have been carried out unseen.
+    A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a change of
+    it may have been carried out unseen.
     """
     if differing := differences(row.module, found):
         how = " and ".join(map(_differs, differing))
         return RowDecision(row, Outcome.DRIFTED, f"on the platform already, but {how}")
-    if row.in_doubt:
-        return RowDecision(row, Outcome.CREATED, recovered=True)
+    if row.in_doubt and row.doubted is ChangeKind.CREATE:
+        return RowDecision(row, Outcome.CREATED, recovered=True, owned=_is_surely_ours(row, found))
+    if row.in_doubt and row.doubted is ChangeKind.UPDATE:
+        return RowDecision(row, Outcome.UPDATED, recovered=True)
     return RowDecision(row, Outcome.EXISTS)
+
+
+def _is_surely_ours(row: Row, found: OtaModule) -> bool:
+    """Say whether a module was made after our create had left: somebody else's may be just as the row wants it."""
+    made_at = found.created_at
+    return made_at is not None and row.doubted_since is not None and made_at >= row.doubted_since - _GRACE_S
 
 
 def _differs(difference: Difference) -> str:

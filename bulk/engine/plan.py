@@ -25,7 +25,7 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
 from bulk.ledger.store import Ledger
-from bulk.model import RESERVED_MODULE_NAME, TRIED_AGAIN_OUTCOMES, Failure, Outcome
+from bulk.model import RESERVED_MODULE_NAME, ROW_OUTCOMES, TRIED_AGAIN_OUTCOMES, Failure, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
 
-_SETTLED = tuple(outcome for outcome in Outcome if outcome not in TRIED_AGAIN_OUTCOMES)
+_SETTLED = tuple(outcome for outcome in ROW_OUTCOMES if outcome not in TRIED_AGAIN_OUTCOMES)
 _EXAMPLES = 3
 """Rows of each outcome that are shown."""
 
@@ -204,7 +204,7 @@ class _Planning(Job):
             target=str(self.target),
             offline=offline,
             rows=self._rows,
-            outcomes={outcome.value: self._outcomes[outcome] for outcome in Outcome},
+            outcomes={outcome.value: self._outcomes[outcome] for outcome in ROW_OUTCOMES},
             requests={"list": lists, "create": creates},
             seconds=seconds,
             would_create=creates,

@@ -8,14 +8,15 @@ import orjson
 
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
-from bulk.model import Lane, OtaModule, Row
+from bulk.model import ChangeKind, Lane, OtaModule, Row
+from bulk.stamps import utc_seconds
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Iterable
     from pathlib import Path
 
-__all__ = ["LaneReader", "read_lanes"]
+__all__ = ["LaneReader", "read_lanes", "row_in_doubt"]
 
 
 class LaneReader:
@@ -86,7 +87,23 @@ def read_lanes(connection: sqlite3.Connection, product_keys: list[str], *, accou
     """Return the lanes of these products of an account, without those that have no open row."""
     rows: dict[str, list[Row]] = {}
     wanted = {"account": account, "product_keys": orjson.dumps(product_keys).decode()}
-    for key, line, name, alias, desc, attempts, in_doubt in connection.execute(query("open_rows"), wanted):
+    for key, line, name, alias, desc, attempts, in_doubt, claimed, since in connection.execute(
+        query("open_rows"), wanted
+    ):
         module = OtaModule(key, name, alias, desc)
-        rows.setdefault(key, []).append(Row(line, module, attempts, bool(in_doubt)))
+        row = row_in_doubt(line, module, attempts, claimed, since) if in_doubt else Row(line, module, attempts)
+        rows.setdefault(key, []).append(row)
     return [Lane(product_key, tuple(of_product)) for product_key, of_product in rows.items()]
+
+
+def row_in_doubt(line: int, module: OtaModule, attempts: int, claimed: str | None, since: str | None) -> Row:
+    """Return a row of which a change may have been carried out unseen.
+
+    Args:
+        line: Of the input.
+        module: As the row asks for it.
+        attempts: Changes sent for it.
+        claimed: Kind of the change; ``None``: a version that knew only creates recorded it.
+        since: When its module was last claimed or settled.
+    """
+    return Row(line, module, attempts, True, ChangeKind(claimed or ChangeKind.CREATE), utc_seconds(since))  # noqa: FBT003 - a named tuple is made in half the time so

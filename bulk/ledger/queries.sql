@@ -138,15 +138,15 @@ ORDER BY rowid
 LIMIT :products;
 
 -- name: open_rows
--- The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
+-- What may have left of a row in doubt, and when it was last claimed or settled. The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
 -- died: its request may have left. An unknown row is in doubt only if a create of ours may have made its module: it can
 -- also be one that was refused because somebody else's has its name, and whose product could then not be listed.
 SELECT
     s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
-    s.in_doubt OR s.outcome = 'sending'
+    s.in_doubt OR s.outcome = 'sending', s.claimed, s.settled_at
 FROM json_each(:product_keys) AS wanted
 JOIN standing AS s ON s.account = :account AND s.product_key = wanted.value
-WHERE s.outcome_when_read IS NULL AND s.outcome NOT IN ('created', 'exists')
+WHERE s.outcome_when_read IS NULL AND s.outcome NOT IN ('created', 'updated', 'exists')
 ORDER BY wanted.key, s.line;
 
 -- name: record
@@ -161,13 +161,17 @@ ON CONFLICT DO UPDATE SET
     module_name = excluded.module_name, alias_name = excluded.alias_name, "desc" = excluded."desc",
     outcome = excluded.outcome, code = excluded.code, message = excluded.message, request_id = excluded.request_id,
     attempts = excluded.attempts, recovered = excluded.recovered, in_doubt = excluded.in_doubt,
-    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = NULL,
-    owned = max(owned, excluded.owned),
-    written_alias = coalesce(excluded.written_alias, written_alias),
-    written_desc = coalesce(excluded.written_desc, written_desc);
+    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = iif(excluded.in_doubt, claimed, NULL),
+    owned = iif(excluded.outcome IN ('over_budget', 'deleted'), 0, max(owned, excluded.owned)),
+    written_alias = iif(
+        excluded.outcome IN ('over_budget', 'deleted'), NULL, coalesce(excluded.written_alias, written_alias)
+    ),
+    written_desc = iif(
+        excluded.outcome IN ('over_budget', 'deleted'), NULL, coalesce(excluded.written_desc, written_desc)
+    );
 
 -- name: record_claim
--- The same for a claim, of which less is known.
+-- The same for a claim, of which less is known. What is to be created was not listed: it is not ours any more.
 INSERT INTO modules (
     account, product_key, module_name, alias_name, "desc", outcome, attempts, in_doubt, settled_at, run_id, claimed
 )
@@ -176,14 +180,18 @@ ON CONFLICT DO UPDATE SET
     module_name = excluded.module_name, alias_name = excluded.alias_name, "desc" = excluded."desc",
     outcome = excluded.outcome, code = NULL, message = NULL, request_id = NULL,
     attempts = excluded.attempts, recovered = 0, in_doubt = excluded.in_doubt,
-    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = excluded.claimed;
+    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = excluded.claimed,
+    owned = iif(excluded.claimed = 'create', 0, owned),
+    written_alias = iif(excluded.claimed = 'create', NULL, written_alias),
+    written_desc = iif(excluded.claimed = 'create', NULL, written_desc);
 
 -- name: add_claim
 -- A claim that replaces what was found; that of a create, which finds nothing, is whole in `modules`.
 INSERT INTO claims (
-    account, product_key, module_name, kind, wanted_alias, wanted_desc, found_alias, found_desc, line, run_id, at
+    account, product_key, module_name, kind, wanted_alias, wanted_desc, found_alias, found_desc, line, run_id, at,
+    approved, frees_slot_for
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: claims_in_doubt
 -- What the claims without an outcome were about. What was found is NULL for a create.
@@ -242,9 +250,12 @@ SELECT
     count(*) FILTER (WHERE outcome = 'pending') AS pending,
     count(*) FILTER (WHERE outcome = 'sending') AS sending,
     count(*) FILTER (WHERE outcome = 'created') AS created,
+    count(*) FILTER (WHERE outcome = 'updated') AS updated,
     count(*) FILTER (WHERE outcome = 'exists') AS "exists",
     count(*) FILTER (WHERE outcome = 'duplicate') AS duplicate,
     count(*) FILTER (WHERE outcome = 'drifted') AS drifted,
+    count(*) FILTER (WHERE outcome = 'moved') AS moved,
+    count(*) FILTER (WHERE outcome = 'withheld') AS withheld,
     count(*) FILTER (WHERE outcome = 'over_budget') AS over_budget,
     count(*) FILTER (WHERE outcome = 'invalid') AS invalid,
     count(*) FILTER (WHERE outcome = 'failed') AS failed,
@@ -264,9 +275,12 @@ SELECT
     sum(pending) AS pending,
     sum(sending) AS sending,
     sum(created) AS created,
+    sum(updated) AS updated,
     sum("exists") AS "exists",
     sum(duplicate) AS duplicate,
     sum(drifted) AS drifted,
+    sum(moved) AS moved,
+    sum(withheld) AS withheld,
     sum(over_budget) AS over_budget,
     sum(invalid) AS invalid,
     sum(failed) AS failed,
@@ -277,9 +291,12 @@ FROM (
         count(*) FILTER (WHERE outcome = 'pending') AS pending,
         count(*) FILTER (WHERE outcome = 'sending') AS sending,
         count(*) FILTER (WHERE outcome = 'created') AS created,
+        count(*) FILTER (WHERE outcome = 'updated') AS updated,
         count(*) FILTER (WHERE outcome = 'exists') AS "exists",
         0 AS duplicate,
         count(*) FILTER (WHERE outcome = 'drifted') AS drifted,
+        count(*) FILTER (WHERE outcome = 'moved') AS moved,
+        count(*) FILTER (WHERE outcome = 'withheld') AS withheld,
         count(*) FILTER (WHERE outcome = 'over_budget') AS over_budget,
         0 AS invalid,
         count(*) FILTER (WHERE outcome = 'failed') AS failed,
@@ -289,7 +306,7 @@ FROM (
     GROUP BY account
     UNION ALL
     SELECT
-        account, 0, 0, 0, 0, count(*) FILTER (WHERE outcome = 'duplicate'), 0, 0,
+        account, 0, 0, 0, 0, 0, count(*) FILTER (WHERE outcome = 'duplicate'), 0, 0, 0, 0,
         count(*) FILTER (WHERE outcome = 'invalid'), 0, 0
     FROM rows
     WHERE outcome IS NOT NULL
@@ -310,10 +327,10 @@ WITH RECURSIVE found (account) AS (
 SELECT account FROM found WHERE account IS NOT NULL;
 
 -- name: count_absent
--- Modules that an earlier input asked for and this one does not.
+-- Modules that an earlier input asked for and this one does not, and that the platform may still have.
 SELECT count(*)
 FROM modules AS m
-WHERE NOT EXISTS (
+WHERE m.outcome <> 'deleted' AND NOT EXISTS (
     SELECT 1 FROM rows AS r
     WHERE r.outcome IS NULL
       AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
@@ -328,7 +345,7 @@ GROUP BY outcome, problem_code
 UNION ALL
 SELECT outcome, code, count(*), min(line), message
 FROM standing
-WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists', 'pending', 'sending')
+WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'updated', 'exists', 'pending', 'sending')
 GROUP BY outcome, code
 ORDER BY rows DESC, example_line;
 
@@ -355,7 +372,7 @@ ORDER BY min(line);
 -- An account's products with open rows, in the order of their first line, and how many each has; last those of which all have failed
 -- before, so that many that fail alike, which stop a run, don't keep others waiting in every run. One walk along the rows
 -- and the modules in their common order. To ask product by product in file order costs many times as much.
-SELECT product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
+SELECT product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'updated', 'exists')) AS open_rows
 FROM standing
 WHERE outcome_when_read IS NULL AND account = :account
 GROUP BY product_key
@@ -364,7 +381,7 @@ ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
 
 -- name: open_products_of_accounts
 -- The same of some accounts, in one order over all of them.
-SELECT account, product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
+SELECT account, product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'updated', 'exists')) AS open_rows
 FROM standing
 WHERE outcome_when_read IS NULL AND account IN (SELECT value FROM json_each(:accounts))
 GROUP BY account, product_key
@@ -374,7 +391,7 @@ ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
 -- name: count_open_products
 SELECT count(DISTINCT product_key)
 FROM standing
-WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'exists');
+WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'updated', 'exists');
 
 -- name: begin_run
 INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)

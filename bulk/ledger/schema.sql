@@ -63,11 +63,14 @@ CREATE TABLE modules (
     in_doubt      INTEGER NOT NULL DEFAULT 0, -- 1: a create may have been carried out unseen
     settled_at    TEXT NOT NULL,
     run_id        TEXT NOT NULL,
-    claimed       TEXT,                      -- while it is 'sending': a bulk.model.ChangeKind, what may have left
-    -- No outcome overwrites the next three: they tell what is ours on the platform, whatever became of it since.
-    owned         INTEGER NOT NULL DEFAULT 0, -- 1: a run of this ledger created it
+    claimed       TEXT,                      -- while it is 'sending' or in doubt: a bulk.model.ChangeKind, what may have left
+    -- No outcome but one that says it is absent overwrites the next three: they tell what is ours on the platform, whatever became of it since.
+    owned         INTEGER NOT NULL DEFAULT 0, -- 1: a run of this ledger created it, or a sync adopted it
     written_alias TEXT,                      -- as last written by us; '': left out at its create;
     written_desc  TEXT,                      -- NULL: not known, or nothing was written
+    undone        INTEGER NOT NULL DEFAULT 0, -- nights in a row on which our update was found undone
+    undone_at     TEXT,                      -- when that was last counted
+    in_last_good  INTEGER NOT NULL DEFAULT 0, -- 1: the last input that went through asked for it, see good_inputs
     PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
@@ -85,9 +88,50 @@ CREATE TABLE claims (
     found_desc   TEXT,
     line         INTEGER,                    -- NULL: no row of the input asks for it
     run_id       TEXT NOT NULL,
-    at           TEXT NOT NULL
+    at           TEXT NOT NULL,
+    approved     INTEGER NOT NULL DEFAULT 0, -- 1: a person approved it: no limit counts it
+    frees_slot_for TEXT                      -- of a delete: the module whose create takes its slot
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
+
+-- What the last sync of each account decided on: see bulk.ledger.planned. A product's part is replaced when it is looked
+-- at again. What is withheld waits for a person.
+CREATE TABLE planned (
+    account      TEXT NOT NULL,
+    product_key  TEXT NOT NULL,
+    module_name  TEXT NOT NULL COLLATE NOCASE,
+    kind         TEXT NOT NULL,              -- a bulk.model.ChangeKind, or 'adopt': no request, the module becomes ours
+    wanted_alias TEXT,                       -- NULL: left out, or a delete
+    wanted_desc  TEXT,
+    found_name   TEXT,                       -- as the listing showed the module; NULL: it was not there
+    found_alias  TEXT,
+    found_desc   TEXT,
+    found_made   TEXT,                       -- its GmtCreate as it was written, as JSON
+    line         INTEGER,                    -- NULL: no row of the input asks for it
+    withheld     TEXT,                       -- a bulk.control.reconcile.Withheld
+    frees_slot_for TEXT,                     -- of a delete: the module whose create takes its slot
+    approved     INTEGER NOT NULL DEFAULT 0, -- 1: a person approved it
+    run_id       TEXT NOT NULL,
+    PRIMARY KEY (account, product_key, module_name)
+) WITHOUT ROWID;
+
+-- Each account's part of the last input that went through: rows and products; its keys are modules.in_last_good.
+CREATE TABLE good_inputs (
+    account  TEXT PRIMARY KEY,
+    rows     INTEGER NOT NULL,
+    products INTEGER NOT NULL,
+    run_id   TEXT NOT NULL,
+    at       TEXT NOT NULL
+) WITHOUT ROWID;
+
+-- Plans that were written to files, and which run applied them.
+CREATE TABLE plans (
+    plan_id     TEXT PRIMARY KEY,            -- of the run that made it
+    path        TEXT NOT NULL,
+    made_at     TEXT NOT NULL,
+    applied_by  TEXT,                        -- run_id
+    finished_at TEXT                         -- NULL: it was not applied to its end
+) WITHOUT ROWID;
 
 -- Every request that was tried, for the auditor. Old ones are removed: see bulk.ledger.retention.
 CREATE TABLE attempts (
@@ -129,8 +173,8 @@ SELECT
     r.outcome AS outcome_when_read,          -- NULL: the row stands for a module
     CASE
         WHEN r.outcome IS NOT NULL THEN r.outcome
-        WHEN m.outcome IS NULL THEN 'pending'
-        WHEN m.outcome IN ('created', 'exists') AND (
+        WHEN m.outcome IS NULL OR m.outcome IN ('deleted', 'surplus') THEN 'pending'
+        WHEN m.outcome IN ('created', 'updated', 'exists') AND (
             r.module_name COLLATE BINARY IS NOT m.module_name
             OR r.alias_name IS NOT m.alias_name
             OR r."desc" IS NOT m."desc"
@@ -143,7 +187,11 @@ SELECT
     coalesce(m.attempts, 0) AS attempts,
     coalesce(m.recovered, 0) AS recovered,
     coalesce(m.in_doubt, 0) AS in_doubt,
-    m.settled_at
+    m.settled_at,
+    m.claimed,
+    m.owned,
+    coalesce(m.undone, 0) AS undone,
+    m.undone_at
 FROM rows AS r
 LEFT JOIN modules AS m
     ON r.outcome IS NULL

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
-from bulk.ledger.sql import insert_many
+from bulk.ledger.sql import insert_many, query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.times import iso_utc
 from bulk.model import Outcome
@@ -38,6 +38,9 @@ class _Group:
     outcomes: list[Settlement] = field(default_factory=list)
     claims: list[Settlement] = field(default_factory=list)
     """Written after the outcomes: what is handed over behind a claim waits until the claim is on disk."""
+
+    amendments: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+    """Names of statements, with their parameters; written between the two."""
 
     attempts: list[Attempt] = field(default_factory=list)
     waiters: list[Future[None]] = field(default_factory=list)
@@ -91,6 +94,12 @@ class LedgerWriter:
         """Hand over one request, for the auditor; it is committed with the next group."""
         with self._handover:
             self._group.attempts.append(attempt)
+        self._wake()
+
+    def amend(self, statement: str, *parameters: object) -> None:
+        """Hand over what is no outcome of a module, by the name of its statement; it is committed as an outcome is."""
+        with self._handover:
+            self._group.amendments.append((statement, parameters))
         self._wake()
 
     async def claim(self, claims: Iterable[Settlement]) -> None:
@@ -158,6 +167,8 @@ class LedgerWriter:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
             self._insert("record", [self._outcome(settlement) for settlement in group.outcomes])
+            for statement, parameters in group.amendments:
+                self._connection.execute(query(statement), parameters)
             self._insert("record_claim", [self._claim(settlement) for settlement in group.claims])
             self._insert("add_claim", [self._replacing(claim) for claim in group.claims if claim.found])
             self._insert("add_attempt", [self._attempt(attempt) for attempt in group.attempts])
@@ -175,7 +186,8 @@ class LedgerWriter:
 
     def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
-        created = settlement.outcome is Outcome.CREATED
+        owned = settlement.outcome is Outcome.CREATED if settlement.owned is None else settlement.owned
+        written = settlement.written or (module if owned else None)
         return (
             settlement.account,
             module.product_key,
@@ -191,10 +203,10 @@ class LedgerWriter:
             int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
-            int(created),
-            # An empty text: the create left it out. NULL: nothing was written, and what is known stays.
-            (module.alias_name or "") if created else None,
-            (module.desc or "") if created else None,
+            int(owned),
+            # An empty text: it was left out. NULL: nothing was written, and what is known stays.
+            (written.alias_name or "") if written else None,
+            (written.desc or "") if written else None,
         )
 
     def _claim(self, settlement: Settlement) -> tuple[object, ...]:
@@ -226,6 +238,8 @@ class LedgerWriter:
             claim.line,
             self._run_id,
             iso_utc(claim.at),
+            int(claim.approved),
+            claim.frees_slot_for,
         )
 
     def _attempt(self, attempt: Attempt) -> tuple[object, ...]:

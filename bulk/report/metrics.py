@@ -24,7 +24,7 @@ from bulk.atomic import replaced
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
 from bulk.exits import ExitCode
-from bulk.model import Action, FailureKind, Outcome
+from bulk.model import ROW_OUTCOMES, Action, FailureKind, Outcome
 from bulk.report.tally import Tally
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class RunMetrics(Collector):
     def _rows_so_far(self) -> dict[str, int]:
         state = self._tally.look()
         still_open = state.rows - state.settled
-        return {**dict.fromkeys(Outcome, 0), **state.counts, Outcome.PENDING: still_open}
+        return {**dict.fromkeys(ROW_OUTCOMES, 0), **state.counts, Outcome.PENDING: still_open}
 
     def _moments(self) -> Iterator[Metric]:
         moments = {

@@ -11,7 +11,7 @@ import orjson
 from bulk.atomic import replaced
 from bulk.errors import LedgerError
 from bulk.ledger.views.reading import at_one_moment, read_input, read_results
-from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 from bulk.shell import shell_path
 
@@ -69,7 +69,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
         LedgerError: There is no such ledger, it can't be read, or no input was read into it yet.
         OSError: The file can't be written.
     """
-    unprovisioned = frozenset(Outcome) - PROVISIONED_OUTCOMES
+    unprovisioned = frozenset(ROW_OUTCOMES) - PROVISIONED_OUTCOMES
     with at_one_moment(ledger) as connection:
         shape = _shape(connection, ledger)
         rows = 0

@@ -56,7 +56,7 @@ def status_lines(
 def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
     """Return one line that says how a ledger stands while a run is at work, for a pipe."""
     counts = ", ".join(
-        f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes[outcome]
+        f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes.get(outcome)
     )
     return f"{spell_count(status.rows, 'row')}: {counts}" + (f"; {_rates(status, pulse)}" if pulse else "")
 

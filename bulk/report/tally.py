@@ -21,7 +21,7 @@ from bulk.events import (
     RunStarted,
     RunStopping,
 )
-from bulk.model import OPEN_OUTCOMES, TRIED_AGAIN_OUTCOMES, Action, Outcome
+from bulk.model import OPEN_OUTCOMES, ROW_OUTCOMES, TRIED_AGAIN_OUTCOMES, Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,7 +36,7 @@ _RATE_SPAN_S = 10.0
 _FEWEST_POINTS = 2
 """A speed needs two."""
 
-_DONE_WITH = frozenset(Outcome) - TRIED_AGAIN_OUTCOMES
+_DONE_WITH = frozenset(ROW_OUTCOMES) - TRIED_AGAIN_OUTCOMES
 """No run tries these rows again: the others are open, whatever earlier runs made of them."""
 
 _RETRY_SPAN_S = 5.0
@@ -124,7 +124,7 @@ class Tally:
         self._started: RunStarted | None = None
         self._started_at = 0.0
         # Every outcome is there from the start: the thread that looks must not meet a growing dictionary.
-        self._counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))
+        self._counts: Counter[str] = Counter(dict.fromkeys(ROW_OUTCOMES, 0))
         self._open = 0
         self._creates = 0
         self._allowed_per_s = 0.0
@@ -139,7 +139,7 @@ class Tally:
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
-            case RowSettled(settlement):
+            case RowSettled(settlement) if settlement.line is not None:
                 self._settle(settlement.outcome)
             case AttemptMade(attempt):
                 self._creates += attempt.action is Action.CREATE

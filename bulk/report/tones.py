@@ -23,9 +23,18 @@ class Tone(StrEnum):
 Paint = Callable[[str, Tone], str]
 """Gives a text its tone, by whatever the terminal understands."""
 
+_WAITING = (
+    Outcome.PENDING,
+    Outcome.SENDING,
+    Outcome.DRIFTED,
+    Outcome.MOVED,
+    Outcome.WITHHELD,
+    Outcome.OVER_BUDGET,
+)
+
 _TONES: Mapping[Outcome, Tone] = MappingProxyType(
     dict.fromkeys(PROVISIONED_OUTCOMES, Tone.GOOD)
-    | dict.fromkeys((Outcome.PENDING, Outcome.SENDING, Outcome.DRIFTED, Outcome.OVER_BUDGET), Tone.WARNING)
+    | dict.fromkeys((*_WAITING, Outcome.DELETED, Outcome.SURPLUS), Tone.WARNING)
     | dict.fromkeys((Outcome.FAILED, Outcome.INVALID, Outcome.UNKNOWN), Tone.BAD)
 )
 

@@ -29,15 +29,20 @@ _TENTHS_BELOW = 10
 MEANINGS: Mapping[Outcome, str] = MappingProxyType(
     {
         Outcome.CREATED: "made by the runs of this ledger",
+        Outcome.UPDATED: "was there, and now has the row's alias and description",
         Outcome.EXISTS: "was there already, as the row wants it",
         Outcome.DUPLICATE: "same module and content as an earlier line",
         Outcome.DRIFTED: "there already, but alias, description or case differ",
+        Outcome.MOVED: "changed since it was looked at, so nothing was sent",
+        Outcome.WITHHELD: "decided, but it needs your approval first",
         Outcome.OVER_BUDGET: "its product has no slot left of its ten",
         Outcome.INVALID: "the row breaks a rule; mend it in the file",
         Outcome.FAILED: "the platform refused it, or attempts ran out",
         Outcome.UNKNOWN: "sent, but nothing told what became of it",
         Outcome.SENDING: "claimed, not settled; the next run asks first",
         Outcome.PENDING: "not sent yet",
+        Outcome.DELETED: "left the file, and is gone from the platform",
+        Outcome.SURPLUS: "left the file, and stays on the platform",
     }
 )
 """One line for each outcome, in the order in which every screen shows them."""

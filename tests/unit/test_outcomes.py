@@ -15,6 +15,7 @@ from bulk.outcomes import (
     OPEN_OUTCOMES,
     PROVISIONED_OUTCOMES,
     REASONED_OUTCOMES,
+    ROW_OUTCOMES,
     TRIED_AGAIN_OUTCOMES,
     Outcome,
     Trait,
@@ -30,13 +31,22 @@ SETS_OF_SQL = {
     "modules without a reason": (PROVISIONED_OUTCOMES | OPEN_OUTCOMES) - WHEN_READ,
     "in flight": Outcome.having(Trait.IN_FLIGHT),
     "unanswered, so that nothing is bound": Outcome.having(Trait.UNANSWERED),
+    "absent, so that nothing is owned": Outcome.having(Trait.ABSENT),
+    "of modules that no row asks for": Outcome.having(Trait.WITHOUT_ROW),
 }
 
 
 def test_an_outcome_is_open_or_provisioned_or_has_a_reason() -> None:
     parts = (OPEN_OUTCOMES, PROVISIONED_OUTCOMES, REASONED_OUTCOMES)
 
-    assert sorted(outcome for part in parts for outcome in part) == sorted(Outcome)
+    assert sorted(outcome for part in parts for outcome in part) == sorted(ROW_OUTCOMES)
+
+
+def test_outcomes_of_modules_without_a_row_are_in_no_set_of_rows() -> None:
+    without_row = set(Outcome) - set(ROW_OUTCOMES)
+
+    assert without_row == {Outcome.DELETED, Outcome.SURPLUS}
+    assert not without_row & (OPEN_OUTCOMES | PROVISIONED_OUTCOMES | REASONED_OUTCOMES | TRIED_AGAIN_OUTCOMES)
 
 
 def test_what_is_open_is_tried_again_and_what_is_provisioned_is_not() -> None:
@@ -66,7 +76,7 @@ def test_every_outcome_is_counted_in_sql_in_the_order_of_the_enum() -> None:
         connection.executescript(schema())
         columns = connection.execute(query("count_outcomes")).description
 
-    assert [name for name, *_ in columns] == list(Outcome)
+    assert [name for name, *_ in columns] == list(ROW_OUTCOMES)
 
 
 @pytest.mark.parametrize("file", ["queries.sql", "schema.sql"])

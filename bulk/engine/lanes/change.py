@@ -1,4 +1,9 @@
-"""One change's way to its row's outcome: send, read the reply, ask the platform where the reply leaves doubt."""
+"""One change's way to its outcome: send, read the reply, ask the platform where the reply leaves doubt.
+
+What a listing says after doubt depends on the kind of change. A create: the module is there as the row wants it, or may
+be sent again. An update: it is as wanted, or as it was found and may be sent again, or has moved. A delete: the module
+is gone, or it is decided anew whether it may go: a delete is never sent again on the word of its claim.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +12,9 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.control.budget import decide
+from bulk.control.diff import differences
 from bulk.control.retry import Next
-from bulk.model import Accepted, ChangeKind, Failure, FailureKind, Listing, Outcome
+from bulk.model import Accepted, ChangeKind, Failure, FailureKind, Listing, OtaModule, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +25,7 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
     from bulk.model import Change, Row
 
-__all__ = ["ChangeWork", "Ending", "Rest", "reopen"]
+__all__ = ["ChangeWork", "Ending", "Rest", "is_unchanged", "reopen"]
 
 
 class Rest(StrEnum):
@@ -29,6 +35,8 @@ class Rest(StrEnum):
     STOPPED = "stopped"  #: the run is stopping: they stay open
     REFUSED = "refused"  #: the product itself is refused: they fail alike
     FULL = "full"  #: the platform says that the product has no slot left
+    ANEW = "anew"  #: of a delete: it is not settled, and is decided anew whether the module may go
+    DENIED = "denied"  #: it is not settled: the key lacks the right to updates or deletes
 
 
 class Ending(NamedTuple):
@@ -43,8 +51,23 @@ class Ending(NamedTuple):
     """A change of this run may have been carried out unseen. Of one of an earlier run the lane's listing told."""
 
 
-_DONE: Mapping[ChangeKind, Outcome] = MappingProxyType({ChangeKind.CREATE: Outcome.CREATED})
-"""What a row becomes once the platform has carried out its change; a kind that is not here is never sent."""
+_DONE: Mapping[ChangeKind, Outcome] = MappingProxyType(
+    {
+        ChangeKind.CREATE: Outcome.CREATED,
+        ChangeKind.UPDATE: Outcome.UPDATED,
+        ChangeKind.DELETE: Outcome.DELETED,
+    }
+)
+"""What becomes of it once the platform has carried out the change."""
+
+_REFUSED: Mapping[ChangeKind, Outcome] = MappingProxyType(
+    {
+        ChangeKind.CREATE: Outcome.FAILED,
+        ChangeKind.UPDATE: Outcome.FAILED,
+        ChangeKind.DELETE: Outcome.SURPLUS,
+    }
+)
+"""What becomes of it where the platform refuses for good, or attempts run out."""
 
 
 class ChangeWork:
@@ -60,6 +83,7 @@ class ChangeWork:
         self._session = session
         self._attempt = 1
         self._doubted = False
+        self._began_at = session.clock.wall()
         self.listing: Listing | None = None
         """The last listing that was needed on the way, if any was."""
 
@@ -72,7 +96,9 @@ class ChangeWork:
                 return self._stopped()
             if isinstance(answer, Accepted):
                 self._row = self._row.tried_once_more()
-                return self._settle(_DONE[self._change.kind], request_id=answer.request_id)
+                return self._done(request_id=answer.request_id)
+            if answer.permission and self._change.kind is not ChangeKind.CREATE:
+                return Ending(Rest.DENIED, answer)
             ending = await self._after(answer)
             if ending is not None:
                 return ending
@@ -84,8 +110,7 @@ class ChangeWork:
         if step.counts:
             self._row = self._row.tried_once_more()
         if failure.kind is FailureKind.DOUBTFUL or failure.may_be_done:
-            self._row = self._row._replace(in_doubt=True)
-            self._doubted = True
+            self._take_for_doubtful()
         match step.next:
             case Next.STOP_RUN:
                 return self._stopped()
@@ -96,6 +121,12 @@ class ChangeWork:
             case Next.ASK:
                 return await self._ask(failure, step)
         return await self._repeat(failure, step)
+
+    def _take_for_doubtful(self) -> None:
+        known = self._row.doubted_since if self._row.in_doubt else None
+        since = self._began_at if known is None else min(known, self._began_at)
+        self._row = self._row._replace(in_doubt=True, doubted=self._change.kind, doubted_since=since)
+        self._doubted = True
 
     async def _repeat(self, failure: Failure, step: Step) -> Ending | None:
         self._announce_retry(failure, step)
@@ -114,14 +145,54 @@ class ChangeWork:
             if isinstance(listing, Failure):
                 return self._unanswered(failure, listing)
             self.listing = listing
-            decision = decide((self._row,), listing.modules)
-            for decided in decision.there:
-                return self._there(decided, failure)
-            if step.spent or failure.kind is not FailureKind.EXISTS:
-                return self._not_there(failure, step, decision)
+            if self._change.kind is not ChangeKind.CREATE:
+                if failure.kind is not FailureKind.GONE or step.spent or self._find(listing) is None:
+                    return self._decide_anew(failure, step, self._find(listing))
+            else:
+                decision = decide((self._row,), listing.modules)
+                for decided in decision.there:
+                    return self._there(decided, failure)
+                if step.spent or failure.kind is not FailureKind.EXISTS:
+                    return self._not_there(failure, step, decision)
             # Refused once, it would be refused again: it is the listings that lag.
             self._attempt = step.after(self._attempt)
             step = self._session.calls.step_after(failure, self._attempt, action=self._change.action)
+
+    def _find(self, listing: Listing) -> OtaModule | None:
+        key = self._change.wanted.key
+        return next((module for module in listing.modules if module.key == key), None)
+
+    def _decide_anew(self, failure: Failure, step: Step, there: OtaModule | None) -> Ending | None:
+        """Say what a listing means for an update or a delete; ``None``: the update may be sent again."""
+        deletes = self._change.kind is ChangeKind.DELETE
+        if (there is None) if deletes else (there is not None and not differences(self._change.wanted, there)):
+            self._session.calls.proved(self._change)
+            return self._done(request_id=failure.request_id, recovered=self._row.in_doubt)
+        if there is None or not is_unchanged(self._change, there):
+            return self._moved(failure, there)
+        if failure.kind is FailureKind.GONE:
+            return self._unlisted(failure)
+        if deletes:
+            return Ending(Rest.ANEW, failure, in_doubt=self._doubted)
+        if step.spent:
+            return self._fail(failure)
+        self._announce_retry(failure, step)
+        return None
+
+    def _moved(self, failure: Failure, there: OtaModule | None) -> Ending:
+        how = "it is not there any more" if there is None else "somebody else has changed it"
+        message = f"{failure.message}; and by the listing that followed {how}"
+        outcome = Outcome.SURPLUS if self._change.kind is ChangeKind.DELETE else Outcome.MOVED
+        return self._settle(outcome, code="moved", message=message, request_id=failure.request_id)
+
+    def _done(self, *, request_id: str | None, recovered: bool = False) -> Ending:
+        kind = self._change.kind
+        return self._settle(
+            _DONE[kind],
+            request_id=request_id,
+            recovered=recovered,
+            written=self._change.wanted if kind is ChangeKind.UPDATE else None,
+        )
 
     def _there(self, decided: RowDecision, failure: Failure) -> Ending:
         self._session.calls.proved(self._change)
@@ -129,6 +200,7 @@ class ChangeWork:
             decided.outcome,
             message=decided.message,
             recovered=decided.recovered,
+            owned=decided.owned,
             code=None if decided.recovered else failure.code,
             request_id=failure.request_id,
         )
@@ -146,11 +218,12 @@ class ChangeWork:
         return None
 
     def _unlisted(self, failure: Failure) -> Ending:
-        """Settle a row of which the platform says that it is there, and does not show it."""
+        """Settle what the platform says is there and does not show, or says is gone and shows."""
+        shows = "still shows it" if failure.kind is FailureKind.GONE else "does not show it yet"
         return self._settle(
             Outcome.UNKNOWN,
             code=failure.code,
-            message=f"{failure.message}; but the product's listing does not show it yet: run again later",
+            message=f"{failure.message}; but the product's listing {shows}: run again later",
             request_id=failure.request_id,
         )
 
@@ -172,14 +245,14 @@ class ChangeWork:
             self._change.action,
             failure,
             product_key=self._row.module.product_key,
-            line=self._row.line,
+            line=self._row.line or None,
             attempt=self._attempt,
             delay_s=step.delay_s,
         )
         self._attempt = step.after(self._attempt)
 
     def _fail(self, failure: Failure) -> Ending:
-        return self._settle_as(Outcome.FAILED, failure)
+        return self._settle_as(_REFUSED[self._change.kind], failure)
 
     def _stopped(self) -> Ending:
         reopen(self._row, self._session.recorder)
@@ -196,17 +269,40 @@ class ChangeWork:
         message: str | None = None,
         request_id: str | None = None,
         recovered: bool = False,
+        owned: bool | None = None,
+        written: OtaModule | None = None,
     ) -> Ending:
         self._session.recorder.settle(
-            self._row, outcome, code=code, message=message, request_id=request_id, recovered=recovered
+            self._row,
+            outcome,
+            code=code,
+            message=message,
+            request_id=request_id,
+            recovered=recovered,
+            owned=owned,
+            written=written,
         )
         return Ending(outcome=outcome, in_doubt=self._doubted)
+
+
+def is_unchanged(change: Change, there: OtaModule) -> bool:
+    """Say whether a module is still the one that was found: also one with the same texts may be somebody's new one."""
+    found = change.found
+    return (
+        found is not None
+        and (found.module_name, found.alias_name or "", found.desc or "")
+        == (there.module_name, there.alias_name or "", there.desc or "")
+        and found.gmt_create == there.gmt_create
+    )
 
 
 def reopen(row: Row, recorder: Recorder) -> None:
     """Give back the claim of a row that will not be sent in this run; one in doubt stays so."""
     if row.in_doubt:
-        message = "a create may have been carried out, and the run stopped before a listing could tell; run again"
+        kind = f"{'an' if row.doubted is ChangeKind.UPDATE else 'a'} {row.doubted}"
+        message = f"{kind} may have been carried out, and the run stopped before a listing could tell; run again"
         recorder.settle(row, Outcome.UNKNOWN, code="stopped", message=message)
-    else:
+    elif row.line:
         recorder.settle(row, Outcome.PENDING)
+    else:
+        recorder.settle(row, Outcome.SURPLUS, code="stopped", message="the run stopped before it was deleted")

@@ -88,7 +88,11 @@ class _LaneWork:
 
     def _settle(self, decided: RowDecision) -> None:
         self._session.recorder.settle(
-            decided.row, decided.outcome, message=decided.message, recovered=decided.recovered
+            decided.row,
+            decided.outcome,
+            message=decided.message,
+            recovered=decided.recovered,
+            owned=decided.owned,
         )
 
     def _settle_unsent(self, row: Row, ending: Ending) -> None:

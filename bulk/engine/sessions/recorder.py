@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bulk.control.breaker import Breaker
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
-    from bulk.model import Accepted, Change, Listing, Row
+    from bulk.model import Accepted, Change, Listing, OtaModule, Row
 
 __all__ = ["Counters", "Recorder", "Writer"]
 
@@ -36,6 +36,12 @@ class Writer(Protocol):
         ...
 
 
+_CERTAIN = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.EXISTS, Outcome.MOVED, Outcome.DELETED})
+"""After these no earlier change is in doubt: it was found, or its traces are somebody else's."""
+
+_CHANGED = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED})
+
+
 @dataclass(slots=True)
 class Counters:
     """What this run did so far, or a part of it for one account."""
@@ -48,6 +54,8 @@ class Counters:
 
     throttled: int = 0
     recovered: int = 0
+    changes: dict[Outcome, int] = field(default_factory=dict)
+    """Changes that were carried out or recovered, by what became of their modules."""
 
     @classmethod
     def sum_of(cls, parts: Iterable[Counters]) -> Counters:
@@ -59,6 +67,8 @@ class Counters:
             total.retries += part.retries
             total.throttled += part.throttled
             total.recovered += part.recovered
+            for outcome, changes in part.changes.items():
+                total.changes[outcome] = total.changes.get(outcome, 0) + changes
         return total
 
 
@@ -95,8 +105,19 @@ class Recorder:
         self._listener = listener
         self._wall_clock = wall_clock
 
-    async def claim(self, changes: Iterable[tuple[Row, Change]]) -> None:
+    async def claim(
+        self,
+        changes: Iterable[tuple[Row, Change]],
+        *,
+        approved: bool = False,
+        frees_slot_for: str | None = None,
+    ) -> None:
         """Note durably that these changes of rows may leave from now on, each with what it wants and what was found.
+
+        Args:
+            changes: They are on disk together, or none is.
+            approved: A person approved them.
+            frees_slot_for: ModuleName of the create that takes the slot of a delete among them.
 
         Raises:
             LedgerError: It is not on disk; nothing may be sent.
@@ -114,6 +135,8 @@ class Recorder:
                     kind=change.kind,
                     found=change.found,
                     account=self._account,
+                    approved=approved,
+                    frees_slot_for=frees_slot_for,
                 )
                 for row, change in changes
             ]
@@ -128,10 +151,12 @@ class Recorder:
         message: str | None = None,
         request_id: str | None = None,
         recovered: bool = False,
+        owned: bool | None = None,
+        written: OtaModule | None = None,
     ) -> None:
-        """Record what became of a row."""
+        """Record what became of a row, or of a module that no row asks for; see `Settlement` for the arguments."""
         settlement = Settlement(
-            line=row.line,
+            line=row.line or None,
             module=row.module,
             outcome=outcome,
             code=code,
@@ -139,11 +164,15 @@ class Recorder:
             request_id=request_id,
             attempts=row.attempts,
             recovered=recovered,
-            in_doubt=row.in_doubt and outcome is not Outcome.CREATED,
+            in_doubt=row.in_doubt and outcome not in _CERTAIN,
             at=self._wall_clock(),
             account=self._account,
+            owned=owned,
+            written=written,
         )
         self._counters.recovered += recovered
+        if code is None and outcome in _CHANGED:
+            self._counters.changes[outcome] = self._counters.changes.get(outcome, 0) + 1
         self._writer.settle(settlement)
         self._listener(RowSettled(settlement))
         reason = self._breaker.settled(failed=outcome is Outcome.FAILED)

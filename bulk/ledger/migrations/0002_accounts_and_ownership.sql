@@ -38,6 +38,9 @@ CREATE TABLE modules (
     owned         INTEGER NOT NULL DEFAULT 0,
     written_alias TEXT,
     written_desc  TEXT,
+    undone        INTEGER NOT NULL DEFAULT 0,
+    undone_at     TEXT,
+    in_last_good  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
@@ -53,7 +56,8 @@ SELECT
         WHERE action = 'CreateOTAModule' AND module_name IS NOT NULL AND code IS NULL AND http_status IS NOT NULL
     ),
     iif(outcome = 'created', coalesce(alias_name, ''), NULL),
-    iif(outcome = 'created', coalesce("desc", ''), NULL)
+    iif(outcome = 'created', coalesce("desc", ''), NULL),
+    0, NULL, 0
 FROM modules_of_layout_1
 ORDER BY product_key, module_name;
 
@@ -71,9 +75,46 @@ CREATE TABLE claims (
     found_desc   TEXT,
     line         INTEGER,
     run_id       TEXT NOT NULL,
-    at           TEXT NOT NULL
+    at           TEXT NOT NULL,
+    approved     INTEGER NOT NULL DEFAULT 0,
+    frees_slot_for TEXT
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
+
+CREATE TABLE planned (
+    account      TEXT NOT NULL,
+    product_key  TEXT NOT NULL,
+    module_name  TEXT NOT NULL COLLATE NOCASE,
+    kind         TEXT NOT NULL,
+    wanted_alias TEXT,
+    wanted_desc  TEXT,
+    found_name   TEXT,
+    found_alias  TEXT,
+    found_desc   TEXT,
+    found_made   TEXT,
+    line         INTEGER,
+    withheld     TEXT,
+    frees_slot_for TEXT,
+    approved     INTEGER NOT NULL DEFAULT 0,
+    run_id       TEXT NOT NULL,
+    PRIMARY KEY (account, product_key, module_name)
+) WITHOUT ROWID;
+
+CREATE TABLE good_inputs (
+    account  TEXT PRIMARY KEY,
+    rows     INTEGER NOT NULL,
+    products INTEGER NOT NULL,
+    run_id   TEXT NOT NULL,
+    at       TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE plans (
+    plan_id     TEXT PRIMARY KEY,
+    path        TEXT NOT NULL,
+    made_at     TEXT NOT NULL,
+    applied_by  TEXT,
+    finished_at TEXT
+) WITHOUT ROWID;
 
 CREATE VIEW standing AS
 SELECT
@@ -81,8 +122,8 @@ SELECT
     r.outcome AS outcome_when_read,
     CASE
         WHEN r.outcome IS NOT NULL THEN r.outcome
-        WHEN m.outcome IS NULL THEN 'pending'
-        WHEN m.outcome IN ('created', 'exists') AND (
+        WHEN m.outcome IS NULL OR m.outcome IN ('deleted', 'surplus') THEN 'pending'
+        WHEN m.outcome IN ('created', 'updated', 'exists') AND (
             r.module_name COLLATE BINARY IS NOT m.module_name
             OR r.alias_name IS NOT m.alias_name
             OR r."desc" IS NOT m."desc"
@@ -95,7 +136,11 @@ SELECT
     coalesce(m.attempts, 0) AS attempts,
     coalesce(m.recovered, 0) AS recovered,
     coalesce(m.in_doubt, 0) AS in_doubt,
-    m.settled_at
+    m.settled_at,
+    m.claimed,
+    m.owned,
+    coalesce(m.undone, 0) AS undone,
+    m.undone_at
 FROM rows AS r
 LEFT JOIN modules AS m
     ON r.outcome IS NULL

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bulk.ledger.views.history import read_failed_attempts, read_over_budget, read_spans, read_traffic
 from bulk.ledger.views.reading import at_one_moment, read_input, read_results
 from bulk.ledger.views.status import status_of
-from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.report.html.charts import draw, window_of
 from bulk.rows import InputShape, cells
 
@@ -31,7 +31,7 @@ MOST_PRODUCTS = 100
 _MOST_CHARTS = 10
 _RECORD_CHARACTERS = 200
 
-SHOWN_OUTCOMES = frozenset(Outcome) - PROVISIONED_OUTCOMES - {Outcome.PENDING}
+SHOWN_OUTCOMES = frozenset(ROW_OUTCOMES) - PROVISIONED_OUTCOMES - {Outcome.PENDING}
 """Rows that are listed one by one. Those not sent yet need no look: the next run sends them."""
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Action, Outcome
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
@@ -78,7 +78,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
 
 def _tone(status: LedgerStatus) -> Tone:
     """Return the worst tone of all rows; no rows are nothing to be glad of."""
-    tones = {tone_of(outcome) for outcome in Outcome if status.outcomes[outcome]} or {Tone.WARNING}
+    tones = {tone_of(outcome) for outcome in ROW_OUTCOMES if status.outcomes[outcome]} or {Tone.WARNING}
     return next(tone for tone in (Tone.BAD, Tone.WARNING, Tone.GOOD) if tone in tones)
 
 
@@ -104,7 +104,7 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
 
 def _outcomes(status: LedgerStatus) -> Iterator[dict[str, Any]]:
     for outcome, meaning in MEANINGS.items():
-        if rows := status.outcomes[outcome]:
+        if rows := status.outcomes.get(outcome):
             yield {"name": outcome_words(outcome), "rows": rows, "meaning": meaning, "tone": tone_of(outcome)}
 
 

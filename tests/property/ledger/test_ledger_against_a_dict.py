@@ -18,10 +18,11 @@ from bulk.ledger.lanes import LaneReader
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.reading import read_results
 from bulk.ledger.writer import LedgerWriter
-from bulk.model import Dialect, OtaModule, Outcome, ReadRows, Settlement, Target
+from bulk.model import ROW_OUTCOMES, Dialect, OtaModule, Outcome, ReadRows, Settlement, Target
 
 TARGET = Target(Dialect.TUYA, "https://example.test")
-FINAL = {Outcome.CREATED, Outcome.EXISTS}
+FINAL = {Outcome.CREATED, Outcome.UPDATED, Outcome.EXISTS}
+WITHOUT_ROW = {Outcome.DELETED, Outcome.SURPLUS}
 SETTLED = [outcome for outcome in Outcome if outcome not in {Outcome.PENDING, Outcome.DUPLICATE, Outcome.INVALID}]
 
 Key = tuple[str, str]
@@ -125,9 +126,10 @@ class LedgerMachine(RuleBasedStateMachine):
         shown = [(result.line, result.outcome) for result in read_results(self.ledger.connection, self.path)]
         assert shown == [(row.line, row.outcome) for row in expected]
         counts = self.ledger.outcomes()
-        assert counts == {outcome: sum(row.outcome == outcome for row in expected) for outcome in Outcome}
+        assert counts == {outcome: sum(row.outcome == outcome for row in expected) for outcome in ROW_OUTCOMES}
         wanted = {row.module.key for row in expected if row.module}
-        assert self.ledger.absent() == len(self.modules.keys() - wanted)
+        gone = {key for key, record in self.modules.items() if record.outcome is Outcome.DELETED}
+        assert self.ledger.absent() == len(self.modules.keys() - wanted - gone)
 
     @invariant()
     def open_rows_are_in_lanes(self) -> None:
@@ -179,7 +181,7 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def _outcome(self, module: OtaModule) -> str:
         record = self.modules.get(module.key)
-        if record is None or (record.outcome in FINAL and record.module != module):
+        if record is None or record.outcome in WITHOUT_ROW or (record.outcome in FINAL and record.module != module):
             return Outcome.PENDING
         return record.outcome
 

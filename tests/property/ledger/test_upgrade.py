@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from bulk.ledger.sql import migrations
 from bulk.ledger.store import Ledger
-from bulk.model import Action, Dialect, Outcome, Target
+from bulk.model import ROW_OUTCOMES, Action, Dialect, Outcome, Target
 
 TARGET = Target(Dialect.TUYA, "sandbox")
-STORED = sorted(set(Outcome) - {Outcome.DUPLICATE, Outcome.INVALID})
+STORED = sorted(set(ROW_OUTCOMES) - {Outcome.DUPLICATE, Outcome.INVALID})
 
 products = st.sampled_from(["p1", "p2", "P1"])
 names = st.sampled_from(["a", "A", "b", "x-1", "X-1"])

@@ -54,7 +54,7 @@ def test_commands_are_offered(tmp_path: Path) -> None:
         (("run", "in.csv", "--dialect", ""), ["plain,tuya", "plain,alibaba"]),
         (("run", "in"), ["file,in"]),
         (("results", "l.db", "--outcome", "fa"), ["plain,failed"]),
-        (("results", "l.db", "--outcome", "failed,invalid,u"), ["plain,failed,invalid,unknown"]),
+        (("results", "l.db", "--outcome", "failed,invalid,un"), ["plain,failed,invalid,unknown"]),
         (("run", "in.csv", "--settings-profile", "ni"), ["plain,night"]),
         (("completion", "z"), ["plain,zsh"]),
     ],

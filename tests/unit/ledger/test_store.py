@@ -14,7 +14,7 @@ from bulk.ledger.storage.database import open_for_writing
 from bulk.ledger.store import Ledger, check_ledger
 from bulk.ledger.views.reading import open_for_reading, read_input, read_results
 from bulk.ledger.views.status import read_status
-from bulk.model import Action, Dialect, Outcome, ReadRows, Target
+from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Action, Dialect, Outcome, ReadRows, Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,7 +58,7 @@ def test_rows_are_pending_until_they_are_settled(
 
 
 def test_every_outcome_is_counted(ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]) -> None:
-    settled = [outcome for outcome in Outcome if outcome not in {Outcome.DUPLICATE, Outcome.INVALID}]
+    settled = [outcome for outcome in ROW_OUTCOMES if outcome not in {Outcome.DUPLICATE, Outcome.INVALID}]
     read_in(
         *(valid(line, "p1", f"m{line}") for line in range(2, 2 + len(settled))),
         valid(50, "p1", "m2"),
@@ -67,7 +67,7 @@ def test_every_outcome_is_counted(ledger: Ledger, read_in: Callable[..., None], 
     for line, outcome in enumerate(settled, 2):
         settle(ledger, "p1", f"m{line}", outcome)
 
-    assert list(ledger.outcomes().items()) == [(outcome.value, 1) for outcome in Outcome]
+    assert list(ledger.outcomes().items()) == [(outcome.value, 1) for outcome in ROW_OUTCOMES]
 
 
 def test_a_repeated_row_is_a_duplicate_and_names_its_line(
@@ -236,7 +236,11 @@ def test_rows_that_are_all_settled_leave_nothing_to_try(
 def test_only_open_rows_are_in_lanes(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(*(valid(line, "p1", f"m{line}") for line in range(2, 12)), valid(20, "p1", "m2"), valid(21, "p2", "done"))
+    read_in(
+        *(valid(line, "p1", f"m{line}") for line in range(2, 2 + len(Outcome))),
+        valid(20, "p1", "m2"),
+        valid(21, "p2", "done"),
+    )
     for line, outcome in enumerate(Outcome, 2):
         settle(ledger, "p1", f"m{line}", outcome)
     settle(ledger, "p2", "done", "created")
@@ -245,7 +249,7 @@ def test_only_open_rows_are_in_lanes(
 
     stored = {outcome: line for line, outcome in enumerate(Outcome, 2)}
     assert [row.line for row in lane.rows] == sorted(
-        line for outcome, line in stored.items() if outcome not in {Outcome.CREATED, Outcome.EXISTS}
+        line for outcome, line in stored.items() if outcome not in PROVISIONED_OUTCOMES - {Outcome.DUPLICATE}
     )
     # Nothing of this `unknown` row may have been carried out: its record would say that it is in doubt.
     assert {row.line for row in lane.rows if row.in_doubt} == {stored[Outcome.SENDING]}

@@ -10,7 +10,7 @@ from bulk.errors import LedgerError
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import open_for_reading
 from bulk.ledger.writer import LedgerWriter
-from bulk.model import Action, Attempt, ChangeKind, FailureKind, OtaModule, Outcome, Settlement
+from bulk.model import Action, Attempt, ChangeKind, FailureKind, OtaModule, Outcome, Settlement, Trait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -104,18 +104,71 @@ def ours(ledger: Ledger) -> list[tuple[object, ...]]:
     return ledger.connection.execute("SELECT outcome, owned, written_alias, written_desc FROM modules").fetchall()
 
 
-async def test_no_outcome_overwrites_what_is_ours_on_the_platform(writer: LedgerWriter, ledger: Ledger) -> None:
+@pytest.mark.parametrize("kind", [ChangeKind.UPDATE, ChangeKind.DELETE])
+async def test_no_outcome_overwrites_what_is_ours_on_the_platform(
+    kind: ChangeKind, writer: LedgerWriter, ledger: Ledger
+) -> None:
     made = settlement("a", Outcome.CREATED)._replace(module=OtaModule("p1", "a", "as written"))
     await writer.claim([made._replace(outcome=Outcome.SENDING)])
     writer.settle(made)
-    for outcome in Outcome:
+    for outcome in set(Outcome) - Outcome.having(Trait.ABSENT):
         writer.settle(settlement("A", outcome)._replace(module=OtaModule("p1", "A", "another", "text")))
         if outcome is Outcome.CREATED:
             writer.settle(made)
 
-    await writer.claim([made._replace(outcome=Outcome.SENDING, module=OtaModule("p1", "a", "third"))])
+    await writer.claim([made._replace(outcome=Outcome.SENDING, module=OtaModule("p1", "a", "third"), kind=kind)])
 
     assert ours(ledger) == [("sending", 1, "as written", "")]
+
+
+@pytest.mark.parametrize("outcome", sorted(Outcome.having(Trait.ABSENT)))
+async def test_what_is_absent_is_not_ours_any_more(outcome: Outcome, writer: LedgerWriter, ledger: Ledger) -> None:
+    writer.settle(settlement("a", Outcome.CREATED))
+    writer.settle(settlement("A", outcome))
+
+    await writer.claim([])
+
+    assert ours(ledger) == [(outcome, 0, None, None)]
+
+
+async def test_the_claim_of_a_create_says_that_a_listing_did_not_show_ours(
+    writer: LedgerWriter, ledger: Ledger
+) -> None:
+    writer.settle(settlement("a", Outcome.CREATED))
+
+    await writer.claim([settlement("a", Outcome.SENDING)])
+
+    assert ours(ledger) == [("sending", 0, None, None)]
+
+
+async def test_an_update_says_what_was_written_and_makes_nobody_the_owner(writer: LedgerWriter, ledger: Ledger) -> None:
+    updated = settlement("a", Outcome.UPDATED)._replace(written=OtaModule("p1", "a", "new", None))
+    writer.settle(updated)
+
+    await writer.claim([])
+
+    assert ours(ledger) == [("updated", 0, "new", "")]
+
+
+async def test_a_recovered_create_that_may_be_somebody_elses_is_not_ours(writer: LedgerWriter, ledger: Ledger) -> None:
+    writer.settle(settlement("a", Outcome.CREATED)._replace(recovered=True, owned=False))
+
+    await writer.claim([])
+
+    assert ours(ledger) == [("created", 0, None, None)]
+
+
+async def test_a_doubt_keeps_the_kind_of_its_claim_until_it_is_over(writer: LedgerWriter, ledger: Ledger) -> None:
+    claim = settlement("a", Outcome.SENDING)._replace(kind=ChangeKind.UPDATE, found=OtaModule("p1", "a", "old"))
+    await writer.claim([claim])
+    writer.settle(settlement("a", Outcome.UNKNOWN)._replace(in_doubt=True))
+    await writer.claim([])
+    assert ledger.connection.execute("SELECT claimed FROM modules").fetchall() == [("update",)]
+
+    writer.settle(settlement("a", Outcome.UPDATED))
+    await writer.claim([])
+
+    assert ledger.connection.execute("SELECT claimed FROM modules").fetchall() == [(None,)]
 
 
 @pytest.mark.parametrize("outcome", sorted(set(Outcome) - {Outcome.CREATED}))

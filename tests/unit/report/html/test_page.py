@@ -145,7 +145,9 @@ def test_rows_that_did_not_fit_are_named_with_the_command_for_all(book: Any, mon
     text = Page(book.page()).text
 
     assert "The first 1 of 2 rows are here." in text
-    assert f"bulk results {book.path} --outcome drifted,failed,invalid,over_budget,sending,unknown" in text
+    assert (
+        f"bulk results {book.path} --outcome drifted,failed,invalid,moved,over_budget,sending,unknown,withheld" in text
+    )
 
 
 def test_a_ledger_without_input_has_a_page(book: Any) -> None:
