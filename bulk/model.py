@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.actions import Action, ChangeKind
-from bulk.inputs import InputFound, InvalidRow, ReadRows, ValidRow
+from bulk.inputs import AccountNames, InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
     PROVISIONED_OUTCOMES,
@@ -34,6 +34,7 @@ __all__ = [
     "RESERVED_MODULE_NAME",
     "TRIED_AGAIN_OUTCOMES",
     "Accepted",
+    "AccountNames",
     "AccountSummary",
     "Action",
     "Attempt",
