@@ -37,7 +37,9 @@ UPDATE modules SET
     recovered = max(modules.recovered, other.recovered),
     attempts = modules.attempts + other.attempts,
     written_alias = coalesce(modules.written_alias, other.written_alias),
-    written_desc = coalesce(modules.written_desc, other.written_desc)
+    written_desc = coalesce(modules.written_desc, other.written_desc),
+    undone = max(modules.undone, other.undone),
+    undone_at = coalesce(max(modules.undone_at, other.undone_at), modules.undone_at, other.undone_at)
 FROM modules AS other
 WHERE modules.account IN (:former, :heir)
   AND other.account = iif(modules.account = :heir, :former, :heir)
@@ -71,7 +73,20 @@ UPDATE attempts SET account = :heir
 WHERE account = :former
   AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
 
--- name: take_over_6_rows
+-- name: take_over_6_planned
+-- A plan is one account's: where its products are divided, it stays with the name that is gone, and is never applied.
+UPDATE OR REPLACE planned SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_7_plans
+UPDATE OR REPLACE plans SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_8_good_syncs
+UPDATE OR REPLACE good_syncs SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_9_good_keys
+UPDATE OR REPLACE good_keys SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_last_rows
 -- So that they are seen as they were before the next input is read.
 UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 
@@ -425,7 +440,7 @@ FROM standing
 WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'exists');
 
 -- name: begin_run
-INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)
+INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: end_run
@@ -442,7 +457,10 @@ FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1)
 WHERE ended_at IS NULL;
 
 -- name: runs
-SELECT run_id, started_at, ended_at, pid, host, version, input, create_per_s, list_per_s, exit_code, stopped, summary
+SELECT
+    run_id, started_at, ended_at, pid, host, version, input,
+    json_extract(rates, '$.create') AS create_per_s, json_extract(rates, '$.list') AS list_per_s,
+    exit_code, stopped, summary
 FROM runs
 ORDER BY rowid;
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import sqlite3
@@ -10,12 +11,14 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from bulk.conditions import no_temporary_folder
 from bulk.errors import LedgerError
 from bulk.ledger.binding import bind, check_targets
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
-from bulk.ledger.retention import forget_old
+from bulk.ledger.retention import KEEP_DAYS, forget_old
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import (
     NotBegunError,
@@ -31,7 +34,7 @@ from bulk.ledger.times import iso_utc
 from bulk.ledger.views.reading import read_results
 from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account, read_reasons
 from bulk.legible import legible
-from bulk.model import MAX_CUSTOM_MODULES, Action
+from bulk.model import MAX_CUSTOM_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from bulk.ledger.intake import Intake
     from bulk.ledger.storage.database import Upgrade
     from bulk.ledger.views.reading import Result
-    from bulk.model import Lane, Outcome, Reason, Target
+    from bulk.model import Action, Lane, Outcome, Reason, Target
 
 __all__ = ["Ledger", "check_ledger"]
 
@@ -144,7 +147,7 @@ class Ledger:
             at: Now, in seconds since the epoch.
             version: Of this program.
             input_name: The input's name.
-            rates: Requests a second that were asked for, by action. Only those of creates and listings are kept.
+            rates: Requests a second that were asked for, by action; those of creates and listings are among them.
         """
         with translated(self.path):
             self.connection.execute(
@@ -156,14 +159,14 @@ class Ledger:
                     socket.gethostname(),
                     version,
                     legible(input_name),
-                    rates[Action.CREATE],
-                    rates[Action.LIST],
+                    orjson.dumps({action.figure: per_s for action, per_s in rates.items()}).decode(),
+                    _user(),
                 ),
             )
 
-    def forget_old(self, *, at: float, stopped: Callable[[], bool]) -> int:
+    def forget_old(self, *, at: float, keep_days: float = KEEP_DAYS, stopped: Callable[[], bool]) -> int:
         """Remove old attempts and undo data: see `bulk.ledger.retention`."""
-        return forget_old(self.connection, self.path, at=at, stopped=stopped)
+        return forget_old(self.connection, self.path, at=at, keep_days=keep_days, stopped=stopped)
 
     def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
         """Record how the run ended.
@@ -238,6 +241,13 @@ class Ledger:
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
+
+
+def _user() -> str | None:
+    """Return who began this process, as far as the system can tell: in a container a user may have no name."""
+    with suppress(KeyError, OSError, ImportError):
+        return legible(getpass.getuser())
+    return None
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
