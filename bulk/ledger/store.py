@@ -31,8 +31,9 @@ from bulk.ledger.storage.database import (
 from bulk.ledger.storage.lock import hold
 from bulk.ledger.storage.place import Place
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.accounts import count_by_account
 from bulk.ledger.views.reading import read_results
-from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account, read_reasons
+from bulk.ledger.views.status import count_outcomes, read_reasons
 from bulk.legible import legible
 from bulk.model import MAX_CUSTOM_MODULES
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from bulk.ledger.binding import Takeover
     from bulk.ledger.intake import Intake
     from bulk.ledger.storage.database import Upgrade
+    from bulk.ledger.views.accounts import Counted
     from bulk.ledger.views.reading import Result
     from bulk.model import Action, Lane, Outcome, Reason, Target
 
@@ -186,10 +188,14 @@ class Ledger:
         with translated(self.path):
             return count_outcomes(self.connection)
 
-    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
-        """Return the same for each account that has rows; a row whose account is not known is in none."""
+    def counted(self) -> Counted:
+        """Return the same, and in the same walk for each account that has rows."""
         with translated(self.path):
-            return count_outcomes_by_account(self.connection)
+            return count_by_account(self.connection)
+
+    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
+        """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
+        return self.counted().by_account
 
     def accounts_with_rows(self) -> list[str]:
         """Return the accounts that have rows in the input, apart from invalid and repeated ones, by name."""
@@ -197,14 +203,14 @@ class Ledger:
             return [account for (account,) in self.connection.execute(query("accounts_with_rows"))]
 
     def absent(self) -> int:
-        """Return how many modules of earlier inputs this one does not ask for."""
+        """Return how many modules of earlier inputs this one does not ask for, also of accounts that are gone."""
         with translated(self.path):
             return int(self.connection.execute(query("count_absent")).fetchone()[0])
 
-    def reasons(self) -> tuple[Reason, ...]:
-        """Return why rows are not provisioned, most frequent first."""
+    def reasons(self, *, account: str | None = None) -> tuple[Reason, ...]:
+        """Return why rows are not provisioned, most frequent first: all rows, or those of one account."""
         with translated(self.path):
-            return read_reasons(self.connection)
+            return read_reasons(self.connection, account=account)
 
     def rows(self, outcomes: Collection[Outcome]) -> Iterator[Result]:
         """Yield the rows of the input that have one of these outcomes, in the input's order."""
