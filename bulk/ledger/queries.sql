@@ -37,7 +37,9 @@ UPDATE modules SET
     recovered = max(modules.recovered, other.recovered),
     attempts = modules.attempts + other.attempts,
     written_alias = coalesce(modules.written_alias, other.written_alias),
-    written_desc = coalesce(modules.written_desc, other.written_desc)
+    written_desc = coalesce(modules.written_desc, other.written_desc),
+    undone = max(modules.undone, other.undone),
+    undone_at = coalesce(max(modules.undone_at, other.undone_at), modules.undone_at, other.undone_at)
 FROM modules AS other
 WHERE modules.account IN (:former, :heir)
   AND other.account = iif(modules.account = :heir, :former, :heir)
@@ -71,7 +73,20 @@ UPDATE attempts SET account = :heir
 WHERE account = :former
   AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
 
--- name: take_over_6_rows
+-- name: take_over_6_planned
+-- A plan is one account's: where its products are divided, it stays with the name that is gone, and is never applied.
+UPDATE OR REPLACE planned SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_7_plans
+UPDATE OR REPLACE plans SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_8_good_syncs
+UPDATE OR REPLACE good_syncs SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_9_good_keys
+UPDATE OR REPLACE good_keys SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_last_rows
 -- So that they are seen as they were before the next input is read.
 UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 
@@ -80,12 +95,68 @@ UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record)
 VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), ?);
 
+-- name: add_row_of_account
+INSERT INTO rows (account, line, product_key, module_name, alias_name, "desc", record)
+VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?);
+
 -- name: add_invalid_row
-INSERT INTO rows (line, record, outcome, problem_code, message)
-VALUES (?, ?, 'invalid', nullif(?, ''), ?);
+INSERT INTO rows (line, record, outcome, problem_code, message, account)
+VALUES (?, ?, 'invalid', nullif(?, ''), ?, ?);
 
 -- name: add_input
 INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
+
+-- name: accounts_of_one_target
+-- Whether any two accounts with rows have the same target.
+SELECT EXISTS (
+    SELECT 1
+    FROM target
+    WHERE EXISTS (SELECT 1 FROM rows WHERE outcome IS NULL AND rows.account = target.account)
+    GROUP BY dialect, endpoint, coalesce(instance_id, '')
+    HAVING count(*) > 1
+);
+
+-- name: mark_shared_products
+-- A product that rows give to several accounts of one target is that account's whose line is first: counted for each of
+-- them it could come to more than ten modules. Asked only where accounts share a target. The pairs are one walk along
+-- the index, and what is sorted are products, not rows.
+WITH pairs AS (
+    SELECT DISTINCT account, product_key FROM rows WHERE outcome IS NULL
+),
+shared AS MATERIALIZED (
+    SELECT product_key, dialect, endpoint, coalesce(instance_id, '') AS instance
+    FROM pairs JOIN target USING (account)
+    GROUP BY product_key, dialect, endpoint, instance
+    HAVING count(*) > 1
+),
+claimants AS MATERIALIZED (
+    SELECT shared.*, target.account, (
+        SELECT min(line) FROM rows
+        WHERE rows.outcome IS NULL AND rows.account = target.account AND rows.product_key = shared.product_key
+    ) AS first_line
+    FROM shared
+    JOIN target ON target.dialect = shared.dialect AND target.endpoint = shared.endpoint
+        AND coalesce(target.instance_id, '') = shared.instance
+),
+ranked AS MATERIALIZED (
+    SELECT
+        product_key, account,
+        first_value(account) OVER by_line AS keeper,
+        first_value(first_line) OVER by_line AS kept_line
+    FROM claimants
+    WHERE first_line IS NOT NULL
+    WINDOW by_line AS (PARTITION BY product_key, dialect, endpoint, instance ORDER BY first_line)
+)
+UPDATE rows SET
+    outcome = 'invalid',
+    problem_code = 'product_key.other_account',
+    message = printf(
+        'line %d has this ProductKey under account ''%s'', whose endpoint and instance are the same: a product is of '
+        || 'one account; correct Account in one of the lines', kept_line, keeper
+    )
+FROM ranked
+WHERE ranked.account <> keeper
+  AND rows.outcome IS NULL AND rows.account = ranked.account AND rows.product_key = ranked.product_key;
 
 -- name: mark_repeats
 -- The first line of a key stands for the module; later ones are duplicates, or contradict it. A key's first line is
@@ -200,6 +271,7 @@ FROM modules AS m
 LEFT JOIN claims AS c ON c.id = (
     SELECT max(id) FROM claims AS last
     WHERE last.account = m.account AND last.product_key = m.product_key AND last.module_name = m.module_name
+      AND last.run_id = m.run_id
 ) AND m.claimed <> 'create'
 WHERE m.outcome = 'sending';
 
@@ -336,6 +408,17 @@ WHERE m.outcome <> 'deleted' AND NOT EXISTS (
       AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
 );
 
+-- name: count_absent_by_account
+-- The same for each account, in the order of the modules.
+SELECT account, count(*)
+FROM modules AS m
+WHERE NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+GROUP BY account;
+
 -- name: reasons
 -- Why rows are not provisioned, most frequent first. Invalid rows are grouped by the kind of their problem.
 SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message
@@ -349,11 +432,25 @@ WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'updated', 'exist
 GROUP BY outcome, code
 ORDER BY rows DESC, example_line;
 
+-- name: reasons_of_account
+-- As `reasons`, of one account: its rows alone are walked along.
+SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message
+FROM rows
+WHERE outcome = 'invalid' AND account = :account
+GROUP BY outcome, problem_code
+UNION ALL
+SELECT outcome, code, count(*), min(line), message
+FROM standing
+WHERE outcome_when_read IS NULL AND account = :account
+  AND outcome NOT IN ('created', 'updated', 'exists', 'pending', 'sending')
+GROUP BY outcome, code
+ORDER BY rows DESC, example_line;
+
 -- name: results
 -- The rows in the input's order; :outcomes is a JSON array, or NULL for all.
 SELECT
     line, record, product_key, module_name, alias_name, "desc",
-    outcome, code, message, request_id, attempts, recovered, settled_at
+    outcome, code, message, request_id, attempts, recovered, settled_at, account
 FROM standing
 WHERE :outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes))
 ORDER BY line
@@ -394,7 +491,7 @@ FROM standing
 WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'updated', 'exists');
 
 -- name: begin_run
-INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)
+INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: end_run
@@ -411,7 +508,10 @@ FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1)
 WHERE ended_at IS NULL;
 
 -- name: runs
-SELECT run_id, started_at, ended_at, pid, host, version, input, create_per_s, list_per_s, exit_code, stopped, summary
+SELECT
+    run_id, started_at, ended_at, pid, host, version, input,
+    json_extract(rates, '$.create') AS create_per_s, json_extract(rates, '$.list') AS list_per_s,
+    exit_code, stopped, summary
 FROM runs
 ORDER BY rowid;
 
@@ -458,10 +558,21 @@ ORDER BY number, slot, about_ms, action;
 
 -- name: pulse
 -- What was sent since a moment, looking no further back than so many attempts.
-SELECT action, code, count(*)
-FROM (SELECT at, action, code FROM attempts ORDER BY id DESC LIMIT :most)
+SELECT action, code, account, count(*)
+FROM (SELECT at, action, code, account FROM attempts ORDER BY id DESC LIMIT :most)
 WHERE at >= :since
-GROUP BY action, code;
+GROUP BY action, code, account;
+
+-- name: account_traffic
+-- What some runs sent for each account; :runs is a JSON array of their ids.
+WITH wanted AS MATERIALIZED (
+    SELECT key AS number, value AS run_id FROM json_each(:runs)
+)
+SELECT number, account, action, count(*), count(code), count(*) FILTER (WHERE failure = 'throttled')
+FROM attempts
+JOIN wanted USING (run_id)
+GROUP BY number, account, action
+ORDER BY number, account, action;
 
 -- name: failed_attempts
 -- The attempts of some runs that did not succeed, by slot of time; :windows as of `traffic`.
@@ -481,7 +592,7 @@ GROUP BY number, slot, code, http_status, failure;
 
 -- name: over_budget_products
 -- Products with rows that get no slot, most rows first; the first such row's message says who holds the slots.
-SELECT product_key, count(*) AS rows, min(line) AS first_line, message
+SELECT product_key, count(*) AS rows, min(line) AS first_line, message, account
 FROM standing
 WHERE outcome_when_read IS NULL AND outcome = 'over_budget'
 GROUP BY account, product_key

@@ -64,13 +64,13 @@ CREATE TABLE modules (
     settled_at    TEXT NOT NULL,
     run_id        TEXT NOT NULL,
     claimed       TEXT,                      -- while it is 'sending' or in doubt: a bulk.model.ChangeKind, what may have left
-    -- No outcome but one that says it is absent overwrites the next three: they tell what is ours on the platform, whatever became of it since.
+    -- They tell what is ours on the platform, whatever became of it since: no outcome overwrites the next three, but one
+    -- that says that the module is absent.
     owned         INTEGER NOT NULL DEFAULT 0, -- 1: a run of this ledger created it, or a sync adopted it
     written_alias TEXT,                      -- as last written by us; '': left out at its create;
     written_desc  TEXT,                      -- NULL: not known, or nothing was written
-    undone        INTEGER NOT NULL DEFAULT 0, -- nights in a row on which our update was found undone
+    undone        INTEGER NOT NULL DEFAULT 0, -- nights running in which an update of ours was found undone
     undone_at     TEXT,                      -- when that was last counted
-    in_last_good  INTEGER NOT NULL DEFAULT 0, -- 1: the last input that went through asked for it, see good_inputs
     PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
@@ -89,49 +89,13 @@ CREATE TABLE claims (
     line         INTEGER,                    -- NULL: no row of the input asks for it
     run_id       TEXT NOT NULL,
     at           TEXT NOT NULL,
-    approved     INTEGER NOT NULL DEFAULT 0, -- 1: a person approved it: no limit counts it
-    frees_slot_for TEXT                      -- of a delete: the module whose create takes its slot
+    approved     INTEGER NOT NULL DEFAULT 0, -- 1: by an apply, so that it counts against no limit of a night
+    frees_slot_for TEXT                      -- of a delete: the module whose create was claimed with it
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
 
--- What the last sync of each account decided on: see bulk.ledger.planned. A product's part is replaced when it is looked
--- at again. What is withheld waits for a person.
-CREATE TABLE planned (
-    account      TEXT NOT NULL,
-    product_key  TEXT NOT NULL,
-    module_name  TEXT NOT NULL COLLATE NOCASE,
-    kind         TEXT NOT NULL,              -- a bulk.model.ChangeKind, or 'adopt': no request, the module becomes ours
-    wanted_alias TEXT,                       -- NULL: left out, or a delete
-    wanted_desc  TEXT,
-    found_name   TEXT,                       -- as the listing showed the module; NULL: it was not there
-    found_alias  TEXT,
-    found_desc   TEXT,
-    found_made   TEXT,                       -- its GmtCreate as it was written, as JSON
-    line         INTEGER,                    -- NULL: no row of the input asks for it
-    withheld     TEXT,                       -- a bulk.control.reconcile.Withheld
-    frees_slot_for TEXT,                     -- of a delete: the module whose create takes its slot
-    approved     INTEGER NOT NULL DEFAULT 0, -- 1: a person approved it
-    run_id       TEXT NOT NULL,
-    PRIMARY KEY (account, product_key, module_name)
-) WITHOUT ROWID;
 
--- Each account's part of the last input that went through: rows and products; its keys are modules.in_last_good.
-CREATE TABLE good_inputs (
-    account  TEXT PRIMARY KEY,
-    rows     INTEGER NOT NULL,
-    products INTEGER NOT NULL,
-    run_id   TEXT NOT NULL,
-    at       TEXT NOT NULL
-) WITHOUT ROWID;
 
--- Plans that were written to files, and which run applied them.
-CREATE TABLE plans (
-    plan_id     TEXT PRIMARY KEY,            -- of the run that made it
-    path        TEXT NOT NULL,
-    made_at     TEXT NOT NULL,
-    applied_by  TEXT,                        -- run_id
-    finished_at TEXT                         -- NULL: it was not applied to its end
-) WITHOUT ROWID;
 
 -- Every request that was tried, for the auditor. Old ones are removed: see bulk.ledger.retention.
 CREATE TABLE attempts (
@@ -158,12 +122,65 @@ CREATE TABLE runs (
     host       TEXT NOT NULL,
     version    TEXT NOT NULL,
     input      TEXT NOT NULL,
-    create_per_s REAL NOT NULL,              -- asked for; 0: unlimited
-    list_per_s   REAL NOT NULL,
+    rates      TEXT NOT NULL,                -- JSON: requests a second that were asked for, by action; 0: unlimited
     exit_code  INTEGER,
     stopped    TEXT,                         -- why it stopped early
-    summary    TEXT                          -- JSON, as `bulk run --json` printed it
+    summary    TEXT,                         -- JSON, as `--json` printed it
+    command    TEXT NOT NULL DEFAULT 'run',  -- 'run', 'sync' or 'apply'
+    applied    TEXT,                         -- of an apply: the run that made the plan
+    user       TEXT                          -- who began it, by the system's name; NULL: from a version that did not note it
 );
+
+-- What a sync decided for one account before its first write. It waits for approval where something is withheld.
+CREATE TABLE plans (
+    account      TEXT NOT NULL DEFAULT '',
+    run_id       TEXT NOT NULL,              -- of the run that decided it
+    made_at      TEXT NOT NULL,
+    input        TEXT NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    flags        TEXT NOT NULL,              -- JSON: what narrowed or widened it
+    finished_at  TEXT,                       -- NULL: something of it may still be applied
+    applied_by   TEXT,                       -- the last run that applied it
+    PRIMARY KEY (account, run_id)
+) WITHOUT ROWID;
+
+-- The changes of a plan, a change for each module.
+CREATE TABLE planned (
+    account        TEXT NOT NULL DEFAULT '',
+    run_id         TEXT NOT NULL,            -- of the plan
+    product_key    TEXT NOT NULL,
+    module_name    TEXT NOT NULL COLLATE NOCASE,
+    kind           TEXT NOT NULL,            -- a bulk.model.ChangeKind
+    wanted_alias   TEXT,                     -- NULL: not compared, or a delete
+    wanted_desc    TEXT,
+    found_name     TEXT,                     -- as the listing showed the module; NULL: it was not there
+    found_alias    TEXT,
+    found_desc     TEXT,
+    found_made     TEXT,                     -- its GmtCreate as the listing wrote it, as JSON
+    line           INTEGER,                  -- NULL: no row of the input asks for it
+    adopted        INTEGER NOT NULL DEFAULT 0, -- 1: taken over as ours, nothing is sent
+    withheld       TEXT,                     -- why it waits for approval; NULL: it may go
+    frees_slot_for TEXT,                     -- of a delete: the module whose create needs its slot
+    state          TEXT NOT NULL DEFAULT 'open', -- 'open', 'done', or 'moved': found otherwise than planned
+    PRIMARY KEY (account, run_id, product_key, module_name)
+) WITHOUT ROWID;
+
+-- The last good sync of each account, against which the next input is held.
+CREATE TABLE good_syncs (
+    account  TEXT PRIMARY KEY,
+    run_id   TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    rows     INTEGER NOT NULL,               -- of its whole input, like the next
+    products INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The keys of that input: what shares few of them is the file of another job.
+CREATE TABLE good_keys (
+    account     TEXT NOT NULL DEFAULT '',
+    product_key TEXT NOT NULL,
+    module_name TEXT NOT NULL COLLATE NOCASE,
+    PRIMARY KEY (account, product_key, module_name)
+) WITHOUT ROWID;
 
 -- The rows of the input as they stand. A module that was provisioned with another content than its row has
 -- now is looked at again.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import sqlite3
 import tempfile
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from bulk.errors import LedgerError
 from bulk.ledger.binding import bind, check_targets
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
-from bulk.ledger.retention import forget_old
+from bulk.ledger.retention import KEEP_DAYS, forget_old
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import (
     NotBegunError,
@@ -30,10 +31,11 @@ from bulk.ledger.storage.database import (
 from bulk.ledger.storage.lock import hold
 from bulk.ledger.storage.place import Place
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.accounts import count_by_account
 from bulk.ledger.views.reading import read_results
-from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account, read_reasons
+from bulk.ledger.views.status import count_outcomes, read_reasons
 from bulk.legible import legible
-from bulk.model import MAX_CUSTOM_MODULES, Action
+from bulk.model import MAX_CUSTOM_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -42,8 +44,9 @@ if TYPE_CHECKING:
     from bulk.ledger.binding import Takeover
     from bulk.ledger.intake import Intake
     from bulk.ledger.storage.database import Upgrade
+    from bulk.ledger.views.accounts import Counted
     from bulk.ledger.views.reading import Result
-    from bulk.model import Lane, Outcome, Reason, Target
+    from bulk.model import Action, Lane, Outcome, Reason, Target
 
 __all__ = ["Ledger", "check_ledger"]
 
@@ -63,6 +66,7 @@ class Ledger:
         *,
         place: Place | None = None,
         upgrade: Upgrade | None = None,
+        accounts: Collection[str] = (),
         takeovers: tuple[Takeover, ...] = (),
     ) -> None:
         self.path = path
@@ -72,6 +76,8 @@ class Ledger:
 
         self.takeovers = takeovers
         """Records that an account took over from a name that is no longer in the settings, so far."""
+
+        self._accounts = tuple(accounts)
         self._held = held
         self._place = place
 
@@ -98,7 +104,7 @@ class Ledger:
                 takeovers = bind(connection, path, targets)
             kept = held.pop_all()
             place = Place(path, keep=kept.callback)
-            return cls(path, connection, kept, place=place, upgrade=upgrade, takeovers=takeovers)
+            return cls(path, connection, kept, place=place, upgrade=upgrade, accounts=targets, takeovers=takeovers)
 
     @classmethod
     def scratch(cls, path: Path, *, targets: Mapping[str, Target]) -> Ledger:
@@ -122,11 +128,17 @@ class Ledger:
             with translated(copy):
                 connection.execute("PRAGMA synchronous = OFF")
                 takeovers = bind(connection, copy, targets)
-            return cls(copy, connection, held.pop_all(), takeovers=takeovers)
+            return cls(copy, connection, held.pop_all(), accounts=targets, takeovers=takeovers)
 
-    def intake(self, *, name: str, shape: str, at: float) -> AbstractContextManager[Intake]:
+    @contextmanager
+    def intake(self, *, name: str, shape: str, at: float) -> Iterator[Intake]:
         """Replace the rows by those of an input: see `replaced_rows`."""
-        return replaced_rows(self.connection, self.path, name=legible(name), shape=shape, at=at)
+        named = legible(name)
+        with replaced_rows(
+            self.connection, self.path, name=named, shape=shape, at=at, accounts=self._accounts
+        ) as intake:
+            yield intake
+        self.takeovers += intake.takeovers
 
     def begin_run(
         self, run_id: str, *, at: float, version: str, input_name: str, rates: Mapping[Action, float]
@@ -138,7 +150,7 @@ class Ledger:
             at: Now, in seconds since the epoch.
             version: Of this program.
             input_name: The input's name.
-            rates: Requests a second that were asked for, by action. Only those of creates and listings are kept.
+            rates: Requests a second that were asked for, by action; those of creates and listings are among them.
         """
         with translated(self.path):
             self.connection.execute(
@@ -150,14 +162,14 @@ class Ledger:
                     socket.gethostname(),
                     version,
                     legible(input_name),
-                    rates[Action.CREATE],
-                    rates[Action.LIST],
+                    orjson.dumps({action.figure: per_s for action, per_s in rates.items()}).decode(),
+                    _user(),
                 ),
             )
 
-    def forget_old(self, *, at: float, stopped: Callable[[], bool]) -> int:
+    def forget_old(self, *, at: float, keep_days: float = KEEP_DAYS, stopped: Callable[[], bool]) -> int:
         """Remove old attempts and undo data: see `bulk.ledger.retention`."""
-        return forget_old(self.connection, self.path, at=at, stopped=stopped)
+        return forget_old(self.connection, self.path, at=at, keep_days=keep_days, stopped=stopped)
 
     def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
         """Record how the run ended.
@@ -177,10 +189,14 @@ class Ledger:
         with translated(self.path):
             return count_outcomes(self.connection)
 
-    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
-        """Return the same for each account that has rows; a row whose account is not known is in none."""
+    def counted(self) -> Counted:
+        """Return the same, and in the same walk for each account that has rows."""
         with translated(self.path):
-            return count_outcomes_by_account(self.connection)
+            return count_by_account(self.connection)
+
+    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
+        """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
+        return self.counted().by_account
 
     def accounts_with_rows(self) -> list[str]:
         """Return the accounts that have rows in the input, apart from invalid and repeated ones, by name."""
@@ -188,14 +204,14 @@ class Ledger:
             return [account for (account,) in self.connection.execute(query("accounts_with_rows"))]
 
     def absent(self) -> int:
-        """Return how many modules of earlier inputs this one does not ask for."""
+        """Return how many modules of earlier inputs this one does not ask for, also of accounts that are gone."""
         with translated(self.path):
             return int(self.connection.execute(query("count_absent")).fetchone()[0])
 
-    def reasons(self) -> tuple[Reason, ...]:
-        """Return why rows are not provisioned, most frequent first."""
+    def reasons(self, *, account: str | None = None) -> tuple[Reason, ...]:
+        """Return why rows are not provisioned, most frequent first: all rows, or those of one account."""
         with translated(self.path):
-            return read_reasons(self.connection)
+            return read_reasons(self.connection, account=account)
 
     def rows(self, outcomes: Collection[Outcome]) -> Iterator[Result]:
         """Yield the rows of the input that have one of these outcomes, in the input's order."""
@@ -238,6 +254,13 @@ class Ledger:
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
+
+
+def _user() -> str | None:
+    """Return who began this process, as far as the system can tell: in a container a user may have no name."""
+    with suppress(KeyError, OSError, ImportError):
+        return legible(getpass.getuser())
+    return None
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:

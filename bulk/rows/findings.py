@@ -21,15 +21,19 @@ MAX_SHOWN_CHARS = 40
 class Remarks:
     """Collects what is noticed."""
 
-    def __init__(self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = ()) -> None:
+    def __init__(
+        self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = (), unused: Sequence[str] = ()
+    ) -> None:
         """Begin with what the header says.
 
         Args:
             rules: Which count what they let pass.
             carried: Names of the columns that are no field's.
             above: The lines above the header that say something.
+            unused: Columns that say whose each row is, where the settings name no accounts.
         """
         self._rules = rules
+        self._unused = unused
         self._carried = dict.fromkeys(carried)
         self._above = above
         self._noise: list[Noise] = []
@@ -61,6 +65,9 @@ class Remarks:
             yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
         if self._carried:
             yield f"Carried, not sent: {listed(self.carried)}"
+        if self._unused:
+            why = "since the settings name no accounts ([accounts.NAME] in bulk.toml)"
+            yield f"Not used: {listed(self._unused)}, {why}"
         if self._noise:
             more = self._left_out - len(self._noise)
             lines = ", ".join(f"line {noise.line} ({noise.kind})" for noise in self._noise)

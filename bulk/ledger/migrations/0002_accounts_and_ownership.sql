@@ -1,5 +1,5 @@
--- Layout 2: an account in every key, what this ledger made and wrote, the claims that replace something, classes of
--- failure, and a code for each kind of invalid row. Rows and attempts, the long tables, are not written anew.
+-- Layout 2: an account in every key, what this ledger made and wrote, the claims that replace something, plans, classes
+-- of failure, rates by action, and a code for each kind of invalid row. Rows and attempts, the long tables, are not written anew.
 
 DROP VIEW standing;
 
@@ -40,7 +40,6 @@ CREATE TABLE modules (
     written_desc  TEXT,
     undone        INTEGER NOT NULL DEFAULT 0,
     undone_at     TEXT,
-    in_last_good  INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
@@ -57,7 +56,7 @@ SELECT
     ),
     iif(outcome = 'created', coalesce(alias_name, ''), NULL),
     iif(outcome = 'created', coalesce("desc", ''), NULL),
-    0, NULL, 0
+    0, NULL
 FROM modules_of_layout_1
 ORDER BY product_key, module_name;
 
@@ -81,39 +80,80 @@ CREATE TABLE claims (
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
 
-CREATE TABLE planned (
-    account      TEXT NOT NULL,
-    product_key  TEXT NOT NULL,
-    module_name  TEXT NOT NULL COLLATE NOCASE,
-    kind         TEXT NOT NULL,
-    wanted_alias TEXT,
-    wanted_desc  TEXT,
-    found_name   TEXT,
-    found_alias  TEXT,
-    found_desc   TEXT,
-    found_made   TEXT,
-    line         INTEGER,
-    withheld     TEXT,
-    frees_slot_for TEXT,
-    approved     INTEGER NOT NULL DEFAULT 0,
-    run_id       TEXT NOT NULL,
-    PRIMARY KEY (account, product_key, module_name)
-) WITHOUT ROWID;
+ALTER TABLE runs RENAME TO runs_of_layout_1;
 
-CREATE TABLE good_inputs (
-    account  TEXT PRIMARY KEY,
-    rows     INTEGER NOT NULL,
-    products INTEGER NOT NULL,
-    run_id   TEXT NOT NULL,
-    at       TEXT NOT NULL
-) WITHOUT ROWID;
+CREATE TABLE runs (
+    run_id     TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    pid        INTEGER NOT NULL,
+    host       TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    input      TEXT NOT NULL,
+    rates      TEXT NOT NULL,
+    exit_code  INTEGER,
+    stopped    TEXT,
+    summary    TEXT,
+    command    TEXT NOT NULL DEFAULT 'run',
+    applied    TEXT,
+    user       TEXT
+);
+
+INSERT INTO runs
+SELECT
+    run_id, started_at, ended_at, pid, host, version, input, json_object('create', create_per_s, 'list', list_per_s),
+    exit_code, stopped, summary, 'run', NULL, NULL
+FROM runs_of_layout_1
+ORDER BY rowid;
+
+DROP TABLE runs_of_layout_1;
+
 
 CREATE TABLE plans (
-    plan_id     TEXT PRIMARY KEY,
-    path        TEXT NOT NULL,
-    made_at     TEXT NOT NULL,
-    applied_by  TEXT,
-    finished_at TEXT
+    account      TEXT NOT NULL DEFAULT '',
+    run_id       TEXT NOT NULL,
+    made_at      TEXT NOT NULL,
+    input        TEXT NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    flags        TEXT NOT NULL,
+    finished_at  TEXT,
+    applied_by   TEXT,
+    PRIMARY KEY (account, run_id)
+) WITHOUT ROWID;
+
+CREATE TABLE planned (
+    account        TEXT NOT NULL DEFAULT '',
+    run_id         TEXT NOT NULL,
+    product_key    TEXT NOT NULL,
+    module_name    TEXT NOT NULL COLLATE NOCASE,
+    kind           TEXT NOT NULL,
+    wanted_alias   TEXT,
+    wanted_desc    TEXT,
+    found_name     TEXT,
+    found_alias    TEXT,
+    found_desc     TEXT,
+    found_made     TEXT,
+    line           INTEGER,
+    adopted        INTEGER NOT NULL DEFAULT 0,
+    withheld       TEXT,
+    frees_slot_for TEXT,
+    state          TEXT NOT NULL DEFAULT 'open',
+    PRIMARY KEY (account, run_id, product_key, module_name)
+) WITHOUT ROWID;
+
+CREATE TABLE good_syncs (
+    account  TEXT PRIMARY KEY,
+    run_id   TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    rows     INTEGER NOT NULL,
+    products INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE good_keys (
+    account     TEXT NOT NULL DEFAULT '',
+    product_key TEXT NOT NULL,
+    module_name TEXT NOT NULL COLLATE NOCASE,
+    PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
 CREATE VIEW standing AS
