@@ -77,12 +77,12 @@ UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 
 -- name: add_row
 -- A valid row as the rows room reads it. Python's sqlite3 takes long over a NULL: an empty text stands for it.
-INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record)
-VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), ?);
+INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record, account)
+VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), ?, ?);
 
 -- name: add_invalid_row
-INSERT INTO rows (line, record, outcome, problem_code, message)
-VALUES (?, ?, 'invalid', nullif(?, ''), ?);
+INSERT INTO rows (line, record, outcome, problem_code, message, account)
+VALUES (?, ?, 'invalid', nullif(?, ''), ?, ?);
 
 -- name: add_input
 INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
