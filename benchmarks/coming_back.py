@@ -76,7 +76,7 @@ class Again:
 
 async def prepare(source: Path, path: Path, *, target: Target, rows: int, share: float) -> Growth:
     """Make a ledger in which the products of the first part of the file are done with, and time the parts."""
-    ledger = Ledger.open(path, target=target)
+    ledger = Ledger.open(path, targets={"": target})
     await ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore)
     writer = LedgerWriter(
         ledger.connection, path, run_id="benchmark", loop=asyncio.get_running_loop(), on_failure=_raise

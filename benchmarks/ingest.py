@@ -52,7 +52,7 @@ class Reading:
 
 def into_ledger(source: Path, path: Path) -> None:
     """Do what a run does before it sends."""
-    ledger = Ledger.open(path, target=TARGET)
+    ledger = Ledger.open(path, targets={"": TARGET})
     asyncio.run(ingest(str(source), ReadSettings(), ledger, stop=StopSignal(), listener=ignore))
     ledger.close()
 

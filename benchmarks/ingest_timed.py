@@ -22,8 +22,14 @@ class IngestTimes:
 
     began_s: float = 0.0
     ended_s: float = 0.0
+    cpu_before_s: float = 0.0
+    """CPU time of the process when it began."""
+
     cpu_s: float = 0.0
     """CPU time of the process when it ended."""
+
+    thread_s: float = 0.0
+    """CPU time of the event loop's thread when it ended."""
 
 
 @contextmanager
@@ -32,9 +38,9 @@ def ingest_timed() -> Iterator[IngestTimes]:
     times = IngestTimes()
 
     async def timed(*args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on as they are
-        times.began_s = time.perf_counter()
+        times.began_s, times.cpu_before_s = time.perf_counter(), time.process_time()
         await ingest(*args, **kwargs)
-        times.ended_s, times.cpu_s = time.perf_counter(), time.process_time()
+        times.ended_s, times.cpu_s, times.thread_s = time.perf_counter(), time.process_time(), time.thread_time()
 
     with patch("bulk.engine.run.ingest", timed):
         yield times

@@ -18,7 +18,7 @@ from loops import installed_loops
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-__all__ = ["Verdict", "machine", "middle", "options_of", "report"]
+__all__ = ["Verdict", "machine", "middle", "options_of", "parser_of", "read_options", "report"]
 
 _LIBRARIES = ("aiohttp", "yarl", "uvloop", "orjson", "aiolimiter")
 
@@ -42,7 +42,12 @@ class Verdict:
 
 
 def options_of(doc: str | None, *, loops: bool = False, repeats: int = 3) -> argparse.Namespace:
-    """Read the command line of a benchmark.
+    """Read the command line of a benchmark; see `parser_of`."""
+    return read_options(parser_of(doc, loops=loops, repeats=repeats), repeats=repeats)
+
+
+def parser_of(doc: str | None, *, loops: bool = False, repeats: int = 3) -> argparse.ArgumentParser:
+    """Return what reads the command line of a benchmark, for one that takes more than the others.
 
     Args:
         doc: The script's docstring, for ``--help``.
@@ -57,8 +62,13 @@ def options_of(doc: str | None, *, loops: bool = False, repeats: int = 3) -> arg
     )
     if loops:
         parser.add_argument("--loop", choices=["asyncio", "uvloop"], help="only this event loop (default: both)")
+    return parser
+
+
+def read_options(parser: argparse.ArgumentParser, *, repeats: int = 3) -> argparse.Namespace:
+    """Read the command line with `parser_of`'s answer."""
     options = parser.parse_args()
-    if loops:
+    if "loop" in options:
         options.loops = [options.loop] if options.loop else installed_loops()
     options.repeats = options.repeats or (1 if options.quick else repeats)
     return options

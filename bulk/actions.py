@@ -6,11 +6,7 @@ A part of `bulk.model`, which offers them to all other modules.
 from __future__ import annotations
 
 from enum import StrEnum
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from typing import Self
 
 __all__ = ["Action", "ChangeKind"]
 
@@ -57,20 +53,16 @@ class Action(StrEnum):
 class ChangeKind(StrEnum):
     """What one change does to a module. Stored in the ledger: never rename a value."""
 
-    CREATE = "create"  #: make a module that was not there
-    UPDATE = "update"  #: give a module another alias or description
-    DELETE = "delete"  #: remove a module
+    action: Action
+    """The API action that carries it out."""
 
-    @property
-    def action(self) -> Action:
-        """The API action that carries it out."""
-        return _CARRIED_OUT_BY[self]
+    CREATE = "create", Action.CREATE  #: make a module that was not there
+    UPDATE = "update", Action.UPDATE  #: give a module another alias or description
+    DELETE = "delete", Action.DELETE  #: remove a module
 
-
-_CARRIED_OUT_BY: Mapping[ChangeKind, Action] = MappingProxyType(
-    {
-        ChangeKind.CREATE: Action.CREATE,
-        ChangeKind.UPDATE: Action.UPDATE,
-        ChangeKind.DELETE: Action.DELETE,
-    }
-)
+    def __new__(cls, value: str, action: Action = Action.LIST) -> Self:
+        """Make a member whose value is what is stored. To look one up, ``ChangeKind(value)`` is enough."""
+        kind = str.__new__(cls, value)
+        kind._value_ = value
+        kind.action = action
+        return kind

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
 __all__ = [
     "AccountStart",
     "AccountStopped",
+    "AccountTakenOver",
     "AttemptMade",
     "ClockCorrected",
+    "ConnectionsShort",
     "CredentialsFound",
     "CredentialsNotRenewed",
     "Event",
@@ -54,6 +56,32 @@ class LedgerUpgraded(Event):
 
     copy: str
     """Path of the copy that was kept: the earlier version can go on with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountTakenOver(Event):
+    """The ledger had another name for an account's target, and no settings have that name: its records are renamed."""
+
+    account: str
+    """The name from now on."""
+
+    before: str
+    """The name until now; empty: the records were made without accounts."""
+
+    keys: int
+    """Modules that the ledger has a record of."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionsShort(Event):
+    """The system's limit of open files leaves each account so few connections that it may not reach its rate."""
+
+    files: int
+    """Files that this process may have open."""
+
+    accounts: int
+    each: int
+    """Connections that each of them may have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +193,7 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateChanged(Event):
-    """The pace of an action was lowered after a throttle, or climbed back."""
+    """The pace of an action was lowered, or climbed back."""
 
     action: Action
     per_s: float
@@ -175,6 +203,9 @@ class RateChanged(Event):
 
     account: str = ""
     """The one that met it; accounts of its rate group share the pace."""
+
+    unshared: str | None = None
+    """Why other processes on this machine can't be heard, which halved the rate just now; ``None``: another cause."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,6 +43,9 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
+_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts"})
+"""What a summary has besides the keys of its JSON, or only where something began for an account."""
+
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 
 
@@ -136,6 +139,6 @@ def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:
     known = {"exit_code": ending.exit_code, "stopped": ending.message}
     if invocation.command != "run":
         return known
-    nothing = {field.name: None for field in fields(Summary) if field.name != "reasons"} | {"resume": None}
+    nothing = {field.name: None for field in fields(Summary) if field.name not in _NOT_OF_A_FAILURE} | {"resume": None}
     requests = {"list": 0, "create": 0} if ending.exit_code in _NOTHING_SENT else {}
     return nothing | {"outcomes": {}, "requests": requests} | known

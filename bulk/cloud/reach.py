@@ -6,9 +6,8 @@ import ssl
 import time
 from dataclasses import dataclass
 
-import aiohttp
-
-from bulk.cloud.route import connect, find_route
+from bulk.cloud.connections import Connections
+from bulk.cloud.route import find_route
 
 __all__ = ["Reach", "reach"]
 
@@ -42,9 +41,9 @@ async def reach(endpoint: str, *, timeout_s: float = 5.0) -> Reach:
         NotSentError: It can't be reached, or its certificate is not to be trusted; its code is the transport's.
     """
     route = await find_route(endpoint, "GET")
-    async with aiohttp.TCPConnector() as connector:
+    async with Connections(limit=1) as connections:
         started = time.monotonic()
-        connection = await connect(connector, route, aiohttp.ClientTimeout(connect=timeout_s))
+        connection = await connections.take(route, connect_s=timeout_s)
         connect_s = time.monotonic() - started
         transport = connection.transport
         secured = transport.get_extra_info("ssl_object") if transport and endpoint.startswith("https:") else None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import aiohttp
 from yarl import URL
 
-from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, unconnected
+from bulk.cloud.aiohttp_errors import unconnected
 from bulk.cloud.proxies import proxy_for
 from bulk.cloud.proxy_answers import FINAL, refusal
 from bulk.cloud.trust import trusted
@@ -21,11 +21,9 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping
 
-    from aiohttp.connector import Connection
-
     from bulk.cloud.proxies import Proxy
 
-__all__ = ["Route", "connect", "find_route"]
+__all__ = ["Route", "find_route"]
 
 
 async def find_route(endpoint: str, method: str) -> Route:
@@ -82,7 +80,7 @@ class Route:
         self._after = f" HTTP/1.1\r\n{headers}\r\n"
 
     def answered(self, status: int, headers: Mapping[str, str]) -> None:
-        """Take note of the first answer through a plain proxy, and of a proxy that wants a login.
+        """Take note of an answer through a proxy: that one is open, or wants a login.
 
         Raises:
             NotSentError: The proxy refused the login, and passed nothing on.
@@ -103,10 +101,17 @@ class Route:
         if self._final:
             raise NotSentError(self._final.words, code=self._final.code)
 
-    def failed(self, error: NotSentError) -> None:
-        """Take note of a connection that could not be made."""
+    def connected(self) -> None:
+        """Take note of a connection, which a proxy has made if it was asked for a tunnel."""
+        if self.has_tunnel:
+            self.is_open = True
+
+    def unconnected(self, exc: BaseException) -> NotSentError:
+        """Take note of a connection that could not be made, and say why in words of ours."""
+        error = unconnected(exc, self.endpoint, proxy=self.proxy, target=self.target)
         if error.code in FINAL:
             self._final = Reason(error.code, str(error))
+        return error
 
     def head(self, query: str) -> bytes:
         """Write a request, which has no body, once a connection is there.
@@ -127,22 +132,3 @@ def _asks(method: str, url: URL, proxy: Proxy | None, *, trust: ssl.SSLContext |
     # aiohttp adds the host while it connects, and would then no longer find the connections that it keeps.
     headers: dict[str, str] = {"Host": str(url.host_port_subcomponent), **login}
     return aiohttp.ClientRequest(method, url, proxy=proxy.url, proxy_headers=headers, ssl=trust)
-
-
-async def connect(connector: aiohttp.BaseConnector, route: Route, limits: aiohttp.ClientTimeout) -> Connection:
-    """Return a connection of this way, kept or new.
-
-    Raises:
-        NotSentError: There is none, in words that name the proxy, if any, and the system's reason.
-    """
-    route.require_not_refused()
-    try:
-        connection = await connector.connect(route.asks, [], limits)
-    except (*FOREIGN_ERRORS, ValueError) as exc:  # a ValueError: a host name that no resolver takes
-        error = unconnected(exc, route.endpoint, proxy=route.proxy, target=route.target)
-    else:
-        route.is_open = route.is_open or route.has_tunnel
-        return connection
-    route.failed(error)
-    # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
-    raise error

@@ -9,28 +9,24 @@ aiohttp that the tests have passed with.
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from collections import defaultdict
 from collections.abc import Callable
-from contextlib import suppress
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self
 from urllib.parse import unquote
-from weakref import WeakKeyDictionary
-
-import aiohttp
 
 from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate, unconnected
-from bulk.cloud.route import connect, find_route
+from bulk.cloud.connections import Connections
+from bulk.cloud.route import find_route
 from bulk.cloud.signing import string_to_sign, unsigned
 from bulk.errors import NotSentError, OutcomeUnknownError, TurnMissedError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Coroutine, Mapping
     from types import TracebackType
 
+    import aiohttp
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
 
@@ -129,18 +125,13 @@ class HttpTransport:
             limit: Most connections side by side; at least as many as there are lanes, or requests wait in line
                 while their timeout runs.
         """
-        self._limit = limit
+        self._connections = Connections(limit=limit)
         self._routes: dict[tuple[str, str], Route] = {}
         """Endpoint and method → the way of such requests."""
 
-        self._timeout = aiohttp.ClientTimeout()
-        self._losses = 0
-        self._losses_at_last_use: WeakKeyDictionary[ResponseHandler, int] = WeakKeyDictionary()
-        """Of each kept connection: how many losses there were when it was last good."""
-
     async def __aenter__(self) -> Self:
         """Make ready; connections follow as they are needed."""
-        self._connector = aiohttp.TCPConnector(limit=self._limit)
+        await self._connections.__aenter__()
         self._deadlines = _Deadlines()
         self._opening: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
         """Held by the first request of each way; requests to another endpoint do not wait for it."""
@@ -151,23 +142,17 @@ class HttpTransport:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """Close every connection."""
-        await self._connector.close()
+        await self._connections.__aexit__(exc_type, exc, traceback)
 
-    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
+    def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Coroutine[Any, Any, Reply]:
         """See `Transport.send`."""
         route = self._routes.get((request.endpoint, request.method))
         if route is None or not route.is_open:
-            route, reply = await self._open(request, timeout_s, leave)
-            if reply is not None:
-                return reply
-        return await self._send(route, request, timeout_s, leave)
+            return self._open_and_send(request, timeout_s, leave)
+        return self._send(route, request, timeout_s, leave)
 
-    async def _open(self, request: SignedRequest, timeout_s: float, leave: Leave) -> tuple[Route, Reply | None]:
-        """Find the way, and go first alone: a proxy that refuses a password sees it once, not once a connection.
-
-        Returns:
-            The way, and the reply if the request itself had to go to find out.
-        """
+    async def _open_and_send(self, request: SignedRequest, timeout_s: float, leave: Leave) -> Reply:
+        """Find the way, and go first alone: a proxy that refuses a password sees it once, not once a connection."""
         way = request.endpoint, request.method
         line = self._opening[way]
         await self._first_in_line(line, request, timeout_s)
@@ -176,10 +161,12 @@ class HttpTransport:
             if route is None:
                 route = self._routes[way] = await find_route(*way)
             if route.has_tunnel:
-                self._keep(await self._connect(route, timeout_s))
-            return route, None if route.is_open else await self._send(route, request, timeout_s, leave)
+                self._connections.keep(await self._connections.take(route, connect_s=_connect_s(timeout_s)))
+            if not route.is_open:  # only an answer tells if the proxy lets requests through
+                return await self._send(route, request, timeout_s, leave)
         finally:
             line.release()
+        return await self._send(route, request, timeout_s, leave)
 
     async def _first_in_line(self, line: asyncio.Lock, request: SignedRequest, timeout_s: float) -> None:
         try:
@@ -193,56 +180,25 @@ class HttpTransport:
 
     async def _send(self, route: Route, request: SignedRequest, timeout_s: float, leave: Leave) -> Reply:
         deadline = asyncio.get_running_loop().time() + timeout_s
-        connection = await self._connect(route, timeout_s)
+        connection = await self._connections.take(route, connect_s=_connect_s(timeout_s))
+        if not leave():
+            self._connections.keep(connection)
+            raise TurnMissedError("connections or keys take too long for the pace, each time anew")
         try:
-            if not leave():
-                self._keep(connection)
-                raise TurnMissedError("connections or keys take too long for the pace, each time anew")
-            try:
-                reply = await self._exchange(connection, route.head(request.query), deadline)
-            except BaseException:
-                self._losses += 1
-                _cut(connection)
-                raise
+            reply = await self._exchange(connection, route.head(request.query), deadline)
         except FOREIGN_ERRORS as exc:
+            self._connections.cut(connection)
             error = translate(exc, request.endpoint)
+        except BaseException:
+            self._connections.cut(connection)
+            raise
         else:
-            self._keep(connection)
-            if not route.is_open or reply.status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:
+            self._connections.keep(connection)
+            if route.proxy is not None:
                 route.answered(reply.status, reply.headers)
             return reply
         # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
         raise error
-
-    async def _connect(self, route: Route, timeout_s: float) -> Connection:
-        """Return a connection that nothing lies on.
-
-        aiohttp looks for an answer that nobody asked for when a connection comes back, but not when it is given out
-        again; it would pass for the next request's.
-        """
-        for _ in range(self._limit + 1):
-            connection = await connect(self._connector, route, self._timeout_of(timeout_s))
-            protocol = connection.protocol
-            if protocol is not None and not protocol.should_close and self._is_trusted(protocol):
-                return connection
-            connection.close()
-        raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
-
-    def _keep(self, connection: Connection) -> None:
-        """Give a connection back that was good just now, for the next request."""
-        if connection.protocol is not None:
-            self._losses_at_last_use[connection.protocol] = self._losses
-        connection.release()
-
-    def _is_trusted(self, protocol: ResponseHandler) -> bool:
-        """Return whether a connection is new, or was good since the last loss: what takes one away takes all."""
-        return self._losses_at_last_use.get(protocol, self._losses) == self._losses
-
-    def _timeout_of(self, timeout_s: float) -> aiohttp.ClientTimeout:
-        connect_s = min(_CONNECT_TIMEOUT_S, timeout_s / 2)
-        if self._timeout.connect != connect_s:
-            self._timeout = aiohttp.ClientTimeout(connect=connect_s)
-        return self._timeout
 
     async def _exchange(self, connection: Connection, head: bytes, deadline: float) -> Reply:
         """Write a request and read its answer.
@@ -268,24 +224,18 @@ class HttpTransport:
                 message, content = await protocol.read()
         finally:
             self._deadlines.drop(protocol)
-        if content.is_eof():  # as a rule all of it has come at once
-            body = await _read_bounded(content)
-        else:
+        body = content.read_nowait() if content.is_eof() else b""  # as a rule all of it has come at once
+        if not content.at_eof():
             async with asyncio.timeout_at(deadline):
-                body = await _read_bounded(content)
+                body = await _read_rest(content, body)
+        if len(body) > MAX_REPLY_BYTES:
+            raise OutcomeUnknownError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", code="reply_too_large")
         return Reply(message.code, body, message.headers)
 
 
-def _cut(connection: Connection) -> None:
-    """Close a connection so that a request which is still on its way is not delivered later."""
-    transport = connection.transport
-    if transport is not None:
-        with suppress(OSError):  # it is closed already
-            # Lingering for no time makes the kernel forget what it has not sent yet, and reset the connection.
-            if (below := transport.get_extra_info("socket")) is not None:
-                below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        transport.abort()
-    connection.close()
+def _connect_s(timeout_s: float) -> float:
+    """Return how long a connection may take of what a request may take."""
+    return min(_CONNECT_TIMEOUT_S, timeout_s / 2)
 
 
 class _Deadlines:
@@ -314,14 +264,7 @@ class _Deadlines:
         self._timer = self._loop.call_later(_TICK_S, self._look) if self._due else None
 
 
-async def _read_bounded(content: aiohttp.StreamReader) -> bytes:
-    body = await content.readany()
-    if not content.at_eof():
-        parts, size = [body], len(body)
-        while size <= MAX_REPLY_BYTES and (part := await content.readany()):
-            parts.append(part)
-            size += len(part)
-        body = b"".join(parts)
-    if len(body) > MAX_REPLY_BYTES:
-        raise OutcomeUnknownError(f"the reply is longer than {MAX_REPLY_BYTES} bytes", code="reply_too_large")
+async def _read_rest(content: aiohttp.StreamReader, body: bytes) -> bytes:
+    while len(body) <= MAX_REPLY_BYTES and (part := await content.readany()):
+        body += part
     return body

@@ -40,6 +40,9 @@ class Breaker:
         self._max_failures = max_failures
         self._accepted_at = now
         self._silences = {action: Silence() for action in Action}
+        self._all_calm = True
+        """No request went without a proper answer since every silence was forgotten."""
+
         self._storm_code: str | None = None
         self._storm = 0
         self._storm_is_of_products = False
@@ -56,11 +59,14 @@ class Breaker:
 
     def answered(self, action: Action, key: Hashable) -> None:
         """Take note that the platform carries out or refuses requests of an action, by whatever that was proved."""
+        if self._all_calm:
+            return
         for other, silence in self._silences.items():
             if other is action:
                 silence.end(key)
             elif silence.requests:
                 silence.is_partial = True
+        self._all_calm = all(silence.is_forgotten for silence in self._silences.values())
 
     def failed(self, failure: Failure, *, action: Action, key: Hashable, sent_at: float, now: float) -> str | None:
         """Take note of a failed request, and say whether the platform is out of reach or refuses everything.
@@ -74,6 +80,7 @@ class Breaker:
         """
         if failure.kind in _NO_ANSWER:
             left = failure.kind is not FailureKind.NOT_SENT
+            self._all_calm = False
             self._silences[action].add(key, left=left, sent_at=sent_at, now=now)
             return self._no_answer(failure, action)
         self.answered(action, key)

@@ -30,8 +30,13 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, insort
+from typing import TYPE_CHECKING
 
 from bulk.control.lateness import EVENNESS_ASSUMED, Lateness
+from bulk.control.notes import Kind
+
+if TYPE_CHECKING:
+    from bulk.control.notes import Note
 
 __all__ = ["Pace"]
 
@@ -84,8 +89,8 @@ LOWEST_PER_S = 0.1
 class Pace:
     """The rate of one action. Lists and creates have one each.
 
-    Ask ``wait_s()``, and where it says 0.0 call ``release()`` with the same ``now``, once for each request. All times
-    are seconds of one monotonic clock.
+    Call ``take()`` for each request; or ask ``wait_s()``, and where it says 0.0 call ``release()`` with the same
+    ``now``. All times are seconds of one monotonic clock.
     """
 
     def __init__(self, per_s: float, *, now: float) -> None:
@@ -99,6 +104,9 @@ class Pace:
         self.rate_per_s = per_s
         """Requests a second in force now; 0: unlimited."""
 
+        self.notes: list[Note] | None = None
+        """What changed, for others who share the window, until they take it out; ``None``: there are none."""
+
         self._paused_until = now
         self._deaf_until = now
         self._full_since = now
@@ -106,8 +114,7 @@ class Pace:
         if per_s:
             self._lateness = Lateness(EVENNESS_ASSUMED * _margin_s(per_s))
             self._assumed_since = now
-            # A rate that is no whole number has windows as long as whole requests need: 2.5/s: 2 in 0.8 s, 3 in 1.2 s.
-            self._counts = sorted({max(1, math.floor(per_s)), math.ceil(per_s)})
+            self._counts = _counts(per_s)
             self._remembered: list[float] = []
             self._fell_s, self._fell_at = 0.0, now
             self._unplanned = 0
@@ -122,13 +129,20 @@ class Pace:
         self._full_step_s = 1 / self.per_s + self._lateness.margin_s / self._counts[0]
         self._set_rate(self.rate_per_s)
 
+    def take(self, now: float) -> float:
+        """Release one request if it may leave now; return 0.0 then, else in how many seconds to ask again."""
+        wait_s = self.wait_s(now)
+        if not wait_s:
+            self.release(now)
+        return wait_s
+
     def wait_s(self, now: float) -> float:
         """Return in how many seconds a request may leave; 0.0: now."""
         if not self.per_s:
             return max(0.0, self._paused_until - now)
-        return max(0.0, self._due - now, self._room_at() - now)
+        return max(0.0, self._due - now, self.room_at() - now)
 
-    def _room_at(self) -> float:
+    def room_at(self) -> float:
         """Return when every window has room for one more."""
         room_at = -math.inf
         for count, window_s in self._windows:
@@ -143,9 +157,8 @@ class Pace:
         """Note that one request leaves now."""
         if not self.per_s:
             return
-        insort(self._remembered, now + self._lateness.assumed_s)
-        if len(self._remembered) > 2 * self._counts[-1]:  # seldom, as it takes long where there are thousands
-            del self._remembered[: -self._counts[-1]]
+        self._remember(Kind.RELEASED, now + self._lateness.assumed_s)
+        self._trim()
         lag_s = now - self._due
         if lag_s > CATCH_UP_S:
             self._due, self._debt_s = now, 0.0
@@ -155,6 +168,15 @@ class Pace:
         self._debt_s -= paid_s
         self._due += self._step_s - paid_s
 
+    def _remember(self, kind: Kind, at: float, *, later_for_others_s: float = 0.0) -> None:
+        insort(self._remembered, at)
+        if self.notes is not None:
+            self.notes.append((kind, at + later_for_others_s))
+
+    def _trim(self) -> None:
+        if len(self._remembered) > 2 * self._counts[-1]:  # seldom, as it takes long where there are thousands
+            del self._remembered[: -self._counts[-1]]
+
     def _forget(self, released_at: float) -> bool:
         """Take a request out that has no answer yet; return whether it was still in the window."""
         remembered = self._remembered
@@ -163,12 +185,21 @@ class Pace:
         if place == len(remembered) or remembered[place] != at or place < len(remembered) - self._counts[-1]:
             return False
         del remembered[place]
+        if self.notes is not None:
+            self.notes.append((Kind.DROPPED, at))
         return True
 
-    def postpone(self, released_at: float, now: float) -> None:
-        """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy."""
-        if self.per_s and self._forget(released_at):
-            insort(self._remembered, now + self._lateness.assumed_s)
+    def postpone(self, released_at: float, now: float) -> bool:
+        """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy.
+
+        Returns:
+            Whether its place was kept; if not, nothing has changed, and it must not leave.
+        """
+        if self.per_s:
+            if not self._forget(released_at):
+                return False
+            self._remember(Kind.MOVED, now + self._lateness.assumed_s)
+        return True
 
     def release_late(self, released_at: float, now: float) -> bool:
         """Note that one request of those released at ``released_at`` leaves only now, if the window has room for it.
@@ -176,9 +207,9 @@ class Pace:
         Its place was kept for it as long as it is among the last N; then others have taken what the window holds.
         """
         if self.per_s:
-            if not self._forget(released_at) and self._room_at() > now:
+            if not self._forget(released_at) and self.room_at() > now:
                 return False
-            insort(self._remembered, now + self._lateness.assumed_s)
+            self._remember(Kind.MOVED, now + self._lateness.assumed_s)
         return True
 
     def give_back(self, released_at: float) -> None:
@@ -195,7 +226,8 @@ class Pace:
         if not lateness.is_known:
             return
         if self._forget(released_at):
-            insort(self._remembered, released_at + late_s)
+            # What is safe against the quickest that this process knows is so against that of another only with safety.
+            self._remember(Kind.MOVED, released_at + late_s, later_for_others_s=lateness.safety_s)
         self._unplanned += 1
         if fell_s:
             self._make_later(fell_s, now)
@@ -220,7 +252,9 @@ class Pace:
         Returns:
             True: the rate was lowered just now.
         """
-        self._pause(now + (PAUSE_S if retry_after_s is None else retry_after_s))
+        self.pause(now + (PAUSE_S if retry_after_s is None else retry_after_s))
+        if self.notes is not None:
+            self.notes.append((Kind.PAUSED, self._paused_until))
         if not self.per_s or now < self._deaf_until:
             return False
         self._deaf_until = max(now + REACTION_S, self._paused_until)
@@ -233,10 +267,36 @@ class Pace:
         self._set_rate(lowered)
         return True
 
-    def _pause(self, until: float) -> None:
+    def pause(self, until: float) -> None:
+        """Let nothing out before."""
         self._paused_until = max(self._paused_until, until)
         if self.per_s:
             self._due, self._debt_s = max(self._due, self._paused_until), 0.0
+
+    def hear(self, note: Note) -> None:
+        """Take note of what another process did in the window that it shares with this one."""
+        kind, at = note
+        remembered = self._remembered
+        if kind == Kind.PAUSED:
+            self.pause(at)
+        elif kind == Kind.DROPPED:
+            place = bisect_left(remembered, at)
+            if place < len(remembered) and remembered[place] == at:
+                del remembered[place]
+        else:
+            insort(remembered, at)
+            self._trim()
+
+    def grant(self, per_s: float) -> None:
+        """Keep to another rate from now on; what was measured, remembered and lowered stays so.
+
+        Args:
+            per_s: Requests a second; not 0.
+        """
+        lowered = self.rate_per_s / self.per_s
+        self.per_s, self._counts = per_s, _counts(per_s)
+        self.rate_per_s = per_s * lowered
+        self._plan_steps()
 
     def succeeded(self, now: float) -> bool:
         """Climb back a little, if the rate was lowered; replies to requests from before are no reason to.
@@ -261,6 +321,14 @@ class Pace:
     def _set_rate(self, per_s: float) -> None:
         self.rate_per_s = per_s
         self._step_s = self._full_step_s * self.per_s / per_s
+
+
+def _counts(per_s: float) -> list[int]:
+    """Return how many the windows hold.
+
+    A rate that is no whole number has windows as long as whole requests need: 2.5/s: 2 in 0.8 s, 3 in 1.2 s.
+    """
+    return sorted({max(1, math.floor(per_s)), math.ceil(per_s)})
 
 
 def _margin_s(per_s: float) -> float:

@@ -43,6 +43,11 @@ class Silence:
         """What failed before the last proper answer, and was not answered since."""
 
     @property
+    def is_forgotten(self) -> bool:
+        """Whether nothing failed of which no proper answer was seen since."""
+        return not self.requests and not self._troubled
+
+    @property
     def is_outage(self) -> bool:
         """Whether what fails now fails for the platform's sake."""
         if len(self._untroubled) > 1:

@@ -77,7 +77,7 @@ async def plan(
     keys = credentials or (
         None if offline else await stop.unless_requested(credentials_for(settings, listener=listener))
     )
-    async with held(Ledger.scratch, path, target=target) as ledger:
+    async with held(Ledger.scratch, path, targets={"": target}) as ledger:
         job = _Planning(
             input_name=input_name, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop
         )

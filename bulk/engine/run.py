@@ -76,7 +76,7 @@ async def run(
     keys = credentials
     if keys is None:
         keys = await stop.unless_requested(credentials_for(settings, listener=listener))
-    async with held(Ledger.open, path, target=target) as ledger:
+    async with held(Ledger.open, path, targets={"": target}) as ledger:
         if ledger.upgrade:
             layout, copy = ledger.upgrade
             listener(LedgerUpgraded(ledger=str(path), layout=layout, copy=str(copy)))

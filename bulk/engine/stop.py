@@ -52,6 +52,12 @@ class StopSignal:
         if self.requested:
             follower()
 
+    def scope(self) -> StopSignal:
+        """Return the signal of a part of the run: it is requested when this one is, and can be requested alone."""
+        part = StopSignal()
+        self.follow(lambda: part.request(self.reason or "", exit_code=self.exit_code or ExitCode.STOPPED))
+        return part
+
     @contextmanager
     def following(self, follower: Callable[[], None]) -> Iterator[None]:
         """Do as `follow` does, but only until the block ends."""

@@ -1,9 +1,79 @@
 -- name: is_bound
--- Whether the ledger belongs to its target for good: the platform has accepted a request there. What an outcome other
--- than these two says, a listing has told. Asked only where a run is for another target.
+-- Whether an account belongs to its target for good: the platform has accepted a request there. What an outcome other
+-- than these two says, a listing has told. Asked only where a run has another target for it, or none.
+SELECT
+    EXISTS (SELECT 1 FROM attempts WHERE code IS NULL AND account = :account)
+    OR EXISTS (SELECT 1 FROM modules WHERE account = :account AND outcome NOT IN ('pending', 'failed'));
+
+-- name: is_bound_of_layout_1
+-- The same before accounts had names: asked of a ledger that must not be upgraded if it belongs to another target.
 SELECT
     EXISTS (SELECT 1 FROM attempts WHERE code IS NULL)
     OR EXISTS (SELECT 1 FROM modules WHERE outcome NOT IN ('pending', 'failed'));
+
+-- name: note_target
+INSERT INTO target (account, dialect, endpoint, instance_id) VALUES (?, ?, ?, ?)
+ON CONFLICT (account) DO UPDATE SET
+    dialect = excluded.dialect, endpoint = excluded.endpoint, instance_id = excluded.instance_id;
+
+-- name: forget_target
+DELETE FROM target WHERE account = ?;
+
+-- name: count_handed_over
+-- What `take_over_…` hands from one account to another: all its records, or those of products that are the other's in
+-- the rows of the input.
+SELECT count(*)
+FROM modules
+WHERE account = :former AND (:whole OR product_key IN (
+    SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir
+));
+
+-- name: take_over_1_merged
+-- Where both have a record of a module, one stays: that which may have left unseen, else the later one. It keeps what
+-- the other knows: that we own the module, what we wrote last, and every doubt.
+UPDATE modules SET
+    owned = max(modules.owned, other.owned),
+    in_doubt = max(modules.in_doubt, other.in_doubt),
+    recovered = max(modules.recovered, other.recovered),
+    attempts = modules.attempts + other.attempts,
+    written_alias = coalesce(modules.written_alias, other.written_alias),
+    written_desc = coalesce(modules.written_desc, other.written_desc)
+FROM modules AS other
+WHERE modules.account IN (:former, :heir)
+  AND other.account = iif(modules.account = :heir, :former, :heir)
+  AND other.product_key = modules.product_key AND other.module_name = modules.module_name
+  AND (:whole OR modules.product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
+
+-- name: take_over_2_doubled
+DELETE FROM modules
+WHERE account IN (:former, :heir)
+  AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir))
+  AND EXISTS (
+    SELECT 1 FROM modules AS other
+    WHERE other.account = iif(modules.account = :heir, :former, :heir)
+      AND other.product_key = modules.product_key AND other.module_name = modules.module_name
+      AND (other.outcome = 'sending', other.settled_at, other.account = :heir)
+        > (modules.outcome = 'sending', modules.settled_at, modules.account = :heir)
+);
+
+-- name: take_over_3_modules
+UPDATE modules SET account = :heir
+WHERE account = :former
+  AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
+
+-- name: take_over_4_claims
+UPDATE claims SET account = :heir
+WHERE account = :former
+  AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
+
+-- name: take_over_5_attempts
+UPDATE attempts SET account = :heir
+WHERE account = :former
+  AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
+
+-- name: take_over_6_rows
+-- So that they are seen as they were before the next input is read.
+UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 
 -- name: add_row
 -- A valid row as the rows room reads it. Python's sqlite3 takes long over a NULL: an empty text stands for it.
@@ -186,6 +256,59 @@ FROM (
     LIMIT -1
 );
 
+-- name: count_outcomes_by_account
+-- The same for each account, NULL where a row does not say whose it is. Both halves are grouped in the order of their
+-- index; what is left to sort is a group for each account and kind of problem.
+SELECT
+    account,
+    sum(pending) AS pending,
+    sum(sending) AS sending,
+    sum(created) AS created,
+    sum("exists") AS "exists",
+    sum(duplicate) AS duplicate,
+    sum(drifted) AS drifted,
+    sum(over_budget) AS over_budget,
+    sum(invalid) AS invalid,
+    sum(failed) AS failed,
+    sum(unknown) AS unknown
+FROM (
+    SELECT
+        account,
+        count(*) FILTER (WHERE outcome = 'pending') AS pending,
+        count(*) FILTER (WHERE outcome = 'sending') AS sending,
+        count(*) FILTER (WHERE outcome = 'created') AS created,
+        count(*) FILTER (WHERE outcome = 'exists') AS "exists",
+        0 AS duplicate,
+        count(*) FILTER (WHERE outcome = 'drifted') AS drifted,
+        count(*) FILTER (WHERE outcome = 'over_budget') AS over_budget,
+        0 AS invalid,
+        count(*) FILTER (WHERE outcome = 'failed') AS failed,
+        count(*) FILTER (WHERE outcome = 'unknown') AS unknown
+    FROM standing
+    WHERE outcome_when_read IS NULL
+    GROUP BY account
+    UNION ALL
+    SELECT
+        account, 0, 0, 0, 0, count(*) FILTER (WHERE outcome = 'duplicate'), 0, 0,
+        count(*) FILTER (WHERE outcome = 'invalid'), 0, 0
+    FROM rows
+    WHERE outcome IS NOT NULL
+    GROUP BY outcome, problem_code, account
+)
+GROUP BY account
+ORDER BY account;
+
+-- name: accounts_with_rows
+-- Step by step along the index, from each account to the next.
+WITH RECURSIVE found (account) AS (
+    SELECT min(account) FROM rows WHERE outcome IS NULL
+    UNION ALL
+    SELECT (SELECT min(account) FROM rows WHERE outcome IS NULL AND account > found.account)
+    FROM found
+    WHERE account IS NOT NULL
+)
+SELECT account FROM found WHERE account IS NOT NULL;
+
 -- name: count_absent
 -- Modules that an earlier input asked for and this one does not.
 SELECT count(*)
@@ -236,6 +359,15 @@ SELECT product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists'))
 FROM standing
 WHERE outcome_when_read IS NULL AND account = :account
 GROUP BY product_key
+HAVING open_rows > 0
+ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
+
+-- name: open_products_of_accounts
+-- The same of some accounts, in one order over all of them.
+SELECT account, product_key, count(*) FILTER (WHERE outcome NOT IN ('created', 'exists')) AS open_rows
+FROM standing
+WHERE outcome_when_read IS NULL AND account IN (SELECT value FROM json_each(:accounts))
+GROUP BY account, product_key
 HAVING open_rows > 0
 ORDER BY count(*) FILTER (WHERE outcome = 'failed') = open_rows, min(line);
 

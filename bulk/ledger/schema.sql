@@ -34,7 +34,7 @@ CREATE TABLE rows (
     message     TEXT,
     problem_code TEXT,                       -- of an invalid row: the kind of its problem, such as 'alias_name.characters';
                                              -- NULL: it was read by a version that had none
-    account     TEXT NOT NULL DEFAULT ''
+    account     TEXT DEFAULT ''              -- NULL: of an invalid row that does not say which
 );
 
 -- Lanes, keys and repeats: only rows that stand for a module. It holds all that a lane needs, so that the rows of a lane
@@ -44,7 +44,7 @@ CREATE INDEX rows_by_key ON rows (account, product_key, module_name, alias_name,
 WHERE outcome IS NULL;
 
 -- The others, as a rule few.
-CREATE INDEX rows_settled_when_read ON rows (outcome, problem_code) WHERE outcome IS NOT NULL;
+CREATE INDEX rows_settled_when_read ON rows (outcome, problem_code, account) WHERE outcome IS NOT NULL;
 
 -- What became of each module that any input of this ledger asked for. A key has no record here before it is
 -- claimed or settled.

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from importlib.resources.abc import Traversable
 
-__all__ = ["SCHEMA_VERSION", "insert_many", "migrations", "query", "schema"]
+__all__ = ["SCHEMA_VERSION", "insert_many", "migrations", "query", "schema", "statements"]
 
 _MIGRATION = re.compile(r"\d{4}_\w+\.sql")
 
@@ -41,6 +41,12 @@ def query(name: str) -> str:
         KeyError: There is none.
     """
     return _queries()[name]
+
+
+@cache
+def statements(prefix: str) -> tuple[str, ...]:
+    """Return the names that begin so, in their order: steps of one change."""
+    return tuple(sorted(name for name in _queries() if name.startswith(prefix)))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The ledger of a run: opened, held, bound to its target, read in, worked off, closed."""
+"""The ledger of a run: opened, held, bound to its targets, read in, worked off, closed."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import orjson
+
 from bulk.conditions import no_temporary_folder
-from bulk.errors import LedgerError, LedgerTargetError
+from bulk.errors import LedgerError
+from bulk.ledger.binding import bind, check_targets
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
 from bulk.ledger.retention import forget_old
@@ -28,14 +31,15 @@ from bulk.ledger.storage.lock import hold
 from bulk.ledger.storage.place import Place
 from bulk.ledger.times import iso_utc
 from bulk.ledger.views.reading import read_results
-from bulk.ledger.views.status import count_outcomes, read_reasons, read_target
+from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account, read_reasons
 from bulk.legible import legible
 from bulk.model import MAX_CUSTOM_MODULES, Action
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
     from contextlib import AbstractContextManager
 
+    from bulk.ledger.binding import Takeover
     from bulk.ledger.intake import Intake
     from bulk.ledger.storage.database import Upgrade
     from bulk.ledger.views.reading import Result
@@ -59,51 +63,66 @@ class Ledger:
         *,
         place: Place | None = None,
         upgrade: Upgrade | None = None,
+        takeovers: tuple[Takeover, ...] = (),
     ) -> None:
         self.path = path
         self.connection = connection
         self.upgrade = upgrade
         """What became of it when it was opened, if an earlier version had written it."""
+
+        self.takeovers = takeovers
+        """Records that an account took over from a name that is no longer in the settings, so far."""
         self._held = held
         self._place = place
 
     @classmethod
-    def open(cls, path: Path, *, target: Target) -> Ledger:
-        """Open or make the ledger, hold it, and note its target, to which the first accepted request binds it.
+    def open(cls, path: Path, *, targets: Mapping[str, Target]) -> Ledger:
+        """Open or make the ledger, hold it, and note its targets, to which the first accepted requests bind it.
 
-        An old one is upgraded.
+        An old one is upgraded. Records of a name that is gone are taken over by the new name of its target.
+
+        Args:
+            path: The ledger.
+            targets: Account → target, of all accounts that the settings name, tried or not; ``{"": target}``: of none.
 
         Raises:
             LedgerHeldError: Another run is at work on it.
-            LedgerTargetError: It belongs to another target.
+            LedgerTargetError: An account, or all of it, belongs to another target.
             LedgerError: It can't be opened or written.
         """
         with ExitStack() as held:
             held.callback(hold(path).release)
             connection = held.enter_context(closing(open_for_writing(path)))
-            upgrade = _prepare(connection, path, target)
+            upgrade = _prepare(connection, path, targets)
+            with translated(path):
+                takeovers = bind(connection, path, targets)
             kept = held.pop_all()
-            return cls(path, connection, kept, place=Place(path, keep=kept.callback), upgrade=upgrade)
+            place = Place(path, keep=kept.callback)
+            return cls(path, connection, kept, place=place, upgrade=upgrade, takeovers=takeovers)
 
     @classmethod
-    def scratch(cls, path: Path, *, target: Target) -> Ledger:
+    def scratch(cls, path: Path, *, targets: Mapping[str, Target]) -> Ledger:
         """Make a copy of the ledger, or an empty one if none has begun, to plan with; the ledger is not touched.
 
-        The copy stands in the system's folder for temporary files, until it is closed.
+        The copy is in the system's folder for temporary files, until it is closed.
+
+        Args:
+            path: The ledger.
+            targets: As of `open`.
 
         Raises:
-            LedgerTargetError: The ledger belongs to another target.
+            LedgerTargetError: An account, or all of the ledger, belongs to another target.
             LedgerError: It can't be read.
         """
         with ExitStack() as held:
             copy = Path(held.enter_context(_temporary_folder()), "plan.db")
             if is_there(path):
-                _copy(path, copy, target)
+                _copy(path, copy, targets)
             connection = held.enter_context(closing(open_for_writing(copy)))
             with translated(copy):
                 connection.execute("PRAGMA synchronous = OFF")
-                _bind(connection, copy, target)
-            return cls(copy, connection, held.pop_all())
+                takeovers = bind(connection, copy, targets)
+            return cls(copy, connection, held.pop_all(), takeovers=takeovers)
 
     def intake(self, *, name: str, shape: str, at: float) -> AbstractContextManager[Intake]:
         """Replace the rows by those of an input: see `replaced_rows`."""
@@ -158,6 +177,16 @@ class Ledger:
         with translated(self.path):
             return count_outcomes(self.connection)
 
+    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
+        """Return the same for each account that has rows; a row whose account is not known is in none."""
+        with translated(self.path):
+            return count_outcomes_by_account(self.connection)
+
+    def accounts_with_rows(self) -> list[str]:
+        """Return the accounts that have rows in the input, apart from invalid and repeated ones, by name."""
+        with translated(self.path):
+            return [account for (account,) in self.connection.execute(query("accounts_with_rows"))]
+
     def absent(self) -> int:
         """Return how many modules of earlier inputs this one does not ask for."""
         with translated(self.path):
@@ -176,6 +205,12 @@ class Ledger:
         """Return the products with open rows, in the order of their first lines, and how many each has."""
         with translated(self.path):
             return dict(self.connection.execute(query("open_products"), {"account": account}).fetchall())
+
+    def open_products_of(self, accounts: Iterable[str]) -> list[tuple[str, str, int]]:
+        """Return account, ProductKey and open rows of products that have any, in the order of their first lines."""
+        asked = {"accounts": orjson.dumps([*accounts]).decode()}
+        with translated(self.path):
+            return self.connection.execute(query("open_products_of_accounts"), asked).fetchall()
 
     def count_open_products(self, *, account: str = "") -> int:
         """Return how many products have open rows."""
@@ -212,64 +247,33 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
         raise LedgerError(f"a plan needs a copy of the ledger, and {no_temporary_folder(exc)}") from exc
 
 
-def check_ledger(path: Path, *, target: Target | None) -> None:
-    """Look whether a run for this target could go on with the file, if there is one; nothing is changed.
+def check_ledger(path: Path, *, targets: Mapping[str, Target] | None) -> None:
+    """Look whether a run for these targets could go on with the file, if there is one; nothing is changed.
 
     Args:
         path: The ledger.
-        target: What the run would be for; ``None``: any.
+        targets: As of `Ledger.open`; ``None``: any.
 
     Raises:
-        LedgerTargetError: It belongs to another target.
+        LedgerTargetError: An account, or all of it, belongs to another target.
         LedgerError: It is no ledger, or can't be read.
     """
     if not is_there(path):
         return
     with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as connection:
-        if target:
-            _is_for(connection, path, target)
+        if targets:
+            check_targets(connection, path, targets)
 
 
-def _copy(path: Path, copy: Path, target: Target) -> None:
+def _copy(path: Path, copy: Path, targets: Mapping[str, Target]) -> None:
     with suppress(NotBegunError), translated(path), closing(open_for_reading(path)) as source:
-        _is_for(source, path, target)
+        check_targets(source, path, targets)
         with closing(sqlite3.connect(copy)) as copied:
             source.backup(copied)
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, target: Target) -> Upgrade | None:
-    """Refuse a ledger of another target before it is upgraded: it is not this run's to change."""
+def _prepare(connection: sqlite3.Connection, path: Path, targets: Mapping[str, Target]) -> Upgrade | None:
+    """Refuse a ledger of other targets before it is upgraded: it is not this run's to change."""
     with translated(path):
-        if connection.execute("SELECT 1 FROM target").fetchone():
-            _is_for(connection, path, target)
-    upgrade = bring_up_to_date(connection, path)
-    with translated(path):
-        _bind(connection, path, target)
-    return upgrade
-
-
-def _bind(connection: sqlite3.Connection, path: Path, target: Target) -> None:
-    if not connection.execute("SELECT 1 FROM target").fetchone():
-        change = "INSERT INTO target (dialect, endpoint, instance_id) VALUES (?, ?, ?)"
-    elif _is_for(connection, path, target):
-        return
-    else:
-        change = "UPDATE target SET dialect = ?, endpoint = ?, instance_id = ?"
-    connection.execute(change, (target.dialect, target.endpoint, target.instance_id))
-
-
-def _is_for(connection: sqlite3.Connection, path: Path, target: Target) -> bool:
-    """Say whether a ledger notes this target; a noted one that never accepted a request was a slip.
-
-    Raises:
-        LedgerTargetError: It is bound to another target.
-    """
-    noted = read_target(connection, path)
-    if noted == target:
-        return True
-    if connection.execute(query("is_bound")).fetchone()[0]:
-        raise LedgerTargetError(
-            f"{path}: this ledger belongs to {noted}, and this run is for {target}: "
-            "name another ledger with --ledger, or the ledger's own target"
-        )
-    return False
+        check_targets(connection, path, targets)
+    return bring_up_to_date(connection, path)

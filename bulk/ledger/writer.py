@@ -170,7 +170,8 @@ class LedgerWriter:
     def _insert(self, name: str, records: list[tuple[object, ...]]) -> None:
         insert_many(self._connection, name, records, together=_TOGETHER)
 
-    # To Python's sqlite3 a StrEnum, a bool or None is a foreign value, for which it looks for an adapter.
+    # To Python's sqlite3 a StrEnum, a bool or None is a foreign value, for which it looks for an adapter. The text of a
+    # StrEnum is its value; `value` itself is looked up in Python.
 
     def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
@@ -181,7 +182,7 @@ class LedgerWriter:
             module.module_name,
             module.alias_name,
             module.desc,
-            settlement.outcome.value,
+            str(settlement.outcome),
             settlement.code or "",
             settlement.message or "",
             settlement.request_id or "",
@@ -208,7 +209,7 @@ class LedgerWriter:
             int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
-            settlement.kind.value,
+            str(settlement.kind),
         )
 
     def _replacing(self, claim: Settlement) -> tuple[object, ...]:
@@ -217,7 +218,7 @@ class LedgerWriter:
             claim.account,
             wanted.product_key,
             wanted.module_name,
-            claim.kind.value,
+            str(claim.kind),
             wanted.alias_name,
             wanted.desc,
             found.alias_name if found else None,
@@ -231,13 +232,13 @@ class LedgerWriter:
         return (
             self._run_id,
             iso_utc(attempt.at),
-            attempt.action.value,
+            str(attempt.action),
             attempt.account,
             attempt.product_key,
             attempt.module_name or "",
             attempt.http_status or 0,
             attempt.code or "",
-            attempt.failure.value if attempt.failure else "",
+            str(attempt.failure) if attempt.failure else "",
             attempt.request_id or "",
             int(attempt.latency_s * 10_000 + 0.5) / 10,  # a tenth of what round() costs
         )

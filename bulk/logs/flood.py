@@ -22,12 +22,12 @@ class Flood:
     """Lets one line of a kind through a span, and counts what it held back."""
 
     clock: Callable[[], float]
-    _spans: dict[tuple[str, str], tuple[float, float]] = field(default_factory=dict)
+    _spans: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
     """Kind → when its next line may be written, and the span after that."""
 
-    _held: dict[tuple[str, str], int] = field(default_factory=dict)
+    _held: dict[tuple[str, ...], int] = field(default_factory=dict)
 
-    def admit(self, kind: tuple[str, str]) -> int:
+    def admit(self, kind: tuple[str, ...]) -> int:
         """Return how many events a line written now stands for; 0: hold this one back."""
         now = self.clock()
         next_at, span_s = self._spans.get(kind, (now, _FLOOD_SPAN_S))
@@ -40,7 +40,7 @@ class Flood:
         self._spans[kind] = (now + span_s, min(2 * span_s, _LONGEST_SPAN_S))
         return count
 
-    def drain(self) -> dict[tuple[str, str], int]:
+    def drain(self) -> dict[tuple[str, ...], int]:
         """Return what was held back since the last lines, and forget it."""
         held, self._held = self._held, {}
         return held

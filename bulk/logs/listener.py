@@ -18,6 +18,7 @@ import structlog
 from bulk import events
 from bulk.conditions import explain_os_error
 from bulk.logs.backlog import Backlog
+from bulk.logs.fields import attempt_fields, found_fields, rate_fields, settled_fields, some
 from bulk.logs.file import LogFile
 from bulk.logs.flood import Flood
 from bulk.redaction import MASK, is_secret_name, masked
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     from structlog.typing import FilteringBoundLogger, Processor
 
-    from bulk.model import InputFound
+    from bulk.model import AccountSummary
 
 __all__ = ["LogListener", "Redactor", "configure", "flush_logs"]
 
@@ -235,7 +236,7 @@ class LogListener:
         self._verbose = log.is_enabled_for(logging.DEBUG)
         self._flood = Flood(clock)
 
-    def __call__(self, event: events.Event) -> None:  # noqa: C901, PLR0912 - one flat case an event is the plainest dispatch
+    def __call__(self, event: events.Event) -> None:  # noqa: C901 - one flat case an event is the plainest dispatch
         """Log one event."""
         match event:
             case events.RowSettled() | events.AttemptMade():
@@ -245,22 +246,34 @@ class LogListener:
                 self._retry_scheduled(event)
             case events.RateChanged():
                 self._rate_changed(event)
-            case events.LaneOpened(product_key, rows):
-                self._log.debug("lane.opened", product_key=product_key, rows=rows)
-            case events.LaneClosed(product_key):
-                self._log.debug("lane.closed", product_key=product_key)
-            case events.ClockCorrected(offset_s):
-                self._log.warning("clock.corrected", offset_s=round(offset_s, 3))
+            case events.LaneOpened(product_key, rows, account):
+                self._of(account).debug("lane.opened", product_key=product_key, rows=rows)
+            case events.LaneClosed(product_key, account):
+                self._of(account).debug("lane.closed", product_key=product_key)
+            case events.ClockCorrected(offset_s, account):
+                self._of(account).warning("clock.corrected", offset_s=round(offset_s, 3))
             case events.CredentialsFound(source):
-                self._log.info("credentials.found", source=source)
-            case events.CredentialsNotRenewed(message):
-                self._log.warning("credentials.renewal_failed", message=message)
+                self._of(event.account).info("credentials.found", source=source)
+            case events.CredentialsNotRenewed(message, account):
+                self._of(account).warning("credentials.renewal_failed", message=message)
+            case events.AccountStopped():
+                self._of(event.account).warning("account.stopped", reason=event.reason)
+            case _:
+                self._of_the_job(event)
+
+    def _of_the_job(self, event: events.Event) -> None:
+        """Log what happens once, or hardly more often."""
+        match event:
             case events.LedgerUpgraded():
                 self._log.info("ledger.upgraded", ledger=event.ledger, layout=event.layout, copy=event.copy)
+            case events.AccountTakenOver():
+                self._of(event.account).info("account.taken_over", before=event.before, keys=event.keys)
+            case events.ConnectionsShort():
+                self._log.warning("connections.short", files=event.files, accounts=event.accounts, each=event.each)
             case events.IngestProgressed(rows):
                 self._log.debug("rows.read", rows=rows)
             case events.InputRead(found):
-                self._log.info("input.read", **_found(found))
+                self._log.info("input.read", **found_fields(found))
             case events.PlanStarted(products):
                 self._log.info("plan.started", products=products)
             case events.RunStarted():
@@ -270,11 +283,15 @@ class LogListener:
             case events.RunEnded():
                 self._run_ended(event)
 
+    def _of(self, account: str) -> FilteringBoundLogger:
+        """Return the logger for what is about one account; without accounts, the run's."""
+        return self._log.bind(account=account) if account else self._log
+
     def _settled_or_attempted(self, event: events.RowSettled | events.AttemptMade) -> None:
         if isinstance(event, events.RowSettled):
-            self._log.debug("row.settled", **_settled(event))
+            self._of(event.settlement.account).debug("row.settled", **settled_fields(event))
         else:
-            self._log.debug("request.ended", **_attempt(event))
+            self._of(event.attempt.account).debug("request.ended", **attempt_fields(event))
 
     def _run_started(self, event: events.RunStarted) -> None:
         self._log = self._log.bind(run_id=event.run_id)
@@ -284,14 +301,18 @@ class LogListener:
             ledger=event.ledger,
             target=event.target,
             rows=event.rows,
-            **{f"{action.figure}_per_s": per_s for action, per_s in event.rates.items()},
+            **rate_fields(event.rates),
         )
+        for name, account in event.accounts.items():
+            self._of(name).info(
+                "account.started", target=account.target, rows=account.rows, **rate_fields(account.rates)
+            )
 
     def _retry_scheduled(self, event: events.RetryScheduled) -> None:
         name = "listing.retry_scheduled" if event.line is None else "row.retry_scheduled"
-        count = self._flood.admit((name, event.code))
+        count = self._flood.admit((name, event.code, event.account))
         if count:
-            self._log.warning(
+            self._of(event.account).warning(
                 name,
                 code=event.code,
                 count=count,
@@ -304,20 +325,23 @@ class LogListener:
 
     def _rate_changed(self, event: events.RateChanged) -> None:
         name = "rate.lowered" if event.throttled else "rate.raised"
-        count = self._flood.admit((name, event.action))
+        count = self._flood.admit((name, event.action, event.account))
         if count:
-            write = self._log.warning if event.throttled else self._log.info
+            log = self._of(event.account)
+            write = log.warning if event.throttled else log.info
             write(name, action=event.action, per_s=round(event.per_s, 3), asked_per_s=event.asked_per_s, count=count)
 
     def _run_ended(self, event: events.RunEnded) -> None:
-        for kind, count in self._flood.drain().items():
-            self._log.warning("warnings.held_back", of=kind[0], subject=kind[1], count=count)
+        for (name, subject, held_of), count in self._flood.drain().items():
+            self._of(held_of).warning("warnings.held_back", of=name, subject=subject, count=count)
         summary = event.summary
+        for name, account in summary.accounts.items():
+            self._account_ended(name, account)
         self._log.info(
             "run.ended",
             exit_code=summary.exit_code,
             stopped=summary.stopped,
-            outcomes={name: rows for name, rows in summary.outcomes.items() if rows},
+            outcomes=some(summary.outcomes),
             requests=dict(summary.requests),
             retries=summary.retries,
             throttled=summary.throttled,
@@ -325,39 +349,12 @@ class LogListener:
             elapsed_s=round(summary.elapsed_s, 3),
         )
 
-
-def _settled(event: events.RowSettled) -> dict[str, object]:
-    settlement = event.settlement
-    return {
-        "line": settlement.line,
-        "product_key": settlement.module.product_key,
-        "module_name": settlement.module.module_name,
-        "outcome": str(settlement.outcome),
-        "code": settlement.code,
-        "request_id": settlement.request_id,
-        "attempts": settlement.attempts,
-    }
-
-
-def _found(found: InputFound) -> dict[str, object]:
-    return {
-        "format": found.format,
-        "encoding": found.encoding,
-        "delimiter": found.delimiter,
-        "header_line": found.header_line,
-        "columns": dict(found.columns),
-        "notices": list(found.notices),
-    }
-
-
-def _attempt(event: events.AttemptMade) -> dict[str, object]:
-    attempt = event.attempt
-    return {
-        "action": str(attempt.action),
-        "product_key": attempt.product_key,
-        "module_name": attempt.module_name,
-        "http_status": attempt.http_status,
-        "code": attempt.code,
-        "request_id": attempt.request_id,
-        "latency_s": round(attempt.latency_s, 4),
-    }
+    def _account_ended(self, name: str, account: AccountSummary) -> None:
+        self._of(name).info(
+            "account.ended",
+            exit_code=account.exit_code,
+            stopped=account.stopped,
+            outcomes=some(account.outcomes),
+            requests=dict(account.requests),
+            throttled=account.throttled,
+        )

@@ -132,7 +132,8 @@ class Rules:
             and _longest(descs) <= MAX_DESC_CHARS
             and texts.isprintable()
             and FORMULA not in texts
-            and not traces_possible(texts + "".join(aliases))
+            and not traces_possible(texts)
+            and not traces_possible("".join(aliases))
             and len(texts) == sum(map(len, map(str.strip, descs)))
         )
 

@@ -73,7 +73,7 @@ def begun(tmp_path: Path) -> Iterator[Ledger]:
     """Yield a ledger, alone in its folder, with a run at work on it."""
     folder = tmp_path / "ledgers"
     folder.mkdir()
-    with closing(Ledger.open(folder / "it.db", target=TARGET)) as ledger:
+    with closing(Ledger.open(folder / "it.db", targets={"": TARGET})) as ledger:
         ledger.begin_run(
             "cafe0001", at=0.0, version="1", input_name="m.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
         )

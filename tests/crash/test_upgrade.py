@@ -57,7 +57,7 @@ def before(name, call):
 sqlite3.connect = traced
 for name in ((os, "fsync"), (os, "fchmod"), (os, "open"), (Path, "replace"), (Path, "unlink")):
     before(name, getattr(*name))
-Ledger.open(Path("ledger.sqlite"), target=Target(Dialect.TUYA, "sandbox")).close()
+Ledger.open(Path("ledger.sqlite"), targets={"": Target(Dialect.TUYA, "sandbox")}).close()
 """
 """Opens a ledger, and dies at a step (a statement of SQL, or a call that changes the folder) or at a statement."""
 
@@ -73,7 +73,7 @@ def upgrade_dying_at(folder: Path, step: int = 0, *, statement: str = "") -> int
 
 
 def upgrade(folder: Path) -> None:
-    Ledger.open(folder / "ledger.sqlite", target=Target(Dialect.TUYA, "sandbox")).close()
+    Ledger.open(folder / "ledger.sqlite", targets={"": Target(Dialect.TUYA, "sandbox")}).close()
 
 
 def facts(ledger: Path) -> list[str]:

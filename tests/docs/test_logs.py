@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EVENT_NAME = re.compile(r"[a-z]+\.[a-z_]+")
 LEVELS = {"debug", "info", "warning", "error", "exception"}
-IN_EVERY_EVENT = {"event", "level", "timestamp", "run_id"}
+IN_EVERY_EVENT = {"event", "level", "timestamp", "run_id", "account"}
 BAD_NIGHT = "clock-skew=+20m,throttle=20%,http500-after=10%,reset-before=10%"
 
 

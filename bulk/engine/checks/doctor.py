@@ -119,7 +119,7 @@ async def _keys(settings: Settings) -> _Keys | Check:
 def _ledger(settings: Settings, target: Target | None) -> list[Check]:
     if settings.ledger:
         try:
-            check_ledger(Path(settings.ledger), target=target)
+            check_ledger(Path(settings.ledger), targets={"": target} if target else None)
         except LedgerError as exc:
             return [Check("ledger", Verdict.FAILED, str(exc)), *_skipped("disk")]
     folder = Path(settings.ledger or "any.ledger.db").absolute().parent

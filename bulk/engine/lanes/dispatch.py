@@ -66,6 +66,7 @@ class Dispatcher:
         self._concurrency = concurrency
         self._stop = session.stop
         self._listener = session.listener
+        self._account = session.account
         self._active = 0
         self._something_moved = asyncio.Event()
         self._waiting = False
@@ -109,13 +110,13 @@ class Dispatcher:
             self._waiting = False
 
     async def _live(self, lane: Lane, work: Callable[[Lane], Awaitable[None]]) -> None:
-        self._listener(LaneOpened(lane.product_key, len(lane.rows)))
+        self._listener(LaneOpened(lane.product_key, len(lane.rows), self._account))
         try:
             await work(lane)
         finally:
             self._active -= 1
             self._nudge()
-        self._listener(LaneClosed(lane.product_key))
+        self._listener(LaneClosed(lane.product_key, self._account))
 
     def _needs_lane(self) -> bool:
         if not self._active:

@@ -12,7 +12,7 @@ from bulk.control.retry import RetryPolicy
 from bulk.engine.lanes.dispatch import Dispatcher, most_lanes
 from bulk.engine.lanes.lane import work_off
 from bulk.engine.sessions.connect import connected, sandbox_state
-from bulk.engine.sessions.rates import asked_rates
+from bulk.engine.sessions.rates import asked_rates, group_name
 from bulk.engine.sessions.session import SYSTEM_CLOCK, RateGroup, Session
 from bulk.engine.threads import closed_in_thread, in_thread
 from bulk.events import ClockCorrected
@@ -67,9 +67,12 @@ async def opened_session(
         state: Where the sandbox keeps its world; ``None``: it forgets it.
     """
     settings = job.settings
-    group = RateGroup(asked_rates(settings))
+    # The sandbox beside a run is a platform of its own: nobody else sends there.
+    name = None if settings.sandbox else group_name(job.target, (await credentials.current()).access_key_id)
+    group = RateGroup(asked_rates(settings), name=name, listener=job.listener)
     group.close_on(job.stop)
     async with (
+        group.shared(),
         HttpTransport(limit=most_lanes(settings)) as transport,
         connected(
             settings,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from bulk.control.retry import Next
 from bulk.engine.sessions.gate import Turn
@@ -14,9 +14,10 @@ from bulk.events import RateChanged
 from bulk.model import Accepted, Action, Failure, FailureKind, Listing
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from bulk.cloud.client import Platform
+    from bulk.cloud.transport import Leave
     from bulk.control.breaker import Breaker
     from bulk.control.retry import RetryPolicy, Step, Uniform
     from bulk.engine.sessions.gate import Gate
@@ -38,7 +39,19 @@ _ABANDONED = Failure(
     kind=FailureKind.DOUBTFUL, code="abandoned", message="the run ended before the answer came; the next run will ask"
 )
 
+_Key = tuple[str, str | None]
+"""ProductKey and ModuleName of what a request is about; a listing has no ModuleName."""
+
 _Success = TypeVar("_Success", Listing, Accepted)
+_Success_co = TypeVar("_Success_co", Listing, Accepted, covariant=True)
+_Subject = TypeVar("_Subject")
+_Subject_contra = TypeVar("_Subject_contra", contravariant=True)
+
+
+class _Request(Protocol[_Subject_contra, _Success_co]):
+    """A method of `Platform`."""
+
+    def __call__(self, subject: _Subject_contra, /, *, leave: Leave) -> Awaitable[_Success_co | Failure]: ...
 
 
 class Calls:
@@ -55,6 +68,7 @@ class Calls:
         stop: StopSignal,
         uniform: Uniform,
         listener: Listener,
+        account: str = "",
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Only store what requests need.
@@ -68,6 +82,7 @@ class Calls:
             stop: Obeyed, and requested where no row can succeed.
             uniform: Source of jitter.
             listener: Told when a rate changes.
+            account: Whose requests they are; empty where no accounts are named.
             clock: Monotonic seconds; the breaker's.
         """
         self._platform = platform
@@ -78,6 +93,7 @@ class Calls:
         self._stop = stop
         self._uniform = uniform
         self._listener = listener
+        self._account = account
         self._clock = clock
         self._lulls = {
             action: Lull(probe_s=lambda number: policy.probe_s(number, uniform), stop=stop) for action in gates
@@ -86,6 +102,7 @@ class Calls:
         self.on_progress: Callable[[], None] = lambda: None
         """Called whenever a request left its queue."""
 
+        stop.follow(self._leave_lines)
         self.latency_s = 0.05
         """Moving average of what a request takes, from leaving its queue to its answer."""
 
@@ -99,10 +116,7 @@ class Calls:
         attempt, repeat = 1, False
         while True:
             answer = await self._send(
-                Action.LIST,
-                lambda leave: self._platform.list_modules(product_key, leave=leave),
-                product_key=product_key,
-                repeat=repeat,
+                Action.LIST, self._platform.list_modules, product_key, key=(product_key, None), repeat=repeat
             )
             if not isinstance(answer, Failure):
                 return answer
@@ -119,13 +133,9 @@ class Calls:
 
     async def apply(self, change: Change, *, repeat: bool) -> Accepted | Failure | None:
         """Send one change, once; ``repeat``: after a request for it that failed."""
-        return await self._send(
-            change.action,
-            lambda leave: self._platform.apply(change, leave=leave),
-            product_key=change.wanted.product_key,
-            module_name=change.wanted.module_name,
-            repeat=repeat,
-        )
+        wanted = change.wanted
+        key = wanted.product_key, wanted.module_name
+        return await self._send(change.action, self._platform.apply, change, key=key, repeat=repeat)
 
     def step_after(self, failure: Failure, attempt: int, *, action: Action) -> Step:
         """Decide what follows a failure; where no row can succeed now, also stop the run."""
@@ -145,14 +155,13 @@ class Calls:
     async def _send(
         self,
         action: Action,
-        request: Callable[[Callable[[], bool]], Awaitable[_Success | Failure]],
+        request: _Request[_Subject, _Success],
+        subject: _Subject,
         *,
-        product_key: str,
-        module_name: str | None = None,
+        key: _Key,
         repeat: bool,
     ) -> _Success | Failure | None:
         gate, lull = self._gates[action], self._lulls[action]
-        key = product_key, module_name
         for _ in range(_MOST_TURNS):
             released_at, probing = await self._turn(gate, lull)
             if released_at is None:
@@ -162,24 +171,14 @@ class Calls:
             self.on_progress()
             started, turn = self._clock(), Turn(gate, released_at)
             try:
-                answer = await request(turn.leave)
-                if not isinstance(answer, Failure):
-                    turn.answered()
+                answer = await request(subject, leave=turn.leave)
                 break
             except TurnMissedError as exc:
                 gate.give_back(released_at)
                 answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
             except asyncio.CancelledError:
                 # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
-                latency_s = self._clock() - started
-                self._recorder.attempted(
-                    action,
-                    _ABANDONED,
-                    product_key=product_key,
-                    module_name=module_name,
-                    latency_s=latency_s,
-                    repeat=repeat,
-                )
+                self._recorder.attempted(action, _ABANDONED, key, latency_s=self._clock() - started, repeat=repeat)
                 raise
             finally:
                 if probing:
@@ -187,21 +186,22 @@ class Calls:
         now = self._clock()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
-        self._recorder.attempted(
-            action, answer, product_key=product_key, module_name=module_name, latency_s=latency_s, repeat=repeat
-        )
+        self._recorder.attempted(action, answer, key, latency_s=latency_s, repeat=repeat)
         if isinstance(answer, Failure):
             self._failed(answer, gate, action, key, sent_at=started, now=now)
         else:
+            turn.answered()
             self._succeeded(gate, action, key, now)
         return answer
 
     async def _turn(self, gate: Gate, lull: Lull) -> tuple[float | None, bool]:
         """Wait for a request's turn; say when it was let out, and whether it is to find out if an outage is over."""
         while True:
+            if self._stop.requested:
+                return None, False
             probing = lull.is_on and await lull.wait()
             try:
-                released_at = await gate.acquire()
+                released_at = await gate.acquire(self)
             except BaseException:
                 if probing:
                     lull.probed()
@@ -214,7 +214,12 @@ class Calls:
                 return released_at, probing
             gate.give_back(released_at)  # the outage began while it stood in line
 
-    def _succeeded(self, gate: Gate, action: Action, key: Hashable, now: float) -> None:
+    def _leave_lines(self) -> None:
+        """Give up every place before a gate: others of the rate group are behind."""
+        for gate in self._gates.values():
+            gate.send_home(self)
+
+    def _succeeded(self, gate: Gate, action: Action, key: _Key, now: float) -> None:
         self._answered(action)
         self._breaker.succeeded(action, key, now=now)
         if gate.succeeded() and (
@@ -222,9 +227,7 @@ class Calls:
         ):
             self._announce_rate(gate, action, throttled=False)
 
-    def _failed(
-        self, failure: Failure, gate: Gate, action: Action, key: Hashable, *, sent_at: float, now: float
-    ) -> None:
+    def _failed(self, failure: Failure, gate: Gate, action: Action, key: _Key, *, sent_at: float, now: float) -> None:
         if failure.kind is FailureKind.THROTTLED and gate.throttled(failure.retry_after_s):
             self._announce_rate(gate, action, throttled=True)
         reason = self._breaker.failed(failure, action=action, key=key, sent_at=sent_at, now=now)
@@ -244,4 +247,12 @@ class Calls:
 
     def _announce_rate(self, gate: Gate, action: Action, *, throttled: bool) -> None:
         self._announced_per_s[action] = gate.rate_per_s
-        self._listener(RateChanged(action=action, per_s=gate.rate_per_s, asked_per_s=gate.per_s, throttled=throttled))
+        self._listener(
+            RateChanged(
+                action=action,
+                per_s=gate.rate_per_s,
+                asked_per_s=gate.per_s,
+                throttled=throttled,
+                account=self._account,
+            )
+        )

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bulk.control.pace import Pace
+    from bulk.control.sharing import SharedPace
 
 __all__ = ["Gate", "Turn"]
 
@@ -29,7 +30,7 @@ _LONG_AGO = -math.inf
 class Gate:
     """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
 
-    def __init__(self, pace: Pace, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, pace: Pace | SharedPace, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Stand open.
 
         Args:
@@ -40,6 +41,9 @@ class Gate:
         self._pace = pace
         self._clock = clock
         self._queue: deque[asyncio.Future[float | None]] = deque()
+        self._owners: dict[asyncio.Future[float | None], object] = {}
+        """Of those in the queue, where they said it."""
+
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._underway: deque[float] = deque(maxlen=math.ceil(pace.per_s))
@@ -60,23 +64,25 @@ class Gate:
         """Requests a second in force now; 0: unlimited."""
         return self._pace.rate_per_s
 
-    async def acquire(self) -> float | None:
+    async def acquire(self, owner: object = None) -> float | None:
         """Wait until one request may leave.
 
+        Args:
+            owner: Who waits: see `send_home`.
+
         Returns:
-            When it was let out, by the given clock: send exactly one, at once. ``None``: the gate was closed, send
-            nothing.
+            When it was let out, by the given clock: send exactly one, at once. ``None``: the gate was closed or its
+            owner sent home, send nothing.
         """
         if self._closed:
             return None
         if not self._queue:
             now = self._clock()
-            if not (wait_s := self._pace.wait_s(now)):
-                self._pace.release(now)
+            if not (wait_s := self._pace.take(now)):
                 self._underway.append(now)
                 return now
             self._arm(wait_s)
-        return await self._wait_in_line()
+        return await self._wait_in_line(owner)
 
     def leave(self, released_at: float) -> float | None:
         """Say whether what was let out then may leave now; it does so at once.
@@ -88,6 +94,8 @@ class Gate:
         Returns:
             When the pace counts it as released; ``None``: it has missed its turn.
         """
+        if not self._pace.per_s:
+            return released_at
         now = self._clock()
         is_kept = self._take_from_underway(released_at)
         if is_kept and now - released_at <= LATE_S:
@@ -113,24 +121,34 @@ class Gate:
 
     def answered(self, released_at: float) -> None:
         """Tell the pace that the answer of a request that it let out came just now; the request was carried out."""
-        self._pace.answered(released_at, self._clock())
+        if self._pace.per_s:
+            self._pace.answered(released_at, self._clock())
 
-    async def _wait_in_line(self) -> float | None:
+    async def _wait_in_line(self, owner: object) -> float | None:
+        released_at = await self._place(self._queue.append, owner)
+        while released_at is not None and not self._closed:
+            # The loop may have stalled between letting this one out and its going: what counts is when it goes.
+            if (now := self._clock()) - released_at <= LATE_S:
+                self._underway.append(released_at)
+                return released_at
+            if self._pace.postpone(released_at, now):
+                self._underway.append(now)
+                return now
+            self._arm(0.0)
+            released_at = await self._place(self._queue.appendleft, owner)
+        return None
+
+    async def _place(self, enter: Callable[[asyncio.Future[float | None]], None], owner: object) -> float | None:
         place: asyncio.Future[float | None] = asyncio.get_running_loop().create_future()
-        self._queue.append(place)
+        enter(place)
+        self._owners[place] = owner
         try:
-            released_at = await place
+            return await place
         except asyncio.CancelledError:
             self._leave_line(place)
             raise
-        if released_at is None or self._closed:
-            return None
-        # The loop may have stalled between letting this one out and its going: what counts is when it goes.
-        if (now := self._clock()) - released_at > LATE_S:
-            self._pace.postpone(released_at, now)
-            released_at = now
-        self._underway.append(released_at)
-        return released_at
+        finally:
+            del self._owners[place]
 
     def _leave_line(self, place: asyncio.Future[float | None]) -> None:
         """Give up a place in the queue; whoever was let out already and can't go hands that on."""
@@ -158,11 +176,13 @@ class Gate:
         self._timer = None
         now = self._clock()
         while self._queue:
-            if wait_s := self._pace.wait_s(now):
+            if self._queue[0].done():  # it was cancelled, and has not gone yet
+                self._queue.popleft()
+            elif wait_s := self._pace.take(now):
                 self._arm(wait_s)
                 return
-            if self._let_out_next(now):
-                self._pace.release(now)
+            else:
+                self._let_out_next(now)
 
     def close(self) -> None:
         """Send everyone in the queue home, and everyone who comes later, at once."""
@@ -172,6 +192,14 @@ class Gate:
             self._timer = None
         while self._let_out_next(None):
             pass
+
+    def send_home(self, owner: object) -> None:
+        """Send those in the queue home that wait for this owner; the others move up."""
+        theirs = [place for place in self._queue if self._owners.get(place) is owner]
+        for place in theirs:
+            self._queue.remove(place)
+            if not place.done():
+                place.set_result(None)
 
     def throttled(self, retry_after_s: float | None) -> bool:
         """Tell the pace that a reply was throttled.

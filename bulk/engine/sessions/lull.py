@@ -28,22 +28,21 @@ class Lull:
         self._probes = 0
         self._line = asyncio.Lock()
         self._over = asyncio.Event()
-        self._over.set()
-        stop.follow(self.end)
+        self.is_on = False
+        """Whether requests are held back; each request asks several times."""
 
-    @property
-    def is_on(self) -> bool:
-        """Whether requests are held back."""
-        return not self._over.is_set()
+        stop.follow(self.end)
 
     def begin(self) -> None:
         """Hold requests back from now on."""
-        if self._over.is_set() and not self._stop.requested:
+        if not self.is_on and not self._stop.requested:
             self._probes = 0
+            self.is_on = True
             self._over.clear()
 
     def end(self) -> None:
         """Let everybody go, at once."""
+        self.is_on = False
         self._over.set()
 
     async def wait(self) -> bool:

@@ -38,7 +38,7 @@ class Writer(Protocol):
 
 @dataclass(slots=True)
 class Counters:
-    """What this run did so far."""
+    """What this run did so far, or a part of it for one account."""
 
     requests: dict[Action, int] = field(default_factory=dict)
     """Requests that left this machine, by action; a run starts with a zero for each that it may send."""
@@ -48,6 +48,18 @@ class Counters:
 
     throttled: int = 0
     recovered: int = 0
+
+    @classmethod
+    def sum_of(cls, parts: Iterable[Counters]) -> Counters:
+        """Return what the parts did together."""
+        total = cls()
+        for part in parts:
+            for action, requests in part.requests.items():
+                total.requests[action] = total.requests.get(action, 0) + requests
+            total.retries += part.retries
+            total.throttled += part.throttled
+            total.recovered += part.recovered
+        return total
 
 
 class Recorder:
@@ -61,6 +73,7 @@ class Recorder:
         breaker: Breaker,
         stop: StopSignal,
         listener: Listener,
+        account: str = "",
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
         """Only store where things are written.
@@ -71,8 +84,10 @@ class Recorder:
             breaker: Told of every outcome.
             stop: Requested when the breaker says that too many rows failed.
             listener: Told of every attempt, retry and outcome.
+            account: Whose rows and requests they are; empty where no accounts are named.
             wall_clock: Seconds since the epoch.
         """
+        self._account = account
         self._counters = counters
         self._breaker = breaker
         self._stop = stop
@@ -98,6 +113,7 @@ class Recorder:
                     at=at,
                     kind=change.kind,
                     found=change.found,
+                    account=self._account,
                 )
                 for row, change in changes
             ]
@@ -125,6 +141,7 @@ class Recorder:
             recovered=recovered,
             in_doubt=row.in_doubt and outcome is not Outcome.CREATED,
             at=self._wall_clock(),
+            account=self._account,
         )
         self._counters.recovered += recovered
         self._writer.settle(settlement)
@@ -137,24 +154,32 @@ class Recorder:
         self,
         action: Action,
         answer: Listing | Accepted | Failure,
+        key: tuple[str, str | None],
         *,
-        product_key: str,
-        module_name: str | None,
         latency_s: float,
         repeat: bool,
     ) -> None:
-        """Record one request and its answer; ``repeat``: the one before it failed."""
+        """Record one request and its answer.
+
+        Args:
+            action: What it asked for.
+            answer: How it ended.
+            key: ProductKey and ModuleName of what it was about; a listing has no ModuleName.
+            latency_s: How long it took.
+            repeat: The one before it failed.
+        """
         failure = answer if isinstance(answer, Failure) else None
         attempt = Attempt(
             at=self._wall_clock() - latency_s,
             action=action,
-            product_key=product_key,
-            module_name=module_name,
+            product_key=key[0],
+            module_name=key[1],
             http_status=answer.http_status,
             code=failure.code if failure else None,
             request_id=answer.request_id,
             latency_s=latency_s,
             failure=failure.kind if failure else None,
+            account=self._account,
         )
         self._counters.retries += repeat
         if failure is None or failure.was_sent:
@@ -177,5 +202,6 @@ class Recorder:
                 delay_s=delay_s,
                 code=failure.code,
                 message=failure.message,
+                account=self._account,
             )
         )

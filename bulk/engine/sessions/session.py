@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import random
 import time
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.control.pace import Pace
+from bulk.control.sharing import SharedPace
 from bulk.engine.sessions.calls import Calls
 from bulk.engine.sessions.gate import Gate
 from bulk.engine.sessions.recorder import Recorder
+from bulk.engine.sessions.shared_window import SharedWindow, window_name
+from bulk.engine.threads import in_thread
+from bulk.events import RateChanged, ignore
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
     from bulk.cloud.client import Platform
     from bulk.control.breaker import Breaker
@@ -49,17 +55,62 @@ SYSTEM_CLOCK = Clock()
 class RateGroup:
     """Accounts that share the platform's limits: one pace and one gate for each action."""
 
-    def __init__(self, rates: Mapping[Action, float], *, clock: Clock = SYSTEM_CLOCK) -> None:
+    def __init__(
+        self,
+        rates: Mapping[Action, float],
+        *,
+        name: str | None = None,
+        clock: Clock = SYSTEM_CLOCK,
+        listener: Listener = ignore,
+        folder: Path | None = None,
+    ) -> None:
         """Stand open.
 
         Args:
             rates: Requests a second of each action; 0: unlimited. An action that is not here can't be sent.
+            name: Of the group. Processes of this user whose groups have one name share its limits; ``None``: it is
+                this process's alone.
             clock: Keeps the pace.
+            listener: Told where limits can't be shared.
+            folder: Where processes meet; ``None``: the same place for all of this user's.
         """
-        now = clock.monotonic()
+        self._listener = listener
+        self._clock = clock
+        self._windows: list[SharedWindow] = []
         self.gates: Mapping[Action, Gate] = {
-            action: Gate(Pace(per_s, now=now), clock=clock.monotonic) for action, per_s in rates.items()
+            action: Gate(self._pace(action, per_s, name, folder), clock=clock.monotonic)
+            for action, per_s in rates.items()
         }
+
+    def _pace(self, action: Action, per_s: float, name: str | None, folder: Path | None) -> Pace | SharedPace:
+        pace = Pace(per_s, now=self._clock.monotonic())
+        if name is None or not per_s:
+            return pace
+        window = SharedWindow(window_name(name, action), per_s=per_s, folder=folder)
+        self._windows.append(window)
+
+        def tell(reason: str | None) -> None:
+            now_per_s = pace.rate_per_s
+            self._listener(
+                RateChanged(action=action, per_s=now_per_s, asked_per_s=per_s, throttled=False, unshared=reason)
+            )
+
+        return SharedPace(pace, window, clock=self._clock.monotonic, listen=tell)
+
+    @asynccontextmanager
+    async def shared(self) -> AsyncIterator[None]:
+        """Share the limits with other processes while the block lasts."""
+        try:
+            # In a thread, as files are made. Later the files are used on the event loop: that takes microseconds.
+            await in_thread(self._open)
+            yield
+        finally:
+            for window in self._windows:
+                window.close()
+
+    def _open(self) -> None:
+        for window in self._windows:
+            window.open()
 
     def close_on(self, stop: StopSignal) -> None:
         """Let nothing more out once all who share the limits are to stop."""
@@ -70,6 +121,9 @@ class RateGroup:
 @dataclass(kw_only=True)
 class Session:
     """One account at work. Lanes reach the platform and the ledger through it alone."""
+
+    account: str = ""
+    """Its name; empty where no accounts are named."""
 
     platform: Platform
     """Signs with the account's keys."""
@@ -100,6 +154,7 @@ class Session:
             breaker=self.breaker,
             stop=self.stop,
             listener=self.listener,
+            account=self.account,
             wall_clock=self.clock.wall,
         )
         self.calls = Calls(
@@ -111,5 +166,6 @@ class Session:
             stop=self.stop,
             uniform=self.uniform,
             listener=self.listener,
+            account=self.account,
             clock=self.clock.monotonic,
         )

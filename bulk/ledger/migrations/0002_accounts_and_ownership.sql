@@ -7,9 +7,9 @@ ALTER TABLE target ADD COLUMN account TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX target_by_account ON target (account);
 
 ALTER TABLE rows ADD COLUMN problem_code TEXT;
-ALTER TABLE rows ADD COLUMN account TEXT NOT NULL DEFAULT '';
+ALTER TABLE rows ADD COLUMN account TEXT DEFAULT '';
 DROP INDEX rows_settled_when_read;
-CREATE INDEX rows_settled_when_read ON rows (outcome, problem_code) WHERE outcome IS NOT NULL;
+CREATE INDEX rows_settled_when_read ON rows (outcome, problem_code, account) WHERE outcome IS NOT NULL;
 DROP INDEX rows_by_key;
 CREATE INDEX rows_by_key ON rows (account, product_key, module_name, alias_name, "desc", outcome)
 WHERE outcome IS NULL;

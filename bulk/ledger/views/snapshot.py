@@ -7,7 +7,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
-from bulk.ledger.views.status import count_outcomes
+from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +41,15 @@ class Snapshot:
         """
         with closing(self._connection), translated(self._path):
             return count_outcomes(self._connection)
+
+    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
+        """Do the same for each account that has rows; a row whose account is not known is in none.
+
+        Raises:
+            LedgerError: As of `outcomes`.
+        """
+        with closing(self._connection), translated(self._path):
+            return count_outcomes_by_account(self._connection)
 
     def interrupt(self) -> None:
         """Cut off what is being counted on another thread; does nothing where that has ended."""

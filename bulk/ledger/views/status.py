@@ -5,28 +5,31 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.ledger.binding import read_targets
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import NotBegunError, translated
 from bulk.ledger.storage.holder import Holder, read_holder
 from bulk.ledger.storage.lock import is_held
 from bulk.ledger.views.reading import at_one_moment
 from bulk.legible import legible
-from bulk.model import Dialect, Outcome, Reason, Target
+from bulk.model import Outcome, Reason
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import Mapping
     from pathlib import Path
 
+    from bulk.model import Target
+
 __all__ = [
     "Holder",
     "LedgerStatus",
     "RunRecord",
     "count_outcomes",
+    "count_outcomes_by_account",
     "read_holder",
     "read_reasons",
     "read_status",
-    "read_target",
     "status_of",
 ]
 
@@ -58,6 +61,8 @@ class LedgerStatus:
 
     path: str
     target: Target
+    """Of its first account; the one and only where no accounts are named."""
+
     input: str | None
     """Name of the input that was read last; ``None``: none yet."""
 
@@ -91,7 +96,7 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
         read = connection.execute("SELECT name, rows FROM input").fetchone()
         return LedgerStatus(
             path=legible(str(path)),
-            target=read_target(connection, path),
+            target=_target(connection, path),
             input=read[0] if read else None,
             rows=read[1] if read else 0,
             outcomes=count_outcomes(connection),
@@ -103,23 +108,24 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
         )
 
 
-def read_target(connection: sqlite3.Connection, path: Path) -> Target:
-    """Return what the ledger belongs to.
-
-    Raises:
-        NotBegunError: To nothing yet.
-    """
-    bound = connection.execute("SELECT dialect, endpoint, instance_id FROM target").fetchone()
-    if bound is None:
+def _target(connection: sqlite3.Connection, path: Path) -> Target:
+    targets = read_targets(connection)
+    if not targets:
         raise NotBegunError(path)
-    dialect, endpoint, instance_id = bound
-    return Target(Dialect(dialect), endpoint, instance_id)
+    return next(iter(targets.values()))
 
 
 def count_outcomes(connection: sqlite3.Connection) -> dict[str, int]:
     """Return how many rows of the input have each outcome, zeros included."""
     counted = connection.execute(query("count_outcomes"))
     return {outcome: rows for (outcome, *_), rows in zip(counted.description, counted.fetchone(), strict=True)}
+
+
+def count_outcomes_by_account(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
+    """Return the same for each account that has rows; a row whose account is not known is in none."""
+    counted = connection.execute(query("count_outcomes_by_account"))
+    outcomes = [name for name, *_ in counted.description][1:]
+    return {account: dict(zip(outcomes, rows, strict=True)) for account, *rows in counted if account is not None}
 
 
 def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:

@@ -56,7 +56,7 @@ async def examined(box: Sandbox, product_key: str | None = None, **changes: Any)
 
 def bind(path: Path, target: Target) -> None:
     """Make a ledger of which the target has accepted a request."""
-    ledger = Ledger.open(path, target=target)
+    ledger = Ledger.open(path, targets={"": target})
     ledger.connection.execute(
         "INSERT INTO attempts (run_id, at, action, product_key, latency_ms) VALUES ('r', 't', 'l', 'p', 1)"
     )

@@ -53,7 +53,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def start(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="ledger-machine-"))
         self.path = self.folder / "it.db"
-        self.ledger = Ledger.open(self.path, target=TARGET)
+        self.ledger = Ledger.open(self.path, targets={"": TARGET})
         self.file: list[OtaModule | None] = []
         self.modules: dict[Key, Settlement] = {}
 
@@ -110,12 +110,12 @@ class LedgerMachine(RuleBasedStateMachine):
             shutil.copy(file, folder)
         self.teardown()
         self.folder, self.path = folder, folder / "it.db"
-        self.ledger = Ledger.open(self.path, target=TARGET)
+        self.ledger = Ledger.open(self.path, targets={"": TARGET})
 
     @rule()
     def close_and_open(self) -> None:
         self.ledger.close()
-        self.ledger = Ledger.open(self.path, target=TARGET)
+        self.ledger = Ledger.open(self.path, targets={"": TARGET})
 
     @invariant()
     def rows_stand_as_expected(self) -> None:

@@ -93,7 +93,7 @@ def test_an_upgrade_keeps_every_fact(of_modules: list[Any], of_attempts: list[An
         path = Path(folder) / "it.db"
         written = write(path, of_modules, of_attempts, of_rows)
 
-        with closing(Ledger.open(path, target=TARGET)) as ledger:
+        with closing(Ledger.open(path, targets={"": TARGET})) as ledger:
             assert facts(ledger.connection) == written
             owned = ledger.connection.execute(
                 "SELECT product_key, module_name, written_alias, written_desc FROM modules WHERE owned"

@@ -41,7 +41,7 @@ def ledger(tmp_path: Path) -> Path:
     source = tmp_path / "in.csv"
     source.write_text("ProductKey,ModuleName,Owner\npk1,mod-1,=me\npk1,mod 2,you\npk2,mod-3,them\n", encoding="utf-8")
     path = tmp_path / "in.csv.ledger.db"
-    opened = Ledger.open(path, target=Target(Dialect.TUYA, "https://h"))
+    opened = Ledger.open(path, targets={"": Target(Dialect.TUYA, "https://h")})
     try:
         opened.begin_run("r1", at=0.0, version="1", input_name="in.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
         asyncio.run(ingest(str(source), ReadSettings(), opened, stop=StopSignal(), listener=ignore))

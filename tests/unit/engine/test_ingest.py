@@ -25,7 +25,9 @@ HEADER = "ProductKey,ModuleName\n"
 
 @pytest.fixture
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(tmp_path / "m.ledger.db", target=Target(Dialect.TUYA, "https://example.tuyacloud.com:8686"))
+    opened = Ledger.open(
+        tmp_path / "m.ledger.db", targets={"": Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")}
+    )
     yield opened
     opened.close()
 

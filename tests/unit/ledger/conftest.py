@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def ledger(path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(path, target=TARGET)
+    opened = Ledger.open(path, targets={"": TARGET})
     yield opened
     opened.close()
 

@@ -57,9 +57,9 @@ def _things(script: str) -> list[tuple[str, str]]:
 @pytest.mark.parametrize(
     "opening",
     [
-        lambda path: Ledger.open(path, target=TARGET),
-        lambda path: Ledger.scratch(path, target=TARGET),
-        lambda path: check_ledger(path, target=None),
+        lambda path: Ledger.open(path, targets={"": TARGET}),
+        lambda path: Ledger.scratch(path, targets={"": TARGET}),
+        lambda path: check_ledger(path, targets=None),
         open_for_reading,
         open_for_writing,
     ],

@@ -80,7 +80,7 @@ def test_results_are_as_0_1_0_said_before_and_after_the_upgrade(written: Path) -
     said = results_of_0_1_0(written)
 
     assert shown(written) == said
-    with closing(Ledger.open(written, target=SANDBOX)) as ledger:
+    with closing(Ledger.open(written, targets={"": SANDBOX})) as ledger:
         assert ledger.upgrade is not None
     assert shown(written) == said
     assert read_status(written).outcomes == said_of(written)["outcomes"]
@@ -90,10 +90,10 @@ def test_results_are_as_0_1_0_said_before_and_after_the_upgrade(written: Path) -
 def test_lanes_and_plan_are_the_same_before_and_after_the_upgrade(written: Path) -> None:
     with closing(LaneReader(written)) as reader:
         before = [lane for batch in iter(reader.next_lanes, []) for lane in batch]
-    with closing(Ledger.scratch(written, target=SANDBOX)) as scratch:
+    with closing(Ledger.scratch(written, targets={"": SANDBOX})) as scratch:
         planned = scratch.open_products()
 
-    Ledger.open(written, target=SANDBOX).close()
+    Ledger.open(written, targets={"": SANDBOX}).close()
 
     with closing(LaneReader(written)) as reader:
         assert [lane for batch in iter(reader.next_lanes, []) for lane in batch] == before
@@ -107,7 +107,7 @@ def test_the_copy_is_what_0_1_0_goes_on_with(written: Path) -> None:
         things = list(connection.iterdump())
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    with closing(Ledger.open(written, target=SANDBOX)) as ledger:
+    with closing(Ledger.open(written, targets={"": SANDBOX})) as ledger:
         assert ledger.upgrade is not None
         copy = ledger.upgrade.copy
 
@@ -121,7 +121,7 @@ def test_the_copy_is_what_0_1_0_goes_on_with(written: Path) -> None:
 @pytest.mark.parametrize("written", ["killed"], indirect=True)
 def test_the_copy_has_what_is_only_in_the_log(written: Path) -> None:
     """The file of this ledger alone knows of no module."""
-    with closing(Ledger.open(written, target=SANDBOX)) as ledger:
+    with closing(Ledger.open(written, targets={"": SANDBOX})) as ledger:
         assert ledger.upgrade is not None
         with closing(sqlite3.connect(ledger.upgrade.copy)) as connection:
             assert connection.execute("SELECT count(*) FROM modules WHERE outcome = 'created'").fetchone() == (14,)
@@ -129,7 +129,7 @@ def test_the_copy_has_what_is_only_in_the_log(written: Path) -> None:
 
 @pytest.mark.parametrize("written", ["finished"], indirect=True)
 def test_what_0_1_0_created_is_owned_also_where_it_drifted_since(written: Path) -> None:
-    Ledger.open(written, target=SANDBOX).close()
+    Ledger.open(written, targets={"": SANDBOX}).close()
 
     with closing(open_for_reading(written)) as connection:
         ours = connection.execute("SELECT outcome, owned, written_alias FROM modules WHERE NOT outcome = 'created'")
@@ -141,7 +141,7 @@ def test_what_0_1_0_created_is_owned_also_where_it_drifted_since(written: Path) 
 
 @pytest.mark.parametrize("written", ["all-outcomes"], indirect=True)
 def test_what_0_1_0_found_or_failed_to_make_is_not_owned(written: Path) -> None:
-    Ledger.open(written, target=SANDBOX).close()
+    Ledger.open(written, targets={"": SANDBOX}).close()
 
     with closing(open_for_reading(written)) as connection:
         owned = {outcome for (outcome,) in connection.execute("SELECT outcome FROM modules WHERE owned")}
@@ -150,7 +150,7 @@ def test_what_0_1_0_found_or_failed_to_make_is_not_owned(written: Path) -> None:
 
 @pytest.mark.parametrize("written", ["in-doubt"], indirect=True)
 def test_a_claim_of_0_1_0_is_that_of_a_create(written: Path) -> None:
-    Ledger.open(written, target=SANDBOX).close()
+    Ledger.open(written, targets={"": SANDBOX}).close()
 
     with closing(open_for_reading(written)) as connection:
         claimed = connection.execute("SELECT DISTINCT outcome, claimed FROM modules ORDER BY outcome").fetchall()
@@ -162,17 +162,17 @@ def test_a_ledger_that_never_began_is_as_good_as_none(written: Path) -> None:
     with pytest.raises(NotBegunError):
         read_status(written)
 
-    with closing(Ledger.open(written, target=SANDBOX)) as ledger:
+    with closing(Ledger.open(written, targets={"": SANDBOX})) as ledger:
         assert ledger.outcomes()["pending"] == 0
         assert ledger.connection.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)
 
 
 @pytest.mark.parametrize("written", ["finished"], indirect=True)
 def test_an_upgrade_happens_once(written: Path) -> None:
-    Ledger.open(written, target=SANDBOX).close()
+    Ledger.open(written, targets={"": SANDBOX}).close()
     before = files_of(written)
 
-    with closing(Ledger.open(written, target=SANDBOX)) as ledger:
+    with closing(Ledger.open(written, targets={"": SANDBOX})) as ledger:
         assert ledger.upgrade is None
 
     assert files_of(written) == before
@@ -183,7 +183,7 @@ def test_a_ledger_of_another_target_is_not_upgraded(written: Path) -> None:
     before = files_of(written)
 
     with pytest.raises(LedgerError, match="belongs to sandbox"):
-        Ledger.open(written, target=Target(Dialect.ALIBABA, "https://elsewhere"))
+        Ledger.open(written, targets={"": Target(Dialect.ALIBABA, "https://elsewhere")})
 
     assert {name: content for name, content in files_of(written).items() if not name.endswith(".lock")} == before
 
@@ -217,7 +217,7 @@ def test_a_copy_that_cannot_be_made_leaves_the_ledger_as_it_was(written: Path) -
     written.with_name("ledger.sqlite.v1.bak").mkdir()
 
     with pytest.raises(LedgerError, match=r"the ledger must be upgraded .* the ledger is as it was"):
-        Ledger.open(written, target=SANDBOX)
+        Ledger.open(written, targets={"": SANDBOX})
 
     assert written.read_bytes() == before["ledger.sqlite"]
     assert not written.with_name("ledger.sqlite.v1.bak.part").exists()

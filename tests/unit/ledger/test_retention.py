@@ -81,7 +81,7 @@ def test_the_first_request_that_was_accepted_stays_and_with_it_the_binding(ledge
     forget_old(ledger.connection, path, at=NOW)
 
     assert kept(ledger, "attempts") == ["first"]
-    assert ledger.connection.execute(query("is_bound")).fetchone() == (1,)
+    assert ledger.connection.execute(query("is_bound"), {"account": ""}).fetchone() == (1,)
 
 
 def test_records_are_removed_in_portions_until_the_run_is_stopped(

@@ -269,7 +269,7 @@ def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) ->
     with pytest.raises(
         LedgerHeldError, match=r"held by run cafe0001 \(process \d+ on .*since 2027-01-15T08:00:00.000Z"
     ):
-        Ledger.open(path, target=TARGET)
+        Ledger.open(path, targets={"": TARGET})
 
 
 def test_a_ledger_is_held_under_each_of_its_names(path: Path, ledger: Ledger, tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_a_ledger_is_held_under_each_of_its_names(path: Path, ledger: Ledger, tm
     link.symlink_to(path)
 
     with pytest.raises(LedgerHeldError, match=r"link\.db: held by run cafe0004"):
-        Ledger.open(link, target=TARGET)
+        Ledger.open(link, targets={"": TARGET})
 
     seen = read_status(link).holder
     assert seen is not None
@@ -310,7 +310,7 @@ def test_a_ledger_whose_end_is_still_in_its_log_is_whole_under_each_of_its_names
 def test_a_ledger_that_was_let_go_can_be_held_again(path: Path, ledger: Ledger) -> None:
     ledger.close()
 
-    again = Ledger.open(path, target=TARGET)
+    again = Ledger.open(path, targets={"": TARGET})
 
     assert again.outcomes()["pending"] == 0
     again.close()
@@ -343,9 +343,9 @@ def test_a_target_that_never_accepted_a_request_may_be_corrected(path: Path, led
     note_outcome(path, "failed")
     corrected = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
 
-    check_ledger(path, target=corrected)
-    Ledger.scratch(path, target=corrected).close()
-    Ledger.open(path, target=corrected).close()
+    check_ledger(path, targets={"": corrected})
+    Ledger.scratch(path, targets={"": corrected}).close()
+    Ledger.open(path, targets={"": corrected}).close()
 
     assert read_status(path).target == corrected
 
@@ -358,7 +358,7 @@ def test_an_outcome_that_a_listing_told_binds_a_ledger_whose_attempts_are_gone(
     note_outcome(path, outcome)
 
     with pytest.raises(LedgerTargetError):
-        Ledger.open(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
+        Ledger.open(path, targets={"": Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com")})
 
 
 def test_a_ledger_refuses_another_target(path: Path, ledger: Ledger) -> None:
@@ -367,21 +367,21 @@ def test_a_ledger_refuses_another_target(path: Path, ledger: Ledger) -> None:
     other = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", "iot-1")
 
     with pytest.raises(LedgerTargetError, match=r"belongs to https://example.tuyacloud.com:8686 \(tuya\)") as caught:
-        Ledger.open(path, target=other)
+        Ledger.open(path, targets={"": other})
 
     assert "instance iot-1" in str(caught.value)
-    Ledger.open(path, target=TARGET).close()
+    Ledger.open(path, targets={"": TARGET}).close()
 
 
 def test_an_empty_instance_id_is_none(path: Path, ledger: Ledger) -> None:
     ledger.close()
 
-    Ledger.open(path, target=Target(TARGET.dialect, TARGET.endpoint, "")).close()
+    Ledger.open(path, targets={"": Target(TARGET.dialect, TARGET.endpoint, "")}).close()
 
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE target SET instance_id = ''")  # as earlier versions bound it
         connection.commit()
-    Ledger.open(path, target=TARGET).close()
+    Ledger.open(path, targets={"": TARGET}).close()
 
 
 @pytest.mark.parametrize("content", [b"hello, I am no database at all" * 100, b"\0" * 8192])
@@ -390,7 +390,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path, content: bytes) 
     path.write_bytes(content)
 
     with pytest.raises(LedgerError, match=r"no ledger of bulk; name another with --ledger"):
-        Ledger.open(path, target=TARGET)
+        Ledger.open(path, targets={"": TARGET})
 
     assert path.read_bytes() == content
 
@@ -415,7 +415,7 @@ def test_another_programs_database_is_left_as_it_is(
     before = path.read_bytes()
 
     with pytest.raises(LedgerError, match="this file is no ledger of bulk"):
-        opening(path, target=TARGET)
+        opening(path, targets={"": TARGET})
 
     assert path.read_bytes() == before
 
@@ -430,9 +430,9 @@ def test_a_ledger_whose_maker_died_before_it_was_bound_is_as_good_as_none(done: 
 
     with pytest.raises(LedgerError, match=r"modules\.csv\.ledger\.db: no run has begun in this ledger yet"):
         read_status(path)
-    with closing(Ledger.scratch(path, target=TARGET)) as scratch:
+    with closing(Ledger.scratch(path, targets={"": TARGET})) as scratch:
         assert sum(scratch.outcomes().values()) == 0
-    with closing(Ledger.open(path, target=TARGET)):
+    with closing(Ledger.open(path, targets={"": TARGET})):
         assert read_status(path).target == TARGET
 
 
@@ -448,7 +448,7 @@ def test_only_the_last_run_can_hold_a_ledger_or_ask_for_it_to_be_checked(
     ledger.end_run("ended", at=2.0, exit_code=0, stopped=None, summary=None)
 
     with pytest.raises(LedgerHeldError, match="held by another run"):
-        Ledger.open(path, target=TARGET)
+        Ledger.open(path, targets={"": TARGET})
     ledger.close()
 
     executed: list[str] = []
@@ -460,7 +460,7 @@ def test_only_the_last_run_can_hold_a_ledger_or_ask_for_it_to_be_checked(
         return connection
 
     monkeypatch.setattr(sqlite3, "connect", traced)
-    Ledger.open(path, target=TARGET).close()
+    Ledger.open(path, targets={"": TARGET}).close()
     assert "PRAGMA synchronous = FULL" in executed
     assert not [statement for statement in executed if "quick_check" in statement]
 
@@ -470,14 +470,14 @@ def test_a_ledger_of_another_version_is_refused(path: Path, ledger: Ledger) -> N
     ledger.close()
 
     with pytest.raises(LedgerError, match="version 99"):
-        Ledger.open(path, target=TARGET)
+        Ledger.open(path, targets={"": TARGET})
 
 
 def test_a_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
     with pytest.raises(LedgerError, match="check that the folder exists"):
-        Ledger.open(tmp_path / "file" / "x.db", target=TARGET)
+        Ledger.open(tmp_path / "file" / "x.db", targets={"": TARGET})
 
 
 def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
@@ -492,7 +492,7 @@ def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
     path.write_bytes(whole[: len(whole) // 2])
 
     with pytest.raises(LedgerError, match="the ledger is damaged"):
-        Ledger.open(path, target=TARGET)
+        Ledger.open(path, targets={"": TARGET})
 
 
 def test_a_scratch_copy_leaves_the_ledger_alone(
@@ -501,7 +501,7 @@ def test_a_scratch_copy_leaves_the_ledger_alone(
     read_in(valid(2, "p1", "a"), valid(3, "p1", "b"))
     settle(ledger, "p1", "a", "created")
 
-    scratch = Ledger.scratch(path, target=TARGET)
+    scratch = Ledger.scratch(path, targets={"": TARGET})
     with scratch.intake(name="x", shape="{}", at=0.0) as intake:
         intake.add(ReadRows([valid(2, "p1", "a")]))
 
@@ -516,11 +516,11 @@ def test_a_scratch_copy_is_for_the_same_target(path: Path, ledger: Ledger) -> No
     note_attempt(path, None)
 
     with pytest.raises(LedgerTargetError):
-        Ledger.scratch(path, target=Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com"))
+        Ledger.scratch(path, targets={"": Target(Dialect.ALIBABA, "https://elsewhere.aliyuncs.com")})
 
 
 def test_a_scratch_ledger_needs_none_before_it(tmp_path: Path) -> None:
-    scratch = Ledger.scratch(tmp_path / "none.db", target=TARGET)
+    scratch = Ledger.scratch(tmp_path / "none.db", targets={"": TARGET})
 
     assert sum(scratch.outcomes().values()) == 0
     assert not (tmp_path / "none.db").exists()

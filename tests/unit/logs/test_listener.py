@@ -3,6 +3,7 @@ from __future__ import annotations
 import errno
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,12 @@ from bulk.cli.invocation import Invocation
 from bulk.cli.run import run
 from bulk.cloud.credentials import Credentials
 from bulk.events import (
+    AccountStart,
+    AccountStopped,
+    AccountTakenOver,
     AttemptMade,
     ClockCorrected,
+    ConnectionsShort,
     CredentialsFound,
     CredentialsNotRenewed,
     Event,
@@ -37,7 +42,7 @@ from bulk.events import (
 )
 from bulk.logs.file import LogFile
 from bulk.logs.listener import LogListener, Redactor, configure, flush_logs
-from bulk.model import Action, Attempt, InputFound, OtaModule, Outcome, Settlement, Summary
+from bulk.model import AccountSummary, Action, Attempt, InputFound, OtaModule, Outcome, Settlement, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -165,6 +170,22 @@ LOGGED = [
     (ClockCorrected(900.5), "clock.corrected", "warning"),
     (CredentialsFound("profile nightly"), "credentials.found", "info"),
     (CredentialsNotRenewed("no answer"), "credentials.renewal_failed", "warning"),
+    (AccountStopped(account="north", reason="why"), "account.stopped", "warning"),
+    (AccountTakenOver(account="north", before="", keys=3), "account.taken_over", "info"),
+    (ConnectionsShort(files=256, accounts=150, each=1), "connections.short", "warning"),
+]
+OF_AN_ACCOUNT = [
+    RowSettled(SETTLED.settlement._replace(account="north")),
+    AttemptMade(ATTEMPT.attempt._replace(account="north")),
+    LaneOpened("pk", 3, "north"),
+    LaneClosed("pk", "north"),
+    replace(retry(), account="north"),
+    replace(rate(5.0, throttled=True), account="north"),
+    ClockCorrected(900.5, "north"),
+    CredentialsFound("profile nightly", account="north"),
+    CredentialsNotRenewed("no answer", "north"),
+    AccountStopped(account="north", reason="why"),
+    AccountTakenOver(account="north", before="", keys=3),
 ]
 
 
@@ -179,6 +200,43 @@ def test_no_event_is_without_its_log() -> None:
     known = {value for value in vars(events).values() if isinstance(value, type) and issubclass(value, Event)}
 
     assert {type(event) for event, _, _ in LOGGED} == known - {Event}
+
+
+@pytest.mark.parametrize("event", OF_AN_ACCOUNT)
+def test_event_of_an_account_names_it(heard: Heard, event: Event) -> None:
+    heard.listen(event)
+
+    assert [fields["account"] for _, fields in heard.all()] == ["north"]
+
+
+@pytest.mark.parametrize(("event", "name", "method"), LOGGED[:-3])
+def test_no_event_has_an_account_where_there_are_none(heard: Heard, event: Event, name: str, method: str) -> None:
+    heard.listen(event)
+
+    ((_, fields),) = heard.all()
+    assert "account" not in fields, (name, method)
+
+
+def test_accounts_of_a_run_have_a_line_each_at_its_start_and_its_end(heard: Heard) -> None:
+    north = AccountStart(target="https://n (tuya)", rows=2, outcomes={"pending": 2}, rates={Action.CREATE: 10.0})
+    ended = AccountSummary(
+        outcomes={"created": 2, "failed": 0}, requests={"create": 2}, throttled=1, stopped=None, exit_code=0
+    )
+
+    heard.listen(replace(STARTED, accounts={"north": north}))
+    heard.listen(RunEnded(replace(ENDED.summary, accounts={"north": ended})))
+
+    of_north = [fields for _, fields in heard.all() if fields.get("account") == "north"]
+    assert [fields["event"] for fields in of_north] == ["account.started", "account.ended"]
+    assert of_north[0] | {"target": "https://n (tuya)", "rows": 2, "create_per_s": 10.0} == of_north[0]
+    assert of_north[1] | {"exit_code": 0, "outcomes": {"created": 2}, "throttled": 1} == of_north[1]
+
+
+def test_warnings_of_one_account_hold_back_none_of_another(heard: Heard) -> None:
+    for account in ("north", "south", "north"):
+        heard.listen(replace(retry(), account=account))
+
+    assert [fields["account"] for _, fields in heard.all()] == ["north", "south"]
 
 
 def test_run_id_stands_on_every_line_of_a_run(heard: Heard) -> None:

@@ -24,7 +24,7 @@ OURS = ["outcome", "code", "message", "request_id", "attempts", "recovered", "se
 
 
 def read_in(source: Path, ledger: Path) -> Ledger:
-    opened = Ledger.open(ledger, target=TARGET)
+    opened = Ledger.open(ledger, targets={"": TARGET})
     with (
         open_input(str(source), ReadSettings()) as reader,
         opened.intake(name=str(source), shape=reader.shape.to_json(), at=0.0) as intake,
@@ -157,7 +157,7 @@ def test_a_retry_file_keeps_the_inputs_encoding_and_mark(tmp_path: Path) -> None
 
 
 def test_a_ledger_without_an_input_says_so(tmp_path: Path) -> None:
-    Ledger.open(tmp_path / "empty.db", target=TARGET).close()
+    Ledger.open(tmp_path / "empty.db", targets={"": TARGET}).close()
 
     with pytest.raises(LedgerError, match="no input was read into this ledger yet"):
         written(tmp_path / "empty.db")

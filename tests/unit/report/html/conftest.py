@@ -84,7 +84,9 @@ class Book:
 
 @pytest.fixture
 def book(tmp_path: Path) -> Iterator[Book]:
-    ledger = Ledger.open(tmp_path / "modules.csv.ledger.db", target=Target(Dialect.TUYA, "https://example.com:8686"))
+    ledger = Ledger.open(
+        tmp_path / "modules.csv.ledger.db", targets={"": Target(Dialect.TUYA, "https://example.com:8686")}
+    )
     yield Book(ledger)
     ledger.close()
 

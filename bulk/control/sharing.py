@@ -1,0 +1,264 @@
+"""Keep a pace inside a window that several processes fill together. Pure: no I/O, exchange and clock are given.
+
+Each process has a pace of its own, and its pace remembers what *all* of them released. So what a pace promises is true
+for them together. They share no rate out: a share would be lost where its process has little to send.
+
+Whatever decides about a request is done while no other process can: hear what the others noted, decide, note what was
+decided. A request is noted before it is sent, so one whose process dies in between only fills its place for a window.
+Answers mostly make a place free earlier, so they are noted with the next request; those that show a request to be later
+than assumed are noted at once.
+
+Who went last lets another process go first where there is one: without that the quicker timer could take every place.
+
+Where the exchange can't be used (no folder, or another process that was stopped while it had its turn), nobody hears of
+anybody. Then each process keeps to half of the rate, on its own. A process that was itself stopped in its turn does the
+same, since others may have gone on without it. All go back to the full rate one window after they hear each other.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+
+from bulk.control.notes import Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from bulk.control.notes import Note
+    from bulk.control.pace import Pace
+
+__all__ = ["Exchange", "ExchangeLostError", "News", "SharedPace", "half_of"]
+
+PATIENCE_S = 1.0
+"""How long another process may have its turn before this one goes on without."""
+
+STOPPED_S = 0.5
+"""A turn that took longer was interrupted; others may have lost their patience."""
+
+ASK_AGAIN_S = 0.001
+"""When to try again where another process has its turn, which takes a hundredth of that."""
+
+APART_S = 0.25
+"""When to try again what failed."""
+
+COURTESY_S = 0.003
+"""How long one who went last leaves a free place to others: a timer may be so late."""
+
+LATEST_S = 0.3
+"""How much later than it left a request may count as released."""
+
+OTHER_BOOT_S = 5.0
+"""What is further ahead was noted before the machine started: its clock began anew then."""
+
+MOST_UNHEARD = 64
+"""Notes for each place of a window that are kept while nobody hears them."""
+
+_Result = TypeVar("_Result")
+
+
+class ExchangeLostError(Exception):
+    """Nothing can be exchanged; the message says why, and what to do about it."""
+
+
+class News(NamedTuple):
+    """What others noted since this process last listened."""
+
+    notes: Sequence[Note]
+    is_whole: bool
+    """Whether nothing is missing before the first note."""
+
+
+class Exchange(Protocol):
+    """How processes that share a window hear of each other. Its calls never wait."""
+
+    def begin(self) -> News | None:
+        """Begin this process's turn, and hear what the others noted; ``None``: it is another's turn.
+
+        Raises:
+            ExchangeLostError: There is no exchange; it is nobody's turn.
+        """
+        ...
+
+    def end(self, notes: Sequence[Note]) -> None:
+        """Tell the others, and end the turn.
+
+        Raises:
+            ExchangeLostError: They don't hear it; the turn has ended all the same.
+        """
+        ...
+
+
+def half_of(per_s: float) -> float:
+    """Return a rate of which two fit into the given one, in whole requests a window where it has several."""
+    return float(per_s // 2) if per_s >= 2 else per_s / 2  # noqa: PLR2004 - two halves
+
+
+class SharedPace:
+    """A `Pace` to which other processes' requests count like its own. The rate must not be unlimited."""
+
+    def __init__(
+        self, pace: Pace, exchange: Exchange, *, clock: Callable[[], float], listen: Callable[[str | None], None]
+    ) -> None:
+        """Share from the first request on.
+
+        Args:
+            pace: This process's; nobody else uses it from now on.
+            exchange: Leads to the others.
+            clock: What ``pace`` was started with; the others read the same.
+            listen: Told why this process keeps to half of the rate, and, with ``None``, that it does no more.
+        """
+        self.per_s = pace.per_s
+        self._pace = pace
+        self._exchange = exchange
+        self._clock = clock
+        self._listen = listen
+        self._window_s = math.ceil(pace.per_s) / pace.per_s
+        self._notes: list[Note] = []
+        pace.notes = self._notes
+        self._began = 0.0
+        self._busy_since = self._busy_at = -math.inf
+        self._others_at = -math.inf
+        self._went_last = False
+        self._is_apart = False
+        self._try_at = -math.inf
+        self._full_at = math.inf
+
+    @property
+    def rate_per_s(self) -> float:
+        """Requests a second in force now."""
+        return self._pace.rate_per_s
+
+    def take(self, now: float) -> float:
+        """See `Pace.take`."""
+        if wait_s := self._pace.wait_s(now):
+            return wait_s
+        decided = self._in_turn(now, lambda: self._take(now))
+        if decided is not None:
+            return decided
+        return self._pace.take(now) if self._is_apart else ASK_AGAIN_S
+
+    def _take(self, now: float) -> float:
+        wait_s = self._pace.wait_s(now) or self._courtesy_s(now)
+        if not wait_s:
+            self._pace.release(now)
+            self._went_last = True
+        return wait_s
+
+    def _courtesy_s(self, now: float) -> float:
+        if not self._went_last or now - self._others_at > self._window_s:
+            return 0.0
+        return max(0.0, self._pace.room_at() + COURTESY_S - now)
+
+    def postpone(self, released_at: float, now: float) -> bool:
+        """See `Pace.postpone`."""
+        return self._move(now, lambda: self._pace.postpone(released_at, now))
+
+    def release_late(self, released_at: float, now: float) -> bool:
+        """See `Pace.release_late`."""
+        return self._move(now, lambda: self._pace.release_late(released_at, now))
+
+    def _move(self, now: float, move: Callable[[], bool]) -> bool:
+        moved = self._in_turn(now, move)
+        return moved if moved is not None else self._is_apart and move()
+
+    def give_back(self, released_at: float) -> None:
+        """See `Pace.give_back`; the others hear of it with the next request."""
+        self._pace.give_back(released_at)
+
+    def answered(self, released_at: float, now: float) -> None:
+        """See `Pace.answered`."""
+        notes, known = self._notes, len(self._notes)
+        self._pace.answered(released_at, now)
+        if len(notes) > known and notes[-1][1] > notes[-2][1]:  # dropped there, moved to here
+            self._in_turn(now, _nothing_else)
+
+    def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
+        """See `Pace.throttled`; the others pause too, and lower their rates once they are throttled themselves."""
+        lowered = self._pace.throttled(now, retry_after_s=retry_after_s)
+        self._in_turn(now, _nothing_else)
+        return lowered
+
+    def succeeded(self, now: float) -> bool:
+        """See `Pace.succeeded`."""
+        return self._pace.succeeded(now)
+
+    def _in_turn(self, now: float, decide: Callable[[], _Result]) -> _Result | None:
+        """Decide while no other process can, knowing what all have done; ``None``: that was not possible."""
+        if (news := self._begin(now)) is None:
+            return None
+        has_ended = False
+        try:
+            self._hear(news, now)
+            decided = decide()
+        finally:
+            has_ended = self._end(now)
+        return decided if has_ended else None
+
+    def _begin(self, now: float) -> News | None:
+        if now < self._try_at:
+            return None
+        self._began = self._clock()
+        try:
+            news = self._exchange.begin()
+        except ExchangeLostError as exc:
+            self._part(str(exc), now)
+            return None
+        if news is None:
+            self._meet_another(now)
+        return news
+
+    def _meet_another(self, now: float) -> None:
+        if now - self._busy_at > PATIENCE_S / 2:
+            self._busy_since = now
+        self._busy_at = now
+        if self._is_apart or now - self._busy_since >= PATIENCE_S:
+            self._part("another process on this machine has kept its turn for a second: it is stopped, or hangs", now)
+
+    def _hear(self, news: News, now: float) -> None:
+        self._busy_at = -math.inf
+        notes = news.notes
+        gone_at = now - self._window_s - LATEST_S
+        if not (news.is_whole or (notes and notes[0][1] < gone_at)):
+            self._pace.pause(now + self._window_s + LATEST_S)  # by then nothing that is missing counts any more
+        for note in notes:
+            kind, at = note
+            if at > now + OTHER_BOOT_S and kind != Kind.PAUSED:
+                continue
+            self._pace.hear(note)
+            if kind == Kind.RELEASED:
+                self._others_at, self._went_last = max(self._others_at, at), False
+        if self._is_apart:
+            self._come_together(now)
+
+    def _end(self, now: float) -> bool:
+        try:
+            self._exchange.end(self._notes)
+        except ExchangeLostError as exc:
+            self._part(str(exc), now)
+            return False
+        self._notes.clear()
+        if (took_s := self._clock() - self._began) > STOPPED_S:
+            self._part(f"this process was stopped for {took_s:.1f} s in its turn, and others may have gone on", now)
+        return True
+
+    def _part(self, reason: str, now: float) -> None:
+        """Keep to half of the rate until others are heard again."""
+        self._full_at, self._try_at = math.inf, now + APART_S
+        del self._notes[: -MOST_UNHEARD * math.ceil(self.per_s)]
+        if not self._is_apart:
+            self._is_apart = True
+            self._pace.grant(half_of(self.per_s))
+            self._listen(reason)
+
+    def _come_together(self, now: float) -> None:
+        """Go back to the full rate once others, which may have been apart too, have told what they did meanwhile."""
+        self._full_at = min(self._full_at, now + self._window_s + LATEST_S)
+        if now >= self._full_at:
+            self._is_apart, self._full_at = False, math.inf
+            self._pace.grant(self.per_s)
+            self._listen(None)
+
+
+def _nothing_else() -> None:
+    """Decide nothing: it is enough to hear and to tell."""
