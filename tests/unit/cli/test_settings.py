@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from bulk.account_settings import AccountSettings
 from bulk.cli.app import main
 from bulk.cli.run import run
 from bulk.settings import ReadSettings, Settings
-from bulk.settings_file import KEYS, NOT_IN_A_FILE
+from bulk.settings_keys import ACCOUNT_KEYS, KEYS, NOT_IN_A_FILE
 
 SECRET = "s3cr3tS3cr3tS3cr3t"
 FILE = """
@@ -167,8 +168,18 @@ def test_screen_has_a_line_a_setting(capsys: pytest.CaptureFixture[str]) -> None
     assert any(line.startswith("access_key_id") and line.endswith("the sandbox's own") for line in lines)
 
 
-def test_every_key_of_the_file_is_an_option_of_run() -> None:
-    assert {key.option for key in KEYS.values()} <= {parameter.name for parameter in run.params}
+def test_every_key_of_the_file_is_an_option_of_run_or_says_that_it_is_none() -> None:
+    parameters = {parameter.name for parameter in run.params}
+
+    assert {key.option for key in KEYS.values() if key.has_flag} <= parameters
+    assert not {key.option for key in KEYS.values() if not key.has_flag} & parameters
+
+
+def test_every_key_of_an_account_is_a_field_of_it() -> None:
+    of_account = {field.name for field in fields(AccountSettings)} - {"place"}
+
+    assert {key.option for key in ACCOUNT_KEYS.values()} == of_account
+    assert of_account <= {field.name for field in fields(Settings)}
 
 
 def test_every_setting_has_a_flag_and_is_a_key_of_the_file_or_says_why_not() -> None:
@@ -178,8 +189,9 @@ def test_every_setting_has_a_flag_and_is_a_key_of_the_file_or_says_why_not() -> 
     in_file = {key.option for key in KEYS.values()}
     refused = {named[flag] for flag in NOT_IN_A_FILE}
 
-    assert settings <= set(named.values())
-    assert settings - in_file == refused - in_file
+    file_alone = {key.option for key in KEYS.values() if not key.has_flag} | {"accounts"}  # of tables of its own
+    assert settings - file_alone <= set(named.values())
+    assert settings - in_file - {"accounts"} == refused - in_file
     assert refused & in_file == {KEYS["credentials_profile"].option}  # which the reason names
     assert not KEYS.keys() & NOT_IN_A_FILE.keys()
 
