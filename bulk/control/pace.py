@@ -119,6 +119,7 @@ class Pace:
             self._lateness = Lateness(EVENNESS_ASSUMED * _margin_s(per_s))
             self._assumed_since = now
             self._counts = _counts(per_s)
+            self._most = self._counts[-1]
             self._remembered: list[float] = []
             self._fell_s, self._fell_at = 0.0, now
             self._unplanned = 0
@@ -178,8 +179,8 @@ class Pace:
             self.notes.append((kind, at))
 
     def _trim(self) -> None:
-        if len(self._remembered) > 2 * self._counts[-1]:  # seldom, as it takes long where there are thousands
-            del self._remembered[: -self._counts[-1]]
+        if len(self._remembered) > 2 * self._most:  # seldom, as it takes long where there are thousands
+            del self._remembered[: -self._most]
 
     def _forget(self, released_at: float) -> bool:
         """Take a request out that has no answer yet; return whether it was still in the window."""
@@ -298,6 +299,7 @@ class Pace:
         """
         lowered = self.rate_per_s / self.per_s
         self.per_s, self._counts = per_s, _counts(per_s)
+        self._most = max(self._most, self._counts[-1])
         self.rate_per_s = per_s * lowered
         self._plan_steps()
 

@@ -151,7 +151,7 @@ class SharedPace:
     def _courtesy_s(self, now: float) -> float:
         if not self._pace.has_company:
             return 0.0
-        return max(0.0, self._pace.room_at() + COURTESY_S / 2**self._others_since - now)
+        return max(0.0, self._pace.room_at() + COURTESY_S * 0.5**self._others_since - now)
 
     def postpone(self, released_at: float, now: float) -> bool:
         """See `Pace.postpone`."""

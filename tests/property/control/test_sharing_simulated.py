@@ -16,11 +16,12 @@ from bulk.control.pace import Pace
 from bulk.control.sharing import ExchangeLostError, News, SharedPace, half_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bulk.control.notes import Note
 
 SEEDS = range(4)
+ANSWER, POLL, LATE = range(3)
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Seat:
 
     room: Room
     known: int = 0
+    before_end: Callable[[], None] = lambda: None
 
     def begin(self) -> News | None:
         if self.room.is_lost:
@@ -49,6 +51,7 @@ class Seat:
         return News(notes, is_whole=True)
 
     def end(self, notes: Sequence[Note]) -> None:
+        self.before_end()
         self.room.has_turn = None
         if self.room.is_lost:
             raise ExchangeLostError("no folder")
@@ -79,11 +82,13 @@ class Process:
             Pace(self.per_s, now=self.now), self.seat, clock=lambda: self.now, listen=self.heard.append
         )
 
-    def wake_in_turn(self) -> None:
+    def wake_in_turn(self, at: float) -> None:
         """Go on where it was stopped: in a turn that it began before."""
         self.stops_in_turn = False
-        self.seat.has_stopped_since = self.stops[0]
+        self.now = self.stops[0]
+        self.seat.before_end = lambda: setattr(self, "now", at)
         self.pace.release_late(-math.inf, self.now)
+        self.seat.before_end = lambda: None
 
     def awake_at(self, at: float) -> float:
         return self.stops[1] if self.stops[0] <= at < self.stops[1] else at
@@ -101,36 +106,48 @@ class Play:
     length_s: float
     latency_s: tuple[float, float]
     dice: random.Random
-    back_s: float = 0.0
+    late: float = 0.0
+    """Share of the requests that wait for a connection first, and may miss their turn."""
+
     arrived: list[float] = field(default_factory=list)
 
     def run(self, processes: list[Process]) -> None:
-        events: list[tuple[float, int, int, float]] = [(each.begins_at, 1, each.number, 0.0) for each in processes]
+        events: list[tuple[float, int, int, float]] = [(each.begins_at, POLL, each.number, 0.0) for each in processes]
         heapq.heapify(events)
         while events:
-            at, is_poll, number, released_at = heapq.heappop(events)
+            at, what, number, released_at = heapq.heappop(events)
             one = processes[number]
             if at >= min(self.length_s, one.ends_at):
                 continue
             if (awake_at := one.awake_at(at)) > at:
                 if one.stops_in_turn:
                     one.room.has_turn = one.seat
-                heapq.heappush(events, (awake_at, is_poll, number, released_at))
+                heapq.heappush(events, (awake_at, what, number, released_at))
                 continue
-            one.now = at
             if one.stops_in_turn and one.room.has_turn is one.seat:
-                one.wake_in_turn()
-            if not is_poll:
+                one.wake_in_turn(at)
+            one.now = at
+            if what == ANSWER:
                 one.pace.answered(released_at, at)
                 one.pace.succeeded(at)
                 continue
+            if what == LATE:
+                if one.pace.release_late(released_at, at):
+                    self.send(one, at, events)
+                continue
             while not (wait_s := one.pace.take(at)):
-                one.left.append(at)
-                latency_s = self.dice.uniform(*self.latency_s)
-                self.arrived.append(at + latency_s)
-                heapq.heappush(events, (at + latency_s + self.back_s, 0, number, at))
+                if self.dice.random() < self.late:
+                    heapq.heappush(events, (at + self.dice.uniform(0.002, 1.2), LATE, number, at))
+                else:
+                    self.send(one, at, events)
             timer_s = max(0.003, math.ceil(wait_s * 1000) / 1000) + self.dice.uniform(0.0, 0.001)
-            heapq.heappush(events, (at + timer_s, 1, number, 0.0))
+            heapq.heappush(events, (at + timer_s, POLL, number, 0.0))
+
+    def send(self, one: Process, at: float, events: list[tuple[float, int, int, float]]) -> None:
+        one.left.append(at)
+        latency_s = self.dice.uniform(*self.latency_s)
+        self.arrived.append(at + latency_s)
+        heapq.heappush(events, (at + latency_s, ANSWER, one.number, at))
 
     def most_in(self, window_s: float = 1.0) -> int:
         window: deque[float] = deque()
@@ -213,6 +230,22 @@ def test_one_that_is_stopped_between_two_turns_goes_on_within_the_window(stop_s:
     assert play.reached(10, 1.0, 21.0) >= 0.97
     assert not other.heard
     assert not stopped.heard
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize("per_s", [1, 10, 50])
+def test_requests_that_leave_late_overfill_no_window_also_where_one_was_stopped_meanwhile(
+    per_s: int, seed: int
+) -> None:
+    dice = random.Random(seed)
+    room = Room()
+    other, stopped = Process(0, room, per_s), Process(1, room, per_s, stops=(10.0, 12.0))
+    play = Play(21.0, (0.005, 0.015), dice, late=0.3)
+
+    play.run([other, stopped])
+
+    assert play.most_in() <= per_s
+    assert play.reached(per_s, 1.0, 21.0) >= 0.5
 
 
 @pytest.mark.parametrize("seed", SEEDS)
