@@ -91,7 +91,14 @@ class Process:
         self.seat.before_end = lambda: None
 
     def awake_at(self, at: float) -> float:
-        return self.stops[1] if self.stops[0] <= at < self.stops[1] else at
+        """Return when it does what is due then; where it was stopped in its turn, also stop it, or wake it."""
+        if self.stops[0] <= at < self.stops[1]:
+            if self.stops_in_turn:
+                self.room.has_turn = self.seat
+            return self.stops[1]
+        if self.stops_in_turn and self.room.has_turn is self.seat:
+            self.wake_in_turn(at)
+        return at
 
 
 def company(count: int, per_s: float, dice: random.Random) -> list[Process]:
@@ -120,28 +127,25 @@ class Play:
             if at >= min(self.length_s, one.ends_at):
                 continue
             if (awake_at := one.awake_at(at)) > at:
-                if one.stops_in_turn:
-                    one.room.has_turn = one.seat
                 heapq.heappush(events, (awake_at, what, number, released_at))
                 continue
-            if one.stops_in_turn and one.room.has_turn is one.seat:
-                one.wake_in_turn(at)
             one.now = at
             if what == ANSWER:
                 one.pace.answered(released_at, at)
                 one.pace.succeeded(at)
-                continue
-            if what == LATE:
-                if one.pace.release_late(released_at, at):
-                    self.send(one, at, events)
-                continue
-            while not (wait_s := one.pace.take(at)):
-                if self.dice.random() < self.late:
-                    heapq.heappush(events, (at + self.dice.uniform(0.002, 1.2), LATE, number, at))
-                else:
-                    self.send(one, at, events)
-            timer_s = max(0.003, math.ceil(wait_s * 1000) / 1000) + self.dice.uniform(0.0, 0.001)
-            heapq.heappush(events, (at + timer_s, POLL, number, 0.0))
+            elif what == POLL:
+                heapq.heappush(events, (self.poll(one, at, events), POLL, number, 0.0))
+            elif one.pace.release_late(released_at, at):
+                self.send(one, at, events)
+
+    def poll(self, one: Process, at: float, events: list[tuple[float, int, int, float]]) -> float:
+        """Send what may leave; return when the timer goes off that says to look again."""
+        while not (wait_s := one.pace.take(at)):
+            if self.dice.random() < self.late:
+                heapq.heappush(events, (at + self.dice.uniform(0.002, 1.2), LATE, one.number, at))
+            else:
+                self.send(one, at, events)
+        return at + max(0.003, math.ceil(wait_s * 1000) / 1000) + self.dice.uniform(0.0, 0.001)
 
     def send(self, one: Process, at: float, events: list[tuple[float, int, int, float]]) -> None:
         one.left.append(at)
