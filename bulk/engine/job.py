@@ -9,6 +9,7 @@ from bulk.engine.ingest import ingest
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
 from bulk.events import AccountStopped, AccountTakenOver
+from bulk.model import AccountNames
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -71,10 +72,25 @@ class Job:
             LedgerError: The ledger can't be written.
             IngestStoppedError: A stop was requested meanwhile.
         """
-        found = await ingest(self.input_name, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
+        found = await ingest(
+            self.input_name,
+            self.settings.read,
+            self.ledger,
+            accounts=self._account_names(),
+            stop=self.stop,
+            listener=self.listener,
+        )
         for before, account, keys in self.ledger.takeovers:
             self.listener(AccountTakenOver(account=account, before=before, keys=keys))
         return found
+
+    def _account_names(self) -> AccountNames | None:
+        if not self.names_accounts:
+            return None
+        tried = [part.name for part in self.parts] if self.settings.only_accounts else []
+        return AccountNames(
+            known=tuple(account.name for account in self.accounts), of_all=tried[0] if len(tried) == 1 else None
+        )
 
 
 def parts_of(accounts: Iterable[Account], *, stop: StopSignal, listener: Listener) -> tuple[Part, ...]:

@@ -173,7 +173,7 @@ class _Planning(Job):
 
     async def _look(self, lane: Lane, session: Session) -> None:
         listing = await session.calls.list_modules(lane.product_key)
-        if listing is None:
+        if listing is None or (isinstance(listing, Failure) and session.stop.requested):
             return
         tally = self._tallies[session.account]
         tally.requests["list"] += 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.engine.accounts import open_account_keys, refuse_double
 from bulk.engine.sessions.connect import credentials_for
+from bulk.engine.threads import in_thread
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -93,7 +94,8 @@ class KeyRing:
             SettingsError: Two accounts are one.
         """
         missing = [part for part in parts if part.name not in self._opening]
-        self._spread = _spread() if len(missing) > 1 else None
+        if len(missing) > 1:
+            self._spread = await in_thread(_spread)
         self._opening |= {part.name: asyncio.create_task(self._open(part)) for part in missing}
         try:
             if len(missing) > 1:
@@ -139,9 +141,9 @@ class KeyRing:
 
 
 def _spread() -> AsyncLimiter:
-    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - a run for one account opens nothing that could be spread
+    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - reads files, and a run for one account spreads nothing
 
-    return AsyncLimiter(1, 1 / _OPENED_PER_S)  # of one each: a larger one lets as many through at once
+    return AsyncLimiter(1, 1 / _OPENED_PER_S)  # of one each: a larger one would let as many through at once
 
 
 def _shared_as(account: Account, group: str) -> str:
