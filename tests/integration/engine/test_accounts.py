@@ -74,7 +74,7 @@ class Accounts:
         return await run(str(self.path), settings, credentials=self.keys if keys is None else keys, **listener, **stop)
 
     def told(self, **given: Any) -> Settings:
-        told = {"accounts": self.settings, "qps": 0, "list_qps": 0, "dialect": Dialect.ALIBABA}
+        told: dict[str, Any] = {"accounts": self.settings, "qps": 0, "list_qps": 0, "dialect": Dialect.ALIBABA}
         return Settings(**(told | given))
 
     def change(self, name: str, **changes: Any) -> None:
