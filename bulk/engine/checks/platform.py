@@ -101,7 +101,9 @@ async def try_platform(account: Account, product_key: str | None, *, gates: Gate
             failed = Check(
                 "endpoint", Verdict.FAILED, str(exc), exc.remedy or classify(Action.LIST, exc.code, None).remedy
             )
-            return Tried((failed, keys if isinstance(keys, Check) else keys.untried(), *skipped(*BY_LISTING)))
+            if isinstance(keys, Check):
+                return Tried((failed, keys, *skipped(*BY_LISTING)))
+            return Tried((failed, keys.untried(), *skipped(*BY_LISTING)), keys.opened)
         check = endpoint_check(endpoint, reached, now=time.time())
         if isinstance(keys, Check):
             return Tried((check, keys, *skipped(*BY_LISTING)))
