@@ -13,8 +13,8 @@ __all__ = ["AccountNames", "InputFound", "InvalidRow", "ReadRows", "ValidRow", "
 
 _DESCRIPTOR = re.compile(r"-|/dev/(?:stdin|fd/\d+)|/proc/(?:self|thread-self|\d+)/fd/\d+")
 
-ValidRow = tuple[int, str, str, str, str, str, str]
-"""A row as it was read: ``(line, product_key, module_name, alias_name, desc, record, account)``; a tuple, for speed.
+ValidRow = tuple[int, str, str, str, str, str]
+"""A row as it was read: ``(line, product_key, module_name, alias_name, desc, record)``; a tuple, for speed.
 
 ``line`` is the line of the file on which the record starts, starting at 1; an optional field that is absent is empty;
 ``record`` is the row as it was: the line, or a JSON array of the cells, in which 0 to 3 may stand for the four fields.
@@ -45,6 +45,8 @@ class ReadRows:
 
     valid: list[ValidRow] = field(default_factory=list)
     invalid: list[InvalidRow] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    """Of each valid row; none where the settings name none, so that most inputs don't pay for it."""
 
     def __len__(self) -> int:
         """Return how many rows they are together."""

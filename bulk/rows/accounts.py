@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import itertools
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
@@ -12,11 +11,11 @@ from bulk.rows.fields import Field
 from bulk.rows.problems import FieldKind, Problem, field_problem, joined
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bulk.model import AccountNames
 
-__all__ = ["NO_ACCOUNT", "RowAccounts", "refused"]
+__all__ = ["RowAccounts", "refused"]
 
 NO_ACCOUNT = ""
 """Of every row, where the settings name no accounts."""
@@ -60,14 +59,17 @@ class RowAccounts:
         )
         raise InputError(message, file=file, line=line, field=Field.ACCOUNT)
 
-    def accept(self, cells: Sequence[str] | None) -> Iterable[str] | None:
+    def accept(self, cells: Sequence[str] | None, rows: int) -> Sequence[str] | None:
         """Return the accounts of some rows, if they can be told quickly; ``None``: look closer with `judge`.
 
         Args:
             cells: What the column holds in them; ``None``: there is none.
+            rows: How many they are.
         """
+        if not self.are_named:
+            return ()
         if cells is None:
-            return None if self._of_all is None else itertools.repeat(self._of_all)
+            return None if self._of_all is None else (self._of_all,) * rows
         return cells if set(cells) <= {*self._known} else None
 
     def judge(self, text: str) -> str | Problem:

@@ -29,7 +29,7 @@ from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from bulk.model import AccountNames, InvalidRow, ValidRow
     from bulk.rows.lines import LineSource
@@ -108,7 +108,8 @@ class DelimitedReader:
         while used < len(lines):
             plain = self._plain(first + used, lines[used : used + LOOKED_AT_TOGETHER])
             if plain is not None:
-                rows.valid.extend(plain)
+                rows.valid.extend(plain[0])
+                rows.accounts.extend(plain[1])
                 used = min(used + LOOKED_AT_TOGETHER, len(lines))
                 continue
             done = self._scan(first, lines, used, rows, final=final)
@@ -117,8 +118,8 @@ class DelimitedReader:
             used = done
         return rows, used
 
-    def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
-        """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+    def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
+        """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
         try:
             records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
         except csv.Error:
@@ -131,7 +132,7 @@ class DelimitedReader:
             self._judge.note_unnamed(["".join(column) for column in columns])
         absent = ("",) * len(lines)
         keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
-        accounts = self.accounts.accept(None if self._account_at is None else columns[self._account_at])
+        accounts = self.accounts.accept(None if self._account_at is None else columns[self._account_at], len(lines))
         if accounts is None or self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
             return None
         text = "".join(lines)
@@ -140,7 +141,7 @@ class DelimitedReader:
             return None
         if self._source.damage_in(text):
             return None
-        return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns), accounts)
+        return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns)), accounts
 
     def _scan(self, first: int, lines: list[str], used: int, rows: ReadRows, *, final: bool) -> int:
         """Add the rows of the next lines one by one, of enough lines to begin a plain look behind them.

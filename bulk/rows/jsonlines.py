@@ -12,7 +12,7 @@ import orjson
 
 from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
-from bulk.rows.accounts import NO_ACCOUNT, RowAccounts, refused
+from bulk.rows.accounts import RowAccounts, refused
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.decoding import MARK
 from bulk.rows.fields import OF_MODULE
@@ -26,7 +26,7 @@ from bulk.rows.stretches import Stretch
 from bulk.rows.validate import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from bulk.model import AccountNames, InvalidRow, ValidRow
     from bulk.rows.lines import Block, LineSource
@@ -117,11 +117,12 @@ class JsonLinesReader:
             if plain is None:
                 self._scan(first, lines, rows)
             else:
-                rows.valid.extend(plain)
+                rows.valid.extend(plain[0])
+                rows.accounts.extend(plain[1])
         return rows
 
-    def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
-        """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+    def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
+        """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
         if self._stretch.problem:
             return None
         try:
@@ -144,14 +145,14 @@ class JsonLinesReader:
         if accounts is None or len(texts) != len(OF_MODULE) or not self._rules.accept(*texts):
             return None
         keys, names, aliases, descs = texts
-        return zip(itertools.count(first), keys, names, aliases, descs, map(str.strip, lines), accounts)
+        return zip(itertools.count(first), keys, names, aliases, descs, map(str.strip, lines)), accounts
 
-    def _accounts_of(self, found: list[dict[str, Any]], keys: list[str | None]) -> Iterable[str] | None:
+    def _accounts_of(self, found: list[dict[str, Any]], keys: list[str | None]) -> Sequence[str] | None:
         """Return the accounts of some objects that have these keys for it; ``None``: look closer."""
         if not self.accounts.has_column and (not self.accounts.are_named or not any(keys)):
-            return self.accounts.accept(None)
+            return self.accounts.accept(None, len(found))
         said: list[Any] = [key and each.get(key) for each, key in zip(found, keys, strict=True)]
-        return self.accounts.accept(said) if set(map(type, said)) == TEXT else None
+        return self.accounts.accept(said, len(found)) if set(map(type, said)) == TEXT else None
 
     def _scan(self, first: int, lines: list[str], rows: ReadRows) -> None:
         """Add the rows of these lines one by one."""
@@ -170,7 +171,8 @@ class JsonLinesReader:
             if isinstance(judged, Problem):
                 rows.invalid.append((line, of_json_line(text), judged.code, judged.text, account))
             else:
-                rows.valid.append((line, *judged, text.strip(), account or NO_ACCOUNT))
+                rows.valid.append((line, *judged, text.strip()))
+                rows.accounts.extend([account] if self.accounts.are_named and account else [])
 
     def _no_json(self, line: int, text: str, exc: Exception) -> Problem:
         marked = self._stretch.mark_of_conflict(text, line)

@@ -121,7 +121,8 @@ class RecordJudge:
             whose, problem = refused(account, judged)
             rows.invalid.append((line, of_cells(cells), problem.code, problem.text, whose))
         else:
-            rows.valid.append((line, *judged, of_cells(cells), account))
+            rows.valid.append((line, *judged, of_cells(cells)))
+            rows.accounts.extend([account] if self._accounts.are_named else [])
 
     def _header_in_between(self, cells: list[str], line: int) -> Problem | None:
         if cells == self._header:

@@ -64,6 +64,7 @@ class RowReader:
         for rows in self._reader.blocks():
             waiting.valid.extend(rows.valid)
             waiting.invalid.extend(rows.invalid)
+            waiting.accounts.extend(rows.accounts)
             if len(waiting) >= size:
                 yield waiting
                 waiting = ReadRows()

@@ -190,7 +190,7 @@ class LedgerMachine(RuleBasedStateMachine):
                 rows.invalid.append((line, "[]", "record.json", "wrong", ""))
             else:
                 alias, desc = module.alias_name or "", module.desc or ""
-                rows.valid.append((line, module.product_key, module.module_name, alias, desc, "[]", ""))
+                rows.valid.append((line, module.product_key, module.module_name, alias, desc, "[]"))
         with self.ledger.intake(name="it.csv", shape="{}", at=0.0) as intake:
             intake.add(rows)
             if callable(then):

@@ -40,6 +40,6 @@ def read_in(ledger: Ledger) -> Callable[..., None]:
 @pytest.fixture
 def valid() -> Callable[..., ValidRow]:
     def make(line: int, key: str, name: str, alias: str | None = None, desc: str | None = None) -> ValidRow:
-        return (line, key, name, alias or "", desc or "", f'["{key}","{name}"]', "")
+        return (line, key, name, alias or "", desc or "", f'["{key}","{name}"]')
 
     return make

@@ -37,7 +37,7 @@ class Book:
     def read_in(
         self, *names: tuple[str, str], name: str = "modules.csv", invalid: tuple[str, str] | None = None
     ) -> None:
-        rows = ReadRows([(line, *pair, "", "", "[]", "") for line, pair in enumerate(names, 2)])
+        rows = ReadRows([(line, *pair, "", "", "[]") for line, pair in enumerate(names, 2)])
         if invalid:
             record, problem = invalid
             rows.invalid.append((len(names) + 2, record, "record.json", problem, ""))
