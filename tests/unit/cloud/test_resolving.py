@@ -48,14 +48,14 @@ async def test_silent_names_hold_no_other_up(silence: threading.Event) -> None:
     await asyncio.gather(*waiting)
 
 
-async def test_unknown_name_is_the_system_s_error(silence: threading.Event) -> None:
+@pytest.mark.usefixtures("silence")
+async def test_unknown_name_is_the_system_s_error() -> None:
     with pytest.raises(socket.gaierror):
         await resolver().resolve("unknown.example")
 
 
-async def test_system_without_threads_is_an_error_of_the_connection(
-    silence: threading.Event, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.mark.usefixtures("silence")
+async def test_system_without_threads_is_an_error_of_the_connection(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(_thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
