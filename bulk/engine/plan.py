@@ -167,7 +167,8 @@ class _Planning(Job):
         states = await in_thread(_existing_states, path, [part.name for part in self.parts])
         async with opened_feeds(self, self._selection) as feeds:
             self.listener(PlanStarted(sum(feed.lanes.products for feed in feeds)))
-            await visit_all(self, feeds, keys, self._look, writer=_NoWriter(), states=states)
+            if feeds:
+                await visit_all(self, feeds, keys, self._look, writer=_NoWriter(), states=states)
         for part in self.parts:
             self._tallies[part.name].stopped = part.stop.reason
 
