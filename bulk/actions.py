@@ -32,6 +32,7 @@ class Action(StrEnum):
     DELETE = "DeleteOTAModule", "delete", "delete"
     LIST_PACKAGES = "ListOTAFirmware", "list_packages", "package listing"
     LIST_PRODUCTS = "QueryProductList", "list_products", "product listing"
+    SHOW_PRODUCT = "QueryProduct", "show_product", "product query"
     IDENTIFY = "GetCallerIdentity", "identify", "identity check"
 
     def __new__(cls, value: str, figure: str = "", noun: str = "") -> Self:

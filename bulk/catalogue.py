@@ -44,7 +44,7 @@ class Page(Generic[Item]):
 
 
 class Product(NamedTuple):
-    """A product, as the list of an account's products shows it."""
+    """A product, as the list of an account's products shows it, or QueryProduct."""
 
     product_key: str
     name: str
@@ -52,7 +52,7 @@ class Product(NamedTuple):
     """In seconds since the epoch, UTC; ``None``: not readable."""
 
     is_owned: bool | None = None
-    """``False``: another account distributed it to this one. ``None``: the list does not say, as the documented one."""
+    """``False``: another account distributed it to this one. ``None``: not said, as the documented list never does."""
 
 
 class Package(NamedTuple):

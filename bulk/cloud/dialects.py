@@ -30,6 +30,7 @@ __all__ = [
     "list_parameters",
     "package_parameters",
     "product_parameters",
+    "product_query_parameters",
     "resolve_target",
 ]
 
@@ -99,6 +100,11 @@ def package_parameters(product_key: str | None, *, page: int, size: int) -> dict
 def product_parameters(*, page: int, size: int) -> dict[str, str]:
     """Return the parameters of a page of products."""
     return {"Action": Action.LIST_PRODUCTS, "CurrentPage": str(page), "PageSize": str(size)}
+
+
+def product_query_parameters(product_key: str) -> dict[str, str]:
+    """Return the parameters of a question about one product."""
+    return {"Action": Action.SHOW_PRODUCT, "ProductKey": product_key}
 
 
 def change_parameters(change: Change) -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from bulk.cloud.replies import UnreadableDataError, text_of
+from bulk.cloud.replies import UnreadableDataError, text_of, truth_of
 from bulk.model import Failure, FailureKind, Package, Page, Product
 from bulk.stamps import utc_seconds
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.replies import Answer
 
-__all__ = ["PACKAGES_A_PAGE", "PRODUCTS_A_PAGE", "gather", "read_packages", "read_products"]
+__all__ = ["PACKAGES_A_PAGE", "PRODUCTS_A_PAGE", "gather", "read_packages", "read_product", "read_products"]
 
 PACKAGES_A_PAGE = 100
 """The most that ListOTAFirmware gives (its page, both platforms)."""
@@ -138,6 +138,21 @@ def read_products(answer: Answer, number: int, *, status: int) -> Page[Product]:
     return Page(products, number, size, total, answer.request_id, status)
 
 
+def read_product(answer: Answer, product_key: str) -> Product:
+    """Read what QueryProduct says of one product. Its reply holds the ProductSecret, which goes nowhere.
+
+    Args:
+        answer: The reply.
+        product_key: Of the product that was asked for: samples mask theirs.
+
+    Raises:
+        UnreadableDataError: It says nothing of a product.
+    """
+    if not isinstance(answer.data, dict):
+        raise UnreadableDataError("Data is no product")
+    return _read_product({**_lowered(answer.data), "productkey": product_key})
+
+
 def _figures(fields: Mapping[str, Any], number: int, asked: int, *, entries: int) -> tuple[int, int]:
     """Return the total and the size of a full page, if the page shows as many entries as they ask for."""
     total, shown_number = _whole(fields.get("total")), _whole(fields.get("currentpage"))
@@ -186,11 +201,11 @@ def _read_package(item: Mapping[str, Any], product_key: str | None) -> Package:
 
 
 def _read_product(item: Mapping[str, Any]) -> Product:
-    key, owner = text_of(item.get("productkey")), item.get("owner")
+    key = text_of(item.get("productkey"))
     if not key:
         raise UnreadableDataError("a product has no ProductKey")
-    is_owned = owner if isinstance(owner, bool) else None
-    return Product(key, text_of(item.get("productname")), utc_seconds(item.get("gmtcreate")), is_owned)
+    made_at, is_owned = utc_seconds(item.get("gmtcreate")), truth_of(item.get("owner"))
+    return Product(key, text_of(item.get("productname")), made_at, is_owned)
 
 
 def _lowered(fields: Mapping[Any, Any]) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from bulk.cloud.dialects import (
     list_parameters,
     package_parameters,
     product_parameters,
+    product_query_parameters,
 )
 from bulk.cloud.failures import unreadable
-from bulk.cloud.paging import PACKAGES_A_PAGE, PRODUCTS_A_PAGE, read_packages, read_products
+from bulk.cloud.paging import PACKAGES_A_PAGE, PRODUCTS_A_PAGE, read_packages, read_product, read_products
 from bulk.cloud.replies import UnreadableDataError, read_modules
 from bulk.cloud.transport import at_once
 from bulk.model import Action, Failure, Listing
@@ -68,6 +69,18 @@ class ReadingPlatform(Protocol):
 
         Args:
             page: Its number, starting at 1.
+            leave: As above.
+
+        Raises:
+            TurnMissedError: As above.
+        """
+        ...
+
+    async def show_product(self, product_key: str, /, *, leave: Leave = at_once) -> Product | Failure:
+        """Ask for one product: it alone says whether it is this account's own.
+
+        Args:
+            product_key: The product's.
             leave: As above.
 
         Raises:
@@ -142,6 +155,14 @@ class ReadingClient:
 
         parameters = product_parameters(page=page, size=PRODUCTS_A_PAGE)
         return await self._read(Action.LIST_PRODUCTS, parameters, leave, read)
+
+    async def show_product(self, product_key: str, *, leave: Leave = at_once) -> Product | Failure:
+        """See `ReadingPlatform.show_product`."""
+
+        def read(_reply: Reply, answer: Answer) -> Product:
+            return read_product(answer, product_key)
+
+        return await self._read(Action.SHOW_PRODUCT, product_query_parameters(product_key), leave, read)
 
     async def _read(
         self, action: Action, parameters: dict[str, str], leave: Leave, read: Callable[[Reply, Answer], Read]

@@ -22,7 +22,16 @@ from bulk.redaction import MAX_ID_CHARACTERS, redact
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retry_after_s", "server_time_at", "text_of"]
+__all__ = [
+    "Answer",
+    "UnreadableDataError",
+    "read_answer",
+    "read_modules",
+    "retry_after_s",
+    "server_time_at",
+    "text_of",
+    "truth_of",
+]
 
 _MOST_RETRY_AFTER_S = 60.0
 
@@ -54,10 +63,7 @@ class Answer(NamedTuple):
     @property
     def success(self) -> bool | None:
         """Whether it says that it succeeded; ``None``: it does not say."""
-        success = self.field("Success")
-        if isinstance(success, str):
-            return _WORDS_FOR_TRUTH.get(success.strip().lower())
-        return success if isinstance(success, bool) else None
+        return truth_of(self.field("Success"))
 
     @property
     def code(self) -> str:
@@ -175,6 +181,13 @@ def _read_module(item: object, product_key: str) -> OtaModule:
     if not isinstance(name, str) or not name:
         raise UnreadableDataError("Data lists a module without ModuleName")
     return OtaModule(product_key, name, text_of(alias) or None, text_of(desc) or None, named.get("gmtcreate"))
+
+
+def truth_of(value: object) -> bool | None:
+    """Return whether a value says yes or no; ``None``: neither."""
+    if isinstance(value, str):
+        return _WORDS_FOR_TRUTH.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
 
 
 def text_of(value: object) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
+import subprocess
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -103,6 +106,22 @@ async def test_role_on_top_of_variables_of_ones_own(sts: Sts, source: Callable[.
     ]
     assert keys.long_lived_key_id == "LTAIfactory"
     assert default_rate_group(source(key_env="FACTORY"), keys) == "1234567890123456"
+
+
+@pytest.mark.usefixtures("sts")
+async def test_role_on_top_of_variables_loads_no_library(stand_in: StandIn) -> None:
+    code = (
+        "import asyncio, os, sys; from bulk.cloud.key_sources import KeysSource, open_credentials;"
+        f"source = KeysSource(key_env='FACTORY', role_arn={ARN!r}, sts_endpoint={stand_in.url!r});"
+        "print(asyncio.run(asyncio.run(open_credentials(source, environ=os.environ)).current()).access_key_id,"
+        "{'alibabacloud_credentials', 'requests', 'apscheduler'} & set(sys.modules))"
+    )
+
+    printed = await asyncio.to_thread(
+        subprocess.check_output, [sys.executable, "-c", code], text=True, env={**os.environ, **FACTORY}
+    )
+
+    assert printed.strip() == "STS1 set()"
 
 
 async def test_role_on_top_of_a_profile(

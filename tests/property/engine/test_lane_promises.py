@@ -118,6 +118,9 @@ class ModelPlatform:
     async def list_products(self, **_: object) -> Failure:
         raise AssertionError("nobody asks for products here")
 
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         luck = await self._luck(None)
         if luck in REFUSALS:

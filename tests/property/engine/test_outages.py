@@ -69,6 +69,9 @@ class Platform:
     async def list_products(self, **_: object) -> Failure:
         raise AssertionError("nobody asks for products here")
 
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, product_key: str, /, **_: object) -> Listing | Failure:
         if await self._is_met(Action.LIST):
             return FORMS[self.outage.form]

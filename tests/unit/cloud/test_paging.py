@@ -101,6 +101,11 @@ def test_packages_are_read_in_every_documented_shape(spelled: Any, info: object)
         assert packages(spelled(fields)).items == (Package("f1", "a1", "MCU", "n", "1.0"),)
 
 
+def test_entries_may_be_the_data_itself() -> None:
+    assert packages({"Total": 1, "Data": [PACKAGE]}).items == (Package("f1", "a1", "MCU", "n", "1.0"),)
+    assert products({"Total": 3, "Data": PRODUCTS}).total == 3
+
+
 def test_product_without_packages_has_an_empty_page() -> None:
     assert packages({"Total": 0, "FirmwareInfo": {"SimpleFirmwareInfo": []}}).items == ()
     assert packages({"Total": "0", "FirmwareInfo": {}}).items == ()

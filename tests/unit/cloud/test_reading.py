@@ -86,6 +86,34 @@ async def test_incomplete_page_is_a_failure(scripted: Script) -> None:
     assert "1 of the 3 entries" in result.message
 
 
+async def test_product_itself_says_whether_it_is_the_accounts_own(scripted: Script) -> None:
+    data = {"ProductKey": "pk****", "ProductName": "灯", "Owner": False, "ProductSecret": "hush"}
+    transport = scripted(reply(Success=True, Data=data), reply(success=True, data={"productName": "灯", "owner": True}))
+
+    theirs, ours = [await client(transport).show_product("pk") for _ in range(2)]
+
+    assert (theirs, ours) == (Product("pk", "灯", is_owned=False), Product("pk", "灯", is_owned=True))
+    assert transport.parameters(0)["Action"] == "QueryProduct"
+    assert "hush" not in repr(theirs)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        Reply(200, b'{"Success":true,"Data":[{"ProductSecret":"hush"}]}'),
+        Reply(200, b'{"Data":{"ProductSecret":"hush"}}'),
+        Reply(200, b"<R><Success>true</Success><ProductSecret>hush</ProductSecret></R>"),
+        Reply(500, b'{"productSecret":"hush"}'),
+        Reply(200, b'{"Data":{"ProductSecret":"hush'),
+    ],
+)
+async def test_secret_of_a_product_is_in_no_failure(scripted: Script, answer: Reply) -> None:
+    result = await client(scripted(answer)).show_product("pk")
+
+    assert isinstance(result, Failure)
+    assert "hush" not in str(result)
+
+
 async def test_missing_right_to_list_packages_is_named(scripted: Script) -> None:
     result = await client(scripted(reply(403, Code="NoPermission", RequestId="R1"))).list_packages("pk")
 

@@ -66,6 +66,9 @@ class ScriptedPlatform:
     async def list_products(self, **_: object) -> Failure:
         raise AssertionError("nobody asks for products here")
 
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         self._leave()
         self.sent.append("list")
