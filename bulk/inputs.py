@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["InputFound", "InvalidRow", "ReadRows", "ValidRow", "has_no_place"]
+__all__ = ["AccountNames", "InputFound", "InvalidRow", "ReadRows", "ValidRow", "has_no_place"]
 
 _DESCRIPTOR = re.compile(r"-|/dev/(?:stdin|fd/\d+)|/proc/(?:self|thread-self|\d+)/fd/\d+")
 
@@ -20,11 +20,23 @@ ValidRow = tuple[int, str, str, str, str, str]
 ``record`` is the row as it was: the line, or a JSON array of the cells, in which 0 to 3 may stand for the four fields.
 """
 
-InvalidRow = tuple[int, str, str, str]
-"""A row that fails validation: ``(line, record, code, problem)``; ``problem`` says field and reason.
+InvalidRow = tuple[int, str, str, str, str | None]
+"""A row that fails validation: ``(line, record, code, problem, account)``; ``problem`` says field and reason.
 
-``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all.
+``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all. ``account`` is ``None`` where the
+row does not say whose it is.
 """
+
+
+@dataclass(frozen=True, slots=True)
+class AccountNames:
+    """What the rows of an input may have in their column Account."""
+
+    known: tuple[str, ...]
+    """All accounts that the settings name, tried by this job or not."""
+
+    of_all: str | None = None
+    """Whose all rows are if the input has no such column; ``None``: it must have one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +45,8 @@ class ReadRows:
 
     valid: list[ValidRow] = field(default_factory=list)
     invalid: list[InvalidRow] = field(default_factory=list)
+    accounts: list[str] = field(default_factory=list)
+    """Of each valid row; none where the settings name none, so that most inputs don't pay for it."""
 
     def __len__(self) -> int:
         """Return how many rows they are together."""
@@ -61,6 +75,9 @@ class InputFound:
 
     notices: tuple[str, ...]
     """What somebody should know, one sentence each."""
+
+    accounts_column: bool = False
+    """A column says for each row whose it is. False also where the settings name no accounts: it is carried then."""
 
 
 def has_no_place(path: str) -> bool:

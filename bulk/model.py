@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.actions import Action, ChangeKind
 from bulk.catalogue import Identity, Package, Packages, Page, Product
-from bulk.inputs import InputFound, InvalidRow, ReadRows, ValidRow
+from bulk.inputs import AccountNames, InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
     PROVISIONED_OUTCOMES,
@@ -36,6 +36,7 @@ __all__ = [
     "RESERVED_MODULE_NAME",
     "TRIED_AGAIN_OUTCOMES",
     "Accepted",
+    "AccountNames",
     "AccountSummary",
     "Action",
     "Attempt",

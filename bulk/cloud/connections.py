@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 import aiohttp
 
 from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS
+from bulk.cloud.resolving import resolver
 from bulk.errors import NotSentError
 
 if TYPE_CHECKING:
@@ -40,13 +41,12 @@ class Connections:
         """
         self._limit = limit
         self._timeout = aiohttp.ClientTimeout()
-        self._losses = 0
         self._losses_at_last_use: dict[ResponseHandler, int] = {}
-        """Of each kept connection: how many losses there were when it was last good."""
+        """Of each kept connection: how many losses its way had had when it was last good."""
 
     async def __aenter__(self) -> Self:
         """Make ready; connections follow as they are needed."""
-        self._connector = aiohttp.TCPConnector(limit=self._limit)
+        self._connector = aiohttp.TCPConnector(limit=self._limit, resolver=resolver())
         return self
 
     async def __aexit__(
@@ -81,8 +81,8 @@ class Connections:
             if (
                 protocol is not None
                 and not protocol.should_close
-                # It is new, or was good since the last loss: what takes one connection away takes all.
-                and self._losses_at_last_use.get(protocol, self._losses) == self._losses
+                # It is new, or was good since the last loss: what takes one connection of a way away takes all.
+                and self._losses_at_last_use.get(protocol, route.losses) == route.losses
             ):
                 route.connected()
                 return connection
@@ -92,18 +92,18 @@ class Connections:
         # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
         raise error
 
-    def keep(self, connection: Connection) -> None:
-        """Take a connection back that was good just now, for the next request."""
+    def keep(self, connection: Connection, route: Route) -> None:
+        """Take a connection of this way back that was good just now, for the next request."""
         protocol = connection.protocol
         if protocol is not None:
-            self._losses_at_last_use[protocol] = self._losses
+            self._losses_at_last_use[protocol] = route.losses
             if len(self._losses_at_last_use) > 2 * self._limit:
                 self._forget_closed()
         connection.release()
 
-    def cut(self, connection: Connection) -> None:
-        """Close a connection so that a request which is still on its way is not delivered later."""
-        self._losses += 1
+    def cut(self, connection: Connection, route: Route) -> None:
+        """Close a connection of this way so that a request which is still on its way is not delivered later."""
+        route.losses += 1
         transport = connection.transport
         if transport is not None:
             with suppress(OSError):  # it is closed already

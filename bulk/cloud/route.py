@@ -23,10 +23,29 @@ if TYPE_CHECKING:
 
     from bulk.cloud.proxies import Proxy
 
-__all__ = ["Route", "find_route"]
+__all__ = ["Route", "Trust", "find_route"]
 
 
-async def find_route(endpoint: str, method: str) -> Route:
+class Trust:
+    """What verifies certificates, read when it is first needed: every context of its own takes half a megabyte."""
+
+    def __init__(self) -> None:
+        self._reading = asyncio.Lock()
+        self._context: ssl.SSLContext | bool | None = None
+
+    async def context(self) -> ssl.SSLContext | bool:
+        """Return it; ``True``: aiohttp's own.
+
+        Raises:
+            NotSentError: No certificate can be verified.
+        """
+        async with self._reading:
+            if self._context is None:
+                self._context = await asyncio.to_thread(trusted, os.environ)
+            return self._context
+
+
+async def find_route(endpoint: str, method: str, *, trust: Trust) -> Route:
     """Find the way of all requests of one method to one endpoint, as the environment describes it now.
 
     Raises:
@@ -34,7 +53,7 @@ async def find_route(endpoint: str, method: str) -> Route:
             verified.
     """
     route = Route(endpoint, method)
-    return Route(endpoint, method, trust=await asyncio.to_thread(trusted, os.environ)) if route.has_tls else route
+    return Route(endpoint, method, trust=await trust.context()) if route.has_tls else route
 
 
 class Route:
@@ -69,6 +88,9 @@ class Route:
 
         self.is_open = self.proxy is None
         """Whether connections can be made side by side: a proxy has let the first one through, or there is none."""
+
+        self.losses = 0
+        """Connections of this way that were lost. Another endpoint's are no reason to doubt those of this one."""
 
         self._final: Reason | None = None
         self.asks = _asks(method, url, self.proxy, trust=trust)

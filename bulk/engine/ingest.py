@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.threads import interruptible
 from bulk.events import IngestProgressed, InputRead
+from bulk.model import AccountNames
 from bulk.rows import open_input
 
 if TYPE_CHECKING:
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
     from bulk.model import InputFound
-    from bulk.settings import ReadSettings
+    from bulk.settings import ReadSettings, Settings
 
-__all__ = ["IngestStoppedError", "ingest"]
+__all__ = ["IngestStoppedError", "account_names", "ingest"]
 
 _BATCH_ROWS = 1_000
 _ANNOUNCED_EVERY_ROWS = 50_000
@@ -28,10 +29,32 @@ class IngestStoppedError(Exception):
     """The run was stopped while it read; the ledger is as it was. Never leaves the engine."""
 
 
+def account_names(settings: Settings) -> AccountNames | None:
+    """Return which accounts the rows of a job's input may name; ``None``: the settings name none."""
+    if not settings.accounts:
+        return None
+    only = dict.fromkeys(settings.only_accounts)
+    return AccountNames(tuple(settings.accounts), next(iter(only)) if len(only) == 1 else None)
+
+
 async def ingest(
-    input_name: str, settings: ReadSettings, ledger: Ledger, *, stop: StopSignal, listener: Listener
+    input_name: str,
+    settings: ReadSettings,
+    ledger: Ledger,
+    *,
+    accounts: AccountNames | None = None,
+    stop: StopSignal,
+    listener: Listener,
 ) -> InputFound:
     """Replace the ledger's rows by those of the input, or leave it as it was; return what was found of it.
+
+    Args:
+        input_name: Path of the input; ``-`` for stdin.
+        settings: How it is read.
+        ledger: Where the rows go.
+        accounts: Which accounts they may name; ``None``: the settings name none.
+        stop: Ends it early when it is requested.
+        listener: Told how far it is.
 
     Raises:
         InputError: The input can't be read.
@@ -51,7 +74,7 @@ async def ingest(
 
     def work() -> InputFound:
         with (
-            open_input(input_name, settings, while_waiting=obey) as reader,
+            open_input(input_name, settings, accounts=accounts, while_waiting=obey) as reader,
             ledger.intake(name=input_name, shape=reader.shape.to_json(), at=time.time()) as intake,
         ):
             for batch in reader.batches(_BATCH_ROWS):

@@ -5,15 +5,17 @@ from __future__ import annotations
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from bulk.ledger.binding import take_over
 from bulk.ledger.sql import insert_many, query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
+    from bulk.ledger.binding import Takeover
     from bulk.model import ReadRows
 
 __all__ = ["Intake", "replaced_rows"]
@@ -29,16 +31,24 @@ class Intake:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self.rows = 0
+        self.takeovers: tuple[Takeover, ...] = ()
+        """Records of products that the rows give to another account than the ledger did, once all rows are there."""
 
     def add(self, rows: ReadRows) -> None:
         """Write some rows."""
-        insert_many(self._connection, "add_row", rows.valid, together=_TOGETHER)
+        if rows.accounts:
+            of_accounts = [(account, *row) for account, row in zip(rows.accounts, rows.valid, strict=True)]
+            insert_many(self._connection, "add_row_of_account", of_accounts, together=_TOGETHER)
+        else:
+            insert_many(self._connection, "add_row", rows.valid, together=_TOGETHER)
         insert_many(self._connection, "add_invalid_row", rows.invalid, together=_TOGETHER)
         self.rows += len(rows)
 
 
 @contextmanager
-def replaced_rows(connection: sqlite3.Connection, path: Path, *, name: str, shape: str, at: float) -> Iterator[Intake]:
+def replaced_rows(
+    connection: sqlite3.Connection, path: Path, *, name: str, shape: str, at: float, accounts: Collection[str]
+) -> Iterator[Intake]:
     """Open an intake; when the block ends the rows are in the ledger, repeats marked, or nothing has changed.
 
     The index is built when all rows are there: sorted once it costs a fraction of a million random insertions.
@@ -49,6 +59,7 @@ def replaced_rows(connection: sqlite3.Connection, path: Path, *, name: str, shap
         name: The input's name, as the user gave it.
         shape: JSON that says how its records are laid out.
         at: Now, in seconds since the epoch.
+        accounts: All that the settings name.
 
     Raises:
         LedgerError: The ledger could not be written.
@@ -57,10 +68,14 @@ def replaced_rows(connection: sqlite3.Connection, path: Path, *, name: str, shap
         connection.execute("BEGIN IMMEDIATE")
         try:
             (index,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'rows_by_key'").fetchone()
-            _run(connection, ["DELETE FROM rows", "DROP INDEX rows_by_key"])
+            connection.execute("DELETE FROM rows")
+            connection.execute("DROP INDEX rows_by_key")
             intake = Intake(connection)
             yield intake
-            _run(connection, [index, query("mark_repeats"), "DELETE FROM input"])
+            connection.execute(index)
+            _judge_together(connection)
+            intake.takeovers = take_over(connection, accounts)
+            connection.execute("DELETE FROM input")
             connection.execute(query("add_input"), (name, shape, intake.rows, iso_utc(at)))
             connection.execute("COMMIT")
         finally:
@@ -69,6 +84,8 @@ def replaced_rows(connection: sqlite3.Connection, path: Path, *, name: str, shap
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _run(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
-    for statement in statements:
-        connection.execute(statement)
+def _judge_together(connection: sqlite3.Connection) -> None:
+    """Mark the rows that can't be as other rows are."""
+    if connection.execute(query("accounts_of_one_target")).fetchone()[0]:
+        connection.execute(query("mark_shared_products"))
+    connection.execute(query("mark_repeats"))

@@ -80,12 +80,68 @@ UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 INSERT INTO rows (line, product_key, module_name, alias_name, "desc", record)
 VALUES (?, ?, ?, nullif(?, ''), nullif(?, ''), ?);
 
+-- name: add_row_of_account
+INSERT INTO rows (account, line, product_key, module_name, alias_name, "desc", record)
+VALUES (?, ?, ?, ?, nullif(?, ''), nullif(?, ''), ?);
+
 -- name: add_invalid_row
-INSERT INTO rows (line, record, outcome, problem_code, message)
-VALUES (?, ?, 'invalid', nullif(?, ''), ?);
+INSERT INTO rows (line, record, outcome, problem_code, message, account)
+VALUES (?, ?, 'invalid', nullif(?, ''), ?, ?);
 
 -- name: add_input
 INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
+
+-- name: accounts_of_one_target
+-- Whether any two accounts with rows have the same target.
+SELECT EXISTS (
+    SELECT 1
+    FROM target
+    WHERE EXISTS (SELECT 1 FROM rows WHERE outcome IS NULL AND rows.account = target.account)
+    GROUP BY dialect, endpoint, coalesce(instance_id, '')
+    HAVING count(*) > 1
+);
+
+-- name: mark_shared_products
+-- A product that rows give to several accounts of one target is that account's whose line is first: counted for each of
+-- them it could come to more than ten modules. Asked only where accounts share a target. The pairs are one walk along
+-- the index, and what is sorted are products, not rows.
+WITH pairs AS (
+    SELECT DISTINCT account, product_key FROM rows WHERE outcome IS NULL
+),
+shared AS MATERIALIZED (
+    SELECT product_key, dialect, endpoint, coalesce(instance_id, '') AS instance
+    FROM pairs JOIN target USING (account)
+    GROUP BY product_key, dialect, endpoint, instance
+    HAVING count(*) > 1
+),
+claimants AS MATERIALIZED (
+    SELECT shared.*, target.account, (
+        SELECT min(line) FROM rows
+        WHERE rows.outcome IS NULL AND rows.account = target.account AND rows.product_key = shared.product_key
+    ) AS first_line
+    FROM shared
+    JOIN target ON target.dialect = shared.dialect AND target.endpoint = shared.endpoint
+        AND coalesce(target.instance_id, '') = shared.instance
+),
+ranked AS MATERIALIZED (
+    SELECT
+        product_key, account,
+        first_value(account) OVER by_line AS keeper,
+        first_value(first_line) OVER by_line AS kept_line
+    FROM claimants
+    WHERE first_line IS NOT NULL
+    WINDOW by_line AS (PARTITION BY product_key, dialect, endpoint, instance ORDER BY first_line)
+)
+UPDATE rows SET
+    outcome = 'invalid',
+    problem_code = 'product_key.other_account',
+    message = printf(
+        'line %d has this ProductKey under account ''%s'', whose endpoint and instance are the same: a product is of '
+        || 'one account; correct Account in one of the lines', kept_line, keeper
+    )
+FROM ranked
+WHERE ranked.account <> keeper
+  AND rows.outcome IS NULL AND rows.account = ranked.account AND rows.product_key = ranked.product_key;
 
 -- name: mark_repeats
 -- The first line of a key stands for the module; later ones are duplicates, or contradict it. A key's first line is
@@ -154,17 +210,22 @@ ORDER BY wanted.key, s.line;
 -- a NULL as over a text, so an empty text stands for one where none is ever meant.
 INSERT INTO modules (
     account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
-    attempts, recovered, in_doubt, settled_at, run_id, owned, written_alias, written_desc
+    attempts, recovered, in_doubt, settled_at, run_id
 )
-VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     module_name = excluded.module_name, alias_name = excluded.alias_name, "desc" = excluded."desc",
     outcome = excluded.outcome, code = excluded.code, message = excluded.message, request_id = excluded.request_id,
     attempts = excluded.attempts, recovered = excluded.recovered, in_doubt = excluded.in_doubt,
-    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = NULL,
-    owned = max(owned, excluded.owned),
-    written_alias = coalesce(excluded.written_alias, written_alias),
-    written_desc = coalesce(excluded.written_desc, written_desc);
+    settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = NULL;
+
+-- name: record_created
+-- The same for a module that we created: nothing that was known of it stays, so it is replaced, in two thirds of the time.
+INSERT OR REPLACE INTO modules (
+    account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
+    attempts, recovered, in_doubt, settled_at, run_id, owned, written_alias, written_desc
+)
+VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, 1, ?, ?);
 
 -- name: record_claim
 -- The same for a claim, of which less is known.
@@ -192,6 +253,7 @@ FROM modules AS m
 LEFT JOIN claims AS c ON c.id = (
     SELECT max(id) FROM claims AS last
     WHERE last.account = m.account AND last.product_key = m.product_key AND last.module_name = m.module_name
+      AND last.run_id = m.run_id
 ) AND m.claimed <> 'create'
 WHERE m.outcome = 'sending';
 

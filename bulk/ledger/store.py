@@ -6,7 +6,7 @@ import os
 import socket
 import sqlite3
 import tempfile
-from contextlib import ExitStack, closing, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,7 +37,6 @@ from bulk.model import MAX_CUSTOM_MODULES, Action
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from bulk.ledger.binding import Takeover
     from bulk.ledger.intake import Intake
@@ -63,6 +62,7 @@ class Ledger:
         *,
         place: Place | None = None,
         upgrade: Upgrade | None = None,
+        accounts: Collection[str] = (),
         takeovers: tuple[Takeover, ...] = (),
     ) -> None:
         self.path = path
@@ -72,6 +72,8 @@ class Ledger:
 
         self.takeovers = takeovers
         """Records that an account took over from a name that is no longer in the settings, so far."""
+
+        self._accounts = tuple(accounts)
         self._held = held
         self._place = place
 
@@ -98,7 +100,7 @@ class Ledger:
                 takeovers = bind(connection, path, targets)
             kept = held.pop_all()
             place = Place(path, keep=kept.callback)
-            return cls(path, connection, kept, place=place, upgrade=upgrade, takeovers=takeovers)
+            return cls(path, connection, kept, place=place, upgrade=upgrade, accounts=targets, takeovers=takeovers)
 
     @classmethod
     def scratch(cls, path: Path, *, targets: Mapping[str, Target]) -> Ledger:
@@ -122,11 +124,17 @@ class Ledger:
             with translated(copy):
                 connection.execute("PRAGMA synchronous = OFF")
                 takeovers = bind(connection, copy, targets)
-            return cls(copy, connection, held.pop_all(), takeovers=takeovers)
+            return cls(copy, connection, held.pop_all(), accounts=targets, takeovers=takeovers)
 
-    def intake(self, *, name: str, shape: str, at: float) -> AbstractContextManager[Intake]:
+    @contextmanager
+    def intake(self, *, name: str, shape: str, at: float) -> Iterator[Intake]:
         """Replace the rows by those of an input: see `replaced_rows`."""
-        return replaced_rows(self.connection, self.path, name=legible(name), shape=shape, at=at)
+        named = legible(name)
+        with replaced_rows(
+            self.connection, self.path, name=named, shape=shape, at=at, accounts=self._accounts
+        ) as intake:
+            yield intake
+        self.takeovers += intake.takeovers
 
     def begin_run(
         self, run_id: str, *, at: float, version: str, input_name: str, rates: Mapping[Action, float]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
@@ -157,7 +158,11 @@ class LedgerWriter:
     def _write(self, group: _Group) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._insert("record", [self._outcome(settlement) for settlement in group.outcomes])
+            for created, outcomes in groupby(group.outcomes, key=_is_created):
+                if created:
+                    self._insert("record_created", [self._created(settlement) for settlement in outcomes])
+                else:
+                    self._insert("record", [self._outcome(settlement) for settlement in outcomes])
             self._insert("record_claim", [self._claim(settlement) for settlement in group.claims])
             self._insert("add_claim", [self._replacing(claim) for claim in group.claims if claim.found])
             self._insert("add_attempt", [self._attempt(attempt) for attempt in group.attempts])
@@ -175,7 +180,6 @@ class LedgerWriter:
 
     def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
-        created = settlement.outcome is Outcome.CREATED
         return (
             settlement.account,
             module.product_key,
@@ -191,11 +195,12 @@ class LedgerWriter:
             int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
-            int(created),
-            # An empty text: the create left it out. NULL: nothing was written, and what is known stays.
-            (module.alias_name or "") if created else None,
-            (module.desc or "") if created else None,
         )
+
+    def _created(self, settlement: Settlement) -> tuple[object, ...]:
+        module = settlement.module
+        # An empty text: the create left it out.
+        return (*self._outcome(settlement), module.alias_name or "", module.desc or "")
 
     def _claim(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
@@ -246,6 +251,10 @@ class LedgerWriter:
     def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _is_created(settlement: Settlement) -> bool:
+    return settlement.outcome is Outcome.CREATED
 
 
 def _answer(waiters: list[Future[None]], failure: LedgerError | None) -> None:

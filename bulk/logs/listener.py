@@ -324,6 +324,17 @@ class LogListener:
             )
 
     def _rate_changed(self, event: events.RateChanged) -> None:
+        if event.unshared:
+            if count := self._flood.admit(("rate.halved", event.action)):
+                self._log.warning(
+                    "rate.halved",
+                    action=event.action,
+                    per_s=round(event.per_s, 3),
+                    asked_per_s=event.asked_per_s,
+                    count=count,
+                    reason=event.unshared,
+                )
+            return
         name = "rate.lowered" if event.throttled else "rate.raised"
         count = self._flood.admit((name, event.action, event.account))
         if count:

@@ -1,4 +1,4 @@
-"""Find the columns that hold a module's fields: by ``--map``, else by their names. Pure."""
+"""Find the columns that hold a row's fields: by ``--map``, else by their names. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
-from bulk.rows.fields import REQUIRED, Field, closeness, field_of, normal
+from bulk.rows.fields import OF_MODULE, REQUIRED, Field, closeness, field_of, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,9 +30,17 @@ class ColumnNames:
     numbered: bool = False
     """Columns have an order, so that ``--map`` may give a column's number where no column has that name."""
 
+    fields: tuple[Field, ...] = OF_MODULE
+    """Which fields are looked for: a column Account only where the settings name accounts."""
+
     @classmethod
-    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False) -> ColumnNames:
+    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False, accounts: bool = False) -> ColumnNames:
         """Read ``--map``, in which fields may be spelled as freely as columns.
+
+        Args:
+            columns: Field → column.
+            numbered: Columns have an order.
+            accounts: The settings name accounts, so that a column Account is looked for.
 
         Raises:
             SettingsError: A field is not one of ours, is mapped twice, or is required and mapped to no column.
@@ -48,7 +56,8 @@ class ColumnNames:
             if column == NO_COLUMN and known in REQUIRED:
                 raise SettingsError(f"--map {name}=: every row needs a {known}; name its column")
             mapped[known] = column
-        return cls(mapped, numbered)
+        fields = tuple(Field) if accounts else OF_MODULE
+        return cls({field: column for field, column in mapped.items() if field in fields}, numbered, fields)
 
     def candidates(self, header: Sequence[str]) -> dict[Field, list[int]]:
         """Return for each field the positions of all columns that may hold it.
@@ -61,14 +70,14 @@ class ColumnNames:
             field = field_of(column)
             if field is not None and field not in self.mapped and position not in taken:
                 found.setdefault(field, []).append(position)
-        return {field: found[field] for field in Field if found.get(field)}
+        return {field: found[field] for field in self.fields if found.get(field)}
 
     def near_misses(self, header: Sequence[str]) -> dict[Field, int]:
         """Return, for fields that have no column, the position of the column that looks most like it."""
         found = self.candidates(header)
         taken = {position for positions in found.values() for position in positions}
         near = {}
-        for field in (field for field in Field if field not in found and field not in self.mapped):
+        for field in (field for field in self.fields if field not in found and field not in self.mapped):
             scores = {
                 position: score
                 for position, column in enumerate(header)
@@ -127,7 +136,8 @@ class ColumnNames:
         looks = ", ".join(f"{_quoted(header[position])} looks like {field}" for field, position in near.items())
         flags = " ".join(self._flag(field, header, position) for field, position in near.items())
         without = " ".join(f"--map {field}=" for field in near)
-        return f"{looks}; to send it add {flags}; to carry it without sending it add {without}"
+        use = "use" if set(near) == {Field.ACCOUNT} else "send"
+        return f"{looks}; to {use} it add {flags}; to carry it without sending it add {without}"
 
     def ambiguity(self, field: Field, positions: Sequence[int], header: Sequence[str]) -> str | None:
         """Say which columns contradict each other, if more than one stands for the field."""

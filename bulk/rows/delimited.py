@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 
 from bulk.legible import legible
 from bulk.model import ReadRows
+from bulk.rows.accounts import RowAccounts
 from bulk.rows.columns import Field
+from bulk.rows.fields import OF_MODULE
 from bulk.rows.header import reason
 from bulk.rows.heading import read_heading
 from bulk.rows.judging import RecordJudge
@@ -27,9 +29,9 @@ from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
-    from bulk.model import InvalidRow, ValidRow
+    from bulk.model import AccountNames, InvalidRow, ValidRow
     from bulk.rows.lines import LineSource
     from bulk.rows.problems import Problem
     from bulk.rows.quotes import Taken
@@ -41,7 +43,14 @@ __all__ = ["DelimitedReader"]
 class DelimitedReader:
     """The rows of a CSV or TSV file."""
 
-    def __init__(self, source: LineSource, settings: ReadSettings, *, format: str) -> None:  # noqa: A002 - its name
+    def __init__(
+        self,
+        source: LineSource,
+        settings: ReadSettings,
+        *,
+        format: str,  # noqa: A002 - its name
+        accounts: AccountNames | None = None,
+    ) -> None:
         """Read the header.
 
         Raises:
@@ -49,12 +58,15 @@ class DelimitedReader:
             InputError: The file is empty or its header lacks a column.
         """
         self._source = source
-        heading = read_heading(source, settings, _said_delimiter(settings, format))
+        heading = read_heading(source, settings, _said_delimiter(settings, format), accounts=accounts is not None)
         found, self._delimiter = heading.header, heading.header.delimiter
         self._first, self._blocks = heading.first, heading.body
         self._rules = Rules.of(settings)
-        self._judge = RecordJudge(heading, self._rules, lenient_keys=settings.lenient_keys)
-        self._positions = tuple(heading.positions.get(field, -1) for field in Field)
+        self._account_at = heading.positions.get(Field.ACCOUNT)
+        self.accounts = RowAccounts(accounts, has_column=self._account_at is not None)
+        self.accounts.require(found.names, file=source.name, line=found.line or heading.first)
+        self._judge = RecordJudge(heading, self._rules, self.accounts, lenient_keys=settings.lenient_keys)
+        self._positions = tuple(heading.positions.get(field, -1) for field in OF_MODULE)
         self._header_key = found.names[heading.positions[Field.PRODUCT_KEY]]
         self._width = len(found.names)
         self._records = CellRecords(self._positions, self._width)
@@ -83,7 +95,7 @@ class DelimitedReader:
             yield rows
             if block.cut:
                 problem = record_problem(RecordKind.LENGTH, cause=f"is longer than {MAX_RECORD_CHARS:,} characters")
-                yield ReadRows(invalid=[_malformed(block.first, block.lines[0], problem)])
+                yield ReadRows(invalid=[self._malformed(block.first, block.lines[0], problem)])
                 first, lines = block.first + 1, []
             else:
                 first, lines = first + used, lines[used:] + block.lines
@@ -96,7 +108,8 @@ class DelimitedReader:
         while used < len(lines):
             plain = self._plain(first + used, lines[used : used + LOOKED_AT_TOGETHER])
             if plain is not None:
-                rows.valid.extend(plain)
+                rows.valid.extend(plain[0])
+                rows.accounts.extend(plain[1])
                 used = min(used + LOOKED_AT_TOGETHER, len(lines))
                 continue
             done = self._scan(first, lines, used, rows, final=final)
@@ -105,8 +118,8 @@ class DelimitedReader:
             used = done
         return rows, used
 
-    def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
-        """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+    def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
+        """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
         try:
             records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
         except csv.Error:
@@ -119,7 +132,8 @@ class DelimitedReader:
             self._judge.note_unnamed(["".join(column) for column in columns])
         absent = ("",) * len(lines)
         keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
-        if self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
+        accounts = self.accounts.accept(None if self._account_at is None else columns[self._account_at], len(lines))
+        if accounts is None or self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
             return None
         text = "".join(lines)
         # A NUL spoils its row wherever it stands, and no field may hold one.
@@ -127,7 +141,7 @@ class DelimitedReader:
             return None
         if self._source.damage_in(text):
             return None
-        return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns))
+        return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns)), accounts
 
     def _scan(self, first: int, lines: list[str], used: int, rows: ReadRows, *, final: bool) -> int:
         """Add the rows of the next lines one by one, of enough lines to begin a plain look behind them.
@@ -142,7 +156,7 @@ class DelimitedReader:
                 break
             problem = self._problem_of_quotes(lines, used, taken)
             if problem:
-                rows.invalid.append(_malformed(first + used, lines[used], problem))
+                rows.invalid.append(self._malformed(first + used, lines[used], problem))
                 used += 1
                 continue
             if "".join(taken.cells).strip():
@@ -173,9 +187,8 @@ class DelimitedReader:
         )
         return record_problem(RecordKind.QUOTE, cause=cause)
 
-
-def _malformed(line: int, text: str, problem: Problem) -> InvalidRow:
-    return line, of_line(text), problem.code, problem.text
+    def _malformed(self, line: int, text: str, problem: Problem) -> InvalidRow:
+        return line, of_line(text), problem.code, problem.text, self.accounts.of_unread
 
 
 def _chars(lines: list[str]) -> int:

@@ -1,4 +1,4 @@
-"""The four fields of a module, and the column names that mean them: a table of spellings, and what is close.
+"""The fields of a row, and the column names that mean them: a table of spellings, and what is close.
 
 A name is compared without letter case, full-width forms, spaces and marks (`Product Key*`, `ＰＲＯＤＵＣＴ`), without
 notes in brackets (`AliasName (optional)`), and piece by piece where it says the same twice (`ProductKey/产品标识`,
@@ -17,17 +17,21 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["REQUIRED", "Field", "closeness", "field_of", "normal"]
+__all__ = ["OF_MODULE", "REQUIRED", "Field", "closeness", "field_of", "normal"]
 
 
 class Field(StrEnum):
-    """The fields of a module, by the names that the platform's API gives them."""
+    """The fields of a row: those of a module, by the names that the platform's API gives them, and whose it is."""
 
     PRODUCT_KEY = "ProductKey"
     MODULE_NAME = "ModuleName"
     ALIAS_NAME = "AliasName"
     DESC = "Desc"
+    ACCOUNT = "Account"  #: a name of the settings, never sent
 
+
+OF_MODULE = (Field.PRODUCT_KEY, Field.MODULE_NAME, Field.ALIAS_NAME, Field.DESC)
+"""The fields that are sent, in the order of a file without header. Records count them: never change the order."""
 
 REQUIRED = (Field.PRODUCT_KEY, Field.MODULE_NAME)
 
@@ -45,6 +49,7 @@ SPELLINGS: Mapping[Field, tuple[str, ...]] = MappingProxyType(
             "模块描述",
             "ota模块描述",
         ),
+        Field.ACCOUNT: ("account", "accountname", "账号", "账户", "帐号", "帐户", "账号名称", "账户名称"),
     }
 )
 """Names that mean a field, in their normal form. What may mean something else too is left out: 产品密钥, 名称, 备注."""
@@ -57,6 +62,7 @@ CLOSE_WORDS: Mapping[Field, frozenset[str]] = MappingProxyType(
         Field.MODULE_NAME: frozenset({"modulename", "模块名"}),
         Field.ALIAS_NAME: frozenset({"alias", "aliasname", "nickname", "别名", "别称"}),
         Field.DESC: frozenset({"desc", "description", "描述", "说明"}),
+        Field.ACCOUNT: frozenset({"account", "账号", "账户", "帐号", "帐户"}),
     }
 )
 """Words that make a name look like a field's when they are part of it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.rows.columns import listed
+from bulk.rows.fields import Field, field_of
 from bulk.rows.noise import Noise
 
 if TYPE_CHECKING:
@@ -21,15 +22,19 @@ MAX_SHOWN_CHARS = 40
 class Remarks:
     """Collects what is noticed."""
 
-    def __init__(self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = ()) -> None:
+    def __init__(
+        self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = (), names_accounts: bool = False
+    ) -> None:
         """Begin with what the header says.
 
         Args:
             rules: Which count what they let pass.
             carried: Names of the columns that are no field's.
             above: The lines above the header that say something.
+            names_accounts: The settings name accounts, so that a column Account is not carried unnoticed.
         """
         self._rules = rules
+        self._names_accounts = names_accounts
         self._carried = dict.fromkeys(carried)
         self._above = above
         self._noise: list[Noise] = []
@@ -61,6 +66,9 @@ class Remarks:
             yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
         if self._carried:
             yield f"Carried, not sent: {listed(self.carried)}"
+        unused = [] if self._names_accounts else [name for name in self._carried if field_of(name) is Field.ACCOUNT]
+        if unused:
+            yield f"Not used: {listed(unused)}, since the settings name no accounts ([accounts.NAME] in bulk.toml)"
         if self._noise:
             more = self._left_out - len(self._noise)
             lines = ", ".join(f"line {noise.line} ({noise.kind})" for noise in self._noise)

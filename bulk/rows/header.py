@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
-from bulk.rows.fields import REQUIRED, Field, field_of
+from bulk.rows.fields import OF_MODULE, REQUIRED, Field, field_of
 from bulk.rows.noise import COMMENT, noise_of
 from bulk.rows.validate import BEYOND_MODULE_NAME
 
@@ -259,7 +259,7 @@ def _as_row(header: Header) -> dict[Field, int]:
     if not others:
         return {}
     rest = [number for number in range(1, len(cells) + 1) if number not in {keys[0], others[0]}]
-    return dict(zip(Field, [keys[0], others[0], *rest], strict=False))
+    return dict(zip(OF_MODULE, [keys[0], others[0], *rest], strict=False))
 
 
 def _delimiter_flag(header: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
 from bulk.rows.columns import ColumnNames, Field
+from bulk.rows.fields import OF_MODULE, field_of
 from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of
 from bulk.rows.lines import MAX_RECORD_CHARS, Block
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
     from bulk.settings import ReadSettings
 
 __all__ = ["Heading", "read_heading"]
-
-DEFAULT_ORDER = {str(field): f"{number}" for number, field in enumerate(Field, 1)}
-"""Which columns hold the fields of a file without header, unless ``--map`` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,19 +39,20 @@ class Heading:
         return self.header.body + 1
 
 
-def read_heading(source: LineSource, settings: ReadSettings, delimiter: str) -> Heading:
+def read_heading(source: LineSource, settings: ReadSettings, delimiter: str, *, accounts: bool = False) -> Heading:
     """Read the header and the lines above it.
 
     Args:
         source: Read from its first line on.
         settings: How it is read.
         delimiter: As asked for; empty: as the header says.
+        accounts: The settings name accounts, so that a column Account is looked for.
 
     Raises:
         SettingsError: ``--map`` can't be used.
         InputError: The file is empty or its header lacks a column.
     """
-    names = ColumnNames.parse(settings.columns, numbered=True)
+    names = ColumnNames.parse(settings.columns, numbered=True, accounts=accounts)
     blocks = source.blocks()
     head, blocks = _read_head(blocks, HEAD_LINES + settings.skip_lines, file=source.name)
     try:
@@ -77,15 +76,21 @@ def _find(
     head = [line for block in blocks for line in block.lines]
     if settings.no_header:
         found = first_rows(head, delimiter=delimiter, skip_lines=settings.skip_lines)
-        if found and not settings.columns:
-            order = dict(itertools.islice(DEFAULT_ORDER.items(), len(found.names)))
-            names = ColumnNames.parse(order, numbered=True)
+        if found and all(field_of(name) is Field.ACCOUNT for name in settings.columns):
+            order = _default_order(settings.columns, len(found.names))
+            names = ColumnNames.parse(order, numbered=True, accounts=Field.ACCOUNT in names.fields)
     else:
         found = find_header(head, names, delimiter=delimiter, skip_lines=settings.skip_lines, file=file)
     if found is None:
         what = "no row" if settings.no_header else "not even a header"
         raise InputError(f"it is empty: {what} is in it", file=file)
     return found, names
+
+
+def _default_order(columns: Mapping[str, str], width: int) -> dict[str, str]:
+    """Return which columns hold the fields of a file without header; ``--map`` says at most which is the account's."""
+    free = (number for number in map(str, range(1, width + 1)) if number not in columns.values())
+    return {**columns, **{str(field): number for field, number in zip(OF_MODULE, free, strict=False)}}
 
 
 def _read_head(blocks: Iterator[Block], least: int, *, file: str) -> tuple[list[Block], Iterator[Block]]:

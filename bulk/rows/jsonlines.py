@@ -12,8 +12,10 @@ import orjson
 
 from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
+from bulk.rows.accounts import RowAccounts, refused
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.decoding import MARK
+from bulk.rows.fields import OF_MODULE
 from bulk.rows.findings import Remarks
 from bulk.rows.json_text import loaded, why_no_json
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
@@ -26,7 +28,7 @@ from bulk.rows.validate import Rules
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from bulk.model import InvalidRow, ValidRow
+    from bulk.model import AccountNames, InvalidRow, ValidRow
     from bulk.rows.lines import Block, LineSource
     from bulk.settings import ReadSettings
 
@@ -55,14 +57,17 @@ END_OF_KEY = re.compile(r'"\s*:')
 PAIRS = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str)
 """Reads objects as lists of pairs and numbers as they are written: nothing is lost, and no number is too long."""
 
-Keys = tuple[str | None, str | None, str | None, str | None]
+Keys = tuple[str | None, str | None, str | None, str | None, str | None]
 """The key of each field in an object, in the order of `Field`; ``None`` where it has none."""
+
+Fields = tuple[str, str, str, str]
+"""The fields of a module, absent ones empty."""
 
 
 class JsonLinesReader:
     """The rows of a JSONL file."""
 
-    def __init__(self, source: LineSource, settings: ReadSettings) -> None:
+    def __init__(self, source: LineSource, settings: ReadSettings, *, accounts: AccountNames | None = None) -> None:
         """Read as far as the first lines.
 
         Raises:
@@ -72,7 +77,7 @@ class JsonLinesReader:
         if settings.skip_lines:
             raise SettingsError("--skip-lines is for CSV and TSV: a line of JSONL that is no row does no harm")
         self._source = source
-        self._names = ColumnNames.parse(settings.columns)
+        self._names = ColumnNames.parse(settings.columns, accounts=accounts is not None)
         self._rules = Rules.of(settings)
         self._known_keys: dict[tuple[str, ...], Keys | Problem] = {}
         self._stretch = Stretch()
@@ -81,10 +86,13 @@ class JsonLinesReader:
         keys = self._keys_of_head()
         self._names.require(keys, file=source.name, line=self._head[-1].first)
         candidates = self._names.candidates(keys)
+        self.accounts = RowAccounts(accounts, has_column=Field.ACCOUNT in candidates)
+        self.accounts.require(keys, file=source.name, line=self._head[-1].first)
         columns = {str(field): keys[found[0]] for field, found in candidates.items()}
         self.shape = InputShape("jsonl", source.encoding, None, (), columns, header_line=None)
         taken = {position for found in candidates.values() for position in found}
-        self.remarks = Remarks(self._rules, carried=(key for at, key in enumerate(keys) if at not in taken))
+        carried = (key for at, key in enumerate(keys) if at not in taken)
+        self.remarks = Remarks(self._rules, carried=carried, names_accounts=accounts is not None)
 
     def blocks(self) -> Iterator[ReadRows]:
         """Yield the rows in portions of any size, once.
@@ -101,7 +109,7 @@ class JsonLinesReader:
         rows = ReadRows()
         if block.cut:
             problem = record_problem(RecordKind.LENGTH, cause=f"is longer than {MAX_RECORD_CHARS:,} characters")
-            rows.invalid.append(_invalid(block.first, block.lines[0], problem))
+            rows.invalid.append(self._invalid(block.first, block.lines[0], problem))
             return rows
         for start in range(0, len(block.lines), LOOKED_AT_TOGETHER):
             first, lines = block.first + start, block.lines[start : start + LOOKED_AT_TOGETHER]
@@ -109,11 +117,12 @@ class JsonLinesReader:
             if plain is None:
                 self._scan(first, lines, rows)
             else:
-                rows.valid.extend(plain)
+                rows.valid.extend(plain[0])
+                rows.accounts.extend(plain[1])
         return rows
 
-    def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
-        """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+    def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
+        """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
         if self._stretch.problem:
             return None
         try:
@@ -122,19 +131,28 @@ class JsonLinesReader:
             return None
         if set(map(type, found)) != OBJECT or not _have_distinct_keys(lines, found):
             return None
-        values = []
+        values, whose = [], []
         for each in found:
             columns = self._keys(each)
             if isinstance(columns, Problem):
                 return None
-            key, name, alias, desc = columns
+            key, name, alias, desc, account = columns
             get: Callable[[str | None], Any] = each.get
             values.append((get(key), get(name), get(alias), get(desc)))
+            whose.append(account)
         texts = [text for column in zip(*values, strict=True) if (text := _texts(column)) is not None]
-        if len(texts) != len(Field) or not self._rules.accept(*texts):
+        accounts = self._accounts_of(found, whose)
+        if accounts is None or len(texts) != len(OF_MODULE) or not self._rules.accept(*texts):
             return None
         keys, names, aliases, descs = texts
-        return zip(itertools.count(first), keys, names, aliases, descs, map(str.strip, lines))
+        return zip(itertools.count(first), keys, names, aliases, descs, map(str.strip, lines)), accounts
+
+    def _accounts_of(self, found: list[dict[str, Any]], keys: list[str | None]) -> Sequence[str] | None:
+        """Return the accounts of some objects that have these keys for it; ``None``: look closer."""
+        if not self.accounts.has_column and (not self.accounts.are_named or not any(keys)):
+            return self.accounts.accept(None, len(found))
+        said: list[Any] = [key and each.get(key) for each, key in zip(found, keys, strict=True)]
+        return self.accounts.accept(said, len(found)) if set(map(type, said)) == TEXT else None
 
     def _scan(self, first: int, lines: list[str], rows: ReadRows) -> None:
         """Add the rows of these lines one by one."""
@@ -144,13 +162,17 @@ class JsonLinesReader:
                 found = loaded(text)
             except (ValueError, RecursionError) as exc:
                 if text and not text.isspace():
-                    rows.invalid.append(_invalid(line, text, self._no_json(line, text, exc)))
+                    rows.invalid.append(self._invalid(line, text, self._no_json(line, text, exc)))
                 continue
-            judged = self._stretch.problem or self._judge(text, found)
+            if problem := self._stretch.problem:
+                rows.invalid.append(self._invalid(line, text, problem))
+                continue
+            account, judged = self._judge(text, found)
             if isinstance(judged, Problem):
-                rows.invalid.append(_invalid(line, text, judged))
+                rows.invalid.append((line, of_json_line(text), judged.code, judged.text, account))
             else:
                 rows.valid.append((line, *judged, text.strip()))
+                rows.accounts.extend([account] if self.accounts.are_named and account else [])
 
     def _no_json(self, line: int, text: str, exc: Exception) -> Problem:
         marked = self._stretch.mark_of_conflict(text, line)
@@ -161,18 +183,20 @@ class JsonLinesReader:
             return record_problem(RecordKind.ENCODING, cause=damage)
         return record_problem(RecordKind.JSON, cause=f"not JSON: {why_no_json(text, exc)}")
 
-    def _judge(self, text: str, found: Any) -> tuple[str, str, str, str] | Problem:  # noqa: ANN401 - whatever JSON holds
-        """Return the fields of a line, trimmed, or what is wrong with it."""
-        if not isinstance(found, dict):
-            return record_problem(RecordKind.JSON, cause=f"{_kind(found)}, not an object")
-        keys = self._keys(found)
+    def _judge(self, text: str, found: Any) -> tuple[str | None, Fields | Problem]:  # noqa: ANN401 - whatever JSON holds
+        """Return whose a line is, ``None`` if it can't be told, and its fields, trimmed, or what is wrong with it."""
+        keys = self._keys(found) if isinstance(found, dict) else _no_object(found)
         if isinstance(keys, Problem):
-            return keys
+            return self.accounts.of_unread, keys
         problem = _repeated_key(text, found) or _wrong_kinds(found, keys)
         if problem:
-            return problem
-        key, name, alias, desc = ("" if found.get(column) is None else str(found[column]) for column in keys)
-        return self._rules.judge((key, name, alias, desc))
+            return self.accounts.of_unread, problem
+        key, name, alias, desc, whose = ("" if found.get(column) is None else str(found[column]) for column in keys)
+        judged = self._rules.judge((key, name, alias, desc))
+        account = self.accounts.judge(self._rules.trimmed(whose))
+        if isinstance(account, Problem) or isinstance(judged, Problem):
+            return refused(account, judged)
+        return account, judged
 
     def _keys(self, found: dict[str, Any]) -> Keys | Problem:
         """Return which key of an object holds which field, or what is wrong with its keys."""
@@ -196,8 +220,8 @@ class JsonLinesReader:
         for position, column in enumerate(own):
             if position not in taken:
                 self.remarks.carry(column)
-        key, name, alias, desc = (own[found[field][0]] if field in found else None for field in Field)
-        return key, name, alias, desc
+        key, name, alias, desc, account = (own[found[field][0]] if field in found else None for field in Field)
+        return key, name, alias, desc, account
 
     def _read_head(self) -> list[Block]:
         """Return the blocks up to the first that says something."""
@@ -225,9 +249,12 @@ class JsonLinesReader:
             raise InputError(message, file=self._source.name, line=self._head[-1].first)
         return list(keys)
 
+    def _invalid(self, line: int, text: str, problem: Problem) -> InvalidRow:
+        return line, of_json_line(text), problem.code, problem.text, self.accounts.of_unread
 
-def _invalid(line: int, text: str, problem: Problem) -> InvalidRow:
-    return line, of_json_line(text), problem.code, problem.text
+
+def _no_object(found: object) -> Problem:
+    return record_problem(RecordKind.JSON, cause=f"{_kind(found)}, not an object")
 
 
 def _texts(column: Sequence[Any]) -> Sequence[str] | None:

@@ -6,7 +6,9 @@ import itertools
 from typing import TYPE_CHECKING
 
 from bulk.legible import legible
+from bulk.rows.accounts import refused
 from bulk.rows.columns import Field
+from bulk.rows.fields import OF_MODULE
 from bulk.rows.findings import Remarks
 from bulk.rows.noise import noise_of
 from bulk.rows.problems import Problem, RecordKind, record_problem
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bulk.model import ReadRows
+    from bulk.rows.accounts import RowAccounts
     from bulk.rows.heading import Heading
     from bulk.rows.quotes import Taken
     from bulk.rows.validate import Rules
@@ -29,26 +32,36 @@ __all__ = ["RecordJudge"]
 class RecordJudge:
     """Looks closely at one record after the other, in the file's order."""
 
-    def __init__(self, heading: Heading, rules: Rules, *, lenient_keys: bool) -> None:
+    def __init__(self, heading: Heading, rules: Rules, accounts: RowAccounts, *, lenient_keys: bool) -> None:
         """Learn the layout.
 
         Args:
             heading: The table's beginning.
             rules: The platform's rules for the fields.
+            accounts: Whose rows there may be.
             lenient_keys: Rows of types and totals are rows.
         """
         found, positions = heading.header, heading.positions
         self._rules = rules
+        self._accounts = accounts
         self._lenient_keys = lenient_keys
         self._delimiter = found.delimiter
         self._header = found.names if found.line else None
-        self._positions = tuple(positions.get(field, -1) for field in Field)
+        self._positions = tuple(positions.get(field, -1) for field in OF_MODULE)
+        self._account_at = positions.get(Field.ACCOUNT, -1)
+        self._told_apart = (*self._positions, self._account_at) if accounts.are_named else self._positions
+        self._ours = frozenset(positions.values())
         self._width = len(found.names)
         self._named_width = len(_without_blank_end(found.names))
         self._needed_width = 1 + max(self._positions[:2])
-        self._unnamed = [at for at, name in enumerate(found.names) if not name.strip() and at not in self._positions]
-        carried = [name for at, name in enumerate(found.names) if at not in self._positions and name.strip()]
-        self.remarks = Remarks(rules, carried=carried, above=tuple(map(legible, found.passed_over)))
+        self._unnamed = [at for at, name in enumerate(found.names) if not name.strip() and at not in self._ours]
+        carried = [name for at, name in enumerate(found.names) if at not in self._ours and name.strip()]
+        self.remarks = Remarks(
+            rules,
+            carried=carried,
+            above=tuple(map(legible, found.passed_over)),
+            names_accounts=accounts.are_named,
+        )
         self.stretch = Stretch()
 
     @property
@@ -80,7 +93,7 @@ class RecordJudge:
         cells = taken.cells
         if damage:
             unread = record_problem(RecordKind.ENCODING, cause=damage)
-            rows.invalid.append((line, of_cells(cells), unread.code, unread.text))
+            rows.invalid.append((line, of_cells(cells), unread.code, unread.text, self._accounts.of_unread))
             return
         marked = self.stretch.mark_of_conflict(cells[0], line)
         noise = None if marked else noise_of(cells)
@@ -92,26 +105,31 @@ class RecordJudge:
         )
         if problem:
             spread = f", read from {taken.lines} lines: is a quote missing?" if taken.lines > 1 else ""
-            rows.invalid.append((line, of_cells(cells), problem.code, problem.text + spread))
+            text = problem.text + spread
+            rows.invalid.append((line, of_cells(cells), problem.code, text, self._accounts.of_unread))
             return
         self._judge_fields(line, cells, rows)
 
     def _judge_fields(self, line: int, cells: list[str], rows: ReadRows) -> None:
         self.note_unnamed(cells)
         padded = cells + [""] * (self._width - len(cells))
-        key, name, alias, desc = (padded[position] if position >= 0 else "" for position in self._positions)
+        padded.append("")  # for fields without a column, whose position is -1
+        key, name, alias, desc = (padded[position] for position in self._positions)
         judged = self._rules.judge((key, name, alias, desc))
-        if isinstance(judged, Problem):
-            rows.invalid.append((line, of_cells(cells), judged.code, judged.text))
+        account = self._accounts.judge(self._rules.trimmed(padded[self._account_at]))
+        if isinstance(judged, Problem) or isinstance(account, Problem):
+            whose, problem = refused(account, judged)
+            rows.invalid.append((line, of_cells(cells), problem.code, problem.text, whose))
         else:
             rows.valid.append((line, *judged, of_cells(cells)))
+            rows.accounts.extend([account] if self._accounts.are_named else [])
 
     def _header_in_between(self, cells: list[str], line: int) -> Problem | None:
         if cells == self._header:
             return record_problem(RecordKind.HEADER)
         if not is_header(cells, self._key_of(cells)):
             return None
-        if same_columns(cells, self._header or (), self._positions):
+        if same_columns(cells, self._header or (), self._told_apart):
             return record_problem(RecordKind.HEADER)
         return self.stretch.other_header(line)
 

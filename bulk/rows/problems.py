@@ -33,6 +33,8 @@ class FieldKind(StrEnum):
     SWAPPED = "swapped"  #: what belongs into the other column
     RESERVED = "reserved"  #: the name of the whole device's firmware
     TYPE = "type"  #: JSON that is no text
+    BLANK = "blank"  #: the column says nothing of whose the row is
+    UNKNOWN = "unknown"  #: a name that the settings don't have
 
 
 class RecordKind(StrEnum):
@@ -59,6 +61,7 @@ CODE_OF_FIELD: Mapping[Field, str] = MappingProxyType(
         Field.MODULE_NAME: "module_name",
         Field.ALIAS_NAME: "alias_name",
         Field.DESC: "desc",
+        Field.ACCOUNT: "account",
     }
 )
 
@@ -79,6 +82,8 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
         FieldKind.LENGTH: "{field} has {length} characters, the platform takes {most}",
         FieldKind.RESERVED: "{field} {value!r} is reserved for the firmware of the whole device",
         FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
+        FieldKind.BLANK: "{field} is blank: it says for each row whose it is; {cause}",
+        FieldKind.UNKNOWN: "{field} {value!r} is not in the settings; {cause}",
     }
 )
 

@@ -17,6 +17,7 @@ from bulk.rows.source import STDIN, asks_a_person, open_bytes
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bulk.model import AccountNames
     from bulk.rows.shape import InputShape
     from bulk.rows.source import ByteStream
     from bulk.settings import ReadSettings
@@ -50,6 +51,7 @@ class RowReader:
             columns=self.shape.columns,
             carried=self._reader.remarks.carried,
             notices=tuple(self._reader.remarks.notices()),
+            accounts_column=self._reader.accounts.has_column,
         )
 
     def batches(self, size: int = 1000) -> Iterator[ReadRows]:
@@ -62,6 +64,7 @@ class RowReader:
         for rows in self._reader.blocks():
             waiting.valid.extend(rows.valid)
             waiting.invalid.extend(rows.invalid)
+            waiting.accounts.extend(rows.accounts)
             if len(waiting) >= size:
                 yield waiting
                 waiting = ReadRows()
@@ -74,6 +77,7 @@ def open_input(
     path: str,
     settings: ReadSettings,
     *,
+    accounts: AccountNames | None = None,
     stdin: ByteStream | None = None,
     while_waiting: Callable[[], None] = lambda: None,
 ) -> Iterator[RowReader]:
@@ -82,6 +86,7 @@ def open_input(
     Args:
         path: A file's path, or ``-`` for stdin.
         settings: How it is read.
+        accounts: Which accounts its rows may name; ``None``: the settings name none, so a column Account is carried.
         stdin: What stands for stdin; the process's own if not given.
         while_waiting: Called again and again while a pipe is silent; what it raises ends the reading.
 
@@ -108,9 +113,9 @@ def open_input(
         if chosen is None:
             raise _no_format(path, likely)
         if chosen == "jsonl":
-            yield RowReader(path, JsonLinesReader(source, settings))
+            yield RowReader(path, JsonLinesReader(source, settings, accounts=accounts))
         else:
-            yield RowReader(path, DelimitedReader(source, settings, format=chosen))
+            yield RowReader(path, DelimitedReader(source, settings, format=chosen, accounts=accounts))
 
 
 def _said_format(said: str | None) -> str | None:

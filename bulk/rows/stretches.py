@@ -81,14 +81,20 @@ def same_columns(cells: Sequence[str], names: Sequence[str], positions: Sequence
     Args:
         cells: Of the header.
         names: Of the first header.
-        positions: Of our fields in the first, -1 for those without a column.
+        positions: Of our fields in the first, -1 for those without a column; four where no accounts are looked for.
     """
-    wanted = dict(zip(positions, Field, strict=True))
+    wanted = dict(zip(positions, Field, strict=False))
     known = [*names, *[""] * len(cells)]
     return all(
-        not cell.strip() or cell.strip() == known[at].strip() or field_of(cell) is wanted.get(at)
+        not cell.strip() or cell.strip() == known[at].strip() or _ours(cell, len(positions)) is wanted.get(at)
         for at, cell in enumerate(cells)
     )
+
+
+def _ours(name: str, fields: int) -> Field | None:
+    """Return the field that a column's name means, if it is one of the first so many."""
+    found = field_of(name)
+    return found if found in tuple(Field)[:fields] else None
 
 
 def is_row_of_types(cells: Sequence[str]) -> bool:

@@ -139,7 +139,7 @@ class Rules:
 
     def judge(self, values: tuple[str, str, str, str]) -> tuple[str, str, str, str] | Problem:
         """Trim and check the fields of a row, absent ones given as empty; return them, or what is wrong with them."""
-        trimmed = tuple(map(self._trimmed, values))
+        trimmed = tuple(map(self.trimmed, values))
         product_key, module_name, alias_name, desc = trimmed
         problems = [problem for problem in self._problems(product_key, module_name, alias_name, desc) if problem]
         if problems:
@@ -152,7 +152,8 @@ class Rules:
         )
         return product_key, module_name, alias_name, desc
 
-    def _trimmed(self, value: str) -> str:
+    def trimmed(self, value: str) -> str:
+        """Return what a cell says, without what spreadsheets put around it; empty where it stands for nothing."""
         value = value.strip()
         if value in self._nulls:
             return ""

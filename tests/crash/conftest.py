@@ -27,12 +27,12 @@ _PROGRAM = """
 import os, signal, sys
 from functools import partial
 
-import bulk.engine.lanes.sending
+import bulk.engine.sessions.opening
 from bulk.cli import main
 from bulk.control.retry import RetryPolicy
 
 # How long waits are is the policy's own test; here they would only take time.
-bulk.engine.lanes.sending.RetryPolicy = partial(RetryPolicy, first_s=0.004, cap_s=0.02)
+bulk.engine.sessions.opening.RetryPolicy = partial(RetryPolicy, first_s=0.004, cap_s=0.02)
 {patch}
 sys.argv[0] = "bulk"
 sys.exit(main(sys.argv[1:]))

@@ -193,7 +193,7 @@ def test_reader_sees_the_run_that_is_at_work(begun: Ledger) -> None:
 def test_reader_reads_a_ledger_that_no_run_is_at_work_on(begun: Ledger, command: tuple[str, ...]) -> None:
     shape = InputShape("jsonl", "utf-8", None, (), {})
     with begun.intake(name="m.jsonl", shape=shape.to_json(), at=0.0) as intake:
-        intake.add(ReadRows([], [(1, "{}", "module_name.missing", "ModuleName is empty")]))
+        intake.add(ReadRows([], [(1, "{}", "module_name.missing", "ModuleName is empty", "")]))
     begun.end_run("cafe0001", at=1.0, exit_code=0, stopped=None, summary=None)
     begun.close()
     with only_readable(begun.path.parent):

@@ -9,10 +9,9 @@ from bulk.model import Action
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.model import Target
     from bulk.settings import Settings
 
-__all__ = ["asked_rates", "group_name"]
+__all__ = ["asked_rates"]
 
 
 def asked_rates(settings: Settings) -> Mapping[Action, float]:
@@ -21,11 +20,3 @@ def asked_rates(settings: Settings) -> Mapping[Action, float]:
     What is a key here is paced, counted, announced and recorded.
     """
     return {Action.CREATE: settings.qps, Action.LIST: settings.list_qps}
-
-
-def group_name(target: Target, key_id: str) -> str:
-    """Return the name of the rate group of these keys at this endpoint.
-
-    The platform counts for an account. Which one a key belongs to is not known here, so each key counts as another.
-    """
-    return f"{target.endpoint} {key_id}"

@@ -187,7 +187,7 @@ class LedgerMachine(RuleBasedStateMachine):
         rows = ReadRows()
         for line, module in enumerate(file, 2):
             if module is None:
-                rows.invalid.append((line, "[]", "record.json", "wrong"))
+                rows.invalid.append((line, "[]", "record.json", "wrong", ""))
             else:
                 alias, desc = module.alias_name or "", module.desc or ""
                 rows.valid.append((line, module.product_key, module.module_name, alias, desc, "[]"))

@@ -64,7 +64,7 @@ def read(content: bytes, chunk_bytes: int, **how: Any) -> tuple[InputShape, list
 def _rows(batch: ReadRows) -> Iterator[Row]:
     for line, key, name, alias, desc, record in batch.valid:
         yield line, key, name, alias or None, desc or None, _whole(record, (key, name, alias, desc)), None
-    for line, record, _, problem in batch.invalid:
+    for line, record, _, problem, _ in batch.invalid:
         yield line, None, None, None, None, record, problem
 
 

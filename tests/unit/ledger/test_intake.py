@@ -31,7 +31,7 @@ def test_a_record_is_given_out_as_it_came_with_its_fields_beside_it(path: Path, 
 @pytest.mark.parametrize("record", ["[0,1]", '["0",""]', '"a line"', "not JSON"])
 def test_an_invalid_rows_record_is_given_out_as_it_is(path: Path, ledger: Ledger, record: str) -> None:
     with ledger.intake(name="x", shape="{}", at=0.0) as intake:
-        intake.add(ReadRows(invalid=[(2, record, "record.json", "wrong")]))
+        intake.add(ReadRows(invalid=[(2, record, "record.json", "wrong", "")]))
 
     assert given_out(path) == [(record, (None, None, None, None))]
 

@@ -64,7 +64,7 @@ def test_products_are_grouped_in_the_order_of_the_index(connection: sqlite3.Conn
     assert "USE TEMP B-TREE FOR GROUP BY" not in steps, steps
 
 
-@pytest.mark.parametrize("name", ["record", "record_claim", "add_claim", "add_attempt", "add_row"])
+@pytest.mark.parametrize("name", ["record", "record_created", "record_claim", "add_claim", "add_attempt", "add_row"])
 def test_what_is_written_for_each_row_looks_at_no_other(connection: sqlite3.Connection, name: str) -> None:
     steps = plan_of(connection, name)
 

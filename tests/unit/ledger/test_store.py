@@ -62,7 +62,7 @@ def test_every_outcome_is_counted(ledger: Ledger, read_in: Callable[..., None], 
     read_in(
         *(valid(line, "p1", f"m{line}") for line in range(2, 2 + len(settled))),
         valid(50, "p1", "m2"),
-        invalid=(51, "[]", "module_name.missing", "ModuleName is empty"),
+        invalid=(51, "[]", "module_name.missing", "ModuleName is empty", ""),
     )
     for line, outcome in enumerate(settled, 2):
         settle(ledger, "p1", f"m{line}", outcome)
@@ -114,7 +114,7 @@ def test_a_row_that_contradicts_an_earlier_one_is_invalid_and_says_how(
 def test_a_row_that_fails_validation_keeps_its_reason(
     ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(valid(3, "p1", "a"), invalid=(2, "[]", "module_name.missing", "ModuleName is empty"))
+    read_in(valid(3, "p1", "a"), invalid=(2, "[]", "module_name.missing", "ModuleName is empty", ""))
 
     assert outcomes(ledger) == {2: ("invalid", "ModuleName is empty"), 3: ("pending", None)}
 
@@ -124,7 +124,7 @@ def test_invalid_rows_are_grouped_by_the_kind_of_their_problem(
 ) -> None:
     read_in(
         *(valid(line, "p1", name) for line, name in ((2, "a"), (3, "A"), (4, "A"))),
-        invalid=(5, "[]", "module_name.missing", "ModuleName is missing"),
+        invalid=(5, "[]", "module_name.missing", "ModuleName is missing", ""),
     )
     ledger.connection.execute("INSERT INTO rows (line, record, outcome) VALUES (6, '', 'invalid')")  # as of layout 1
 
@@ -545,7 +545,9 @@ def test_crowded_lanes_are_those_of_products_that_ask_for_more_than_ten(
 def test_status_tells_how_a_ledger_stands(
     path: Path, ledger: Ledger, read_in: Callable[..., None], valid: Callable[..., ValidRow]
 ) -> None:
-    read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "module_name.missing", "ModuleName is empty"))
+    read_in(
+        valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "module_name.missing", "ModuleName is empty", "")
+    )
     ledger.begin_run(
         "cafe0003", at=0.0, version="1.2", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 5.0}
     )

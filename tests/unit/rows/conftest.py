@@ -28,7 +28,7 @@ def rows_of() -> Callable[[RowReader], list[Row]]:
         for batch in reader.batches(1000):
             for line, key, name, alias, desc, record in batch.valid:
                 rows.append((line, key, name, alias or None, desc or None, record, None))
-            rows += [(line, None, None, None, None, record, problem) for line, record, _, problem in batch.invalid]
+            rows += [(line, None, None, None, None, record, problem) for line, record, _, problem, _ in batch.invalid]
         return sorted(rows, key=lambda row: row[0])
 
     return read_rows
