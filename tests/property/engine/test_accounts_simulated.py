@@ -290,6 +290,7 @@ def rough(dice: random.Random) -> Weather:
     )
 
 
+@pytest.mark.timeout(300)
 def test_a_thousand_accounts_take_hardly_longer_than_their_rates_ask_for(in_simulated_time: InSimulatedTime) -> None:
     world = World(seed=1)
 
@@ -301,6 +302,7 @@ def test_a_thousand_accounts_take_hardly_longer_than_their_rates_ask_for(in_simu
     assert {world.ledger.of(name)[Outcome.CREATED] == len(world.ledger.rows[name]) for name in world.names} == {True}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("seed", [2])
 def test_whatever_befalls_a_thousand_accounts_no_promise_is_broken(
     seed: int, in_simulated_time: InSimulatedTime
