@@ -102,7 +102,7 @@ class Connections:
     async def _connect(self, route: Route, connect_s: float) -> Connection:
         if connect_s != self._timeout.connect:
             self._timeout = aiohttp.ClientTimeout(connect=connect_s)
-        if self._open >= self._limit:
+        if self._open + self._asking >= self._limit:
             self._drop_longest_idle()
         self._asking += 1
         try:
@@ -121,8 +121,7 @@ class Connections:
     def keep(self, route: Route, connection: Connection) -> None:
         """Take a connection back that was good just now, for the next request."""
         protocol = connection.protocol
-        is_needed = not self._asking or self._open < self._limit
-        if protocol is None or protocol.should_close or not is_needed:
+        if protocol is None or protocol.should_close or self._open + self._asking > self._limit:
             self._drop(connection)
         elif (idle := self._idle.get(route)) is not None:
             idle.append((connection, self._clock()))
