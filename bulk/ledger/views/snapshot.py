@@ -58,15 +58,6 @@ class Snapshot:
         """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
         return self.counted().by_account
 
-    def both_outcomes(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """Return what `outcomes` and `outcomes_by_account` do, of the same moment.
-
-        Raises:
-            LedgerError: As of `outcomes`.
-        """
-        with closing(self._connection), translated(self._path):
-            return count_outcomes(self._connection), count_outcomes_by_account(self._connection)
-
     def interrupt(self) -> None:
         """Cut off what is being counted on another thread; does nothing where that has ended."""
         with suppress(sqlite3.ProgrammingError):  # it was let go
