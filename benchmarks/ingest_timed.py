@@ -42,5 +42,5 @@ def ingest_timed() -> Iterator[IngestTimes]:
         await ingest(*args, **kwargs)
         times.ended_s, times.cpu_s, times.thread_s = time.perf_counter(), time.process_time(), time.thread_time()
 
-    with patch("bulk.engine.run.ingest", timed):
+    with patch("bulk.engine.job.ingest", timed):
         yield times

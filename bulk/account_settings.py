@@ -15,11 +15,18 @@ from bulk.setting_values import check_rate
 from bulk.stray import control_in, stray_in, trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from bulk.model import Dialect
 
-__all__ = ["AccountSettings", "check_account_names", "check_key_env", "check_role_arn", "check_texts"]
+__all__ = [
+    "AccountSettings",
+    "check_account_names",
+    "check_key_env",
+    "check_role_arn",
+    "check_texts",
+    "mistaken_names",
+]
 
 MAX_NAME_CHARACTERS = 64
 """Of an account and of a rate group: they are columns of screens, and labels of metrics."""
@@ -124,23 +131,28 @@ def check_role_arn(arn: str | None) -> None:
 
 
 def check_account_names(names: Iterable[str]) -> None:
-    """Refuse names that a person could not tell apart, or could not type.
-
-    Rows name their account by exactly these characters, without what nobody sees at their ends.
+    """Refuse the first of `mistaken_names`.
 
     Raises:
-        SettingsError: So it is; the message begins with the name.
+        SettingsError: There is one.
+    """
+    for _, message in mistaken_names(names):
+        raise SettingsError(message)
+
+
+def mistaken_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """Find names that a person could not tell apart, or could not type, each with what to do about it.
+
+    Rows name their account by exactly these characters, without what nobody sees at their ends.
     """
     seen: dict[str, str] = {}
     for name in names:
-        if mistake := _mistake_in_name(name):
-            raise SettingsError(f"account {name!r} {mistake}")
         alike = seen.setdefault(unicodedata.normalize("NFKC", name).casefold(), name)
-        if alike != name:
-            raise SettingsError(
-                f"accounts {alike!r} and {name!r} can be taken for each other: give names that differ in more than "
-                "letter case or the width of letters"
-            )
+        if mistake := _mistake_in_name(name):
+            yield name, f"account {name!r} {mistake}"
+        elif alike != name:
+            advice = "give names that differ in more than letter case or the width of letters"
+            yield name, f"accounts {alike!r} and {name!r} can be taken for each other: {advice}"
 
 
 def _mistake_in_name(name: str) -> str | None:

@@ -2,11 +2,13 @@
 
 One file is read, never two: the one that was named, else ``./bulk.toml``, else ``bulk/bulk.toml`` in the user's
 configuration folder. A file in the working folder replaces the user's as a whole: what holds stands on one page.
-Keys at the top hold for everyone; those of ``[profiles.NAME]`` go before them where that profile is chosen.
+Keys at the top hold for everyone; those of ``[profiles.NAME]`` go before them where that profile is chosen, and those
+of ``[accounts.NAME]`` before both for that account.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,9 +20,34 @@ from bulk.settings_keys import KEYS, NOT_IN_A_FILE
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["KEYS", "NOT_IN_A_FILE", "FileValue", "find_file", "profile_names", "read_profile", "user_file"]
+    from bulk.account_settings import AccountSettings
 
-_PLACES = ("endpoint", "region", "sandbox")
+__all__ = [
+    "KEYS",
+    "NOT_IN_A_FILE",
+    "FileSettings",
+    "FileValue",
+    "account_names",
+    "find_file",
+    "profile_names",
+    "read_file",
+    "read_profile",
+    "user_file",
+]
+
+_ONE_OF = (("endpoint", "region", "sandbox"), ("profile", "key_env"))
+"""Of each of these, a profile that names one has no other from the top."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileSettings:
+    """What a settings file says to those who chose a profile, or none."""
+
+    values: Mapping[str, FileValue] = field(default_factory=dict)
+    """By the parameters that commands know."""
+
+    accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
+    """By name; what they say of themselves."""
 
 
 def find_file(
@@ -62,7 +89,16 @@ def profile_names(path: Path) -> tuple[str, ...]:
     Raises:
         SettingsError: The file can't be read.
     """
-    return tuple(Document(path).profiles)
+    return Document(path).profile_names
+
+
+def account_names(path: Path) -> tuple[str, ...]:
+    """Return the names of a file's accounts.
+
+    Raises:
+        SettingsError: The file can't be read.
+    """
+    return Document(path).account_names
 
 
 def read_profile(path: Path, name: str | None) -> Mapping[str, FileValue]:
@@ -77,18 +113,23 @@ def read_profile(path: Path, name: str | None) -> Mapping[str, FileValue]:
     Raises:
         SettingsError: The file can't be read, or something in it is no setting; the message says where.
     """
+    return read_file(path, name).values
+
+
+def read_file(path: Path, profile: str | None) -> FileSettings:
+    """Return all that the file says; see `read_profile`."""
     document = Document(path)
-    at_top = document.values(document.top, None)
-    profiles = {each: document.values(table, each) for each, table in document.profiles.items()}
-    if name is None:
-        return at_top
-    if name not in profiles:
-        raise SettingsError(f"{document.name}: there is no profile {name!r}; {_there_are(name, profiles)}")
-    chosen = profiles[name]
-    if any(chosen[place].value for place in _PLACES if place in chosen):
-        # A profile that says where goes there, wherever the others go.
-        at_top = {option: value for option, value in at_top.items() if option not in _PLACES}
-    return at_top | chosen
+    at_top, profiles, accounts = document.top(), document.profiles(), document.accounts()
+    if profile is None:
+        return FileSettings(at_top, accounts)
+    if profile not in profiles:
+        raise SettingsError(f"{document.name}: there is no profile {profile!r}; {_there_are(profile, profiles)}")
+    chosen = profiles[profile]
+    for group in _ONE_OF:
+        if any(chosen[option].value for option in group if option in chosen):
+            # A profile that says where goes there, wherever the others go.
+            at_top = {option: value for option, value in at_top.items() if option not in group}
+    return FileSettings(at_top | chosen, accounts)
 
 
 def _there_are(name: str, profiles: Mapping[str, object]) -> str:

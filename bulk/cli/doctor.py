@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import textwrap
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
@@ -12,21 +11,14 @@ import click
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import json_option, platform_options, settings_of
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
-from bulk.report.tones import Tone
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
     from bulk.engine.checks.diagnosis import Check
-    from bulk.report.tones import Paint
+    from bulk.settings import Settings
 
 __all__ = ["doctor"]
-
-_WORDS = {"passed": ("ok", Tone.GOOD), "warned": ("look", Tone.WARNING), "failed": ("FAILED", Tone.BAD)}
-_NOT_TRIED = ("-", Tone.HEADING)
-_VERDICT_COLUMNS = 7
-_NAME_COLUMNS = 9
-_FEWEST_COLUMNS = 20
 
 
 @click.command(
@@ -48,16 +40,19 @@ _FEWEST_COLUMNS = 20
     metavar="KEY",
     cls=GroupedOption,
     heading="What is asked",
-    help="List the modules of this product.  [default: of a made-up one, which must be unknown]",
+    help="List the modules of this product.  [default: sample_product, or a made-up one, which must be unknown]",
 )
 @json_option
 @click.pass_context
 def doctor(ctx: click.Context, /, *, product_key: str | None, as_json: bool, **_settings: object) -> int:
     """Try what a run would need: endpoint, TLS, keys, permission, clock, speed, the ledger's folder and disk.
 
-    Sends a few listings inside the granted rate and changes nothing.
+    Sends a few listings inside the granted rate and changes nothing. Of the accounts of bulk.toml each is tried, and
+    whose its keys are is asked where the platform can tell; of many accounts only those in trouble are shown whole.
     """
     settings = settings_of(ctx)
+    if settings.accounts:
+        return _of_accounts(settings, product_key, as_json=as_json)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.engine.checks.diagnosis import exit_code  # noqa: PLC0415 - see above
     from bulk.engine.checks.doctor import examine  # noqa: PLC0415 - see above
@@ -66,29 +61,27 @@ def doctor(ctx: click.Context, /, *, product_key: str | None, as_json: bool, **_
     if as_json:
         print_json({"checks": [asdict(check) for check in checks], "exit_code": exit_code(checks)})
     else:
-        width, paint = screen_width(), paint_for_stdout()
-        print_lines(line for check in checks for line in _lines(check, width=width, paint=paint))
+        _print(checks)
     return exit_code(checks)
 
 
-def _lines(check: Check, *, width: int, paint: Paint) -> Iterator[str]:
-    word, tone = _WORDS.get(check.verdict, _NOT_TRIED)
-    margin = " " * (_VERDICT_COLUMNS + _NAME_COLUMNS)
-    first, *rest = [line for text in check.detail.splitlines() for line in _wrapped(text, width - len(margin))]
-    yield f"{paint(f'{word:<{_VERDICT_COLUMNS}}', tone)}{check.name:<{_NAME_COLUMNS}}{first}"
-    for line in rest:
-        yield margin + line
-    for line in _wrapped(f"→ {check.remedy}" if check.remedy else "", width - len(margin)):
-        yield margin + paint(line, Tone.HEADING)
+def _of_accounts(settings: Settings, product_key: str | None, *, as_json: bool) -> int:
+    from bulk.cli.doctor_screen import account_lines  # noqa: PLC0415 - see above
+    from bulk.engine.checks.diagnosis import exit_code  # noqa: PLC0415 - see above
+    from bulk.engine.checks.doctor import examine_accounts  # noqa: PLC0415 - see above
+
+    found = asyncio.run(examine_accounts(settings, product_key=product_key))
+    code = exit_code(found.all_checks)
+    if as_json:
+        accounts = {name: {"checks": [asdict(check) for check in checks]} for name, checks in found.accounts.items()}
+        print_json({"checks": [asdict(check) for check in found.checks], "accounts": accounts, "exit_code": code})
+    else:
+        print_lines(account_lines(found, width=screen_width(), paint=paint_for_stdout()))
+    return code
 
 
-def _wrapped(text: str, width: int) -> list[str]:
-    # Addresses and paths are copied: they are never broken.
-    indent = " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(
-        text,
-        max(width, _FEWEST_COLUMNS),
-        subsequent_indent=f"{indent}  " if indent else "",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+def _print(checks: Sequence[Check]) -> None:
+    from bulk.cli.doctor_screen import check_lines  # noqa: PLC0415 - see above
+
+    width, paint = screen_width(), paint_for_stdout()
+    print_lines(line for check in checks for line in check_lines(check, width=width, paint=paint))

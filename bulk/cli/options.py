@@ -8,12 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from bulk.cli.account_options import accounts_of_command, complete_account
 from bulk.cli.help import GroupedOption
-from bulk.cli.settings_origin import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
+from bulk.cli.settings_origin import (
+    SETTINGS_FILE,
+    SETTINGS_PROFILE,
+    complete_profile,
+    overruled,
+    read_settings_file,
+    values_without_flag,
+)
 from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults, read_input_name
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import ReadSettings, Settings
+from bulk.stray import trimmed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +44,8 @@ ENVIRONMENT_HELP = """
     Keys come from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, with a temporary key,
     ALIBABA_CLOUD_SECURITY_TOKEN; else from where Alibaba Cloud's own tools find them: an OIDC token,
     ~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, the role of an ECS instance, ALIBABA_CLOUD_CREDENTIALS_URI.
-    Temporary keys are renewed while a run goes on. A flag that is not given is taken from the environment if it is
+    Temporary keys are renewed while a run goes on. bulk.toml may name other variables, or a role to assume, for each
+    account on its own. A flag that is not given is taken from the environment if it is
     there: BULK_ENDPOINT, BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY,
     BULK_MAX_ATTEMPTS, BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
     BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what holds, and why.
@@ -72,6 +82,15 @@ _PLATFORM = (
     _where("--instance-id", metavar="ID", envvar="BULK_INSTANCE_ID", help="Alibaba's IotInstanceId, if there is one."),
     _where("--insecure-http", is_flag=True, help="Allow http:// to a host other than this one."),
     _where("--profile", metavar="NAME", help="Sign with the keys of this profile of `aliyun configure`."),
+    _where(
+        "--account",
+        "only_accounts",
+        multiple=True,
+        metavar="NAME",
+        callback=lambda _ctx, _parameter, names: tuple(dict.fromkeys(map(trimmed, names))),
+        shell_complete=complete_account,
+        help="Work only with this account of bulk.toml; may be repeated.  [default: all of them]",
+    ),
     _where(
         "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
     ),
@@ -287,6 +306,8 @@ def settings_of(ctx: click.Context) -> Settings:
         SettingsError: A value is out of bounds, or two exclude each other.
     """
     values = {name: value for name, value in ctx.params.items() if name not in overruled(ctx)}
+    values |= {name: found.value for name, found in values_without_flag(ctx).items()}
+    values["accounts"] = accounts_of_command(ctx)
     try:
         return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
     except SettingsError as exc:

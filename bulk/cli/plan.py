@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import TYPE_CHECKING
-
 import click
 
 from bulk.cli.destinations import check_run_destinations
@@ -12,9 +9,6 @@ from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
-
-if TYPE_CHECKING:
-    from bulk.engine.plan import Plan
 
 __all__ = ["plan"]
 
@@ -54,6 +48,7 @@ def plan(ctx: click.Context, /, input_name: str, *, offline: bool, as_json: bool
     from bulk.cli.following import watched  # noqa: PLC0415 - see above
     from bulk.cli.plan_screen import plan_lines  # noqa: PLC0415 - see above
     from bulk.engine.plan import plan as make_plan  # noqa: PLC0415 - see above
+    from bulk.engine.planned import plan_json  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 
     stop = StopSignal()
@@ -61,11 +56,7 @@ def plan(ctx: click.Context, /, input_name: str, *, offline: bool, as_json: bool
         made = execute(lambda: make_plan(input_name, settings, offline=offline, listener=listener, stop=stop), stop)
     with ended_in_time(stop.exit_code):
         if as_json:
-            print_json(_plan_object(made))
+            print_json(plan_json(made))
         else:
             print_lines(plan_lines(made, width=screen_width(), paint=paint_for_stdout()))
     return stop.exit_code or made.exit_code
-
-
-def _plan_object(made: Plan) -> dict[str, object]:
-    return asdict(made) | {"exit_code": made.exit_code}

@@ -127,4 +127,5 @@ def _resume(invocation: Invocation, summary: Summary, *, stopped: bool) -> str |
 
 def _selection(settings: Settings) -> str:
     limit = [f"--limit {settings.limit}"] if settings.limit else []
-    return " ".join([*limit, *(f"--only {pattern}" for pattern in settings.only)])
+    accounts = [f"--account {name}" for name in settings.only_accounts]
+    return " ".join([*limit, *(f"--only {pattern}" for pattern in settings.only), *accounts])

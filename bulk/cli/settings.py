@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import click
@@ -19,12 +18,13 @@ from bulk.cli.options import (
     settings_options,
 )
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
-from bulk.cli.settings_origin import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled
+from bulk.cli.settings_accounts import KEY, SHOWN_OF_A_KEY, Shown, account_rows, accounts_shown
+from bulk.cli.settings_origin import SETTINGS_FILE, SETTINGS_PROFILE, origin_of, overruled, values_without_flag
 from bulk.errors import BulkError
 from bulk.exits import ExitCode
 from bulk.redaction import MASK, shown_address
 from bulk.report.tones import Tone
-from bulk.settings_file import KEYS
+from bulk.settings_keys import ACCOUNT_KEYS, KEYS
 
 if TYPE_CHECKING:
     from bulk.events import Event
@@ -32,18 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["settings"]
 
-_NOT_SETTINGS = frozenset({"as_json", "help", "limit", "only", SETTINGS_FILE, SETTINGS_PROFILE})
-_KEY = "access_key_id"
-_SHOWN_OF_A_KEY = 4
-
-
-@dataclass(frozen=True, slots=True)
-class _Shown:
-    """A setting as it holds."""
-
-    name: str
-    value: object
-    origin: str
+_ADDRESSES = frozenset({"endpoint", "sts_endpoint"})
+_NOT_SETTINGS = frozenset({"as_json", "help", "limit", "only", "only_accounts", SETTINGS_FILE, SETTINGS_PROFILE})
 
 
 @click.command(
@@ -59,10 +49,16 @@ class _Shown:
       qps = 8
       deadline = "3h"
       columns = { ProductKey = "pk", Desc = "note" }
+      [accounts.factory]                  # for rows with Account factory
+      region = "cn-beijing"
+      key_env = "FACTORY"                 # its key is in FACTORY_ACCESS_KEY_ID, …
+
+    Of an account can be said: ACCOUNT_KEYS. What it does not say is as at the file's top, or in the profile. Where
+    there are accounts, --endpoint, --region, --instance-id and --profile are refused.
 
     Its keys are named as the flags are, with _ for -, and --map is called columns. Only one file is read: the one in
     the working folder stands in for the user's own. It holds no keys and no other secrets; those are refused.
-    """,
+    """.replace("ACCOUNT_KEYS", ", ".join(ACCOUNT_KEYS)),
 )
 @settings_options
 @json_option
@@ -75,21 +71,38 @@ def settings(ctx: click.Context, /, *, as_json: bool, **_settings: object) -> in
     Flags go before the environment, the environment before the chosen profile of the settings file, the profile before
     what stands at the file's top. No secret is shown: of the key, the first characters of its id.
     """
-    shown = [*_settings_shown(ctx), _key(settings_of(ctx))]
+    told, shown = settings_of(ctx), _settings_shown(ctx)
+    accounts = accounts_shown(ctx, told) if told.accounts else {}
+    if not accounts:
+        shown.append(_key(told))
     if as_json:
-        print_json({each.name: {"value": each.value, "origin": each.origin} for each in shown})
+        of_accounts = {"accounts": {name: _object(rows) for name, rows in accounts.items()}} if accounts else {}
+        print_json({**_object(shown), **of_accounts})
     else:
-        print_lines(_lines(shown))
+        print_lines(_lines([*shown, *account_rows(ctx, accounts)]))
     return ExitCode.DONE
 
 
-def _settings_shown(ctx: click.Context) -> list[_Shown]:
+def _object(shown: list[Shown]) -> dict[str, dict[str, object]]:
+    return {each.name: {"value": each.value, "origin": each.origin} for each in shown}
+
+
+def _settings_shown(ctx: click.Context) -> list[Shown]:
     passed_over = overruled(ctx)
-    return [
-        _Shown(_name(parameter), _plain(name, ctx.params.get(name)), origin_of(ctx, parameter))
+    found = values_without_flag(ctx)
+    of_file_alone = [
+        Shown(key, _plain(known.option, value.value), value.origin)
+        if (value := found.get(known.option))
+        else Shown(key, None, "default")
+        for key, known in KEYS.items()
+        if not known.has_flag
+    ]
+    with_flag = [
+        Shown(_name(parameter), _plain(name, ctx.params.get(name)), origin_of(ctx, parameter))
         for parameter in ctx.command.params
         if (name := parameter.name or "") not in _NOT_SETTINGS | passed_over
     ]
+    return with_flag + of_file_alone
 
 
 def _name(parameter: click.Parameter) -> str:
@@ -100,7 +113,7 @@ def _name(parameter: click.Parameter) -> str:
 
 def _plain(name: str, value: object) -> object:
     """Return a value as JSON can have it, without what an address may hide."""
-    if name == "endpoint" and isinstance(value, str):
+    if name in _ADDRESSES and isinstance(value, str):
         return shown_address(value)
     if isinstance(value, str):
         return re.sub(r"(?<=//)[^/@]*@", f"{MASK}@", value)
@@ -109,7 +122,7 @@ def _plain(name: str, value: object) -> object:
     return value if isinstance(value, bool | int | float | dict | None) else str(value)
 
 
-def _key(told: Settings) -> _Shown:
+def _key(told: Settings) -> Shown:
     # --help need not wait for the HTTP client that the engine loads.
     from bulk.engine.sessions.connect import credentials_for  # noqa: PLC0415 - see above
     from bulk.events import CredentialsFound  # noqa: PLC0415 - see above
@@ -127,11 +140,11 @@ def _key(told: Settings) -> _Shown:
     try:
         key_id = asyncio.run(find())
     except BulkError as exc:
-        return _Shown(_KEY, None, f"none: {exc}")
-    return _Shown(_KEY, f"{key_id[:_SHOWN_OF_A_KEY]}…", origins[-1])
+        return Shown(KEY, None, f"none: {exc}")
+    return Shown(KEY, f"{key_id[:SHOWN_OF_A_KEY]}…", origins[-1])
 
 
-def _lines(shown: list[_Shown]) -> list[str]:
+def _lines(shown: list[Shown]) -> list[str]:
     paint, width = paint_for_stdout(), screen_width()
     names = max(len(each.name) for each in shown)
     values = min(max(len(_spelled(each.value)) for each in shown), width // 3)

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
 
     import click
 
-    from bulk.settings_file import FileValue
+    from bulk.account_settings import AccountSettings
+    from bulk.settings_file import FileSettings, FileValue
 
 __all__ = [
+    "BY_HAND",
     "SETTINGS_FILE",
     "SETTINGS_PROFILE",
+    "accounts_in_file",
     "complete_profile",
     "file_values",
     "origin_of",
     "overruled",
     "read_settings_file",
+    "values_without_flag",
 ]
 
 SETTINGS_FILE = "settings_file"
@@ -33,7 +37,10 @@ SETTINGS_PROFILE = "settings_profile"
 
 _PLACES = ("endpoint", "region", "sandbox")
 _BY_WEIGHT = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
-_FILE_VALUES = "bulk.cli.settings_origin.file_values"
+BY_HAND = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
+"""Where a value comes from that goes before the settings file."""
+
+_FILE_SETTINGS = "bulk.cli.settings_origin.file_settings"
 
 
 def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -47,22 +54,23 @@ def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: st
     """
     known = {**ctx.params, parameter.name: value}
     if not ctx.resilient_parsing and {SETTINGS_FILE, SETTINGS_PROFILE} <= known.keys():
-        values = _read(known[SETTINGS_FILE], known[SETTINGS_PROFILE])
-        ctx.meta[_FILE_VALUES] = values
-        ctx.default_map = {option: found.value for option, found in values.items()}
+        found = _read(known[SETTINGS_FILE], known[SETTINGS_PROFILE])
+        ctx.meta[_FILE_SETTINGS] = found
+        ctx.default_map = {option: each.value for option, each in found.values.items()}
     return value
 
 
-def _read(named: str | None, profile: str | None) -> Mapping[str, FileValue]:
-    from bulk.settings_file import find_file, read_profile, user_file  # noqa: PLC0415 - `--help` need not wait for it
+def _read(named: str | None, profile: str | None) -> FileSettings:
+    # `--help` need not wait for it.
+    from bulk.settings_file import FileSettings, find_file, read_file, user_file  # noqa: PLC0415 - see above
 
     path = find_file(named, os.environ, on_hidden=tell)
     if path is not None:
-        return read_profile(path, profile)
+        return read_file(path, profile)
     if profile:
         places = " nor ".join(str(place) for place in ("./bulk.toml", user_file(os.environ)) if place)
         raise SettingsError(f"profile {profile!r} is asked for, and there is no settings file: neither {places}")
-    return {}
+    return FileSettings()
 
 
 def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -79,8 +87,25 @@ def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete
 
 def file_values(ctx: click.Context) -> Mapping[str, FileValue]:
     """Return what the settings file says, by the parameters that commands know."""
-    values: Mapping[str, FileValue] = ctx.meta.get(_FILE_VALUES, {})
-    return values
+    found: FileSettings | None = ctx.meta.get(_FILE_SETTINGS)
+    return found.values if found else {}
+
+
+def accounts_in_file(ctx: click.Context) -> Mapping[str, AccountSettings]:
+    """Return what the settings file says of accounts, by their names."""
+    found: FileSettings | None = ctx.meta.get(_FILE_SETTINGS)
+    return found.accounts if found else {}
+
+
+def values_without_flag(ctx: click.Context) -> Mapping[str, FileValue]:
+    """Return what only the settings file can say, by fields of `Settings`."""
+    from bulk.settings_keys import KEYS  # noqa: PLC0415 - `--help` need not wait for it
+
+    values = file_values(ctx)
+    alone = {key.option for key in KEYS.values() if not key.has_flag}
+    # A flag says where the keys are: what the file says of it goes behind.
+    passed_over = {"key_env"} if ctx.get_parameter_source("profile") in BY_HAND else set()
+    return {option: values[option] for option in values.keys() & alone - passed_over}
 
 
 def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from contextlib import suppress
 from typing import TYPE_CHECKING
+
+from bulk.cloud.own_thread import started
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,28 +29,7 @@ async def ask(fetch: Callable[[], Found], *, within_s: float) -> Found:
     Raises:
         SilentSourceError: There is no answer by then.
     """
-    loop = asyncio.get_running_loop()
-    answer: asyncio.Future[Found] = loop.create_future()
-
-    def tell(found: Found | None, failure: BaseException | None) -> None:
-        if answer.done():
-            return
-        if found is not None:
-            answer.set_result(found)
-        else:
-            answer.set_exception(failure or RuntimeError("no keys and no reason"))
-
-    def work() -> None:
-        found, failure = None, None
-        try:
-            found = fetch()
-        except BaseException as exc:  # noqa: BLE001 - raised by whoever waits
-            failure = exc
-        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(tell, found, failure)
-
-    # The loop's own pool would be waited for when the process ends.
-    threading.Thread(target=work, name="bulk-keys", daemon=True).start()
+    answer = started(fetch, name="bulk-keys")
     try:
         await asyncio.wait([answer], timeout=within_s)
         if answer.done():

@@ -23,18 +23,42 @@ if TYPE_CHECKING:
 
     from bulk.cloud.proxies import Proxy
 
-__all__ = ["Route", "find_route"]
+__all__ = ["Route", "Trust", "find_route"]
 
 
-async def find_route(endpoint: str, method: str) -> Route:
+class Trust:
+    """What verifies certificates, read when it is first needed: every context of its own takes half a megabyte."""
+
+    def __init__(self) -> None:
+        self._reading = asyncio.Lock()
+        self._context: ssl.SSLContext | bool | None = None
+
+    async def context(self) -> ssl.SSLContext | bool:
+        """Return it; ``True``: aiohttp's own.
+
+        Raises:
+            NotSentError: No certificate can be verified.
+        """
+        async with self._reading:
+            if self._context is None:
+                self._context = await asyncio.to_thread(trusted, os.environ)
+            return self._context
+
+
+async def find_route(endpoint: str, method: str, *, trust: Trust | None = None) -> Route:
     """Find the way of all requests of one method to one endpoint, as the environment describes it now.
+
+    Args:
+        endpoint: URL without path.
+        method: HTTP method in upper case.
+        trust: What other ways share; ``None``: read anew.
 
     Raises:
         NotSentError: The endpoint is no address, what the environment names can't be a proxy, or no certificate can be
             verified.
     """
     route = Route(endpoint, method)
-    return Route(endpoint, method, trust=await asyncio.to_thread(trusted, os.environ)) if route.has_tls else route
+    return Route(endpoint, method, trust=await (trust or Trust()).context()) if route.has_tls else route
 
 
 class Route:

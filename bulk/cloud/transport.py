@@ -18,7 +18,7 @@ from urllib.parse import unquote
 
 from bulk.cloud.aiohttp_errors import FOREIGN_ERRORS, translate, unconnected
 from bulk.cloud.connections import Connections
-from bulk.cloud.route import find_route
+from bulk.cloud.route import Trust, find_route
 from bulk.cloud.signing import string_to_sign, unsigned
 from bulk.errors import NotSentError, OutcomeUnknownError, TurnMissedError
 
@@ -126,6 +126,7 @@ class HttpTransport:
                 while their timeout runs.
         """
         self._connections = Connections(limit=limit)
+        self._trust = Trust()
         self._routes: dict[tuple[str, str], Route] = {}
         """Endpoint and method → the way of such requests."""
 
@@ -159,9 +160,9 @@ class HttpTransport:
         try:
             route = self._routes.get(way)
             if route is None:
-                route = self._routes[way] = await find_route(*way)
+                route = self._routes[way] = await find_route(*way, trust=self._trust)
             if route.has_tunnel:
-                self._connections.keep(await self._connections.take(route, connect_s=_connect_s(timeout_s)))
+                self._connections.keep(route, await self._connections.take(route, connect_s=_connect_s(timeout_s)))
             if not route.is_open:  # only an answer tells if the proxy lets requests through
                 return await self._send(route, request, timeout_s, leave)
         finally:
@@ -182,18 +183,18 @@ class HttpTransport:
         deadline = asyncio.get_running_loop().time() + timeout_s
         connection = await self._connections.take(route, connect_s=_connect_s(timeout_s))
         if not leave():
-            self._connections.keep(connection)
+            self._connections.keep(route, connection)
             raise TurnMissedError("connections or keys take too long for the pace, each time anew")
         try:
             reply = await self._exchange(connection, route.head(request.query), deadline)
         except FOREIGN_ERRORS as exc:
-            self._connections.cut(connection)
+            self._connections.cut(route, connection)
             error = translate(exc, request.endpoint)
         except BaseException:
-            self._connections.cut(connection)
+            self._connections.cut(route, connection)
             raise
         else:
-            self._connections.keep(connection)
+            self._connections.keep(route, connection)
             if route.proxy is not None:
                 route.answered(reply.status, reply.headers)
             return reply

@@ -107,6 +107,10 @@ class Pace:
         self.notes: list[Note] | None = None
         """What changed, for others who share the window, until they take it out; ``None``: there are none."""
 
+        self.has_company = False
+        """Whether others fill the window too. They may know a quicker answer than this process does, and count on it:
+        so a request is then remembered with the safety that covers that."""
+
         self._paused_until = now
         self._deaf_until = now
         self._full_since = now
@@ -115,6 +119,7 @@ class Pace:
             self._lateness = Lateness(EVENNESS_ASSUMED * _margin_s(per_s))
             self._assumed_since = now
             self._counts = _counts(per_s)
+            self._most = self._counts[-1]
             self._remembered: list[float] = []
             self._fell_s, self._fell_at = 0.0, now
             self._unplanned = 0
@@ -168,14 +173,14 @@ class Pace:
         self._debt_s -= paid_s
         self._due += self._step_s - paid_s
 
-    def _remember(self, kind: Kind, at: float, *, later_for_others_s: float = 0.0) -> None:
+    def _remember(self, kind: Kind, at: float) -> None:
         insort(self._remembered, at)
         if self.notes is not None:
-            self.notes.append((kind, at + later_for_others_s))
+            self.notes.append((kind, at))
 
     def _trim(self) -> None:
-        if len(self._remembered) > 2 * self._counts[-1]:  # seldom, as it takes long where there are thousands
-            del self._remembered[: -self._counts[-1]]
+        if len(self._remembered) > 2 * self._most:  # seldom, as it takes long where there are thousands
+            del self._remembered[: -self._most]
 
     def _forget(self, released_at: float) -> bool:
         """Take a request out that has no answer yet; return whether it was still in the window."""
@@ -226,8 +231,7 @@ class Pace:
         if not lateness.is_known:
             return
         if self._forget(released_at):
-            # What is safe against the quickest that this process knows is so against that of another only with safety.
-            self._remember(Kind.MOVED, released_at + late_s, later_for_others_s=lateness.safety_s)
+            self._remember(Kind.MOVED, released_at + late_s + (lateness.safety_s if self.has_company else 0.0))
         self._unplanned += 1
         if fell_s:
             self._make_later(fell_s, now)
@@ -295,6 +299,7 @@ class Pace:
         """
         lowered = self.rate_per_s / self.per_s
         self.per_s, self._counts = per_s, _counts(per_s)
+        self._most = max(self._most, self._counts[-1])
         self.rate_per_s = per_s * lowered
         self._plan_steps()
 

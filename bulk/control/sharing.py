@@ -5,10 +5,11 @@ for them together. They share no rate out: a share would be lost where its proce
 
 Whatever decides about a request is done while no other process can: hear what the others noted, decide, note what was
 decided. A request is noted before it is sent, so one whose process dies in between only fills its place for a window.
-Answers mostly make a place free earlier, so they are noted with the next request; those that show a request to be later
-than assumed are noted at once.
+Answers mostly make a place free earlier, so they are noted with the next request, and only where another process is
+there; those that show a request to be later than assumed are noted at once.
 
-Who went last lets another process go first where there is one: without that the quicker timer could take every place.
+Where there are others, a free place is left a moment to the one that has waited longest: without that, the process with
+the quicker timer could take every place.
 
 Where the exchange can't be used (no folder, or another process that was stopped while it had its turn), nobody hears of
 anybody. Then each process keeps to half of the rate, on its own. A process that was itself stopped in its turn does the
@@ -42,8 +43,9 @@ ASK_AGAIN_S = 0.001
 APART_S = 0.25
 """When to try again what failed."""
 
-COURTESY_S = 0.003
-"""How long one who went last leaves a free place to others: a timer may be so late."""
+COURTESY_S = 0.004
+"""How long the one who went last leaves a free place to others: a timer may be so late. Half of it who went before, and
+so on: who has waited longest goes first."""
 
 LATEST_S = 0.3
 """How much later than it left a request may count as released."""
@@ -117,9 +119,10 @@ class SharedPace:
         self._notes: list[Note] = []
         pace.notes = self._notes
         self._began = 0.0
+        self._has_news = False
         self._busy_since = self._busy_at = -math.inf
         self._others_at = -math.inf
-        self._went_last = False
+        self._others_since = 0
         self._is_apart = False
         self._try_at = -math.inf
         self._full_at = math.inf
@@ -133,22 +136,22 @@ class SharedPace:
         """See `Pace.take`."""
         if wait_s := self._pace.wait_s(now):
             return wait_s
-        decided = self._in_turn(now, lambda: self._take(now))
+        decided = self._in_turn(now, self._take)
         if decided is not None:
             return decided
         return self._pace.take(now) if self._is_apart else ASK_AGAIN_S
 
     def _take(self, now: float) -> float:
-        wait_s = self._pace.wait_s(now) or self._courtesy_s(now)
+        wait_s = (self._pace.wait_s(now) if self._has_news else 0.0) or self._courtesy_s(now)
         if not wait_s:
             self._pace.release(now)
-            self._went_last = True
+            self._others_since = 0
         return wait_s
 
     def _courtesy_s(self, now: float) -> float:
-        if not self._went_last or now - self._others_at > self._window_s:
+        if not self._pace.has_company:
             return 0.0
-        return max(0.0, self._pace.room_at() + COURTESY_S - now)
+        return max(0.0, self._pace.room_at() + COURTESY_S * 0.5**self._others_since - now)
 
     def postpone(self, released_at: float, now: float) -> bool:
         """See `Pace.postpone`."""
@@ -159,7 +162,7 @@ class SharedPace:
         return self._move(now, lambda: self._pace.release_late(released_at, now))
 
     def _move(self, now: float, move: Callable[[], bool]) -> bool:
-        moved = self._in_turn(now, move)
+        moved = self._in_turn(now, lambda _: move())
         return moved if moved is not None else self._is_apart and move()
 
     def give_back(self, released_at: float) -> None:
@@ -170,8 +173,12 @@ class SharedPace:
         """See `Pace.answered`."""
         notes, known = self._notes, len(self._notes)
         self._pace.answered(released_at, now)
-        if len(notes) > known and notes[-1][1] > notes[-2][1]:  # dropped there, moved to here
+        if len(notes) == known:
+            return
+        if notes[-1][1] > notes[-2][1]:  # dropped there, moved to here
             self._in_turn(now, _nothing_else)
+        elif not self._pace.has_company:
+            del notes[-2:]  # one who joins waits a little longer for its first places
 
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
         """See `Pace.throttled`; the others pause too, and lower their rates once they are throttled themselves."""
@@ -183,14 +190,17 @@ class SharedPace:
         """See `Pace.succeeded`."""
         return self._pace.succeeded(now)
 
-    def _in_turn(self, now: float, decide: Callable[[], _Result]) -> _Result | None:
+    def _in_turn(self, now: float, decide: Callable[[float], _Result]) -> _Result | None:
         """Decide while no other process can, knowing what all have done; ``None``: that was not possible."""
         if (news := self._begin(now)) is None:
             return None
+        self._has_news = bool(news.notes) or not news.is_whole or self._is_apart
         has_ended = False
         try:
-            self._hear(news, now)
-            decided = decide()
+            if self._has_news:
+                self._hear(news, now)
+            self._pace.has_company = now - self._others_at <= self._window_s
+            decided = decide(now)
         finally:
             has_ended = self._end(now)
         return decided if has_ended else None
@@ -206,6 +216,8 @@ class SharedPace:
             return None
         if news is None:
             self._meet_another(now)
+        else:
+            self._busy_at = -math.inf
         return news
 
     def _meet_another(self, now: float) -> None:
@@ -216,7 +228,6 @@ class SharedPace:
             self._part("another process on this machine has kept its turn for a second: it is stopped, or hangs", now)
 
     def _hear(self, news: News, now: float) -> None:
-        self._busy_at = -math.inf
         notes = news.notes
         gone_at = now - self._window_s - LATEST_S
         if not (news.is_whole or (notes and notes[0][1] < gone_at)):
@@ -227,7 +238,8 @@ class SharedPace:
                 continue
             self._pace.hear(note)
             if kind == Kind.RELEASED:
-                self._others_at, self._went_last = max(self._others_at, at), False
+                self._others_at = max(self._others_at, at)
+                self._others_since += 1
         if self._is_apart:
             self._come_together(now)
 
@@ -260,5 +272,5 @@ class SharedPace:
             self._listen(None)
 
 
-def _nothing_else() -> None:
+def _nothing_else(_now: float) -> None:
     """Decide nothing: it is enough to hear and to tell."""

@@ -7,18 +7,30 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulk.engine.job import spoken_target
+from bulk.engine.sessions.recorder import Counters
+from bulk.engine.stop import StopSignal
 from bulk.exits import ExitCode
+from bulk.ledger.views.accounts import Counted
 from bulk.legible import legible_fields
-from bulk.model import PROVISIONED_OUTCOMES, Action, Summary
+from bulk.model import PROVISIONED_OUTCOMES, AccountSummary, Action, Outcome, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.engine.job import Job
-    from bulk.engine.sessions.recorder import Counters
-    from bulk.engine.stop import StopSignal
+    from bulk.engine.job import Job, Part
 
 __all__ = ["Done", "conclude", "summary_json"]
+
+
+_FIRST_OF = (
+    ExitCode.INTERRUPTED,
+    ExitCode.TERMINATED,
+    ExitCode.STOPPED,
+    ExitCode.INCOMPLETE,
+    ExitCode.DONE,
+)
+"""What a run exits with over its accounts: the first of these that any of them has."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,35 +38,39 @@ class Done:
     """What a run did, once nobody writes to its ledger any more."""
 
     run_id: str
-    counters: Counters
     elapsed_s: float
     read_in: bool
     """Whether the input got into the ledger; if not, the rows are those of an earlier input."""
 
-    outcomes: Mapping[str, int] | None = None
+    counted: Counted | None = None
     """The rows by outcome, where they were counted since anything was recorded; ``None``: count them."""
 
 
 def conclude(job: Job, done: Done) -> Summary:
     """Count every row of the input as it is now, and add what this run did."""
-    ledger, stop, counters = job.ledger, job.stop, done.counters
-    outcomes = ledger.outcomes() if done.outcomes is None else done.outcomes
-    exit_code = _exit_code(outcomes, stop, read_in=done.read_in)
+    ledger = job.ledger
+    counted = done.counted or _count(job)
+    outcomes = counted.outcomes
+    counters = Counters.sum_of(part.counters for part in job.parts)
+    accounts = _accounts(job, counted, read_in=done.read_in) if job.names_accounts else {}
+    own_code = _exit_code(outcomes, job.stop, read_in=done.read_in)
+    exit_code = _first_of(own_code, *(account.exit_code for account in accounts.values()))
     return Summary(
         run_id=done.run_id,
         ledger=str(ledger.path),
         input=job.input_name,
-        target=str(job.target),
+        target=spoken_target(job.accounts),
         rows=sum(outcomes.values()),
         outcomes=outcomes,
         absent=ledger.absent(),
-        requests={action.figure: counters.requests[action] for action in Action if action in counters.requests},
+        requests=_figures(counters),
         retries=counters.retries,
         throttled=counters.throttled,
         recovered=counters.recovered,
         elapsed_s=round(done.elapsed_s, 3),
         exit_code=exit_code,
-        stopped=stop.reason if exit_code == stop.exit_code else None,
+        stopped=job.stop.reason if exit_code == job.stop.exit_code else _stopped(accounts),
+        accounts=accounts,
         # Where every row is provisioned there are none, and to find none in a million rows takes seconds.
         reasons=ledger.reasons() if exit_code else (),
     )
@@ -72,6 +88,49 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
     if not summary.accounts:
         del keys["accounts"]
     return orjson.dumps(legible_fields(keys | {"resume": resume}))
+
+
+def _count(job: Job) -> Counted:
+    return job.ledger.counted() if job.names_accounts else Counted(job.ledger.outcomes(), {})
+
+
+def _accounts(job: Job, counted: Counted, *, read_in: bool) -> dict[str, AccountSummary]:
+    parts = {part.name: part for part in job.parts}
+    return {
+        account.name: _account(counted.by_account.get(account.name, {}), parts.get(account.name), read_in=read_in)
+        for account in job.accounts
+    }
+
+
+def _account(outcomes: Mapping[str, int], part: Part | None, *, read_in: bool) -> AccountSummary:
+    """Say how the run ended for an account; without a part, it was left out."""
+    stop = part.stop if part else StopSignal()
+    exit_code = _exit_code(outcomes, stop, read_in=read_in)
+    return AccountSummary(
+        outcomes={outcome.value: outcomes.get(outcome, 0) for outcome in Outcome},
+        requests=_figures(part.counters if part else Counters()),
+        throttled=part.counters.throttled if part else 0,
+        stopped=stop.reason if exit_code == stop.exit_code else None,
+        exit_code=exit_code,
+    )
+
+
+def _figures(counters: Counters) -> dict[str, int]:
+    return {action.figure: counters.requests[action] for action in Action if action in counters.requests}
+
+
+def _stopped(accounts: Mapping[str, AccountSummary]) -> str | None:
+    """Return why accounts stopped, while the run went on: the first reason, and how many there are."""
+    reasons = {name: account.stopped for name, account in accounts.items() if account.stopped}
+    for name, reason in reasons.items():
+        first = f"account {name}: {reason}"
+        return first if len(reasons) == 1 else f"{len(reasons)} accounts stopped, the first: {first}"
+    return None
+
+
+def _first_of(*exit_codes: int) -> int:
+    """Return the gravest, in the order that schedulers know; any other is one of an error, and comes first."""
+    return min(exit_codes, key=lambda code: _FIRST_OF.index(ExitCode(code)) if code in _FIRST_OF else -1)
 
 
 def _exit_code(outcomes: Mapping[str, int], stop: StopSignal, *, read_in: bool) -> int:

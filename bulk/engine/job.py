@@ -1,31 +1,129 @@
-"""What a run and a plan work with."""
+"""What a run and a plan work with: an input, a ledger, and a part for each account."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.engine.ingest import ingest
+from bulk.engine.sessions.rates import asked_rates
+from bulk.engine.sessions.recorder import Counters
+from bulk.events import AccountStopped, AccountTakenOver
+from bulk.model import AccountNames
+
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bulk.engine.accounts import Account
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
-    from bulk.model import Target
+    from bulk.model import InputFound
     from bulk.settings import Settings
 
-__all__ = ["Job"]
+__all__ = ["Job", "Part", "parts_of", "spoken_target"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """What a job does for one account that it tries."""
+
+    account: Account
+    stop: StopSignal
+    """The account's stop scope: requested alone where only this account can't go on."""
+
+    counters: Counters
+
+    @property
+    def name(self) -> str:
+        """The account's; empty where no accounts are named."""
+        return self.account.name
 
 
 @dataclass(kw_only=True)
 class Job:
-    """An input on its way to a target, while its ledger is open."""
+    """An input on its way to its targets, while its ledger is open."""
 
     input_name: str
     """Path of the input; ``-``: stdin."""
 
     settings: Settings
-    target: Target
+    accounts: tuple[Account, ...]
+    """All that the settings name, in their order; one without a name where they name none."""
+
     ledger: Ledger
     """For a plan, a copy that is thrown away."""
 
     listener: Listener
     stop: StopSignal
+    parts: tuple[Part, ...]
+    """One for each account that is tried."""
+
+    @property
+    def names_accounts(self) -> bool:
+        """Whether rows say which account they are for."""
+        return bool(self.settings.accounts)
+
+    async def read_in(self) -> InputFound:
+        """Bring the input into the ledger, and say which records have an account of another name now.
+
+        Raises:
+            InputError: The input can't be read.
+            LedgerError: The ledger can't be written.
+            IngestStoppedError: A stop was requested meanwhile.
+        """
+        found = await ingest(
+            self.input_name,
+            self.settings.read,
+            self.ledger,
+            accounts=self._account_names(),
+            stop=self.stop,
+            listener=self.listener,
+        )
+        for before, account, keys in self.ledger.takeovers:
+            self.listener(AccountTakenOver(account=account, before=before, keys=keys))
+        return found
+
+    def _account_names(self) -> AccountNames | None:
+        if not self.names_accounts:
+            return None
+        tried = [part.name for part in self.parts] if self.settings.only_accounts else []
+        return AccountNames(
+            known=tuple(account.name for account in self.accounts), of_all=tried[0] if len(tried) == 1 else None
+        )
+
+
+def parts_of(accounts: Iterable[Account], *, stop: StopSignal, listener: Listener) -> tuple[Part, ...]:
+    """Return a part for each account that is tried.
+
+    Args:
+        accounts: All of a job.
+        stop: The job's: what stops an account stops a job that names none, and stopping the job stops all.
+        listener: Told when one account stops alone.
+    """
+    return tuple(
+        Part(
+            account=account,
+            stop=_scope(account.name, stop, listener) if account.name else stop,
+            counters=Counters(dict.fromkeys(asked_rates(account.settings), 0)),
+        )
+        for account in accounts
+        if account.is_tried
+    )
+
+
+def spoken_target(accounts: Iterable[Account]) -> str:
+    """Return where the requests of all accounts go, for a line of a screen."""
+    targets = list(dict.fromkeys(str(account.target) for account in accounts))
+    return targets[0] if len(targets) == 1 else f"{len(targets)} targets"
+
+
+def _scope(account: str, stop: StopSignal, listener: Listener) -> StopSignal:
+    own = stop.scope()
+
+    def tell() -> None:
+        if not stop.requested:
+            listener(AccountStopped(account=account, reason=own.reason or ""))
+
+    own.follow(tell)
+    return own

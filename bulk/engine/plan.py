@@ -2,55 +2,50 @@
 
 from __future__ import annotations
 
-import asyncio
-from bisect import insort
 from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import chain, islice
+from itertools import islice
 from typing import TYPE_CHECKING
 
-from bulk.cloud.dialects import resolve_target
 from bulk.control.budget import decide
-from bulk.engine.ingest import IngestStoppedError, ingest
-from bulk.engine.job import Job
-from bulk.engine.lanes.dispatch import most_lanes
-from bulk.engine.lanes.selection import EVERYTHING, select, selected_lanes
-from bulk.engine.lanes.sending import opened_session, visit
-from bulk.engine.planned import FullProduct, Plan, PlannedRow
-from bulk.engine.sessions.connect import credentials_for, ledger_path, sandbox_state
-from bulk.engine.sessions.recorder import Counters
+from bulk.engine.accounts import accounts_of
+from bulk.engine.ingest import IngestStoppedError
+from bulk.engine.job import Job, parts_of, spoken_target
+from bulk.engine.lanes.selection import EVERYTHING, select
+from bulk.engine.lanes.sending import opened_feeds, visit_all
+from bulk.engine.planned import FullProduct, Plan, PlannedAccount, PlannedRow
+from bulk.engine.sessions.connect import ledger_path, sandbox_states
+from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
+from bulk.engine.tally import EXAMPLES, Shown, Tally, seconds_of
 from bulk.engine.threads import held, in_thread
 from bulk.events import PlanStarted, ignore
 from bulk.ledger.store import Ledger
 from bulk.model import RESERVED_MODULE_NAME, ROW_OUTCOMES, TRIED_AGAIN_OUTCOMES, Failure, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.control.budget import Decision
     from bulk.engine.sessions.session import Session
     from bulk.events import Listener
     from bulk.ledger.views.reading import Result
-    from bulk.model import Attempt, InputFound, Lane, Row, Settlement
+    from bulk.model import Attempt, InputFound, Lane, Settlement
     from bulk.settings import Settings
 
-__all__ = ["FullProduct", "Plan", "PlannedRow", "plan"]
+__all__ = ["FullProduct", "Plan", "PlannedAccount", "PlannedRow", "plan"]
 
 _SETTLED = tuple(outcome for outcome in ROW_OUTCOMES if outcome not in TRIED_AGAIN_OUTCOMES)
-_EXAMPLES = 3
-"""Rows of each outcome that are shown."""
 
 
 async def plan(
     input_name: str,
     settings: Settings,
     *,
-    credentials: CredentialProvider | None = None,
+    credentials: CredentialProvider | Mapping[str, CredentialProvider] | None = None,
     offline: bool = False,
     listener: Listener = ignore,
     stop: StopSignal | None = None,
@@ -60,7 +55,8 @@ async def plan(
     Args:
         input_name: Path of the input; ``-`` for stdin.
         settings: As for a run.
-        credentials: Keys to sign listings with; default: the official chain.
+        credentials: Keys to sign listings with: one provider for all, or account → provider; default: as the settings
+            say.
         offline: List nothing: every module that this ledger did not make counts as missing.
         listener: Told what happens.
         stop: Ends it early when it is requested.
@@ -71,15 +67,24 @@ async def plan(
         LedgerError: There is a ledger, and it can't be read or belongs to another target.
         StoppedError: A stop was requested before the keys were there.
     """
-    target = resolve_target(settings)
+    accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
-    keys = credentials or (
-        None if offline else await stop.unless_requested(credentials_for(settings, listener=listener))
-    )
-    async with held(Ledger.scratch, path, targets={"": target}) as ledger:
+    parts = parts_of(accounts, stop=stop, listener=listener)
+    keys = None
+    if not offline or credentials is not None:
+        keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
+        await keys.open_only(parts)
+    targets = {account.name: account.target for account in accounts}
+    async with held(Ledger.scratch, path, targets=targets) as ledger:
         job = _Planning(
-            input_name=input_name, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop
+            input_name=input_name,
+            settings=settings,
+            accounts=accounts,
+            ledger=ledger,
+            listener=listener,
+            stop=stop,
+            parts=parts,
         )
         return await job.run(path, keys)
 
@@ -90,18 +95,17 @@ class _Planning(Job):
 
     def __post_init__(self) -> None:
         self._outcomes: Counter[Outcome] = Counter()
-        self._requests: Counter[str] = Counter()
-        self._full: list[FullProduct] = []
-        self._examples: dict[tuple[Outcome, bool], list[PlannedRow]] = {}
+        """Of rows that no listing can change, those that name no account too."""
+
+        self._tallies: dict[str, Tally] = {}
+        self._shown = Shown()
         self._rows = 0
         self._selection = EVERYTHING
         self._found: InputFound | None = None
 
-    async def run(self, path: Path, keys: CredentialProvider | None) -> Plan:
+    async def run(self, path: Path, keys: KeyRing | None) -> Plan:
         with suppress(IngestStoppedError):
-            self._found = await ingest(
-                self.input_name, self.settings.read, self.ledger, stop=self.stop, listener=self.listener
-            )
+            self._found = await self.read_in()
             await in_thread(self._take_stock)
             if keys is None:
                 await in_thread(self._judge_by_files)
@@ -112,119 +116,149 @@ class _Planning(Job):
     def _take_stock(self) -> None:
         """Start with the rows that no listing can change."""
         outcomes = self.ledger.outcomes()
+        by_account = {"": outcomes}
+        if self.names_accounts:
+            outcomes, by_account = self.ledger.counted()
         self._rows = sum(outcomes.values())
-        self._selection = select(self.ledger, self.settings)
+        self._selection = select(self.ledger, self.settings, [part.name for part in self.parts])
+        self._tallies = {
+            account.name: Tally(account, by_account.get(account.name, {}), _SETTLED, self._shown)
+            for account in self.accounts
+        }
         for outcome in _SETTLED:
             self._outcomes[outcome] = outcomes[outcome]
-            for row in islice(self.ledger.rows((outcome,)), _EXAMPLES):
-                self._show(_planned(row, outcome, already=outcome is Outcome.CREATED))
+            for row in islice(self.ledger.rows((outcome,)), EXAMPLES):
+                self._shown.add(_planned(row, outcome, already=outcome is Outcome.CREATED))
 
     def _judge_by_files(self) -> None:
         """Judge only products that ask for more than ten: every other open row would be created."""
-        wanted = self._selection.products
-        self._requests["list"] = self.ledger.count_open_products() if wanted is None else len(wanted)
-        open_rows = self._rows - self._outcomes.total() - self._selection.outside
-        for lane, made in self.ledger.crowded_lanes():
-            if wanted is None or lane.product_key in wanted:
-                self._lose(lane, decide(lane.rows, (), held=made), taken_by=())
-        self._requests["create"] = open_rows - self._outcomes[Outcome.OVER_BUDGET]
-        self._outcomes[Outcome.CREATED] += self._requests["create"]
+        for part in self.parts:
+            self._judge_account(self._tallies[part.name])
         self._show_first_creates()
+
+    def _judge_account(self, tally: Tally) -> None:
+        account = tally.account.name
+        wanted = self._selection.of(account)
+        open_rows = tally.rows - tally.settled.total() if wanted is None else sum(wanted.values())
+        tally.requests["list"] = self.ledger.count_open_products(account=account) if wanted is None else len(wanted)
+        for lane, made in self.ledger.crowded_lanes(account=account):
+            if wanted is None or lane.product_key in wanted:
+                tally.lose(lane, decide(lane.rows, (), held=made), taken_by=())
+        tally.requests["create"] = open_rows - tally.found[Outcome.OVER_BUDGET]
+        tally.found[Outcome.CREATED] += tally.requests["create"]
 
     def _show_first_creates(self) -> None:
         """Show the first rows that would be created; the few that lose their slot are known already."""
-        losing = {line for product in self._full for line in product.lines}
-        wanted = self._selection.products
+        losing = {line for product in self._shown.full_products for line in product.lines}
+        wanted = self._wanted_products()
         admitted = (
             row
             for row in self.ledger.rows(TRIED_AGAIN_OUTCOMES)
             if row.line not in losing and (wanted is None or row.product_key in wanted)
         )
-        for row in islice(admitted, _EXAMPLES):
-            self._show(_planned(row, Outcome.CREATED))
+        for row in islice(admitted, EXAMPLES):
+            self._shown.add(_planned(row, Outcome.CREATED))
 
-    async def _ask(self, path: Path, keys: CredentialProvider) -> None:
-        state = sandbox_state(path)
-        is_there = await asyncio.to_thread(state.exists)
-        async with selected_lanes(self.ledger, self._selection) as lanes:
-            self.listener(PlanStarted(lanes.products))
-            async with opened_session(
-                self, keys, writer=_NoWriter(), counters=Counters(), state=state if is_there else None
-            ) as session:
-                concurrency = most_lanes(self.settings)
-                await visit(session, lanes, lambda lane: self._look(lane, session), concurrency=concurrency)
+    def _wanted_products(self) -> set[str] | None:
+        """Return the ProductKeys that are tried, of whichever account; ``None``: all."""
+        if self._selection.products is None:
+            return None
+        return {key for products in self._selection.products.values() for key in products}
+
+    async def _ask(self, path: Path, keys: KeyRing) -> None:
+        states = await in_thread(_existing_states, path, [part.name for part in self.parts])
+        async with opened_feeds(self, self._selection) as feeds:
+            self.listener(PlanStarted(sum(feed.lanes.products for feed in feeds)))
+            if feeds:
+                await visit_all(self, feeds, keys, self._look, writer=_NoWriter(), states=states)
+        for part in self.parts:
+            self._tallies[part.name].stopped = part.stop.reason
 
     async def _look(self, lane: Lane, session: Session) -> None:
         listing = await session.calls.list_modules(lane.product_key)
-        if listing is None:
+        if listing is None or (isinstance(listing, Failure) and session.stop.requested):
             return
-        self._requests["list"] += 1
+        tally = self._tallies[session.account]
+        tally.requests["list"] += 1
         if isinstance(listing, Failure):
             message = f"its product could not be listed: {listing.code}, {listing.message}"
             for row in lane.rows:
-                self._count(row, Outcome.FAILED, message)
+                tally.count(row, Outcome.FAILED, message)
             return
         decision = decide(lane.rows, listing.modules)
         for verdict in decision.there:
             already = verdict.outcome is Outcome.CREATED
-            self._count(verdict.row, verdict.outcome, verdict.message, already=already)
+            tally.count(verdict.row, verdict.outcome, verdict.message, already=already)
         for row in decision.admitted:
-            self._count(row, Outcome.CREATED)
-        self._requests["create"] += len(decision.admitted)
+            tally.count(row, Outcome.CREATED)
+        tally.requests["create"] += len(decision.admitted)
         customs = sorted(module.module_name for module in listing.modules if module.key[1] != RESERVED_MODULE_NAME)
-        self._lose(lane, decision, taken_by=tuple(customs))
-
-    def _lose(self, lane: Lane, decision: Decision, *, taken_by: tuple[str, ...]) -> None:
-        for verdict in decision.over_budget:
-            self._count(verdict.row, verdict.outcome, verdict.message)
-        if decision.over_budget:
-            lines = tuple(verdict.row.line for verdict in decision.over_budget)
-            given_to = tuple(row.line for row in decision.admitted)
-            self._full.append(FullProduct(lane.product_key, taken_by, lines, given_to))
-
-    def _count(self, row: Row, outcome: Outcome, message: str | None = None, *, already: bool = False) -> None:
-        self._outcomes[outcome] += 1
-        module = row.module
-        self._show(PlannedRow(row.line, module.product_key, module.module_name, outcome, message, already=already))
-
-    def _show(self, row: PlannedRow) -> None:
-        """Keep it if it is among the first of its outcome: lanes answer in any order."""
-        shown = self._examples.setdefault((row.outcome, row.already), [])
-        insort(shown, row, key=lambda other: other.line)
-        del shown[_EXAMPLES:]
+        tally.lose(lane, decision, taken_by=tuple(customs))
 
     def _plan(self, path: Path, *, offline: bool) -> Plan:
-        lists, creates = self._requests["list"], self._requests["create"]
-        seconds = max(_seconds(lists, self.settings.list_qps), _seconds(creates, self.settings.qps))
-        # What nobody looked at, because it was not asked for or because the plan was cut short, stays as it is.
-        self._outcomes[Outcome.PENDING] = self._rows - self._outcomes.total()
+        accounts = {name: tally.planned() for name, tally in self._tallies.items()}
+        outcomes = self._all_outcomes()
+        requests = {kind: sum(account.requests[kind] for account in accounts.values()) for kind in ("list", "create")}
+        seconds = self._seconds()
         return Plan(
             input=self.input_name,
             ledger=str(path),
-            target=str(self.target),
+            target=spoken_target(self.accounts),
             offline=offline,
             rows=self._rows,
-            outcomes={outcome.value: self._outcomes[outcome] for outcome in ROW_OUTCOMES},
-            requests={"list": lists, "create": creates},
+            outcomes={outcome.value: outcomes[outcome] for outcome in ROW_OUTCOMES},
+            requests=requests,
             seconds=seconds,
-            would_create=creates,
-            already_created=self._outcomes[Outcome.CREATED] - creates,
+            would_create=requests["create"],
+            already_created=outcomes[Outcome.CREATED] - requests["create"],
             outside=self._selection.outside,
             ends_at=_clock_time_in(seconds) if seconds else None,
-            full_products=tuple(sorted(self._full, key=lambda product: product.lines)),
-            examples=tuple(sorted(chain(*self._examples.values()), key=lambda row: row.line)),
+            full_products=self._shown.full_products,
+            examples=self._shown.examples,
+            accounts=accounts if self.names_accounts else {},
             found=self._found,
-            stopped=self.stop.reason,
+            stopped=self.stop.reason or _first_stop(accounts),
         )
+
+    def _all_outcomes(self) -> Counter[Outcome]:
+        """Return what all rows would be, those that name no account too."""
+        outcomes = self._outcomes.copy()
+        for tally in self._tallies.values():
+            outcomes += tally.found
+        # What nobody looked at, because it was not asked for or because the plan was cut short, stays as it is.
+        outcomes[Outcome.PENDING] = self._rows - outcomes.total()
+        return outcomes
+
+    def _seconds(self) -> float:
+        """Return how long a run takes: its rate groups work side by side, the accounts of one share its rates."""
+        groups: dict[str, list[Tally]] = {}
+        for tally in self._tallies.values():
+            account = tally.account
+            groups.setdefault(account.settings.rate_group or account.keys.uid or account.name, []).append(tally)
+        return max(_seconds_of_group(group) for group in groups.values()) if groups else 0.0
+
+
+def _seconds_of_group(tallies: list[Tally]) -> float:
+    requests: Counter[str] = Counter()
+    for tally in tallies:
+        requests += tally.requests
+    settings = tallies[0].account.settings
+    return seconds_of(requests, qps=settings.qps, list_qps=settings.list_qps)
+
+
+def _first_stop(accounts: Mapping[str, PlannedAccount]) -> str | None:
+    return next((f"account {name}: {account.stopped}" for name, account in accounts.items() if account.stopped), None)
+
+
+def _existing_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
+    """Return the worlds of the sandbox that are there: a plan makes none."""
+    return {account: state for account, state in sandbox_states(ledger, accounts).items() if state.exists()}
 
 
 def _planned(row: Result, outcome: Outcome, *, already: bool = False) -> PlannedRow:
     message = row.message if row.outcome == outcome else None
-    return PlannedRow(row.line, row.product_key, row.module_name, outcome, message, already=already)
-
-
-def _seconds(requests: int, per_s: float) -> float:
-    return round(requests / per_s, 1) if per_s else 0.0
+    account = row.account or None
+    return PlannedRow(row.line, row.product_key, row.module_name, outcome, message, already=already, account=account)
 
 
 def _clock_time_in(seconds: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bulk.model import InputFound, Outcome
 
-__all__ = ["FullProduct", "Plan", "PlannedRow"]
+__all__ = ["FullProduct", "Plan", "PlannedAccount", "PlannedRow", "plan_json"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +27,9 @@ class PlannedRow:
     message: str | None = None
     already: bool = False
     """`created`, and that was done by an earlier run of this ledger."""
+
+    account: str | None = None
+    """Whose it is; ``None``, and not a key of the JSON: the job names no accounts, or the row names none of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,26 @@ class FullProduct:
 
     given_to: tuple[int, ...] = ()
     """Lines of the earlier rows that get the slots that are left."""
+
+    account: str | None = None
+    """Whose it is; ``None``, and not a key of the JSON: the job names no accounts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedAccount:
+    """An account's part of a plan. Its fields are keys of the JSON."""
+
+    target: str
+    rows: int
+    outcomes: Mapping[str, int]
+    """What its rows would be; an invalid row that names no account is in none."""
+
+    requests: Mapping[str, int]
+    seconds: float
+    """How long its requests take at its rates, if no other account shares them."""
+
+    stopped: str | None
+    """Why its part is not whole; ``None``: it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +103,9 @@ class Plan:
     examples: tuple[PlannedRow, ...] = ()
     """The first rows of each outcome, in file order."""
 
+    accounts: Mapping[str, PlannedAccount] = field(default_factory=dict)
+    """Name → account; empty, and not a key of the JSON: the job names none."""
+
     found: InputFound | None = None
     """What was found of the input; ``None``: it was not read to its end."""
 
@@ -89,5 +115,17 @@ class Plan:
     @property
     def exit_code(self) -> int:
         """``DONE``: every row can be provisioned."""
+        if any(account.stopped for account in self.accounts.values()):
+            return ExitCode.STOPPED
         provisioned = sum(self.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
         return ExitCode.DONE if provisioned == self.rows and not self.stopped else ExitCode.INCOMPLETE
+
+
+def plan_json(plan: Plan) -> dict[str, object]:
+    """Return the plan as the keys of its JSON object: those of accounts only where the job names any."""
+    keys = asdict(plan) | {"exit_code": plan.exit_code}
+    if not plan.accounts:
+        del keys["accounts"]
+        for shown in (*keys["full_products"], *keys["examples"]):
+            del shown["account"]
+    return keys

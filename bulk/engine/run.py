@@ -7,35 +7,37 @@ import secrets
 import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from bulk.cloud.dialects import resolve_target
+from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import Done, conclude, summary_json
-from bulk.engine.ingest import IngestStoppedError, ingest
-from bulk.engine.job import Job
-from bulk.engine.lanes.selection import select, selected_lanes
-from bulk.engine.lanes.sending import send
-from bulk.engine.sessions.connect import credentials_for, ledger_path
+from bulk.engine.ingest import IngestStoppedError
+from bulk.engine.job import Job, parts_of, spoken_target
+from bulk.engine.lanes.selection import select
+from bulk.engine.lanes.sending import opened_feeds, send
+from bulk.engine.sessions.connect import ledger_path
+from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.sessions.rates import asked_rates
-from bulk.engine.sessions.recorder import Counters
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
-from bulk.events import LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
+from bulk.events import AccountStart, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
 from bulk.exits import ExitCode
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.accounts import Counted
 from bulk.ledger.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.lanes.selection import Selection
+    from bulk.engine.lanes.sending import Feed
     from bulk.events import Listener
-    from bulk.ledger.lanes import LaneReader
     from bulk.model import Summary
     from bulk.settings import Settings
 
@@ -49,7 +51,7 @@ async def run(
     input_name: str,
     settings: Settings,
     *,
-    credentials: CredentialProvider | None = None,
+    credentials: CredentialProvider | Mapping[str, CredentialProvider] | None = None,
     listener: Listener = ignore,
     stop: StopSignal | None = None,
     to_json: Callable[[Summary], bytes] = summary_json,
@@ -59,7 +61,8 @@ async def run(
     Args:
         input_name: Path of the input; ``-`` for stdin.
         settings: Where, how fast, how stubborn.
-        credentials: Keys to sign with; default: the official chain.
+        credentials: Keys to sign with: one provider for all requests, or account → provider; default: as the settings
+            say.
         listener: Told what happens.
         stop: Ends the run early when it is requested.
         to_json: Gives the form in which the ledger keeps the summary.
@@ -70,23 +73,25 @@ async def run(
         LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
         StoppedError: A stop was requested before the keys were there.
     """
-    target = resolve_target(settings)
+    accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
-    keys = credentials
-    if keys is None:
-        keys = await stop.unless_requested(credentials_for(settings, listener=listener))
-    async with held(Ledger.open, path, targets={"": target}) as ledger:
+    parts = parts_of(accounts, stop=stop, listener=listener)
+    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
+    await keys.open_only(parts)
+    targets = {account.name: account.target for account in accounts}
+    async with held(Ledger.open, path, targets=targets) as ledger:
         if ledger.upgrade:
             layout, copy = ledger.upgrade
-            listener(LedgerUpgraded(ledger=str(path), layout=layout, copy=str(copy)))
+            listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
         job = _Run(
             input_name=input_name,
             settings=settings,
-            target=target,
+            accounts=accounts,
             ledger=ledger,
             listener=listener,
             stop=stop,
+            parts=parts,
         )
         return await job.run(keys, to_json)
 
@@ -97,24 +102,22 @@ class _Run(Job):
 
     def __post_init__(self) -> None:
         self._run_id = secrets.token_hex(16)
-        self._counters = Counters(dict.fromkeys(asked_rates(self.settings), 0))
         self._read_in = False
-        self._outcomes: Mapping[str, int] | None = None
+        self._counted: Counted | None = None
         """How the rows stand at the end, where that was counted already."""
 
-    async def run(self, credentials: CredentialProvider, to_json: Callable[[Summary], bytes]) -> Summary:
+    async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes]) -> Summary:
         started = time.monotonic()
         try:
             await in_thread(self._begin)
             async with vigil(self.ledger, self.stop):
                 with suppress(IngestStoppedError), self._deadline():
-                    await self._read_and_send(credentials)
+                    await self._read_and_send(keys)
             done = Done(
                 run_id=self._run_id,
-                counters=self._counters,
                 elapsed_s=time.monotonic() - started,
                 read_in=self._read_in,
-                outcomes=self._outcomes,
+                counted=self._counted,
             )
             summary = await in_thread(conclude, self, done)
         except BaseException as exc:
@@ -126,20 +129,20 @@ class _Run(Job):
         self.listener(RunEnded(summary))
         return summary
 
-    async def _read_and_send(self, credentials: CredentialProvider) -> None:
-        await ingest(self.input_name, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
+    async def _read_and_send(self, keys: KeyRing) -> None:
+        await self.read_in()
         self._read_in = True
-        selection = await in_thread(select, self.ledger, self.settings)
-        async with selected_lanes(self.ledger, selection) as lanes, self._start_announced(selection) as counting:
-            if lanes.products:
-                await self._send(lanes, credentials)
-        if not lanes.products:
+        selection = await in_thread(select, self.ledger, self.settings, [part.name for part in self.parts])
+        async with opened_feeds(self, selection) as feeds, self._start_announced(selection) as counting:
+            if feeds:
+                await self._send(feeds, keys)
+        if not feeds:
             # They stand as they stood when the run began. To count a million of them again takes seconds.
-            self._outcomes = counting.result()
+            self._counted = counting.result()
 
-    async def _send(self, lanes: LaneReader, credentials: CredentialProvider) -> None:
+    async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
-            await send(self, credentials, run_id=self._run_id, lanes=lanes, counters=self._counters)
+            await send(self, feeds, keys, run_id=self._run_id)
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
@@ -165,7 +168,7 @@ class _Run(Job):
         self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)
 
     @asynccontextmanager
-    async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Mapping[str, int]]]:
+    async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Counted]]:
         """Announce how the rows stand before the block, or beside it where there are so many that this takes long.
 
         Yields what becomes the rows by outcome; it is done when the block has ended.
@@ -180,21 +183,38 @@ class _Run(Job):
                 counting.cancel()
                 await until_ended(counting)
 
-    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> Mapping[str, int]:
-        outcomes = await interruptible(snapshot.outcomes, interrupt=snapshot.interrupt)
+    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> Counted:
+        count = partial(_count, snapshot, by_account=self.names_accounts)
+        counted = await interruptible(count, interrupt=snapshot.interrupt)
+        outcomes = counted.outcomes
         self.listener(
             RunStarted(
                 run_id=self._run_id,
                 ledger=str(self.ledger.path),
                 input=self.input_name,
-                target=str(self.target),
+                target=spoken_target(self.accounts),
                 rows=sum(outcomes.values()),
-                outcomes=outcomes,
+                outcomes=dict(outcomes),
                 rates=asked_rates(self.settings),
                 outside=selection.outside,
+                accounts=dict(self._account_starts(counted)),
             )
         )
-        return outcomes
+        return counted
+
+    def _account_starts(self, counted: Counted) -> Iterator[tuple[str, AccountStart]]:
+        for part in self.parts if self.names_accounts else ():
+            outcomes = counted.by_account.get(part.name)
+            if outcomes:
+                yield (
+                    part.name,
+                    AccountStart(
+                        target=str(part.account.target),
+                        rows=sum(outcomes.values()),
+                        outcomes=outcomes,
+                        rates=asked_rates(part.account.settings),
+                    ),
+                )
 
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
         """Record the end; a ledger that can't be written must not hide how the run ended."""
@@ -207,3 +227,7 @@ class _Run(Job):
                 stopped=stopped,
                 summary=summary,
             )
+
+
+def _count(snapshot: Snapshot, *, by_account: bool) -> Counted:
+    return snapshot.counted() if by_account else Counted(snapshot.outcomes(), {})

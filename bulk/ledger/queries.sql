@@ -225,21 +225,31 @@ ORDER BY wanted.key, s.line;
 -- a NULL as over a text, so an empty text stands for one where none is ever meant.
 INSERT INTO modules (
     account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
-    attempts, recovered, in_doubt, settled_at, run_id, owned, written_alias, written_desc
+    attempts, recovered, in_doubt, settled_at, run_id
 )
-VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?, ?)
+VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?)
 ON CONFLICT DO UPDATE SET
     module_name = excluded.module_name, alias_name = excluded.alias_name, "desc" = excluded."desc",
     outcome = excluded.outcome, code = excluded.code, message = excluded.message, request_id = excluded.request_id,
     attempts = excluded.attempts, recovered = excluded.recovered, in_doubt = excluded.in_doubt,
     settled_at = excluded.settled_at, run_id = excluded.run_id, claimed = iif(excluded.in_doubt, claimed, NULL),
-    owned = iif(excluded.outcome IN ('over_budget', 'deleted'), 0, max(owned, excluded.owned)),
-    written_alias = iif(
-        excluded.outcome IN ('over_budget', 'deleted'), NULL, coalesce(excluded.written_alias, written_alias)
-    ),
-    written_desc = iif(
-        excluded.outcome IN ('over_budget', 'deleted'), NULL, coalesce(excluded.written_desc, written_desc)
-    );
+    owned = iif(excluded.outcome IN ('over_budget', 'deleted'), 0, owned),
+    written_alias = iif(excluded.outcome IN ('over_budget', 'deleted'), NULL, written_alias),
+    written_desc = iif(excluded.outcome IN ('over_budget', 'deleted'), NULL, written_desc);
+
+-- name: note_ownership
+-- What a settlement says of what is ours besides its outcome; NULL: what is known stays.
+UPDATE modules
+SET owned = coalesce(?, owned), written_alias = coalesce(?, written_alias), written_desc = coalesce(?, written_desc)
+WHERE account = ? AND product_key = ? AND module_name = ?;
+
+-- name: record_created
+-- The same for a module that we created: nothing that was known of it stays, so it is replaced, in two thirds of the time.
+INSERT OR REPLACE INTO modules (
+    account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id,
+    attempts, recovered, in_doubt, settled_at, run_id, owned, written_alias, written_desc
+)
+VALUES (?, ?, ?, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, 1, ?, ?);
 
 -- name: record_claim
 -- The same for a claim, of which less is known. What is to be created was not listed: it is not ours any more.

@@ -39,7 +39,6 @@ from bulk.model import MAX_CUSTOM_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-    from contextlib import AbstractContextManager
 
     from bulk.ledger.binding import Takeover
     from bulk.ledger.intake import Intake

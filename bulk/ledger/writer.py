@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING
 
 from bulk.errors import LedgerError
@@ -166,7 +167,11 @@ class LedgerWriter:
     def _write(self, group: _Group) -> None:
         self._connection.execute("BEGIN IMMEDIATE")
         try:
-            self._insert("record", [self._outcome(settlement) for settlement in group.outcomes])
+            for created, outcomes in groupby(group.outcomes, key=_is_created):
+                if created:
+                    self._insert("record_created", [self._created(settlement) for settlement in outcomes])
+                else:
+                    self._record(list(outcomes))
             for statement, parameters in group.amendments:
                 self._connection.execute(query(statement), parameters)
             self._insert("record_claim", [self._claim(settlement) for settlement in group.claims])
@@ -178,6 +183,13 @@ class LedgerWriter:
                 self._connection.execute("ROLLBACK")
             raise
 
+    def _record(self, settlements: list[Settlement]) -> None:
+        """Record outcomes; what a sync wrote, adopted or may not call its own is said besides."""
+        self._insert("record", [self._outcome(settlement) for settlement in settlements])
+        for settlement in settlements:
+            if settlement.written is not None or settlement.owned is not None:
+                self._connection.execute(query("note_ownership"), _ownership(settlement))
+
     def _insert(self, name: str, records: list[tuple[object, ...]]) -> None:
         insert_many(self._connection, name, records, together=_TOGETHER)
 
@@ -186,8 +198,6 @@ class LedgerWriter:
 
     def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
-        owned = settlement.outcome is Outcome.CREATED if settlement.owned is None else settlement.owned
-        written = settlement.written or (module if owned else None)
         return (
             settlement.account,
             module.product_key,
@@ -203,11 +213,12 @@ class LedgerWriter:
             int(settlement.in_doubt),
             iso_utc(settlement.at),
             self._run_id,
-            int(owned),
-            # An empty text: it was left out. NULL: nothing was written, and what is known stays.
-            (written.alias_name or "") if written else None,
-            (written.desc or "") if written else None,
         )
+
+    def _created(self, settlement: Settlement) -> tuple[object, ...]:
+        module = settlement.module
+        # An empty text: the create left it out.
+        return (*self._outcome(settlement), module.alias_name or "", module.desc or "")
 
     def _claim(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module
@@ -260,6 +271,22 @@ class LedgerWriter:
     def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _is_created(settlement: Settlement) -> bool:
+    return settlement.outcome is Outcome.CREATED and settlement.owned is not False
+
+
+def _ownership(settlement: Settlement) -> tuple[object, ...]:
+    module, written, owned = settlement.module, settlement.written, settlement.owned
+    return (
+        None if owned is None else int(owned),
+        (written.alias_name or "") if written else None,
+        (written.desc or "") if written else None,
+        settlement.account,
+        module.product_key,
+        module.module_name,
+    )
 
 
 def _answer(waiters: list[Future[None]], failure: LedgerError | None) -> None:

@@ -12,7 +12,15 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from bulk.events import ClockCorrected, CredentialsNotRenewed, InputRead, LedgerUpgraded, RunStarted, RunStopping
+from bulk.events import (
+    ClockCorrected,
+    CredentialsNotRenewed,
+    InputRead,
+    LedgerUpgraded,
+    RateChanged,
+    RunStarted,
+    RunStopping,
+)
 from bulk.legible import brief_run_id, legible
 from bulk.report.tally import RunState, Tally, open_rows
 from bulk.report.wording import (
@@ -81,6 +89,8 @@ def _bar(input_name: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
             tally(event)
             if isinstance(event, ClockCorrected):
                 console.print(clock_line(event), highlight=False, markup=False)
+            elif isinstance(event, RateChanged) and event.unshared:
+                console.print(unshared_line(event), highlight=False, markup=False)
             elif isinstance(event, CredentialsNotRenewed):
                 console.print(renewal_line(event), highlight=False, markup=False)
             elif isinstance(event, LedgerUpgraded):
@@ -167,6 +177,14 @@ def clock_line(event: ClockCorrected) -> str:
     return (
         f"This machine's clock is {spell_duration(abs(event.offset_s))} {side} the platform's:"
         " requests are stamped with the platform's time; set the clock."
+    )
+
+
+def unshared_line(event: RateChanged) -> str:
+    """Return what is said where other runs on this machine can't be heard."""
+    return (
+        f"Other runs on this machine can't be heard, so that {event.action} requests are sent at {event.per_s:g} of "
+        f"{event.asked_per_s:g} a second: {event.unshared}"
     )
 
 

@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk.account_settings import AccountSettings
 from bulk.errors import SettingsError
-from bulk.settings_file import KEYS, FileValue, find_file, profile_names, read_profile
+from bulk.model import Dialect
+from bulk.settings_file import FileValue, find_file, profile_names, read_file, read_profile
+from bulk.settings_keys import ACCOUNT_KEYS, KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -238,3 +241,158 @@ def test_place_that_can_not_be_looked_at_is_said_and_passed_over(
     assert find_file(None, {"XDG_CONFIG_HOME": str(tmp_path)}, on_hidden=said.append) == users
     (message,) = said
     assert message.startswith("No settings are taken from ./bulk.toml: its folder can't be looked into")
+
+
+THREE_ACCOUNTS = """
+qps = 5
+[accounts.cn]
+region = "cn-shanghai"
+instance_id = "iot-1"
+key_env = "CN"
+qps = 8
+rate_group = "1234567890"
+[accounts."by name"]
+endpoint = "https://si.tuyacloud.com:8686/"
+dialect = "tuya"
+credentials_profile = "nightly"
+[accounts."工厂"]
+region = "cn-beijing"
+role_arn = "acs:ram::1:role/r"
+external_id = "t"
+sample_product = "a1"
+"""
+
+
+def test_accounts_say_of_themselves_what_they_say(write: Callable[[str], Path]) -> None:
+    accounts = read_file(write(THREE_ACCOUNTS), None).accounts
+
+    assert accounts == {
+        "cn": AccountSettings(
+            region="cn-shanghai", instance_id="iot-1", key_env="CN", qps=8.0, rate_group="1234567890"
+        ),
+        "by name": AccountSettings(endpoint="https://si.tuyacloud.com:8686/", dialect=Dialect.TUYA, profile="nightly"),
+        "工厂": AccountSettings(
+            region="cn-beijing", role_arn="acs:ram::1:role/r", external_id="t", sample_product="a1"
+        ),
+    }
+    assert [account.place for account in accounts.values()] == [
+        "./bulk.toml, line 3",
+        "./bulk.toml, line 9",
+        "./bulk.toml, line 13",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("list-qps = 1", "there is no setting 'list-qps'; did you mean list_qps?"),
+        ("frobnicate = 1", "there is no setting 'frobnicate'; there are endpoint, region, dialect, "),
+        ('qps = "5"', "qps takes a number, without quotes"),
+        ("qps = -1", "qps takes 0 (unlimited) or 0.001 to 1,000,000"),
+        ("list_qps = inf", "list_qps takes 0 (unlimited) or"),
+        ("region = 1", "region takes text in quotes"),
+        ('rate_group = ""', "rate_group must not be empty"),
+        ('rate_group = " g"', "rate_group takes 1 to 64 characters, without spaces at its ends"),
+        ('dialect = "tuja"', "dialect 'tuja' is none of tuya, alibaba"),
+        ('key_env = "CN-KEY"', "key_env 'CN-KEY' can't begin a variable's name: write it with letters, digits and _"),
+        ('role_arn = "nightly"', "role_arn 'nightly' is not the name of a role: write acs:ram::UID:role/NAME"),
+        ('external_id = "a b"', "external_id holds a space: remove it"),
+        ('sample_product = "a1\\t"', "sample_product holds a tab"),
+        ('instance_id = "iot 1"', "instance_id holds a space"),
+        ("concurrency = 5", "concurrency is for the whole run, not for one account: write it at the top of the file"),
+        ("sandbox = true", "sandbox is for the whole run, not for one account"),
+        ('ledger = "l.db"', "ledger can't stand in a settings file: a ledger belongs to one input"),
+        ('profile = "x"', "profile can't stand in a settings file: choose one of this file's"),
+    ],
+)
+def test_mistake_in_an_account_is_told_with_line_account_and_key(
+    write: Callable[[str], Path], line: str, says: str
+) -> None:
+    path = write(f"log_file = 'l'\n[accounts.\"the first\"]\nregion = 'cn-x'\n[accounts.cn]\n{line}\n")
+
+    with pytest.raises(SettingsError) as told:
+        read_profile(path, None)
+
+    assert str(told.value).startswith(f"./bulk.toml, line 5, account 'cn': {says}")
+
+
+@pytest.mark.parametrize("key", ["access_key_secret", "AccessKeyId", "security_token", "password", "CN_ACCESS_KEY_ID"])
+def test_secret_of_an_account_is_refused_with_the_place_for_it(write: Callable[[str], Path], key: str) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_profile(write(f'[accounts.cn]\n{key} = "hush"'), None)
+
+    assert f"line 2, account 'cn': {key} can't stand in a settings file, which is no place for secrets" in str(
+        told.value
+    )
+    assert 'FACTORY_ACCESS_KEY_SECRET, write key_env = "FACTORY"' in str(told.value)
+    assert "hush" not in str(told.value)
+
+
+@pytest.mark.parametrize("key", ["LTAI5tHush", "hush6QxY0aBcD3fGhJkLmN8pQrStUv", "hush/6QxY0aBcD3fGhJkLmN8pQrSt"])
+def test_key_in_the_place_of_its_variable_is_not_shown(write: Callable[[str], Path], key: str) -> None:
+    with pytest.raises(SettingsError, match=r"line 2, account 'cn': key_env .*write it with letters") as told:
+        read_profile(write(f'[accounts.cn]\nkey_env = "{key}"'), None)
+
+    assert "ush" not in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (
+            "[accounts.a]\nregion = 'x'\nendpoint = 'https://h'",
+            "./bulk.toml, line 1, account 'a': endpoint and region exclude each other",
+        ),
+        (
+            "\n[accounts.a]\nkey_env = 'A'\ncredentials_profile = 'a'",
+            "./bulk.toml, line 2, account 'a': credentials_profile and key_env both say where the keys are",
+        ),
+        ("[accounts]\nregion = 'x'", "./bulk.toml: accounts are tables: write [accounts.NAME] and its keys below"),
+        ("[accounts.工厂]", "is no TOML: Invalid initial character for a key part (at line 1, column 11); write names"),
+        ("[[accounts]]\nregion = 'x'", "./bulk.toml: accounts are tables: write [accounts.NAME]"),
+        ("[account.cn]\nregion = 'x'", "./bulk.toml, line 1: there is no table 'account': write [accounts.NAME]"),
+        ("account = 'cn'", "./bulk.toml, line 1: account can't stand in a settings file: which accounts are tried"),
+        ("[acounts.cn]\nregion = 'x'", "./bulk.toml, line 1: there is no setting 'acounts'; did you mean accounts?"),
+        (
+            "[accounts.cn.north]\nregion = 'x'",
+            "./bulk.toml, line 1, account 'cn': there is no setting 'north'; a name with a dot is written in quotes",
+        ),
+        (
+            "[profiles.night.accounts.cn]\nregion = 'x'",
+            "./bulk.toml, line 1, profile 'night': accounts are the same for every profile",
+        ),
+        ("[accounts.cn]\n[accounts.CN]\n", "./bulk.toml, line 2: accounts 'cn' and 'CN' can be taken for each other"),
+        ("[accounts.cn]\n[accounts.'ｃｎ']\n", "./bulk.toml, line 2: accounts 'cn' and 'ｃｎ' can be taken for"),
+        ("[accounts.'']\n", "./bulk.toml, line 1: account '' has no name"),
+        ("[accounts.' cn']\n", "./bulk.toml, line 1: account ' cn' has a space or another unseen character at an end"),
+        ('[accounts."c\\tn"]\n', "./bulk.toml, line 1: account 'c\\tn' holds a character that no screen shows"),
+        ('[accounts."c\\u200bn"]\n', "./bulk.toml, line 1: account 'c\\u200bn' holds a character that no"),
+        (f"[accounts.{'n' * 65}]\n", f"./bulk.toml, line 1: account '{'n' * 65}' has 65 characters: 64 are allowed"),
+        ('[accounts."e\\u0301"]\n', "has letters and their accents as separate characters: type the name anew"),
+        ("accounts = { cn = { qps = true } }", "./bulk.toml, account 'cn': qps takes a number"),
+        ("[accounts]\nde = {}\ncn = { qps = true }", "./bulk.toml, line 3, account 'cn': qps takes a number"),
+        ("[accounts]\nde.qps = 5\ncn.qps = true", "./bulk.toml, line 3, account 'cn': qps takes a number"),
+        ("[profiles.cn]\nqps = 5\n[accounts.cn]\nqps = true", "./bulk.toml, line 4, account 'cn': qps takes a "),
+    ],
+)
+def test_accounts_that_cannot_be_meant_are_refused_with_their_place(
+    write: Callable[[str], Path], text: str, says: str
+) -> None:
+    with pytest.raises(SettingsError) as told:
+        read_profile(write(text), None)
+
+    assert says in str(told.value)
+
+
+def test_profile_is_what_accounts_take_their_defaults_from(write: Callable[[str], Path]) -> None:
+    found = read_file(
+        write("key_env = 'A'\nqps = 1\n[profiles.x]\ncredentials_profile = 'p'\n[accounts.cn]\nqps = 3\n"), "x"
+    )
+
+    assert "key_env" not in found.values
+    assert found.values["profile"].value == "p"
+    assert found.accounts == {"cn": AccountSettings(qps=3.0)}
+
+
+def test_every_key_of_an_account_can_be_every_accounts_default() -> None:
+    assert ACCOUNT_KEYS.items() <= KEYS.items()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.reach import Reach
     from bulk.ledger.storage.folder import FolderTrial
-    from bulk.model import Listing
+    from bulk.model import Identity, Listing
 
 __all__ = [
     "MADE_UP_PRODUCT",
@@ -29,6 +29,7 @@ __all__ = [
     "endpoint_check",
     "exit_code",
     "folder_check",
+    "identity_check",
     "keys_check",
     "listing_check",
     "speed_check",
@@ -58,12 +59,13 @@ _KEY_CODES = ("invalidaccesskey", "signaturedoesnotmatch", "incompletesignature"
 
 _ANSWERS_OF_OTHERS = frozenset({"unreadable_reply", "reply_too_large", "unasked_answer"})
 _LOOK_AT_ANSWER = (
-    "What answered is not the platform's API: check --endpoint, and look for a login page of this network or for a "
+    "What answered is not the platform's API: check the endpoint, and look for a login page of this network or for a "
     "proxy that answers in its place."
 )
 
 _TELLS_OF_A_PRODUCT = (FailureKind.PRODUCT, FailureKind.DENIED)
 
+_ASK_FOR_YOURS = "Ask for a product of yours with --product KEY, or write it as sample_product into bulk.toml."
 _SET_CLOCK = "Set this machine's clock, for example by NTP."
 
 
@@ -146,12 +148,28 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
         return Check("listing", Verdict.SKIPPED, "the keys were refused")
     if product_key is None and answer.kind in {FailureKind.REFUSED, FailureKind.UNRECOGNISED}:
         detail = f"the made-up product {MADE_UP_PRODUCT} was refused: {_said(answer)}"
-        return Check("listing", Verdict.WARNED, detail, "Ask for a product of yours with --product KEY.")
+        return Check(
+            "listing",
+            Verdict.WARNED,
+            detail,
+            "Ask for a product of yours with --product KEY, or write it as sample_product into bulk.toml.",
+        )
     if answer.kind is FailureKind.THROTTLED:
         detail = f"throttled each time: {_said(answer)}"
         return Check("listing", Verdict.WARNED, detail, "Others use up the account's rate: give a lower --list-qps.")
     remedy = _LOOK_AT_ANSWER if answer.code in _ANSWERS_OF_OTHERS else "Try again; then ask the platform's support."
     return Check("listing", Verdict.FAILED, _said(answer), answer.remedy or remedy)
+
+
+def identity_check(answer: Identity | Failure) -> Check:
+    """Judge whose the keys are; not to know it is no failure.
+
+    Args:
+        answer: Of the Security Token Service.
+    """
+    if isinstance(answer, Failure):
+        return Check("identity", Verdict.SKIPPED, f"whose keys they are was not told: {_said(answer)}")
+    return Check("identity", Verdict.PASSED, f"UID {answer.uid}{f', {answer.arn}' if answer.arn else ''}")
 
 
 def clock_check(offset_s: float | None) -> Check:

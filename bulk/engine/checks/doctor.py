@@ -3,68 +3,53 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bulk.cloud.client import Client
-from bulk.cloud.codes import classify
-from bulk.cloud.dialects import resolve_target
-from bulk.cloud.reach import reach
-from bulk.cloud.replies import server_time_at
-from bulk.cloud.transport import HttpTransport, at_once
-from bulk.control.pace import Pace
-from bulk.engine.checks.diagnosis import (
-    MADE_UP_PRODUCT,
-    Check,
-    Verdict,
-    clock_check,
-    disk_check,
-    endpoint_check,
-    folder_check,
-    keys_check,
-    listing_check,
-    speed_check,
-)
-from bulk.engine.lanes.dispatch import most_lanes
-from bulk.engine.sessions.connect import credentials_for, served
-from bulk.engine.sessions.gate import Gate
-from bulk.errors import BulkError, LedgerError, NotSentError
-from bulk.events import CredentialsFound
+from bulk.engine.accounts import accounts_of, refuse_double
+from bulk.engine.checks.diagnosis import Check, Verdict, disk_check, folder_check
+from bulk.engine.checks.platform import BY_LISTING, Gates, Tried, skipped, try_platform
+from bulk.engine.checks.together import accounts_check, rate_groups_check
+from bulk.errors import BulkError, LedgerError, SettingsError
 from bulk.ledger.storage.folder import try_folder
 from bulk.ledger.store import check_ledger
-from bulk.model import Action, Failure, FailureKind
 
 if TYPE_CHECKING:
-    from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.transport import Leave, Reply, SignedRequest, Transport
-    from bulk.events import Event
-    from bulk.model import Listing, Target
+    from collections.abc import Mapping, Sequence
+
+    from bulk.engine.accounts import Account
+    from bulk.model import Target
     from bulk.settings import Settings
 
-__all__ = ["examine"]
+__all__ = ["Examination", "examine", "examine_accounts"]
 
-_TRIES = 3
-_PAUSE_S = 0.2
-_BY_LISTING = ("listing", "clock", "speed")
-_MEASURED_LISTINGS = 4
-_LONGEST_MEASURING_S = 3.0
-_WORTH_ANOTHER_TRY = (
-    FailureKind.CLOCK,
-    FailureKind.KEYS,
-    FailureKind.THROTTLED,
-    FailureKind.DOUBTFUL,
-    FailureKind.NOT_SENT,
-)
+_AT_ONCE = 16
+"""Accounts that are tried side by side: each has connections of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examination:
+    """What was found of a job with accounts."""
+
+    checks: tuple[Check, ...]
+    """Of the job as a whole, in the order in which it was tried."""
+
+    accounts: Mapping[str, tuple[Check, ...]]
+    """Of each account that is tried, by its name, in the order of the settings."""
+
+    @property
+    def all_checks(self) -> tuple[Check, ...]:
+        """Those of the job and of every account."""
+        return (*self.checks, *(check for checks in self.accounts.values() for check in checks))
 
 
 async def examine(settings: Settings, *, product_key: str | None = None) -> tuple[Check, ...]:
-    """Try what a run with these settings would need.
+    """Try what a run with these settings, which name no accounts, would need.
 
     Args:
         settings: Where modules would go, how fast, and which ledger.
-        product_key: Of a product whose modules are listed; ``None``: a made-up one.
+        product_key: Of a product whose modules are listed; ``None``: ``sample_product``, or a made-up one.
 
     Returns:
         What was found, in the order in which it was tried.
@@ -74,54 +59,83 @@ async def examine(settings: Settings, *, product_key: str | None = None) -> tupl
     """
     target = None
     try:
-        target = resolve_target(settings)
+        (account,) = accounts_of(settings)
     except BulkError as exc:
-        platform = [Check("settings", Verdict.FAILED, str(exc)), *_skipped("endpoint", "keys", *_BY_LISTING)]
+        platform = [Check("settings", Verdict.FAILED, str(exc)), *skipped("endpoint", "keys", *BY_LISTING)]
     else:
-        platform = [
-            Check("settings", Verdict.PASSED, f"requests go to {target}"),
-            *await _platform(settings, target, product_key),
-        ]
-    return *platform, *await asyncio.to_thread(_ledger, settings, target)
+        target = account.target
+        tried = await try_platform(account, product_key, gates=Gates())
+        platform = [Check("settings", Verdict.PASSED, f"requests go to {target}"), *tried.checks]
+    return *platform, *await asyncio.to_thread(_ledger, settings, {"": target} if target else None)
 
 
-async def _platform(settings: Settings, target: Target, product_key: str | None) -> list[Check]:
-    keys = await _keys(settings)
-    async with served(settings, target, None) as endpoint:
-        try:
-            reached = await reach(endpoint, timeout_s=settings.timeout_s)
-        except NotSentError as exc:
-            failed = Check(
-                "endpoint", Verdict.FAILED, str(exc), exc.remedy or classify(Action.LIST, exc.code, None).remedy
-            )
-            return [failed, keys if isinstance(keys, Check) else keys.untried(), *_skipped(*_BY_LISTING)]
-        check = endpoint_check(endpoint, reached, now=time.time())
-        if isinstance(keys, Check):
-            return [check, keys, *_skipped(*_BY_LISTING)]
-        async with HttpTransport() as transport:
-            return [check, *await _Inquiry(settings, target, endpoint, keys, _Noting(transport), product_key).checks()]
+async def examine_accounts(settings: Settings, *, product_key: str | None = None) -> Examination:
+    """Try what a run with these settings, which name accounts, would need: each account, and all together.
 
+    Args:
+        settings: As for `examine`.
+        product_key: Of a product of the only account that is tried; ``None``: each one's ``sample_product``, or a
+            made-up one.
 
-async def _keys(settings: Settings) -> _Keys | Check:
-    sources = ["the sandbox itself"]
-
-    def listen(event: Event) -> None:
-        if isinstance(event, CredentialsFound):
-            sources.append(event.source)
-
+    Raises:
+        SettingsError: A product was named, and several accounts are tried; or the faults can't be read.
+    """
     try:
-        provider = await credentials_for(settings, listener=listen)
+        accounts = accounts_of(settings)
     except BulkError as exc:
-        return Check("keys", Verdict.FAILED, str(exc))
-    return _Keys(provider, (await provider.current()).access_key_id, sources[-1])
+        failed = Check("settings", Verdict.FAILED, str(exc))
+        return Examination((failed, *await asyncio.to_thread(_ledger, settings, None)), {})
+    tried = [account for account in accounts if account.is_tried]
+    if product_key and len(tried) > 1:
+        raise SettingsError("--product is a product of one account: add --account NAME, or write sample_product")
+    found = await _tried(tried, product_key)
+    targets = {account.name: account.target for account in accounts}
+    return Examination(
+        (
+            Check("settings", Verdict.PASSED, _spoken_count(len(tried), len(accounts))),
+            _together(found),
+            rate_groups_check({name: one.opened.rate_group for name, one in found.items() if one.opened}, _uids(found)),
+            *await asyncio.to_thread(_ledger, settings, targets),
+        ),
+        {name: one.checks for name, one in found.items()},
+    )
 
 
-def _ledger(settings: Settings, target: Target | None) -> list[Check]:
+async def _tried(accounts: Sequence[Account], product_key: str | None) -> dict[str, Tried]:
+    gates, turns = Gates(), asyncio.Semaphore(_AT_ONCE)
+
+    async def attempt(account: Account) -> Tried:
+        async with turns:
+            return await try_platform(account, product_key, gates=gates)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = {account.name: group.create_task(attempt(account)) for account in accounts}
+    return {name: task.result() for name, task in tasks.items()}
+
+
+def _together(found: Mapping[str, Tried]) -> Check:
+    try:
+        refuse_double(one.opened for one in found.values() if one.opened)
+    except SettingsError as exc:
+        return accounts_check(str(exc))
+    return accounts_check(None)
+
+
+def _uids(found: Mapping[str, Tried]) -> dict[str, str]:
+    return {name: one.uid for name, one in found.items() if one.uid}
+
+
+def _spoken_count(tried: int, known: int) -> str:
+    accounts = f"{known} accounts" if known > 1 else "one account"
+    return accounts if tried == known else f"{tried} of {accounts}, as --account says"
+
+
+def _ledger(settings: Settings, targets: Mapping[str, Target] | None) -> list[Check]:
     if settings.ledger:
         try:
-            check_ledger(Path(settings.ledger), targets={"": target} if target else None)
+            check_ledger(Path(settings.ledger), targets=targets)
         except LedgerError as exc:
-            return [Check("ledger", Verdict.FAILED, str(exc)), *_skipped("disk")]
+            return [Check("ledger", Verdict.FAILED, str(exc)), *skipped("disk")]
     folder = Path(settings.ledger or "any.ledger.db").absolute().parent
     try:
         trial = try_folder(folder)
@@ -132,97 +146,3 @@ def _ledger(settings: Settings, target: Target | None) -> list[Check]:
             Check("disk", Verdict.SKIPPED, "no folder to look at"),
         ]
     return [folder_check(folder, trial), disk_check(trial.free_bytes)]
-
-
-def _skipped(*names: str) -> list[Check]:
-    return [Check(name, Verdict.SKIPPED, "not tried, because of what failed above") for name in names]
-
-
-@dataclass(frozen=True, slots=True)
-class _Keys:
-    """Keys that were found."""
-
-    provider: CredentialProvider
-    key_id: str
-    source: str
-
-    def untried(self) -> Check:
-        return Check("keys", Verdict.SKIPPED, f"{self.key_id[:4]}… from {self.source}, not tried")
-
-
-@dataclass(slots=True)
-class _Noting:
-    """A transport that takes note of each answer's time."""
-
-    transport: Transport
-    latencies_s: list[float] = field(default_factory=list)
-    offset_s: float | None = None
-    """The platform's time minus ours, by the last answer."""
-
-    async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
-        """See `cloud.transport.Transport`."""
-        sent_at, started = time.time(), time.monotonic()
-        reply = await self.transport.send(request, timeout_s=timeout_s, leave=leave)
-        latency_s = time.monotonic() - started
-        self.latencies_s.append(latency_s)
-        server_at = server_time_at(reply.headers)
-        if server_at is not None:
-            # The header leaves out the fraction of its second, half a second on average.
-            self.offset_s = server_at + 0.5 - (sent_at + latency_s / 2)
-        return reply
-
-
-class _Inquiry:
-    """A few listings of one product, inside the rate."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        target: Target,
-        endpoint: str,
-        keys: _Keys,
-        noting: _Noting,
-        product_key: str | None,
-    ) -> None:
-        self._settings = settings
-        self._keys = keys
-        self._noting = noting
-        self._product_key = product_key
-        self._gate = Gate(Pace(settings.list_qps, now=time.monotonic()))
-        self._client = Client(
-            target=target, endpoint=endpoint, credentials=keys.provider, transport=noting, timeout_s=settings.timeout_s
-        )
-
-    async def checks(self) -> list[Check]:
-        answer = await self._patient_listing()
-        return [
-            keys_check(self._keys.source, self._keys.key_id, answer),
-            listing_check(answer, self._product_key),
-            clock_check(self._noting.offset_s),
-            speed_check(await self._latencies(answer), lanes=most_lanes(self._settings), per_s=self._settings.qps),
-        ]
-
-    async def _patient_listing(self) -> Listing | Failure:
-        """List as a run would: again, where that may help."""
-        answer = await self._list()
-        for _ in range(_TRIES - 1):
-            if not (isinstance(answer, Failure) and answer.kind in _WORTH_ANOTHER_TRY):
-                break
-            await asyncio.sleep(answer.retry_after_s or _PAUSE_S)
-            answer = await self._list()
-        return answer
-
-    async def _latencies(self, answer: Listing | Failure) -> list[float]:
-        """Measure a few listings more, over the connection that the first one opened."""
-        if isinstance(answer, Failure) and answer.kind not in {FailureKind.PRODUCT, FailureKind.DENIED}:
-            return []
-        per_s = self._settings.list_qps
-        count = min(_MEASURED_LISTINGS, int(per_s * _LONGEST_MEASURING_S)) if per_s else _MEASURED_LISTINGS
-        self._noting.latencies_s.clear()
-        for _ in range(max(count, 1)):
-            await self._list()
-        return self._noting.latencies_s
-
-    async def _list(self) -> Listing | Failure:
-        await self._gate.acquire()
-        return await self._client.list_modules(self._product_key or MADE_UP_PRODUCT)

@@ -11,17 +11,18 @@ import resource
 from math import ceil
 from typing import TYPE_CHECKING
 
-from bulk.events import LaneClosed, LaneOpened
+from bulk.events import ConnectionsShort, LaneClosed, LaneOpened
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from bulk.engine.sessions.gate import Gate
     from bulk.engine.sessions.session import Session
+    from bulk.events import Listener
     from bulk.model import Lane
     from bulk.settings import Settings
 
-__all__ = ["Dispatcher", "most_lanes"]
+__all__ = ["Dispatcher", "first_of", "lanes_of_each", "most_lanes"]
 
 UNPACED_LANES = 64
 """Lanes side by side where no rate limits them: measured, more don't make the HTTP client faster."""
@@ -32,6 +33,15 @@ MOST_LANES = 2_000
 _OTHER_FILES = 64
 """Open files that are no connections: ledger, log, input, and a program's own."""
 
+_FILES_OF_A_SESSION = 3
+"""Open files of a session besides its connections: those by which it reads the ledger."""
+
+_SHARE_WITHOUT_LIMIT = 200
+"""Lanes of one of several sessions at most: at 10 a second, 20 seconds of a platform that hangs."""
+
+_ENOUGH_CONNECTIONS = 4
+"""With fewer a session may not reach its rate."""
+
 _AHEAD_S = 0.1
 
 
@@ -40,6 +50,27 @@ def most_lanes(settings: Settings) -> int:
     if settings.concurrency:
         return settings.concurrency
     return min(_most_connections(), MOST_LANES if settings.qps and settings.list_qps else UNPACED_LANES)
+
+
+def lanes_of_each(settings: Settings, *, sessions: int, listener: Listener) -> int:
+    """Return how many lanes each of so many sessions may have, so that none can take the connections of another.
+
+    Args:
+        settings: The job's.
+        sessions: How many are fed side by side.
+        listener: Told where the system's limit of open files leaves less than a session needs.
+    """
+    if sessions == 1 or settings.concurrency:
+        return most_lanes(settings)
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if files == resource.RLIM_INFINITY:
+        return _SHARE_WITHOUT_LIMIT
+    ends = 2 if settings.sandbox else 1
+    left = files - _OTHER_FILES - _FILES_OF_A_SESSION * sessions
+    each = max(1, min(left // (ends * sessions), _SHARE_WITHOUT_LIMIT))
+    if each < _ENOUGH_CONNECTIONS:
+        listener(ConnectionsShort(files=files, accounts=sessions, each=each))
+    return each
 
 
 def _most_connections() -> int:
@@ -88,7 +119,7 @@ class Dispatcher:
             await self._open_and_wait(lanes, work)
         except BaseExceptionGroup as group:
             # One cause ended the others: the operator needs its words, not those of a group.
-            raise _first(group) from None
+            raise first_of(group) from None
 
     async def _open_and_wait(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as group:
@@ -127,9 +158,10 @@ class Dispatcher:
         return all(gate.waiting < _enough_waiting(gate, latency_s) for gate in self._gates)
 
 
-def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """Return the first cause in a group of errors, which may hold groups."""
     first = group.exceptions[0]
-    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 
 
 def _enough_waiting(gate: Gate, latency_s: float) -> int:

@@ -1,4 +1,4 @@
-"""Which products a run tries: all that have open rows, or those of them that ``--only`` and ``--limit`` leave."""
+"""Which products a run tries: all with open rows, or those that ``--account``, ``--only`` and ``--limit`` leave."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bulk.engine.threads import held
 from bulk.ledger.lanes import LaneReader
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from contextlib import AbstractAsyncContextManager
 
     from bulk.ledger.store import Ledger
@@ -24,37 +24,57 @@ __all__ = ["EVERYTHING", "Selection", "select", "selected_lanes"]
 class Selection:
     """The products that are tried; the open rows of the others stay as they are."""
 
-    products: Mapping[str, int] | None = None
-    """Each with its open rows, in the order of their first lines; ``None``: every product that has any."""
+    products: Mapping[str, Mapping[str, int]] | None = None
+    """Account → its products, each with its open rows, in the order of their first lines; ``None``: all."""
 
     outside: int = 0
     """Open rows that are left for another run."""
+
+    def of(self, account: str) -> Mapping[str, int] | None:
+        """Return what is tried of an account; ``None``: every product that has open rows."""
+        return None if self.products is None else self.products.get(account, {})
 
 
 EVERYTHING = Selection()
 
 
-def select(ledger: Ledger, settings: Settings) -> Selection:
+def select(ledger: Ledger, settings: Settings, accounts: Collection[str]) -> Selection:
     """Choose once, before the first request: which products are the first ones must not change while rows settle.
 
+    ``--limit`` counts the products of all accounts together, in the input's order: a trial is the file's beginning.
+
+    Args:
+        ledger: Has the input.
+        settings: Say what is left out.
+        accounts: Names of those that are tried.
+
     Raises:
         LedgerError: The ledger can't be read.
     """
+    left_out = _open_rows_of_others(ledger, accounts) if settings.only_accounts else 0
     if settings.limit is None and not settings.only:
-        return EVERYTHING
-    open_rows = ledger.open_products()
-    matching = ((key, rows) for key, rows in open_rows.items() if _wanted(key, settings.only))
-    products = dict(islice(matching, settings.limit))
-    return Selection(products, sum(open_rows.values()) - sum(products.values()))
+        return Selection(outside=left_out) if left_out else EVERYTHING
+    found = ledger.open_products_of(accounts)
+    matching = (product for product in found if _wanted(product[1], settings.only))
+    products: dict[str, dict[str, int]] = {}
+    for account, product_key, rows in islice(matching, settings.limit):
+        products.setdefault(account, {})[product_key] = rows
+    tried = sum(sum(of_account.values()) for of_account in products.values())
+    return Selection(products, left_out + sum(rows for *_, rows in found) - tried)
 
 
-def selected_lanes(ledger: Ledger, selection: Selection) -> AbstractAsyncContextManager[LaneReader]:
-    """Find the selected products, and let their lanes be read until the block ends.
+def selected_lanes(ledger: Ledger, selection: Selection, account: str) -> AbstractAsyncContextManager[LaneReader]:
+    """Find the selected products of an account, and let their lanes be read until the block ends.
 
     Raises:
         LedgerError: The ledger can't be read.
     """
-    return held(LaneReader, ledger.path, selection.products)
+    return held(LaneReader, ledger.path, selection.of(account), account=account)
+
+
+def _open_rows_of_others(ledger: Ledger, accounts: Collection[str]) -> int:
+    others = [account for account in ledger.accounts_with_rows() if account not in accounts]
+    return sum(rows for *_, rows in ledger.open_products_of(others))
 
 
 def _wanted(product_key: str, only: tuple[str, ...]) -> bool:

@@ -1,98 +1,138 @@
-"""Work off every open lane of a ledger: the part of a run that talks to the platform."""
+"""Work off the open lanes of a ledger, every account's beside the others: the part of a job that talks to platforms."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, asynccontextmanager
-from typing import TYPE_CHECKING
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.cloud.transport import HttpTransport
-from bulk.control.breaker import Breaker
-from bulk.control.retry import RetryPolicy
-from bulk.engine.lanes.dispatch import Dispatcher, most_lanes
+from bulk.engine.lanes.dispatch import Dispatcher, first_of, lanes_of_each
 from bulk.engine.lanes.lane import work_off
-from bulk.engine.sessions.connect import connected, sandbox_state
-from bulk.engine.sessions.rates import asked_rates, group_name
-from bulk.engine.sessions.session import SYSTEM_CLOCK, RateGroup, Session
+from bulk.engine.lanes.selection import selected_lanes
+from bulk.engine.sessions.connect import sandbox_states
+from bulk.engine.sessions.opening import Opening, is_the_right_one
 from bulk.engine.threads import closed_in_thread, in_thread
-from bulk.events import ClockCorrected
+from bulk.errors import SettingsError, StoppedError
 from bulk.ledger.writer import LedgerWriter
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
 
-    from bulk.cloud.credentials import CredentialProvider
-    from bulk.engine.job import Job
-    from bulk.engine.sessions.recorder import Counters, Writer
+    from bulk.engine.job import Job, Part
+    from bulk.engine.lanes.selection import Selection
+    from bulk.engine.sessions.keys import KeyRing
+    from bulk.engine.sessions.recorder import Writer
+    from bulk.engine.sessions.session import Session
     from bulk.engine.stop import StopSignal
     from bulk.errors import LedgerError
     from bulk.ledger.lanes import LaneReader
     from bulk.ledger.store import Ledger
     from bulk.model import Lane
 
-__all__ = ["opened_session", "send", "visit"]
+__all__ = ["Feed", "opened_feeds", "send", "visit_all"]
 
 _GRACE_S = 4.0
 """How long requests in flight may take to end once a stop is requested; what is open then, the next run finds out."""
 
 
-async def send(
-    job: Job, credentials: CredentialProvider, *, run_id: str, lanes: LaneReader, counters: Counters
-) -> None:
-    """Give every open row of the lanes its outcome, or stop early.
+class Feed(NamedTuple):
+    """The lanes of one account."""
+
+    part: Part
+    lanes: LaneReader
+
+
+@asynccontextmanager
+async def opened_feeds(job: Job, selection: Selection) -> AsyncIterator[tuple[Feed, ...]]:
+    """Open the lanes of each account that has any to be tried, until the block ends.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    async with AsyncExitStack() as stack:
+        feeds = []
+        for part in job.parts:
+            async with AsyncExitStack() as own:
+                lanes = await own.enter_async_context(selected_lanes(job.ledger, selection, part.name))
+                if lanes.products:
+                    feeds.append(Feed(part, lanes))
+                    stack.push_async_callback(own.pop_all().aclose)
+        yield tuple(feeds)
+
+
+async def send(job: Job, feeds: Sequence[Feed], keys: KeyRing, *, run_id: str) -> None:
+    """Give every open row of the feeds its outcome, or stop early.
 
     A ledger that can't be written any more stops the run like a platform that can't be reached does: what was
     recorded stays, and the claims on disk tell the next run what to ask about.
     """
-    state = sandbox_state(job.ledger.path)
-    async with (
-        _writing(job.ledger, run_id=run_id, stop=job.stop) as writer,
-        opened_session(job, credentials, writer=writer, counters=counters, state=state) as session,
-    ):
-        await visit(session, lanes, lambda lane: work_off(lane, session), concurrency=most_lanes(job.settings))
+    states = sandbox_states(job.ledger.path, [part.name for part in job.parts])
+    async with _writing(job.ledger, run_id=run_id, stop=job.stop) as writer:
+        await visit_all(job, feeds, keys, work_off, writer=writer, states=states)
 
 
-@asynccontextmanager
-async def opened_session(
-    job: Job, credentials: CredentialProvider, *, writer: Writer, counters: Counters, state: Path | None
-) -> AsyncIterator[Session]:
-    """Open the one session of a job that names no accounts; nothing is sent yet.
+async def visit_all(
+    job: Job,
+    feeds: Sequence[Feed],
+    keys: KeyRing,
+    work: Callable[[Lane, Session], Awaitable[None]],
+    *,
+    writer: Writer,
+    states: Mapping[str, Path],
+) -> None:
+    """Do ``work`` for the lanes of all accounts side by side, each at its own pace.
 
     Args:
-        job: Says where requests go and how fast, and whom to tell.
-        credentials: Asked before every request.
+        job: Whose accounts they are.
+        feeds: Their lanes.
+        keys: Of all of them.
+        work: Done for a lane in its account's session.
         writer: Where outcomes and attempts are recorded.
-        counters: Counted up.
-        state: Where the sandbox keeps its world; ``None``: it forgets it.
+        states: Where the sandbox keeps the world of each account; it forgets those that are not here.
+
+    Raises:
+        SettingsError: Two accounts are one; nothing was sent.
+        LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
-    settings = job.settings
-    # The sandbox beside a run is a platform of its own: nobody else sends there.
-    name = None if settings.sandbox else group_name(job.target, (await credentials.current()).access_key_id)
-    group = RateGroup(asked_rates(settings), name=name, listener=job.listener)
-    group.close_on(job.stop)
+    parts = [part for part, _ in feeds]
+    each = lanes_of_each(job.settings, sessions=len(feeds), listener=job.listener)
     async with (
-        group.shared(),
-        HttpTransport(limit=most_lanes(settings)) as transport,
-        connected(
-            settings,
-            job.target,
-            transport,
-            credentials=credentials,
-            state=state,
-            on_clock_corrected=lambda offset_s: job.listener(ClockCorrected(offset_s)),
-        ) as platform,
+        HttpTransport(limit=each * len(feeds)) as transport,
+        keys.opening(parts),
+        Opening(job, keys, transport=transport, writer=writer, states=states) as opening,
     ):
-        yield Session(
-            platform=platform,
-            group=group,
-            writer=writer,
-            breaker=Breaker(now=SYSTEM_CLOCK.monotonic(), max_failures=settings.max_failures),
-            counters=counters,
-            stop=job.stop,
-            listener=job.listener,
-            policy=RetryPolicy(max_attempts=settings.max_attempts),
-        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                for number, feed in enumerate(feeds):
+                    group.create_task(_work_through(feed, opening, number, work, concurrency=each))
+        except BaseExceptionGroup as errors:
+            # One cause ended the others: the operator needs its words, not those of a group.
+            raise first_of(errors) from None
+
+
+async def _work_through(
+    feed: Feed,
+    opening: Opening,
+    number: int,
+    work: Callable[[Lane, Session], Awaitable[None]],
+    *,
+    concurrency: int,
+) -> None:
+    """Work one account's lanes off; what only this account can't go on without stops it alone."""
+    part, lanes = feed
+    try:
+        async with opening.session(part) as session:
+            await part.stop.sleep(opening.start_in_s(number, session))
+            if await is_the_right_one(session, part.account.settings.sample_product):
+                await visit(session, lanes, lambda lane: work(lane, session), concurrency=concurrency)
+    except StoppedError:
+        return  # before its keys were there: its rows stay as they are
+    except SettingsError as exc:
+        if not part.name:
+            raise
+        part.stop.request(str(exc))
 
 
 async def visit(

@@ -197,11 +197,10 @@ class Calls:
     async def _turn(self, gate: Gate, lull: Lull) -> tuple[float | None, bool]:
         """Wait for a request's turn; say when it was let out, and whether it is to find out if an outage is over."""
         while True:
-            if self._stop.requested:
-                return None, False
             probing = lull.is_on and await lull.wait()
             try:
-                released_at = await gate.acquire(self)
+                # Others of the rate group may go on: who is to stop does not get into their line.
+                released_at = None if self._stop.requested else await gate.acquire(self)
             except BaseException:
                 if probing:
                     lull.probed()

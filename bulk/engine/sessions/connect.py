@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from bulk.cloud.client import Client
 from bulk.cloud.credentials import Credentials, StaticCredentials
@@ -16,7 +18,7 @@ from bulk.events import ignore
 from bulk.inputs import has_no_place
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
@@ -25,7 +27,9 @@ if TYPE_CHECKING:
     from bulk.model import Target
     from bulk.settings import Settings
 
-__all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state", "served"]
+__all__ = ["connected", "credentials_for", "ledger_path", "sandbox_states", "served"]
+
+_LONGEST_MARK = 64
 
 
 def ledger_path(input_name: str, settings: Settings) -> Path:
@@ -42,9 +46,17 @@ def ledger_path(input_name: str, settings: Settings) -> Path:
     return Path(f"{input_name}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
 
 
-def sandbox_state(ledger: Path) -> Path:
-    """Return where the sandbox of this ledger keeps its world."""
-    return Path(f"{ledger}.cloud.jsonl")
+def sandbox_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
+    """Return where the sandbox of this ledger keeps the world of each account."""
+    return {account: Path(f"{ledger}{_mark_of(account)}.cloud.jsonl") for account in accounts}
+
+
+def _mark_of(account: str) -> str:
+    """Return an account's name as a part of a file's: a name may hold what a file's may not."""
+    if not account:
+        return ""
+    quoted = quote(account, safe=" ")
+    return f".{quoted if len(quoted) <= _LONGEST_MARK else sha256(account.encode()).hexdigest()[:16]}"
 
 
 async def credentials_for(settings: Settings, *, listener: Listener = ignore) -> CredentialProvider:

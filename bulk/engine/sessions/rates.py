@@ -23,9 +23,12 @@ def asked_rates(settings: Settings) -> Mapping[Action, float]:
     return {Action.CREATE: settings.qps, Action.LIST: settings.list_qps}
 
 
-def group_name(target: Target, key_id: str) -> str:
-    """Return the name of the rate group of these keys at this endpoint.
+def group_name(target: Target, group: str, *, is_written: bool = False) -> str:
+    """Return what processes of one machine call a rate group.
 
-    The platform counts for an account. Which one a key belongs to is not known here, so each key counts as another.
+    Args:
+        target: Of an account in the group.
+        group: The account's number, or the key that it is recognised by. A key says nothing of where it is used.
+        is_written: Somebody gave the group this name, and so says that it is one, wherever it sends to.
     """
-    return f"{target.endpoint} {key_id}"
+    return group if is_written else f"{target.endpoint} {group}"

@@ -1,8 +1,8 @@
 """One file through which the processes of one user on this machine hear of each other's requests.
 
-It is a ring of notes behind a head that counts them, used under a lock that the system releases when a process ends.
-Nothing here waits: where another process has the lock, the caller tries again. A note is written before the head that
-counts it, so a process that dies in between has said nothing.
+It is a ring of numbered notes, used under a lock that the system releases when a process ends. A look at the place of
+the next note tells whether there is one. Nothing here waits: where another process has the lock, the caller tries
+again.
 
 The folder is private. A link, another owner, or access for others is refused: who could write there could slow down or
 hurry a run. A file that was removed, replaced or spoiled is begun anew with another number, so that the processes that
@@ -14,6 +14,7 @@ unlike ``$TMPDIR`` and ``$XDG_RUNTIME_DIR``, which cron and a login shell set di
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import os
@@ -35,11 +36,12 @@ if TYPE_CHECKING:
 
 __all__ = ["SharedWindow", "shared_folder", "window_name"]
 
-_HEAD = struct.Struct("<8sQQQ")
-"""Magic, the file's number, capacity in notes, notes ever written."""
+_HEAD = struct.Struct("<8sQQ")
+"""Magic, the file's number, capacity in notes."""
 
 _MAGIC = b"bulkwin1"
-_NOTE = struct.Struct("<qd")
+_NOTE = struct.Struct("<Qqd")
+"""Number starting at 1, kind, moment."""
 
 _TRIES = 50
 """Looks at the lock before giving up: together some ten microseconds, as long as another's turn takes."""
@@ -47,12 +49,17 @@ _TRIES = 50
 _NOTES_A_PLACE = 8
 """Notes for each request of a window that the ring has room for. One that is sent and answered makes three."""
 
-_LEAST_NOTES = 64
+_LEAST_NOTES = 1_024
 _MOST_NOTES = 131_072
-"""Two megabytes. Beyond that, who joins others at some 10,000 requests a second waits a window first."""
+"""Three megabytes. Beyond that, who joins others at some 10,000 requests a second waits a window first."""
+
+_AT_ONCE = 64
+"""Notes of others that are read at once: more than come between two requests."""
 
 _KEPT_S = 24 * 3600.0
 """A file that nobody has used for so long is removed."""
+
+_NOTHING_NEW = News((), is_whole=True)
 
 
 def shared_folder() -> Path:
@@ -80,15 +87,17 @@ class SharedWindow:
         """
         self._name = name
         self._folder = folder
-        self._room = min(_LEAST_NOTES + _NOTES_A_PLACE * int(per_s + 1), _MOST_NOTES)
-        self._file = -1
-        self._number: int | None = None
-        """Of the file that this process listened to; ``None``: of none yet."""
-
-        self._head = 0
-        """How many of its notes this process knows."""
-
+        self._room = min(max(_LEAST_NOTES, _NOTES_A_PLACE * int(per_s)), _MOST_NOTES)
         self._capacity = self._room
+        self._file = -1
+        self._is_read = False
+        """Whether the file's head and all of its notes were read since it was opened."""
+
+        self._number: int | None = None
+        """Of the file that this process has read; ``None``: of none yet."""
+
+        self._last = 0
+        """Number of the last note that this process knows."""
 
     def open(self) -> None:
         """Open the file, and remove those that nobody uses any more; may be left out, and may fail in silence."""
@@ -100,7 +109,7 @@ class SharedWindow:
         """Close the file; another call of `begin` opens it again."""
         if self._file >= 0:
             os.close(self._file)
-            self._file = -1
+            self._file, self._is_read = -1, False
 
     def begin(self) -> News | None:
         """See `Exchange.begin`."""
@@ -119,10 +128,9 @@ class SharedWindow:
                 self._file = self._opened()
             if not self._locked():
                 return None
-            found = os.fstat(self._file)
-            if found.st_nlink:
-                return self._news(found.st_size)
-            self.close()  # it was removed: others meet at another one
+            if os.fstat(self._file).st_nlink and (news := self._news()) is not None:
+                return news
+            self.close()  # it was removed or spoiled: others meet at another one
 
     def _locked(self) -> bool:
         for _ in range(_TRIES):
@@ -133,72 +141,74 @@ class SharedWindow:
             return True
         return False
 
-    def _news(self, size: int) -> News:
-        number, capacity, head = self._read_head(size) or self._laid_out(secrets.randbits(64), self._room, 0)
-        is_known = number == self._number
-        known = self._head if is_known else 0
-        first = max(known, head - capacity)
-        is_whole = first == known and (is_known or self._number is None)
-        self._number, self._capacity, self._head = number, capacity, head
-        notes = self._read(first, head) if first < head else ()
-        if capacity < self._room:
-            self._grow()
-        return News(notes, is_whole)
+    def _news(self) -> News | None:
+        """Return what is new; ``None``: the file is spoiled, and gone now."""
+        if not self._is_read:
+            return self._all_of_it()
+        data = os.pread(self._file, _NOTE.size, _offset(self._last % self._capacity))
+        if len(data) == _NOTE.size and _NOTE.unpack(data)[0] <= self._last:
+            return _NOTHING_NEW
+        notes: list[Note] = []
+        while data:
+            place = self._last % self._capacity
+            data = os.pread(self._file, min(_AT_ONCE, self._capacity - place) * _NOTE.size, _offset(place))
+            for number, kind, at in _NOTE.iter_unpack(data[: len(data) // _NOTE.size * _NOTE.size]):
+                if number <= self._last:
+                    return News(notes, is_whole=True)
+                if number > self._last + 1:
+                    return self._all_of_it()  # the others have been all round the ring
+                notes.append((kind, at))
+                self._last = number
+        self._remove()
+        return None
 
-    def _read_head(self, size: int) -> tuple[int, int, int] | None:
-        data = os.pread(self._file, _HEAD.size, 0)
-        if len(data) < _HEAD.size:
+    def _all_of_it(self) -> News | None:
+        size = os.fstat(self._file).st_size
+        if not size:
+            self._lay_out()
+        data = os.pread(self._file, size or _offset(self._room), 0)
+        magic, number, capacity = _HEAD.unpack_from(data) if len(data) > _HEAD.size else (b"", 0, 0)
+        if magic != _MAGIC or not capacity or len(data) != _offset(capacity):
+            self._remove()
             return None
-        magic, number, capacity, head = _HEAD.unpack(data)
-        return (number, capacity, head) if magic == _MAGIC and capacity > 0 and size == _size(capacity) else None
+        known = self._last if number == self._number else 0
+        notes = sorted(note for note in _NOTE.iter_unpack(data[_offset(0) :]) if note[0] > known)
+        is_known = number == self._number or self._number is None
+        is_whole = is_known and (not notes or notes[0][0] == known + 1)
+        self._number, self._capacity, self._is_read = number, capacity, True
+        self._last = notes[-1][0] if notes else known
+        return News([(kind, at) for _, kind, at in notes], is_whole)
 
-    def _laid_out(self, number: int, capacity: int, head: int) -> tuple[int, int, int]:
-        os.ftruncate(self._file, 0)
+    def _lay_out(self) -> None:
         if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(self._file, 0, _size(capacity))  # a file system that is full says so here, and once
+            os.posix_fallocate(self._file, 0, _offset(self._room))  # a file system that is full says so here, and once
         else:
-            os.ftruncate(self._file, _size(capacity))
-        os.pwrite(self._file, _HEAD.pack(_MAGIC, number, capacity, head), 0)
-        return number, capacity, head
+            os.ftruncate(self._file, _offset(self._room))
+        os.pwrite(self._file, _HEAD.pack(_MAGIC, secrets.randbits(64), self._room), 0)
 
-    def _grow(self) -> None:
-        """Make room for a process whose rate is higher than any before."""
-        first = max(0, self._head - self._capacity)
-        notes = self._read(first, self._head)
-        self._capacity = self._room
-        self._laid_out(self._number or 0, self._capacity, self._head)
-        self._write(first, notes)
-
-    def _read(self, first: int, head: int) -> list[Note]:
-        data = b"".join(
-            os.pread(self._file, (last - start) * _NOTE.size, _offset(start, self._capacity))
-            for start, last in self._pieces(first, head)
-        )
-        return list(_NOTE.iter_unpack(data))
-
-    def _write(self, first: int, notes: Sequence[Note]) -> None:
-        for start, last in self._pieces(first, first + len(notes)):
-            data = b"".join(_NOTE.pack(*note) for note in notes[start - first : last - first])
-            if os.pwrite(self._file, data, _offset(start, self._capacity)) != len(data):
-                raise OSError("the file was written in part only")
-
-    def _pieces(self, first: int, head: int) -> list[tuple[int, int]]:
-        """Cut a stretch of the ring where the file ends."""
-        turn = (first // self._capacity + 1) * self._capacity
-        return [(first, head)] if head <= turn else [(first, turn), (turn, head)]
+    def _remove(self) -> None:
+        (self._folder or shared_folder()).joinpath(self._name).unlink(missing_ok=True)
 
     def end(self, notes: Sequence[Note]) -> None:
         """See `Exchange.end`."""
         try:
             if notes:
-                notes = notes[-self._capacity :]
-                self._write(self._head, notes)
-                self._head += len(notes)
-                os.pwrite(self._file, _HEAD.pack(_MAGIC, self._number, self._capacity, self._head), 0)
+                self._write(notes[-self._capacity :])
             fcntl.flock(self._file, fcntl.LOCK_UN)
         except OSError as exc:
-            self.close()  # which drops the lock
+            self.close()  # which releases the lock
             raise self._lost(exc) from exc
+
+    def _write(self, notes: Sequence[Note]) -> None:
+        last, place = self._last, self._last % self._capacity
+        data = b"".join([_NOTE.pack(number, *note) for number, note in enumerate(notes, last + 1)])
+        until_end = (self._capacity - place) * _NOTE.size
+        written = os.pwrite(self._file, data[:until_end], _offset(place))
+        if len(data) > until_end:
+            written += os.pwrite(self._file, data[until_end:], _offset(0))
+        if written != len(data):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self._last = last + len(notes)
 
     def _opened(self) -> int:
         if self._folder is None:
@@ -243,9 +253,5 @@ def _is_private(found: os.stat_result) -> bool:
     return found.st_uid == os.geteuid() and not found.st_mode & 0o077
 
 
-def _size(capacity: int) -> int:
-    return _HEAD.size + capacity * _NOTE.size
-
-
-def _offset(number: int, capacity: int) -> int:
-    return _HEAD.size + number % capacity * _NOTE.size
+def _offset(place: int) -> int:
+    return _HEAD.size + place * _NOTE.size

@@ -202,6 +202,21 @@ async def test_after_a_loss_no_connection_is_used_that_was_idle_meanwhile(
     assert len(connected) == 3
 
 
+async def test_loss_at_one_endpoint_costs_another_no_connection(
+    serve: Serve, step: Step, transport: HttpTransport
+) -> None:
+    connected: list[asyncio.StreamWriter] = []
+    well = await serve(OK, OK, OK, connected=connected)
+    ill = await serve(step("reset"), step("close"))
+    await transport.send(to(well.endpoint), timeout_s=5)
+    for _ in range(2):
+        await failure(transport, to(ill.endpoint))
+
+        await transport.send(to(well.endpoint), timeout_s=5)
+
+    assert len(connected) == 1
+
+
 async def test_connection_that_was_answered_after_a_loss_is_kept(
     serve: Serve, step: Step, transport: HttpTransport
 ) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @pytest.fixture(autouse=True)
 def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     # How long waits are is the policy's own test; here they would only take time.
-    monkeypatch.setattr("bulk.engine.lanes.sending.RetryPolicy", partial(RetryPolicy, first_s=0.004, cap_s=0.02))
+    monkeypatch.setattr("bulk.engine.sessions.opening.RetryPolicy", partial(RetryPolicy, first_s=0.004, cap_s=0.02))
 
 
 @pytest.fixture(autouse=True)

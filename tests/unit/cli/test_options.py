@@ -14,6 +14,7 @@ from bulk.cli.run import run
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import FailureCap, ReadSettings, Settings
+from bulk.settings_keys import KEYS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,10 +75,13 @@ def test_every_flag_reaches_its_setting() -> None:
     assert made.dialect is Dialect.TUYA
 
 
-def test_no_setting_is_without_its_flag() -> None:
+def test_no_setting_is_without_its_flag_unless_only_the_file_gives_it() -> None:
     flags = {parameter.name for parameter in command.params}
+    settings_fields = {field.name for field in [*fields(Settings), *fields(ReadSettings)]} - {"read"}
 
-    assert {field.name for field in [*fields(Settings), *fields(ReadSettings)]} - {"read"} <= flags
+    of_file_alone = {key.option for key in KEYS.values() if not key.has_flag} | {"accounts"}
+
+    assert settings_fields - flags == of_file_alone
 
 
 def test_environment_stands_in_for_flags(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from bulk.account_settings import AccountSettings
 from bulk.cli.app import main
 from bulk.cli.run import run
+from bulk.cli.settings import settings as settings_command
 from bulk.settings import ReadSettings, Settings
-from bulk.settings_file import KEYS, NOT_IN_A_FILE
+from bulk.settings_keys import ACCOUNT_KEYS, KEYS, NOT_IN_A_FILE
 
 SECRET = "s3cr3tS3cr3tS3cr3t"
 FILE = """
@@ -167,8 +169,18 @@ def test_screen_has_a_line_a_setting(capsys: pytest.CaptureFixture[str]) -> None
     assert any(line.startswith("access_key_id") and line.endswith("the sandbox's own") for line in lines)
 
 
-def test_every_key_of_the_file_is_an_option_of_run() -> None:
-    assert {key.option for key in KEYS.values()} <= {parameter.name for parameter in run.params}
+def test_every_key_of_the_file_is_an_option_of_run_or_says_that_it_is_none() -> None:
+    parameters = {parameter.name for parameter in run.params}
+
+    assert {key.option for key in KEYS.values() if key.has_flag} <= parameters
+    assert not {key.option for key in KEYS.values() if not key.has_flag} & parameters
+
+
+def test_every_key_of_an_account_is_a_field_of_it() -> None:
+    of_account = {field.name for field in fields(AccountSettings)} - {"place"}
+
+    assert {key.option for key in ACCOUNT_KEYS.values()} == of_account
+    assert of_account <= {field.name for field in fields(Settings)}
 
 
 def test_every_setting_has_a_flag_and_is_a_key_of_the_file_or_says_why_not() -> None:
@@ -178,8 +190,9 @@ def test_every_setting_has_a_flag_and_is_a_key_of_the_file_or_says_why_not() -> 
     in_file = {key.option for key in KEYS.values()}
     refused = {named[flag] for flag in NOT_IN_A_FILE}
 
-    assert settings <= set(named.values())
-    assert settings - in_file == refused - in_file
+    file_alone = {key.option for key in KEYS.values() if not key.has_flag} | {"accounts"}  # of tables of its own
+    assert settings - file_alone <= set(named.values())
+    assert settings - in_file - {"accounts"} == refused - in_file
     assert refused & in_file == {KEYS["credentials_profile"].option}  # which the reason names
     assert not KEYS.keys() & NOT_IN_A_FILE.keys()
 
@@ -214,3 +227,117 @@ def test_keys_that_are_not_there_are_told_and_no_error(
 
     assert value is None
     assert origin.startswith("none: ")
+
+
+ACCOUNTS = """
+region = "cn-shanghai"
+list_qps = 3
+[profiles.night]
+sts_endpoint = "sts.example"
+[accounts.cn]
+key_env = "CN"
+qps = 8
+[accounts.tuya]
+endpoint = "https://si.tuyacloud.com:8686/"
+key_env = "TUYA"
+"""
+
+
+@pytest.fixture
+def _accounts(monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("bulk.toml").write_text(ACCOUNTS, encoding="utf-8")
+    monkeypatch.setenv("CN_ACCESS_KEY_ID", "LTAI5tOfCn")
+    monkeypatch.setenv("CN_ACCESS_KEY_SECRET", SECRET)
+
+
+def shown_of_accounts(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, dict[str, tuple[object, str]]]:
+    assert main(["settings", "--json", *arguments]) == 0
+    printed = json.loads(capsys.readouterr().out)["accounts"]
+    return {
+        name: {key: (each["value"], each["origin"]) for key, each in account.items()}
+        for name, account in printed.items()
+    }
+
+
+@pytest.mark.usefixtures("_accounts")
+def test_each_setting_of_an_account_says_where_it_comes_from(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BULK_LIST_QPS", "6")
+
+    accounts = shown_of_accounts(capsys, "--settings-profile", "night")
+
+    assert list(accounts) == ["cn", "tuya"]
+    assert accounts["cn"].keys() - {"access_key_id"} == ACCOUNT_KEYS.keys()
+    assert accounts["cn"]["region"] == ("cn-shanghai", "./bulk.toml")
+    assert accounts["cn"]["qps"] == (8.0, "account 'cn' of ./bulk.toml")
+    assert accounts["cn"]["list_qps"] == (6.0, "environment BULK_LIST_QPS")
+    assert accounts["cn"]["sts_endpoint"] == ("sts.example", "profile 'night' of ./bulk.toml")
+    assert accounts["tuya"]["qps"] == (10.0, "default")
+    assert accounts["tuya"]["region"][0] is None
+    assert accounts["cn"]["access_key_id"] == ("LTAI…", "environment variables CN_…")
+    assert accounts["tuya"]["access_key_id"][0] is None
+    assert accounts["tuya"]["access_key_id"][1].startswith(
+        "none: TUYA_ACCESS_KEY_ID and TUYA_ACCESS_KEY_SECRET are not"
+    )
+
+
+@pytest.mark.usefixtures("_accounts")
+def test_screen_has_a_line_an_account_and_of_the_only_one_all_that_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings"]) == 0
+    of_two = capsys.readouterr().out.splitlines()[-2:]
+    assert main(["settings", "--account", "cn", "--qps", "0"]) == 0
+    of_one = [line.split() for line in capsys.readouterr().out.splitlines() if line.startswith("cn.")]
+
+    assert [line.split()[:3] for line in of_two] == [
+        ["account", "cn", "key_env=CN,"],
+        ["account", "tuya", "endpoint=https://si.tuyacloud.com:8686/,"],
+    ]
+    assert of_two[0].endswith("./bulk.toml, line 6; key LTAI… from environment variables CN_…")
+    assert "./bulk.toml, line 9; no key: TUYA_ACCESS_KEY_ID" in of_two[1]
+    assert ["cn.qps", "0", "flag", "--qps"] in of_one
+    assert of_one[-1][:2] == ["cn.access_key_id", "LTAI…"]
+
+
+@pytest.mark.usefixtures("_accounts")
+def test_no_secret_of_an_account_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    for form in ([], ["--json"], ["--account", "cn"]):
+        main(["settings", *form])
+
+        printed = capsys.readouterr().out
+        assert SECRET not in printed
+        assert "LTAI5" not in printed
+
+
+@pytest.mark.usefixtures("_accounts")
+def test_role_is_shown_and_not_assumed(capsys: pytest.CaptureFixture[str]) -> None:
+    with Path("bulk.toml").open("a", encoding="utf-8") as file:
+        file.write("[accounts.eu]\nkey_env = 'CN'\nrole_arn = 'acs:ram::1:role/r'\nsts_endpoint = '127.0.0.1:1'\n")
+
+    accounts = shown_of_accounts(capsys, "--account", "eu")
+
+    assert accounts["eu"]["role_arn"][0] == "acs:ram::1:role/r"
+    assert accounts["eu"]["access_key_id"] == ("LTAI…", "environment variables CN_…")
+
+
+@pytest.mark.usefixtures("_accounts")
+def test_accounts_that_contradict_each_other_are_told(capsys: pytest.CaptureFixture[str]) -> None:
+    with Path("bulk.toml").open("a", encoding="utf-8") as file:
+        file.write("[accounts.cn-too]\nkey_env = 'CN'\n")
+
+    assert main(["settings"]) == 2
+    assert "accounts 'cn' and 'cn-too' are one: the same endpoint, instance and key" in capsys.readouterr().err
+
+
+def test_help_names_every_key_of_an_account() -> None:
+    assert ", ".join(ACCOUNT_KEYS) in (settings_command.epilog or "")
+
+
+def test_keys_without_a_flag_are_shown_too(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bulk.toml").write_text('key_env = "CN"\nsts_endpoint = "https://u:p@sts.example"\n', encoding="utf-8")
+
+    settings = shown(capsys)
+
+    assert settings["key_env"] == ("CN", "./bulk.toml")
+    assert settings["sts_endpoint"] == ("https://***@sts.example", "./bulk.toml")
+    assert settings["rate_group"] == (None, "default")

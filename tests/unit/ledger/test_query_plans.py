@@ -65,7 +65,8 @@ def test_products_are_grouped_in_the_order_of_the_index(connection: sqlite3.Conn
 
 
 @pytest.mark.parametrize(
-    "name", ["record", "record_claim", "add_claim", "add_attempt", "add_row", "add_row_of_account"]
+    "name",
+    ["record", "record_created", "record_claim", "add_claim", "add_attempt", "add_row", "add_row_of_account"],
 )
 def test_what_is_written_for_each_row_looks_at_no_other(connection: sqlite3.Connection, name: str) -> None:
     steps = plan_of(connection, name)

@@ -59,7 +59,7 @@ class Book:
     def settle(
         self, key: str, name: str, outcome: Outcome, *, code: str | None = None, message: str | None = None
     ) -> None:
-        settled = (1, 0, 0, iso_utc(BEGAN_AT), "r1", 0, None, None)
+        settled = (1, 0, 0, iso_utc(BEGAN_AT), "r1")
         values = ("", key, name, None, None, outcome, code, message, None, *settled)
         self.ledger.connection.execute(query("record"), values)
 

@@ -1,0 +1,151 @@
+"""Open the keys of a job's accounts: spread over time, each waited for on its own, no two accounts the same.
+
+Keys may come from a token service that has a limit of its own, and may be long in coming: the others don't wait.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, NamedTuple
+
+from bulk.engine.accounts import open_account_keys, refuse_double
+from bulk.engine.sessions.connect import credentials_for
+from bulk.engine.sessions.rates import group_name
+from bulk.engine.threads import in_thread
+
+if TYPE_CHECKING:
+    from asyncio import Future
+    from collections.abc import AsyncIterator, Sequence
+
+    from aiolimiter import AsyncLimiter
+
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.engine.accounts import Account, OpenedAccount
+    from bulk.engine.job import Part
+    from bulk.events import Listener
+
+__all__ = ["GivenKeys", "KeyRing", "Opened", "given_keys"]
+
+GivenKeys = Mapping[str, "CredentialProvider"]
+"""Keys that a program brings along, by account; those of a job without accounts are the account ``''``'s."""
+
+_OPENED_PER_S = 50.0
+"""Half of what a token service grants an account."""
+
+_PATIENCE_S = 10.0
+"""How long the first request of a job waits for keys that are long in coming: their accounts come later then."""
+
+
+class Opened(NamedTuple):
+    """An account's keys."""
+
+    credentials: CredentialProvider
+    rate_group: str
+    """Accounts with the same one share the platform's rates."""
+
+    shared_as: str | None = None
+    """What other processes of this machine call the rate group; ``None``: nobody else sends there."""
+
+
+def given_keys(credentials: CredentialProvider | GivenKeys | None, accounts: Sequence[str]) -> GivenKeys:
+    """Return the keys that a program gave, by account: one provider signs for every account."""
+    if credentials is None:
+        return {}
+    return credentials if isinstance(credentials, Mapping) else dict.fromkeys(accounts, credentials)
+
+
+class KeyRing:
+    """The keys of a job's accounts."""
+
+    def __init__(self, given: GivenKeys, *, listener: Listener) -> None:
+        """Open nothing yet.
+
+        Args:
+            given: Keys that need not be looked for.
+            listener: Told where keys are from, and when they can't be renewed.
+        """
+        self._given = given
+        self._listener = listener
+        self._found: list[OpenedAccount] = []
+        """Those that were looked for; no two of them are one."""
+
+        self._first_look = True
+        self._spread: AsyncLimiter | None = None
+        self._opening: dict[str, Future[Opened]] = {}
+
+    async def open_only(self, parts: Sequence[Part]) -> None:
+        """Open the keys of the only account, if there is one: without them nothing needs to be read.
+
+        Raises:
+            SettingsError: There are none.
+            StoppedError: A stop was requested before they were there.
+        """
+        if len(parts) == 1:
+            opened: Future[Opened] = asyncio.get_running_loop().create_future()
+            opened.set_result(await self._open(parts[0]))
+            self._opening[parts[0].name] = opened
+
+    @asynccontextmanager
+    async def opening(self, parts: Sequence[Part]) -> AsyncIterator[None]:
+        """Open the keys of these accounts, until the block ends; it begins when most are there.
+
+        Raises:
+            SettingsError: Two accounts are one.
+        """
+        missing = [part for part in parts if part.name not in self._opening]
+        if len(missing) > 1:
+            self._spread = await in_thread(_spread)
+        self._opening |= {part.name: asyncio.create_task(self._open(part)) for part in missing}
+        try:
+            if len(missing) > 1:
+                await self._wait_for_most()
+            yield
+        finally:
+            for opening in self._opening.values():
+                opening.cancel()
+            await asyncio.gather(*self._opening.values(), return_exceptions=True)
+
+    async def of(self, part: Part) -> Opened:
+        """Return the keys of an account once they are there.
+
+        Raises:
+            SettingsError: There are none, or they are another account's.
+            StoppedError: A stop was requested first.
+        """
+        return await asyncio.shield(self._opening[part.name])
+
+    async def _wait_for_most(self) -> None:
+        spread_s = len(self._opening) / _OPENED_PER_S
+        await asyncio.wait(self._opening.values(), timeout=spread_s + _PATIENCE_S)
+        self._first_look = False
+        refuse_double(self._found)
+
+    async def _open(self, part: Part) -> Opened:
+        account, settings = part.account, part.account.settings
+        if account.name in self._given:
+            keys = self._given[account.name]
+            group = settings.rate_group or account.keys.uid or (await keys.current()).access_key_id
+            return Opened(keys, group, _shared_as(account, group))
+        if settings.sandbox:
+            keys = await credentials_for(settings, listener=self._listener)
+            return Opened(keys, settings.rate_group or account.name)
+        if self._spread is not None:
+            await part.stop.unless_requested(self._spread.acquire())
+        found = await part.stop.unless_requested(open_account_keys(account, listener=self._listener))
+        if not self._first_look:
+            # Too late to refuse the job: only this account can be left out.
+            refuse_double([*self._found, found])
+        self._found.append(found)
+        return Opened(found.credentials, found.rate_group, _shared_as(account, found.rate_group))
+
+
+def _spread() -> AsyncLimiter:
+    from aiolimiter import AsyncLimiter  # noqa: PLC0415 - reads files, and a run for one account spreads nothing
+
+    return AsyncLimiter(1, 1 / _OPENED_PER_S)  # of one each: a larger one would let as many through at once
+
+
+def _shared_as(account: Account, group: str) -> str:
+    return group_name(account.target, group, is_written=account.settings.rate_group is not None)
