@@ -15,6 +15,8 @@ class ExitCode(IntEnum):
     UNUSABLE = 2  #: a flag, a setting or the input can't be used; nothing was sent
     STOPPED = 3  #: stopped early: key, permission, platform out of reach, disk full
     REFUSED = 4  #: the ledger is held by another run, belongs to another target, or a newer version wrote it
+    WITHHELD = 5  #: of a sync: something is withheld and needs your approval
+    CHANGED = 6  #: of a sync with --detailed-exitcode: it changed something, and all is as the file says
     INTERRUPTED = 130  #: by Ctrl-C
     TERMINATED = 143  #: by SIGTERM, or by the end of the terminal
 

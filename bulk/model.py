@@ -383,5 +383,20 @@ class Summary:
     accounts: Mapping[str, AccountSummary] = field(default_factory=dict)
     """Name → account; empty, and not a key of the JSON: the job names none."""
 
+    changes: Mapping[str, int] | None = None
+    """What a sync created, updated and deleted; ``None``, here and in the next three: it was no sync."""
+
+    withheld: Mapping[str, int] | None = None
+    """Creates, updates and deletes that wait for a person."""
+
+    surplus: int | None = None
+    """Modules of ours that left the file and stay."""
+
+    plan: str | None = None
+    """Path of the plan to approve what is withheld; ``None``: nothing is."""
+
+    notes: tuple[str, ...] = ()
+    """What a person should know of a sync, a sentence each. Not a key of the JSON."""
+
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

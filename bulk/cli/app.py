@@ -43,7 +43,7 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
-_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts"})
+_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "changes", "withheld", "surplus", "plan"})
 """What a summary has besides the keys of its JSON, or only where something began for an account."""
 
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"

@@ -31,6 +31,9 @@ class RowDecision:
     outcome: Outcome
     message: str | None = None
     recovered: bool = False
+    code: str | None = None
+    """Which kind of the outcome it is, where there are several."""
+
     owned: bool | None = None
     """Of a recovered create: whether it is surely ours; ``None``: as the outcome says."""
 

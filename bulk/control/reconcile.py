@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
     from bulk.model import Row
 
-__all__ = ["Kept", "Owned", "PlannedChange", "Reconciliation", "Surplus", "Terms", "Withheld", "reconcile"]
+__all__ = ["CONTESTED", "Kept", "Owned", "PlannedChange", "Reconciliation", "Surplus", "Terms", "Withheld", "reconcile"]
+
+
+CONTESTED = "contested"
+"""Code of a row whose update somebody undoes every night. Stored in the ledger: never rename it."""
 
 
 class Withheld(StrEnum):
@@ -168,7 +172,7 @@ def _compare(rows: Iterable[Row], there: Mapping[str, OtaModule], ours: Collecti
 
 def _contested(row: Row, found: OtaModule) -> RowDecision:
     message = f"contested: somebody undoes each update of ours; {judge(row, found).message}"
-    return RowDecision(row, Outcome.DRIFTED, message)
+    return RowDecision(row, Outcome.DRIFTED, message, code=CONTESTED)
 
 
 def _update(row: Row, found: OtaModule) -> Change:

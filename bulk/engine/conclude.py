@@ -13,24 +13,30 @@ from bulk.engine.stop import StopSignal
 from bulk.exits import ExitCode
 from bulk.ledger.views.accounts import Counted
 from bulk.legible import legible_fields
-from bulk.model import PROVISIONED_OUTCOMES, AccountSummary, Action, Outcome, Summary
+from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, AccountSummary, Action, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bulk.engine.job import Job, Part
 
-__all__ = ["Done", "conclude", "summary_json"]
+__all__ = ["Done", "conclude", "gravest", "summary_json"]
 
 
 _FIRST_OF = (
     ExitCode.INTERRUPTED,
     ExitCode.TERMINATED,
     ExitCode.STOPPED,
+    ExitCode.WITHHELD,
     ExitCode.INCOMPLETE,
+    ExitCode.CHANGED,
     ExitCode.DONE,
 )
 """What a run exits with over its accounts: the first of these that any of them has."""
+
+
+_OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
+"""Keys that the summary of a run does not have."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +60,7 @@ def conclude(job: Job, done: Done) -> Summary:
     counters = Counters.sum_of(part.counters for part in job.parts)
     accounts = _accounts(job, counted, read_in=done.read_in) if job.names_accounts else {}
     own_code = _exit_code(outcomes, job.stop, read_in=done.read_in)
-    exit_code = _first_of(own_code, *(account.exit_code for account in accounts.values()))
+    exit_code = gravest(own_code, *(account.exit_code for account in accounts.values()))
     return Summary(
         run_id=done.run_id,
         ledger=str(ledger.path),
@@ -84,7 +90,10 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
         resume: The command that goes on, where a command line began the run and something is left to do.
     """
     keys = asdict(summary)
-    del keys["reasons"]
+    del keys["reasons"], keys["notes"]
+    if summary.changes is None:
+        for name in _OF_A_SYNC:
+            del keys[name]
     if not summary.accounts:
         del keys["accounts"]
     return orjson.dumps(legible_fields(keys | {"resume": resume}))
@@ -107,7 +116,7 @@ def _account(outcomes: Mapping[str, int], part: Part | None, *, read_in: bool) -
     stop = part.stop if part else StopSignal()
     exit_code = _exit_code(outcomes, stop, read_in=read_in)
     return AccountSummary(
-        outcomes={outcome.value: outcomes.get(outcome, 0) for outcome in Outcome},
+        outcomes={outcome.value: outcomes.get(outcome, 0) for outcome in ROW_OUTCOMES},
         requests=_figures(part.counters if part else Counters()),
         throttled=part.counters.throttled if part else 0,
         stopped=stop.reason if exit_code == stop.exit_code else None,
@@ -128,7 +137,7 @@ def _stopped(accounts: Mapping[str, AccountSummary]) -> str | None:
     return None
 
 
-def _first_of(*exit_codes: int) -> int:
+def gravest(*exit_codes: int) -> int:
     """Return the gravest, in the order that schedulers know; any other is one of an error, and comes first."""
     return min(exit_codes, key=lambda code: _FIRST_OF.index(ExitCode(code)) if code in _FIRST_OF else -1)
 

@@ -59,6 +59,9 @@ class Job:
     parts: tuple[Part, ...]
     """One for each account that is tried."""
 
+    syncs: bool = False
+    """It also updates and deletes."""
+
     @property
     def names_accounts(self) -> bool:
         """Whether rows say which account they are for."""
@@ -93,19 +96,22 @@ class Job:
         )
 
 
-def parts_of(accounts: Iterable[Account], *, stop: StopSignal, listener: Listener) -> tuple[Part, ...]:
+def parts_of(
+    accounts: Iterable[Account], *, stop: StopSignal, listener: Listener, syncs: bool = False
+) -> tuple[Part, ...]:
     """Return a part for each account that is tried.
 
     Args:
         accounts: All of a job.
         stop: The job's: what stops an account stops a job that names none, and stopping the job stops all.
         listener: Told when one account stops alone.
+        syncs: The job also updates and deletes.
     """
     return tuple(
         Part(
             account=account,
             stop=_scope(account.name, stop, listener) if account.name else stop,
-            counters=Counters(dict.fromkeys(asked_rates(account.settings), 0)),
+            counters=Counters(dict.fromkeys(asked_rates(account.settings, syncs=syncs), 0)),
         )
         for account in accounts
         if account.is_tried

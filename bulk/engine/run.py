@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bulk.model import Summary
     from bulk.settings import Settings
 
-__all__ = ["run"]
+__all__ = ["Run", "run"]
 
 _COUNTED_BEFORE_S = 0.1
 """How long the first request waits for the rows to be counted: enough for some ten thousand."""
@@ -84,7 +84,7 @@ async def run(
         if ledger.upgrade:
             layout, copy = ledger.upgrade
             listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
-        job = _Run(
+        job = Run(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
@@ -97,16 +97,20 @@ async def run(
 
 
 @dataclass
-class _Run(Job):
+class Run(Job):
     """One run."""
 
+    command: str = "run"
+    """As the ledger notes it."""
+
     def __post_init__(self) -> None:
-        self._run_id = secrets.token_hex(16)
+        self.run_id = secrets.token_hex(16)
         self._read_in = False
         self._counted: Counted | None = None
         """How the rows stand at the end, where that was counted already."""
 
     async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes]) -> Summary:
+        """Do all of it, and record how it ended."""
         started = time.monotonic()
         try:
             await in_thread(self._begin)
@@ -114,12 +118,12 @@ class _Run(Job):
                 with suppress(IngestStoppedError), self._deadline():
                     await self._read_and_send(keys)
             done = Done(
-                run_id=self._run_id,
+                run_id=self.run_id,
                 elapsed_s=time.monotonic() - started,
                 read_in=self._read_in,
                 counted=self._counted,
             )
-            summary = await in_thread(conclude, self, done)
+            summary = await in_thread(self._conclude, done)
         except BaseException as exc:
             # The words of our own errors are redacted; what a library says may hold a signed URL.
             why = str(exc) if isinstance(exc, BulkError) else type(exc).__name__
@@ -128,6 +132,9 @@ class _Run(Job):
         await self._end(exit_code=summary.exit_code, stopped=summary.stopped, summary=to_json(summary).decode())
         self.listener(RunEnded(summary))
         return summary
+
+    def _conclude(self, done: Done) -> Summary:
+        return conclude(self, done)
 
     async def _read_and_send(self, keys: KeyRing) -> None:
         await self.read_in()
@@ -142,7 +149,7 @@ class _Run(Job):
 
     async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
-            await send(self, feeds, keys, run_id=self._run_id)
+            await send(self, feeds, keys, run_id=self.run_id)
 
     @contextmanager
     def _deadline(self) -> Iterator[None]:
@@ -159,11 +166,12 @@ class _Run(Job):
 
     def _begin(self) -> None:
         self.ledger.begin_run(
-            self._run_id,
+            self.run_id,
             at=time.time(),
             version=version("bulk"),  # reads files: another reason to stay off the event loop
             input_name=self.input_name,
-            rates=asked_rates(self.settings),
+            command=self.command,
+            rates=asked_rates(self.settings, syncs=self.syncs),
         )
         self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)
 
@@ -189,13 +197,13 @@ class _Run(Job):
         outcomes = counted.outcomes
         self.listener(
             RunStarted(
-                run_id=self._run_id,
+                run_id=self.run_id,
                 ledger=str(self.ledger.path),
                 input=self.input_name,
                 target=spoken_target(self.accounts),
                 rows=sum(outcomes.values()),
                 outcomes=dict(outcomes),
-                rates=asked_rates(self.settings),
+                rates=asked_rates(self.settings, syncs=self.syncs),
                 outside=selection.outside,
                 accounts=dict(self._account_starts(counted)),
             )
@@ -212,7 +220,7 @@ class _Run(Job):
                         target=str(part.account.target),
                         rows=sum(outcomes.values()),
                         outcomes=outcomes,
-                        rates=asked_rates(part.account.settings),
+                        rates=asked_rates(part.account.settings, syncs=self.syncs),
                     ),
                 )
 
@@ -221,7 +229,7 @@ class _Run(Job):
         with suppress(LedgerError):
             await in_thread(
                 self.ledger.end_run,
-                self._run_id,
+                self.run_id,
                 at=time.time(),
                 exit_code=exit_code,
                 stopped=stopped,

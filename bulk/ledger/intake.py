@@ -12,7 +12,7 @@ from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator
     from pathlib import Path
 
     from bulk.ledger.binding import Takeover
@@ -47,7 +47,15 @@ class Intake:
 
 @contextmanager
 def replaced_rows(
-    connection: sqlite3.Connection, path: Path, *, name: str, shape: str, at: float, accounts: Collection[str]
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    name: str,
+    shape: str,
+    at: float,
+    accounts: Collection[str],
+    before: Callable[[sqlite3.Connection], None] | None = None,
+    check: Callable[[sqlite3.Connection], None] | None = None,
 ) -> Iterator[Intake]:
     """Open an intake; when the block ends the rows are in the ledger, repeats marked, or nothing has changed.
 
@@ -60,6 +68,8 @@ def replaced_rows(
         shape: JSON that says how its records are laid out.
         at: Now, in seconds since the epoch.
         accounts: All that the settings name.
+        before: Called while the rows are still those of the input before.
+        check: Called when all rows are judged; what it raises leaves the ledger as it was.
 
     Raises:
         LedgerError: The ledger could not be written.
@@ -68,6 +78,8 @@ def replaced_rows(
         connection.execute("BEGIN IMMEDIATE")
         try:
             (index,) = connection.execute("SELECT sql FROM sqlite_schema WHERE name = 'rows_by_key'").fetchone()
+            if before is not None:
+                before(connection)
             connection.execute("DELETE FROM rows")
             connection.execute("DROP INDEX rows_by_key")
             intake = Intake(connection)
@@ -77,6 +89,8 @@ def replaced_rows(
             intake.takeovers = take_over(connection, accounts)
             connection.execute("DELETE FROM input")
             connection.execute(query("add_input"), (name, shape, intake.rows, iso_utc(at)))
+            if check is not None:
+                check(connection)
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:

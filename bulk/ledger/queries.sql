@@ -501,8 +501,8 @@ FROM standing
 WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'updated', 'exists');
 
 -- name: begin_run
-INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user, command, applied)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: end_run
 UPDATE runs SET ended_at = ?, exit_code = ?, stopped = ?, summary = ? WHERE run_id = ?;
@@ -608,3 +608,277 @@ WHERE outcome_when_read IS NULL AND outcome = 'over_budget'
 GROUP BY account, product_key
 ORDER BY rows DESC, first_line
 LIMIT :products;
+
+-- name: scope_products
+-- The products that a sync looks at, in the order of their first line. in_scope() is the reader's own.
+SELECT product_key
+FROM rows
+WHERE outcome IS NULL AND account = :account AND in_scope(product_key)
+GROUP BY product_key
+ORDER BY min(line)
+LIMIT :most;
+
+-- name: add_product_besides
+INSERT INTO temp.products
+SELECT :product_key WHERE NOT EXISTS (SELECT 1 FROM temp.products WHERE product_key = :product_key);
+
+-- name: look_rows
+-- The rows of some products, a product after the other, in file order, with what the ledger says of them. What our
+-- update replaced is asked only where that update is in doubt.
+SELECT
+    s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
+    s.in_doubt OR s.outcome = 'sending', s.claimed, s.settled_at, s.outcome, s.message,
+    iif(s.as_recorded, s.undone, 0), s.undone_at,
+    iif(s.claimed = 'update', (
+        SELECT c.found_alias FROM claims AS c
+        WHERE c.account = :account AND c.product_key = s.product_key AND c.module_name = s.module_name
+        ORDER BY c.id DESC LIMIT 1
+    ), NULL),
+    iif(s.claimed = 'update', (
+        SELECT c.found_desc FROM claims AS c
+        WHERE c.account = :account AND c.product_key = s.product_key AND c.module_name = s.module_name
+        ORDER BY c.id DESC LIMIT 1
+    ), NULL)
+FROM json_each(:product_keys) AS wanted
+JOIN standing AS s ON s.account = :account AND s.product_key = wanted.value
+WHERE s.outcome_when_read IS NULL
+ORDER BY wanted.key, s.line;
+
+-- name: owned_modules
+-- What is ours of some products, also what no row asks for.
+SELECT
+    m.product_key, m.module_name, m.written_alias, m.written_desc, m.outcome, m.code,
+    (m.in_doubt OR m.outcome = 'sending') AND m.claimed IS 'delete', m.attempts
+FROM json_each(:product_keys) AS wanted
+JOIN modules AS m ON m.account = :account AND m.product_key = wanted.value
+WHERE m.owned
+ORDER BY wanted.key;
+
+-- name: approved_table
+CREATE TEMP TABLE approved (
+    account TEXT, product_key TEXT, module_name TEXT, kind TEXT, wanted_alias TEXT, wanted_desc TEXT,
+    found_name TEXT, found_alias TEXT, found_desc TEXT, line INTEGER, withheld TEXT, frees_slot_for TEXT,
+    PRIMARY KEY (product_key, module_name)
+);
+
+-- name: add_approved
+INSERT OR IGNORE INTO temp.approved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: approved_of
+SELECT * FROM temp.approved WHERE product_key = ?;
+
+-- name: begin_plan
+-- A plan of each account: a new one takes the place of those before, but of a finished one the record stays.
+INSERT INTO plans (account, run_id, made_at, input, input_sha256, flags) VALUES (?, ?, ?, ?, ?, ?);
+
+-- name: forget_plans
+DELETE FROM plans WHERE account = ? AND finished_at IS NULL;
+
+-- name: forget_planned
+DELETE FROM planned WHERE account = ?;
+
+-- name: finish_plan
+UPDATE plans SET finished_at = ?, applied_by = ? WHERE run_id = ?;
+
+-- name: plan_change
+INSERT OR REPLACE INTO planned (
+    account, run_id, product_key, module_name, kind, wanted_alias, wanted_desc, found_name, found_alias, found_desc,
+    found_made, line, adopted, withheld, frees_slot_for
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: withhold_kind
+-- A whole kind of change waits for a person; adopting counts as an update.
+UPDATE planned SET withheld = ?
+WHERE account = ? AND run_id = ? AND kind = ? AND withheld IS NULL AND state = 'open';
+
+-- name: withhold_swapped
+-- What needs the slot of a delete that waits waits too.
+UPDATE planned SET withheld = 'needs_delete'
+WHERE account = ?1 AND run_id = ?2 AND kind = 'create' AND withheld IS NULL AND state = 'open'
+  AND (product_key, module_name) IN (
+    SELECT product_key, frees_slot_for COLLATE NOCASE FROM planned
+    WHERE account = ?1 AND run_id = ?2 AND kind = 'delete' AND withheld IS NOT NULL AND frees_slot_for IS NOT NULL
+);
+
+-- name: withhold_change
+UPDATE planned SET withheld = ? WHERE account = ? AND run_id = ? AND product_key = ? AND module_name = ?;
+
+-- name: end_planned
+UPDATE planned SET state = ? WHERE account = ? AND run_id = ? AND product_key = ? AND module_name = ?;
+
+-- name: adopt_planned
+-- What was found as its row wants it is ours from now on, with the texts that it has.
+UPDATE modules SET owned = 1, written_alias = coalesce(p.found_alias, ''), written_desc = coalesce(p.found_desc, '')
+FROM planned AS p
+WHERE p.account = ?1 AND p.run_id = ?2 AND p.adopted AND p.withheld IS NULL
+  AND modules.account = p.account AND modules.product_key = p.product_key AND modules.module_name = p.module_name;
+
+-- name: end_ownership
+UPDATE modules SET owned = 0, written_alias = NULL, written_desc = NULL
+WHERE account = ? AND product_key = ? AND module_name = ?;
+
+-- name: count_undone
+UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
+
+-- name: planned_products
+SELECT product_key FROM planned
+WHERE account = :account AND run_id = :run_id AND withheld IS NULL AND NOT adopted AND state = 'open'
+GROUP BY product_key
+ORDER BY coalesce(min(line), 9223372036854775807);
+
+-- name: planned_work
+SELECT
+    p.product_key, p.module_name, p.kind, p.wanted_alias, p.wanted_desc, p.found_name, p.found_alias, p.found_desc,
+    p.found_made, p.line, p.frees_slot_for, r.alias_name, r."desc", coalesce(m.attempts, 0),
+    coalesce(m.in_doubt OR m.outcome = 'sending', 0), m.claimed, m.settled_at
+FROM json_each(:product_keys) AS wanted
+JOIN planned AS p ON p.account = :account AND p.run_id = :run_id AND p.product_key = wanted.value
+LEFT JOIN rows AS r ON r.line = p.line
+LEFT JOIN modules AS m ON m.account = p.account AND m.product_key = p.product_key AND m.module_name = p.module_name
+WHERE p.withheld IS NULL AND NOT p.adopted AND p.state = 'open'
+ORDER BY wanted.key, coalesce(p.line, 9223372036854775807), p.module_name;
+
+-- name: planned_entries
+SELECT
+    account, product_key, module_name, iif(adopted, 'adopt', kind), wanted_alias, wanted_desc,
+    found_name, found_alias, found_desc, line, withheld, frees_slot_for
+FROM planned
+WHERE run_id = :run_id AND (withheld IS NOT NULL OR NOT :only_withheld)
+ORDER BY account, product_key, coalesce(line, 9223372036854775807), module_name;
+
+-- name: withheld_rows
+-- Rows whose change waits for a person, unless the ledger says so already.
+SELECT p.line, p.product_key, r.module_name, r.alias_name, r."desc", p.kind, p.withheld, p.found_alias, p.found_desc,
+    coalesce(m.attempts, 0), coalesce(m.in_doubt OR m.outcome = 'sending', 0), m.claimed, m.settled_at
+FROM planned AS p
+JOIN rows AS r ON r.line = p.line
+LEFT JOIN modules AS m ON m.account = p.account AND m.product_key = p.product_key AND m.module_name = p.module_name
+WHERE p.account = :account AND p.run_id = :run_id AND p.withheld IS NOT NULL AND NOT p.adopted
+  AND (m.outcome IS NOT 'withheld' OR m.code IS NOT p.withheld)
+  AND p.line > :after
+ORDER BY p.line
+LIMIT 500;
+
+-- name: count_withheld
+SELECT kind, withheld, adopted, count(*) FROM planned
+WHERE account = ? AND run_id = ? AND withheld IS NOT NULL AND state = 'open'
+GROUP BY kind, withheld, adopted;
+
+-- name: pending_approvals
+-- What waits for a person, by account: of each account's last plan.
+SELECT p.account, p.run_id, p.made_at, c.kind, c.withheld, count(*)
+FROM plans AS p
+JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
+WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
+GROUP BY p.account, p.run_id, c.kind, c.withheld
+ORDER BY p.account, c.kind, c.withheld;
+
+-- name: surplus_of_gone_products
+-- What is ours of products that no row names and nobody asks to prune: counted without a look.
+UPDATE modules SET
+    outcome = 'surplus', code = 'product_gone', message = 'no row names its product', settled_at = ?1, run_id = ?2
+WHERE account = ?3 AND owned AND NOT in_doubt AND outcome <> 'sending'
+  AND (outcome <> 'surplus' OR code IS NOT 'product_gone')
+  AND product_key NOT IN (SELECT value FROM json_each(?4))
+  AND NOT EXISTS (SELECT 1 FROM rows AS r WHERE r.outcome IS NULL AND r.account = ?3 AND r.product_key = modules.product_key);
+
+-- name: count_surplus
+SELECT m.account, m.code, count(*)
+FROM modules AS m
+WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+GROUP BY m.account, m.code;
+
+-- name: guard_figures
+SELECT
+    (SELECT count(*) FROM planned WHERE account = :account AND run_id = :run_id AND kind = 'update'),
+    (SELECT count(*) FROM planned WHERE account = :account AND run_id = :run_id AND kind = 'delete'),
+    (SELECT count(DISTINCT c.product_key || '/' || lower(c.module_name)) FROM claims AS c
+     WHERE c.account = :account AND c.kind = 'update' AND c.at >= :since AND NOT c.approved AND NOT EXISTS (
+        SELECT 1 FROM planned AS p WHERE p.account = :account AND p.run_id = :run_id AND p.kind = 'update'
+          AND p.product_key = c.product_key AND p.module_name = c.module_name)),
+    (SELECT count(DISTINCT c.product_key || '/' || lower(c.module_name)) FROM claims AS c
+     WHERE c.account = :account AND c.kind = 'delete' AND c.at >= :since AND NOT c.approved AND NOT EXISTS (
+        SELECT 1 FROM planned AS p WHERE p.account = :account AND p.run_id = :run_id AND p.kind = 'delete'
+          AND p.product_key = c.product_key AND p.module_name = c.module_name)),
+    (SELECT count(*) FROM modules WHERE account = :account AND outcome <> 'deleted')
+    + (SELECT count(*) FROM rows AS r WHERE r.outcome IS NULL AND r.account = :account AND NOT EXISTS (
+        SELECT 1 FROM modules AS m
+        WHERE m.account = :account AND m.product_key = r.product_key AND m.module_name = r.module_name)),
+    (SELECT count(*) FROM modules WHERE account = :account AND owned),
+    (SELECT count(*) FROM rows WHERE outcome IS NULL AND account = :account),
+    (SELECT count(DISTINCT product_key) FROM rows WHERE outcome IS NULL AND account = :account),
+    (SELECT rows FROM good_syncs WHERE account = :account),
+    (SELECT products FROM good_syncs WHERE account = :account);
+
+-- name: invalid_records
+-- Rows that stand for no module, with what is known of their product.
+SELECT line, product_key, record FROM rows
+WHERE outcome = 'invalid' AND (account IS :account OR account IS NULL);
+
+-- name: is_known_product
+SELECT EXISTS (SELECT 1 FROM rows WHERE outcome IS NULL AND account = :account AND product_key = :product_key)
+    OR EXISTS (SELECT 1 FROM modules WHERE account = :account AND product_key = :product_key);
+
+-- name: last_run_finished
+-- Whether the last run before this one came to its end, so that the rows are those of a finished input.
+SELECT exit_code IN (0, 1) AND stopped IS NULL FROM runs WHERE run_id <> ? ORDER BY rowid DESC LIMIT 1;
+
+-- name: note_first_good_syncs
+-- Before the first good sync, the input of the last finished run counts.
+INSERT OR IGNORE INTO good_syncs (account, run_id, at, rows, products)
+SELECT account, ?, ?, count(*), count(DISTINCT product_key) FROM rows
+WHERE outcome IS NULL GROUP BY account;
+
+-- name: note_first_good_keys
+INSERT OR IGNORE INTO good_keys SELECT account, product_key, module_name FROM rows WHERE outcome IS NULL;
+
+-- name: compare_keys
+SELECT
+    (SELECT count(*) FROM rows WHERE outcome IS NULL),
+    (SELECT count(*) FROM good_keys),
+    (SELECT count(*) FROM good_keys AS g WHERE EXISTS (
+        SELECT 1 FROM rows AS r WHERE r.outcome IS NULL
+          AND r.account = g.account AND r.product_key = g.product_key AND r.module_name = g.module_name));
+
+-- name: note_good_sync
+INSERT OR REPLACE INTO good_syncs (account, run_id, at, rows, products)
+SELECT ?1, ?2, ?3, count(*), count(DISTINCT product_key) FROM rows WHERE outcome IS NULL AND account = ?1;
+
+-- name: forget_good_keys
+DELETE FROM good_keys WHERE account = ?1 AND NOT EXISTS (
+    SELECT 1 FROM rows AS r WHERE r.outcome IS NULL
+      AND r.account = ?1 AND r.product_key = good_keys.product_key AND r.module_name = good_keys.module_name);
+
+-- name: note_good_keys
+INSERT INTO good_keys
+SELECT account, product_key, module_name FROM rows AS r
+WHERE r.outcome IS NULL AND r.account = ?1 AND NOT EXISTS (
+    SELECT 1 FROM good_keys AS g
+    WHERE g.account = ?1 AND g.product_key = r.product_key AND g.module_name = r.module_name);
+
+-- name: first_products
+-- Products of some accounts, in the input's order.
+SELECT account, product_key FROM rows
+WHERE outcome IS NULL AND account IN (SELECT value FROM json_each(:accounts))
+GROUP BY account, product_key
+ORDER BY min(line);
+
+-- name: first_run
+SELECT run_id FROM runs ORDER BY rowid LIMIT 1;
+
+-- name: count_planned_rows
+-- Rows with a change that may go.
+SELECT count(*) FROM planned WHERE run_id = ? AND line IS NOT NULL AND NOT adopted AND withheld IS NULL;
+
+-- name: note_applied
+INSERT INTO plans (account, run_id, made_at, finished_at, applied_by, input, input_sha256, flags)
+VALUES (?1, ?2, ?3, ?3, ?4, ?5, '', '{}')
+ON CONFLICT DO UPDATE SET finished_at = excluded.finished_at, applied_by = excluded.applied_by;
+
+-- name: is_finished_plan
+SELECT EXISTS (SELECT 1 FROM plans WHERE run_id = ? AND finished_at IS NOT NULL);

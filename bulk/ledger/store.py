@@ -76,6 +76,12 @@ class Ledger:
         self.takeovers = takeovers
         """Records that an account took over from a name that is no longer in the settings, so far."""
 
+        self.before_intake: Callable[[sqlite3.Connection], None] | None = None
+        """Called within the intake's transaction, while the rows are still those of the input before."""
+
+        self.check_intake: Callable[[sqlite3.Connection], None] | None = None
+        """Called before the intake is committed; what it raises leaves the ledger as it was."""
+
         self._accounts = tuple(accounts)
         self._held = held
         self._place = place
@@ -134,13 +140,28 @@ class Ledger:
         """Replace the rows by those of an input: see `replaced_rows`."""
         named = legible(name)
         with replaced_rows(
-            self.connection, self.path, name=named, shape=shape, at=at, accounts=self._accounts
+            self.connection,
+            self.path,
+            name=named,
+            shape=shape,
+            at=at,
+            accounts=self._accounts,
+            before=self.before_intake,
+            check=self.check_intake,
         ) as intake:
             yield intake
         self.takeovers += intake.takeovers
 
     def begin_run(
-        self, run_id: str, *, at: float, version: str, input_name: str, rates: Mapping[Action, float]
+        self,
+        run_id: str,
+        *,
+        at: float,
+        version: str,
+        input_name: str,
+        rates: Mapping[Action, float],
+        command: str = "run",
+        applied: str | None = None,
     ) -> None:
         """Record that a run is at work, and who it is.
 
@@ -150,6 +171,8 @@ class Ledger:
             version: Of this program.
             input_name: The input's name.
             rates: Requests a second that were asked for, by action; those of creates and listings are among them.
+            command: ``run``, ``sync`` or ``apply``.
+            applied: Of an apply: the run that made the plan.
         """
         with translated(self.path):
             self.connection.execute(
@@ -163,6 +186,8 @@ class Ledger:
                     legible(input_name),
                     orjson.dumps({action.figure: per_s for action, per_s in rates.items()}).decode(),
                     _user(),
+                    command,
+                    applied,
                 ),
             )
 

@@ -15,7 +15,7 @@ CODES = {code.value for code in ExitCode}
 
 
 def test_codes_are_those_that_schedulers_know() -> None:
-    assert list(ExitCode) == [0, 1, 2, 3, 4, 130, 143]
+    assert list(ExitCode) == [0, 1, 2, 3, 4, 5, 6, 130, 143]
 
 
 def test_code_is_a_number_wherever_it_is_written() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import resource
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from bulk.events import ConnectionsShort, LaneClosed, LaneOpened
 
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from bulk.settings import Settings
 
 __all__ = ["Dispatcher", "first_of", "lanes_of_each", "most_lanes"]
+
+_Lane = TypeVar("_Lane", bound="Lane")
 
 UNPACED_LANES = 64
 """Lanes side by side where no rate limits them: measured, more don't make the HTTP client faster."""
@@ -110,7 +112,7 @@ class Dispatcher:
         if self._waiting and (self._stop.requested or self._needs_lane()):
             self._something_moved.set()
 
-    async def run(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
+    async def run(self, lanes: AsyncIterator[_Lane], work: Callable[[_Lane], Awaitable[None]]) -> None:
         """Do ``work`` for all lanes, in their order; open no more once the run is stopping.
 
         Whatever the lanes' source or the work for one of them raises comes out as it is; the other lanes are cancelled.
@@ -121,7 +123,7 @@ class Dispatcher:
             # One cause ended the others: the operator needs its words, not those of a group.
             raise first_of(group) from None
 
-    async def _open_and_wait(self, lanes: AsyncIterator[Lane], work: Callable[[Lane], Awaitable[None]]) -> None:
+    async def _open_and_wait(self, lanes: AsyncIterator[_Lane], work: Callable[[_Lane], Awaitable[None]]) -> None:
         async with asyncio.TaskGroup() as group:
             async for lane in lanes:
                 while not self._stop.requested and not self._needs_lane():
@@ -140,7 +142,7 @@ class Dispatcher:
         finally:
             self._waiting = False
 
-    async def _live(self, lane: Lane, work: Callable[[Lane], Awaitable[None]]) -> None:
+    async def _live(self, lane: _Lane, work: Callable[[_Lane], Awaitable[None]]) -> None:
         self._listener(LaneOpened(lane.product_key, len(lane.rows), self._account))
         try:
             await work(lane)

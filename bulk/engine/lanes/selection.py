@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bulk.ledger.store import Ledger
     from bulk.settings import Settings
 
-__all__ = ["EVERYTHING", "Selection", "select", "selected_lanes"]
+__all__ = ["EVERYTHING", "Selection", "is_wanted", "select", "selected_lanes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def select(ledger: Ledger, settings: Settings, accounts: Collection[str]) -> Sel
     if settings.limit is None and not settings.only:
         return Selection(outside=left_out) if left_out else EVERYTHING
     found = ledger.open_products_of(accounts)
-    matching = (product for product in found if _wanted(product[1], settings.only))
+    matching = (product for product in found if is_wanted(product[1], settings.only))
     products: dict[str, dict[str, int]] = {}
     for account, product_key, rows in islice(matching, settings.limit):
         products.setdefault(account, {})[product_key] = rows
@@ -77,6 +77,7 @@ def _open_rows_of_others(ledger: Ledger, accounts: Collection[str]) -> int:
     return sum(rows for *_, rows in ledger.open_products_of(others))
 
 
-def _wanted(product_key: str, only: tuple[str, ...]) -> bool:
+def is_wanted(product_key: str, only: tuple[str, ...]) -> bool:
+    """Say whether ``--only`` lets a product be tried."""
     # ProductKeys differ in letter case: a file system's rules for names must not blur that.
     return not only or any(fnmatchcase(product_key, pattern) for pattern in only)

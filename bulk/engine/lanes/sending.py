@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bulk.cloud.transport import HttpTransport
 from bulk.engine.lanes.dispatch import Dispatcher, first_of, lanes_of_each
@@ -31,10 +31,22 @@ if TYPE_CHECKING:
     from bulk.ledger.store import Ledger
     from bulk.model import Lane
 
-__all__ = ["Feed", "opened_feeds", "send", "visit_all"]
+__all__ = ["Feed", "Lanes", "in_all_sessions", "opened_feeds", "send", "visit", "visit_all", "writing"]
 
 _GRACE_S = 4.0
 """How long requests in flight may take to end once a stop is requested; what is open then, the next run finds out."""
+
+
+_Lane = TypeVar("_Lane", bound="Lane")
+_Lane_co = TypeVar("_Lane_co", bound="Lane", covariant=True)
+
+
+class Lanes(Protocol[_Lane_co]):
+    """Where lanes come from, some products at a time; `bulk.ledger.lanes.LaneReader` is one."""
+
+    def next_lanes(self) -> Sequence[_Lane_co]:
+        """Return the next lanes; none: there are no more. Blocks."""
+        ...
 
 
 class Feed(NamedTuple):
@@ -69,7 +81,7 @@ async def send(job: Job, feeds: Sequence[Feed], keys: KeyRing, *, run_id: str) -
     recorded stays, and the claims on disk tell the next run what to ask about.
     """
     states = sandbox_states(job.ledger.path, [part.name for part in job.parts])
-    async with _writing(job.ledger, run_id=run_id, stop=job.stop) as writer:
+    async with writing(job.ledger, run_id=run_id, stop=job.stop) as writer:
         await visit_all(job, feeds, keys, work_off, writer=writer, states=states)
 
 
@@ -96,37 +108,65 @@ async def visit_all(
         SettingsError: Two accounts are one; nothing was sent.
         LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
-    parts = [part for part, _ in feeds]
-    each = lanes_of_each(job.settings, sessions=len(feeds), listener=job.listener)
+
+    async def work_through(number: int, session: Session, concurrency: int) -> None:
+        await visit(session, feeds[number].lanes, lambda lane: work(lane, session), concurrency=concurrency)
+
+    await in_all_sessions(job, [part for part, _ in feeds], keys, work_through, writer=writer, states=states)
+
+
+async def in_all_sessions(
+    job: Job,
+    parts: Sequence[Part],
+    keys: KeyRing,
+    through: Callable[[int, Session, int], Awaitable[None]],
+    *,
+    writer: Writer,
+    states: Mapping[str, Path],
+) -> None:
+    """Open a session for each account, side by side, and do something in each.
+
+    Args:
+        job: Whose accounts they are.
+        parts: Those that anything is to be done for.
+        keys: Of all of them.
+        through: Called with the number of the part, its session, and how many lanes it may have side by side.
+        writer: As above.
+        states: As above.
+
+    Raises:
+        SettingsError: As above.
+        LedgerError: As above.
+    """
+    each = lanes_of_each(job.settings, sessions=len(parts), listener=job.listener)
     async with (
-        HttpTransport(limit=each * len(feeds)) as transport,
+        HttpTransport(limit=each * len(parts)) as transport,
         keys.opening(parts),
         Opening(job, keys, transport=transport, writer=writer, states=states) as opening,
     ):
         try:
             async with asyncio.TaskGroup() as group:
-                for number, feed in enumerate(feeds):
-                    group.create_task(_work_through(feed, opening, number, work, concurrency=each))
+                for number, part in enumerate(parts):
+                    group.create_task(_in_session(part, opening, number, through, concurrency=each))
         except BaseExceptionGroup as errors:
             # One cause ended the others: the operator needs its words, not those of a group.
             raise first_of(errors) from None
 
 
-async def _work_through(
-    feed: Feed,
+async def _in_session(
+    part: Part,
     opening: Opening,
     number: int,
-    work: Callable[[Lane, Session], Awaitable[None]],
+    through: Callable[[int, Session, int], Awaitable[None]],
     *,
     concurrency: int,
 ) -> None:
-    """Work one account's lanes off; what only this account can't go on without stops it alone."""
-    part, lanes = feed
+    """Do one account's part; what only this account can't go on without stops it alone."""
     try:
         async with opening.session(part) as session:
             await part.stop.sleep(opening.start_in_s(number, session))
             if await is_the_right_one(session, part.account.settings.sample_product):
-                await visit(session, lanes, lambda lane: work(lane, session), concurrency=concurrency)
+                await through(number, session, concurrency)
     except StoppedError:
         return  # before its keys were there: its rows stay as they are
     except SettingsError as exc:
@@ -136,7 +176,7 @@ async def _work_through(
 
 
 async def visit(
-    session: Session, lanes: LaneReader, work: Callable[[Lane], Awaitable[None]], *, concurrency: int
+    session: Session, lanes: Lanes[_Lane], work: Callable[[_Lane], Awaitable[None]], *, concurrency: int
 ) -> None:
     """Do ``work`` for lanes with open rows, as many side by side as the rates ask for, and at most ``concurrency``.
 
@@ -156,7 +196,9 @@ async def visit(
 
 
 @asynccontextmanager
-async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIterator[LedgerWriter]:
+async def writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIterator[LedgerWriter]:
+    """Write to the ledger in a thread of its own until the block ends; a failure stops the job."""
+
     def failed(error: LedgerError) -> None:
         stop.request(str(error), exit_code=error.exit_code)
 
@@ -168,7 +210,7 @@ async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIte
         yield writer
 
 
-async def _one_by_one(lanes: LaneReader) -> AsyncGenerator[Lane, None]:
+async def _one_by_one(lanes: Lanes[_Lane]) -> AsyncGenerator[_Lane, None]:
     """Read lanes off the event loop, some products ahead."""
     while found := await in_thread(lanes.next_lanes):
         for lane in found:

@@ -6,12 +6,13 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
+from bulk.cloud.paging import gather
 from bulk.control.retry import Next
 from bulk.engine.sessions.gate import Turn
 from bulk.engine.sessions.lull import Lull
 from bulk.errors import TurnMissedError
 from bulk.events import RateChanged
-from bulk.model import Accepted, Action, Failure, FailureKind, Listing
+from bulk.model import Accepted, Action, Failure, FailureKind, Listing, Package, Page
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -42,8 +43,8 @@ _ABANDONED = Failure(
 _Key = tuple[str, str | None]
 """ProductKey and ModuleName of what a request is about; a listing has no ModuleName."""
 
-_Success = TypeVar("_Success", Listing, Accepted)
-_Success_co = TypeVar("_Success_co", Listing, Accepted, covariant=True)
+_Success = TypeVar("_Success", Listing, Accepted, Page[Package])
+_Success_co = TypeVar("_Success_co", Listing, Accepted, Page[Package], covariant=True)
 _Subject = TypeVar("_Subject")
 _Subject_contra = TypeVar("_Subject_contra", contravariant=True)
 
@@ -126,6 +127,34 @@ class Calls:
             self._recorder.announce_retry(
                 Action.LIST, answer, product_key=product_key, line=None, attempt=attempt, delay_s=step.delay_s
             )
+            attempt = step.after(attempt)
+            if await self._stop.sleep(step.delay_s):
+                return None
+            repeat = True
+
+    async def list_packages(self, product_key: str) -> tuple[Package, ...] | Failure | None:
+        """List all update packages of a product, repeating while that may help."""
+
+        async def ask(number: int) -> Page[Package] | Failure | None:
+            return await self._ask_page(product_key, number)
+
+        return await gather(ask)
+
+    async def _ask_page(self, product_key: str, number: int) -> Page[Package] | Failure | None:
+        async def request(key: str, *, leave: Leave) -> Page[Package] | Failure:
+            return await self._platform.list_packages(key, page=number, leave=leave)
+
+        attempt, repeat = 1, False
+        while True:
+            answer = await self._send(
+                Action.LIST_PACKAGES, request, product_key, key=(product_key, None), repeat=repeat
+            )
+            # What is refused for good only means that nothing is deleted here: it stops nobody.
+            if not isinstance(answer, Failure) or answer.permission or answer.kind is FailureKind.FATAL:
+                return answer
+            step = self.step_after(answer, attempt, action=Action.LIST_PACKAGES)
+            if step.next is not Next.REPEAT:
+                return answer
             attempt = step.after(attempt)
             if await self._stop.sleep(step.delay_s):
                 return None

@@ -111,7 +111,7 @@ class Opening:
     async def _group(self, part: Part, opened: Opened) -> RateGroup:
         group = self._groups.get(opened.rate_group)
         if group is None:
-            rates, name = asked_rates(part.account.settings), opened.shared_as
+            rates, name = asked_rates(part.account.settings, syncs=self._job.syncs), opened.shared_as
             group = RateGroup(rates, name=name, listener=_named(self._job.listener, part.name))
             self._groups[opened.rate_group] = group
             group.close_on(self._job.stop)

@@ -15,12 +15,19 @@ if TYPE_CHECKING:
 __all__ = ["asked_rates", "group_name"]
 
 
-def asked_rates(settings: Settings) -> Mapping[Action, float]:
-    """Return the rate of each action that a run sends, in requests a second; 0: unlimited.
+def asked_rates(settings: Settings, *, syncs: bool = False) -> Mapping[Action, float]:
+    """Return the rate of each action that a job sends, in requests a second; 0: unlimited.
 
     What is a key here is paced, counted, announced and recorded.
+
+    Args:
+        settings: The job's, or an account's.
+        syncs: It also updates and deletes.
     """
-    return {Action.CREATE: settings.qps, Action.LIST: settings.list_qps}
+    rates = {Action.CREATE: settings.qps, Action.LIST: settings.list_qps}
+    if syncs:
+        rates |= {Action.UPDATE: settings.qps, Action.DELETE: settings.qps, Action.LIST_PACKAGES: settings.list_qps}
+    return rates
 
 
 def group_name(target: Target, group: str, *, is_written: bool = False) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bulk.control.breaker import Breaker
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
-    from bulk.model import Accepted, Change, Listing, OtaModule, Row
+    from bulk.model import Accepted, Change, Listing, OtaModule, Package, Page, Row
 
 __all__ = ["Counters", "Recorder", "Writer"]
 
@@ -182,7 +182,7 @@ class Recorder:
     def attempted(
         self,
         action: Action,
-        answer: Listing | Accepted | Failure,
+        answer: Listing | Accepted | Page[Package] | Failure,
         key: tuple[str, str | None],
         *,
         latency_s: float,

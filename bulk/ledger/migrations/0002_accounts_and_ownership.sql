@@ -180,7 +180,8 @@ SELECT
     m.claimed,
     m.owned,
     coalesce(m.undone, 0) AS undone,
-    m.undone_at
+    m.undone_at,
+    m.alias_name IS r.alias_name AND m."desc" IS r."desc" AS as_recorded
 FROM rows AS r
 LEFT JOIN modules AS m
     ON r.outcome IS NULL

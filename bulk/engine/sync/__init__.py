@@ -1,0 +1,1 @@
+"""The platform as the file says: look, decide, guard, work."""

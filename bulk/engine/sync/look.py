@@ -1,0 +1,322 @@
+"""Look at a product, decide, and hand what was decided to the ledger. Nothing is changed on the platform."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.control.diff import Field, differences
+from bulk.control.guard import SENT_SPAN_S
+from bulk.control.reconcile import Kept, Owned, PlannedChange, Terms, Withheld, reconcile
+from bulk.ledger.planning import ADOPT, PlannedEntry
+from bulk.ledger.times import iso_utc
+from bulk.model import PROVISIONED_OUTCOMES, ChangeKind, Failure, OtaModule, Outcome, Row
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from bulk.control.budget import RowDecision
+    from bulk.control.reconcile import Reconciliation
+    from bulk.engine.sessions.session import Session
+    from bulk.engine.sync.writing import PlanWriter
+    from bulk.ledger.looking import ProductState, RowRecord
+    from bulk.model import Listing
+
+__all__ = ["Look", "held_packages", "withheld_words"]
+
+_CONTESTED_NIGHTS = 3
+"""An update that was found undone on so many nights in a row is not sent again."""
+
+
+@dataclass(kw_only=True)
+class Look:
+    """One account's look: what it may do, and whether it is complete."""
+
+    session: Session
+    writer: PlanWriter
+    run_id: str
+    prune: bool
+    adopt: bool
+    keep_products: Collection[str] = ()
+    """Products in which nothing may be deleted: an invalid row names them."""
+
+    keeps_all: bool = False
+    """Nothing may be deleted in this account: an invalid row may be of any product."""
+
+    unlisted: int = field(default=0, init=False)
+    """Products that could not be listed."""
+
+    async def at(self, state: ProductState) -> None:
+        """Look at one product."""
+        listing = await self.session.calls.list_modules(state.product_key)
+        if listing is None:
+            return
+        if isinstance(listing, Failure):
+            self._settle_unlisted(state, listing)
+            return
+        contested = self._count_undone(state, listing)
+        terms = Terms(
+            prune=self.prune,
+            adopt=self.adopt,
+            packages=(),
+            keep_all=self._why_all_stay(state.product_key),
+            contested=contested,
+        )
+        decided = _reconcile(state, listing, terms)
+        if decided.deletes:
+            packages = await held_packages(self.session, state.product_key, listing)
+            decided = _reconcile(state, listing, replace(terms, packages=packages))
+        _HandOver(self, state, listing).all_of(decided)
+
+    def _why_all_stay(self, product_key: str) -> Kept | None:
+        return Kept.INVALID_ROW if self.keeps_all or product_key in self.keep_products else None
+
+    def _count_undone(self, state: ProductState, listing: Listing) -> frozenset[str]:
+        """Count the nights on which our updates were found undone; return the names that are given up on."""
+        there = {module.key: module for module in listing.modules}
+        contested = []
+        for record in state.records:
+            if not record.undone and record.outcome is not Outcome.UPDATED:
+                continue
+            undone = self._undone(record, there.get(record.row.module.key))
+            if undone >= _CONTESTED_NIGHTS:
+                contested.append(record.row.module.key[1])
+        return frozenset(contested)
+
+    def _undone(self, record: RowRecord, found: OtaModule | None) -> int:
+        module, undone, now = record.row.module, record.undone, self.session.clock.wall()
+        is_undone = found is not None and any(
+            difference.field is not Field.MODULE_NAME for difference in differences(module, found)
+        )
+        if not is_undone:
+            undone = 0 if found is not None else undone
+        elif record.outcome is Outcome.UPDATED and (record.undone_at is None or now - record.undone_at >= SENT_SPAN_S):
+            undone += 1
+        if undone != record.undone:
+            self.writer.amend(
+                "count_undone", undone, iso_utc(now), self.session.account, module.product_key, module.module_name
+            )
+        return undone
+
+    def _settle_unlisted(self, state: ProductState, failure: Failure) -> None:
+        if self.session.stop.requested:
+            return
+        self.unlisted += 1
+        for record in state.records:
+            outcome = Outcome.UNKNOWN if record.row.in_doubt else Outcome.FAILED
+            message = f"its product could not be listed: {failure.message}"
+            self.session.recorder.settle(
+                record.row, outcome, code=failure.code, message=message, request_id=failure.request_id
+            )
+
+
+async def held_packages(session: Session, product_key: str, listing: Listing) -> frozenset[str] | None:
+    """Return the casefolded names of modules that hold, or may hold, a package; ``None``: it is not known."""
+    packages = await session.calls.list_packages(product_key)
+    if packages is None or isinstance(packages, Failure):
+        return None
+    if any(package.module_name is None for package in packages):
+        return frozenset(module.key[1] for module in listing.modules)
+    return frozenset(package.module_name.casefold() for package in packages if package.module_name)
+
+
+def _reconcile(state: ProductState, listing: Listing, terms: Terms) -> Reconciliation:
+    owned = [Owned(one.module_name, one.written_alias, one.written_desc) for one in state.owned]
+    return reconcile(state.rows, listing.modules, owned, terms)
+
+
+class _HandOver:
+    """Writes what was decided of one product: outcomes that changed, planned changes, what is not ours any more."""
+
+    def __init__(self, look: Look, state: ProductState, listing: Listing) -> None:
+        self._look = look
+        self._session = look.session
+        self._writer = look.writer
+        self._state = state
+        self._records = {record.row.line: record for record in state.records}
+        self._owned = {one.module_name.casefold(): one for one in state.owned}
+        self._listed = {module.key[1]: module for module in listing.modules}
+
+    def all_of(self, decided: Reconciliation) -> None:
+        for row_decision in decided.settled:
+            self._settle(row_decision)
+        for surplus in decided.surplus:
+            self._keep(surplus.module, surplus.kept)
+        for name in decided.lost:
+            self._lose(name)
+        for row, module in decided.adopted:
+            self._adopt(row, module)
+        for planned in (*decided.updates, *decided.creates, *decided.deletes):
+            self._plan(planned)
+
+    def _settle(self, decision: RowDecision) -> None:
+        """Record an outcome, unless it is what the ledger says: a row that is as wanted keeps its outcome."""
+        record = self._records[decision.row.line]
+        is_as_wanted = decision.outcome is Outcome.EXISTS and record.outcome in PROVISIONED_OUTCOMES
+        if is_as_wanted or (decision.outcome, decision.message) == (record.outcome, record.message):
+            return
+        recovers_update = decision.recovered and decision.outcome is Outcome.UPDATED
+        self._session.recorder.settle(
+            decision.row,
+            decision.outcome,
+            code=decision.code,
+            message=decision.message,
+            recovered=decision.recovered,
+            owned=decision.owned,
+            written=self._listed[decision.row.module.key[1]] if recovers_update else None,
+        )
+
+    def _keep(self, module: OtaModule, kept: Kept) -> None:
+        owned = self._owned[module.key[1]]
+        if (owned.outcome, owned.code) != (Outcome.SURPLUS, kept.value):
+            self._session.recorder.settle(
+                Row(0, module, owned.attempts), Outcome.SURPLUS, code=kept.value, message=_why_kept(kept)
+            )
+
+    def _lose(self, name: str) -> None:
+        """End our ownership of what is not listed; what no row asks for was deleted, by us or by somebody else."""
+        owned = self._owned[name.casefold()]
+        module = OtaModule(self._state.product_key, name)
+        if any(record.row.module.key == module.key for record in self._state.records):
+            self._writer.amend("end_ownership", self._session.account, module.product_key, module.module_name)
+        elif owned.in_doubt:
+            row = Row(0, module, owned.attempts)
+            self._session.recorder.settle(row, Outcome.DELETED, recovered=True)
+        else:
+            message = "somebody else deleted it"
+            self._session.recorder.settle(Row(0, module, owned.attempts), Outcome.DELETED, code="gone", message=message)
+
+    def _adopt(self, row: Row, module: OtaModule) -> None:
+        record = self._records[row.line]
+        if record.outcome not in PROVISIONED_OUTCOMES:
+            self._session.recorder.settle(row, Outcome.EXISTS)
+        entry = self._entry(ADOPT, wanted=None, found=module, line=row.line)
+        if self._may_go(entry):
+            self._write(entry, module)
+
+    def _plan(self, planned: PlannedChange) -> None:
+        change = planned.change
+        wanted = None if change.kind is ChangeKind.DELETE else change.wanted
+        entry = self._entry(change.kind.value, wanted=wanted, found=change.found, line=change.line)
+        entry = entry._replace(
+            module_name=change.wanted.module_name,
+            withheld=planned.withheld and planned.withheld.value,
+            frees_slot_for=planned.frees_slot_for,
+        )
+        record = self._records.get(change.line or 0)
+        if record and self._has_moved(record, planned):
+            return
+        if not self._may_go(entry):
+            self._set_aside(record, change.wanted)
+            return
+        if self._state.approved is not None:
+            entry = entry._replace(withheld=None)
+        self._write(entry, change.found)
+        if record and record.outcome in PROVISIONED_OUTCOMES:
+            self._say_that_it_is_not_so(record, change.found)
+
+    def _may_go(self, entry: PlannedEntry) -> bool:
+        """Say whether a change is in the plan that is applied, with the same found and wanted; no plan: it may."""
+        if self._state.approved is None:
+            return True
+        approved = self._state.approved.get(entry.module_name.casefold())
+        return approved is not None and approved.asks_the_same(entry)
+
+    def _set_aside(self, record: RowRecord | None, module: OtaModule) -> None:
+        """Settle what the plan that is applied does not list so: it is decided anew by the next sync."""
+        message = "the plan does not list this change with what was found now"
+        if record:
+            self._session.recorder.settle(record.row, Outcome.MOVED, code="not_in_plan", message=message)
+        elif (owned := self._owned[module.key[1]]).code != "not_in_plan":
+            self._session.recorder.settle(
+                Row(0, module, owned.attempts), Outcome.SURPLUS, code="not_in_plan", message=message
+            )
+
+    def _has_moved(self, record: RowRecord, planned: PlannedChange) -> bool:
+        """Settle an update in doubt whose module is neither as wanted nor as it was found: somebody changed it."""
+        before, found = record.replaced, planned.change.found
+        if planned.change.kind is not ChangeKind.UPDATE or before is None or found is None:
+            return False
+        if (before.alias_name or "", before.desc or "") == (found.alias_name or "", found.desc or ""):
+            return False
+        message = "an update of ours may have been carried out, and somebody else has changed the module since"
+        self._session.recorder.settle(record.row, Outcome.MOVED, code="moved", message=message)
+        return True
+
+    def _say_that_it_is_not_so(self, record: RowRecord, found: OtaModule | None) -> None:
+        """Let no row count as provisioned that a look found otherwise, also if the run ends before its change."""
+        outcome = Outcome.PENDING if found is None else Outcome.DRIFTED
+        message = None if found is None else "a sync found it changed, and has not put it right yet"
+        self._session.recorder.settle(record.row, outcome, message=message)
+
+    def _entry(self, kind: str, *, wanted: OtaModule | None, found: OtaModule | None, line: int | None) -> PlannedEntry:
+        return PlannedEntry(
+            account=self._session.account,
+            product_key=self._state.product_key,
+            module_name=found.module_name if found else wanted.module_name if wanted else "",
+            kind=kind,
+            wanted_alias=wanted.alias_name if wanted else None,
+            wanted_desc=wanted.desc if wanted else None,
+            found_name=found.module_name if found else None,
+            found_alias=found.alias_name if found else None,
+            found_desc=found.desc if found else None,
+            line=line,
+            withheld=None,
+            frees_slot_for=None,
+        )
+
+    def _write(self, entry: PlannedEntry, found: OtaModule | None) -> None:
+        adopted = entry.kind == ADOPT
+        self._writer.amend(
+            "plan_change",
+            entry.account,
+            self._look.run_id,
+            entry.product_key,
+            entry.module_name,
+            ChangeKind.UPDATE.value if adopted else entry.kind,
+            entry.wanted_alias,
+            entry.wanted_desc,
+            entry.found_name,
+            entry.found_alias,
+            entry.found_desc,
+            None if found is None else orjson.dumps(found.gmt_create).decode(),
+            entry.line,
+            int(adopted),
+            entry.withheld,
+            entry.frees_slot_for,
+        )
+
+
+_WHY_KEPT = {
+    Kept.NOT_ASKED: "the sync was not asked to delete: add --prune",
+    Kept.CHANGED: "its alias or description is not what this ledger wrote: somebody uses it",
+    Kept.TEXTS_UNKNOWN: "this ledger does not know what it wrote",
+    Kept.PACKAGE: "it holds an update package",
+    Kept.PACKAGES_UNKNOWN: "its product's update packages could not be listed",
+    Kept.PRODUCT_GONE: "no row names its product; to delete it all the same, name the product with --prune-product",
+    Kept.INVALID_ROW: "an invalid row of the input may stand for it: correct the row first",
+}
+
+
+def _why_kept(kept: Kept) -> str:
+    return _WHY_KEPT[kept]
+
+
+def withheld_words(withheld: str) -> str:
+    """Return a reason for withholding as a person reads it."""
+    return _WITHHELD_WORDS[Withheld(withheld)]
+
+
+_WITHHELD_WORDS = {
+    Withheld.MAX_UPDATES: "more updates than --max-updates allows",
+    Withheld.MAX_DELETES: "more deletes than --max-deletes allows",
+    Withheld.FEWER_ROWS: "the input has lost more than 5% of its rows",
+    Withheld.FEWER_PRODUCTS: "the input has lost more than 5% of its products",
+    Withheld.EMPTIES_PRODUCT: "the product would be left without a module",
+    Withheld.LOOKS_LIKE_RENAME: "a delete and a create with the same texts look like a rename",
+    Withheld.NEEDS_DELETE: "it needs the slot of a delete that waits",
+    Withheld.NO_PERMISSION: "the key lacks the right to it",
+    Withheld.OTHERS_CHANGED: "the first update changed more than it was asked to",
+}

@@ -1,0 +1,173 @@
+"""One account's night: look at every product in scope, decide, let the guard judge, then work.
+
+Nothing is written to the platform before the whole account was looked at and judged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.control.budget import judge
+from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard
+from bulk.control.reconcile import Withheld
+from bulk.engine.lanes.sending import visit
+from bulk.engine.sync.look import Look, withheld_words
+from bulk.engine.sync.work import AccountWork, work_off_changes
+from bulk.engine.threads import held, in_thread
+from bulk.ledger.planning import WithheldReader, WorkReader, read_figures
+from bulk.ledger.times import iso_utc
+from bulk.model import ChangeKind, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+    from pathlib import Path
+
+    from bulk.control.guard import Objection
+    from bulk.engine.sessions.session import Session
+    from bulk.engine.sync.options import SyncOptions
+    from bulk.engine.sync.writing import PlanWriter
+    from bulk.ledger.looking import LookReader
+    from bulk.model import OtaModule
+
+__all__ = ["Night", "NightTerms"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NightTerms:
+    """What holds for an account in this job."""
+
+    options: SyncOptions
+    run_id: str
+    ledger: Path
+    is_narrowed: bool
+    """Not every product of the account is in scope."""
+
+    is_apply: bool = False
+    is_plan: bool = False
+    """Nothing is sent but what reads."""
+
+    keep_products: Collection[str] = ()
+    keeps_all: bool = False
+
+
+@dataclass(kw_only=True)
+class Night:
+    """What a sync does for one account, and what came of it."""
+
+    account: str
+    terms: NightTerms
+    finished: bool = field(default=False, init=False)
+    """It was worked through to its end."""
+
+    notes: list[str] = field(default_factory=list, init=False)
+    unlisted: int = field(default=0, init=False)
+    left: int = field(default=0, init=False)
+    """Deletes that were to be sent and were not carried out."""
+
+    lost: list[OtaModule] = field(default_factory=list, init=False)
+    """Deleted for a create that was then refused, and not made again."""
+
+    async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, concurrency: int) -> None:
+        """Look, judge and work.
+
+        Raises:
+            LedgerError: The ledger can't be read, or a claim could not be made durable.
+        """
+        terms = self.terms
+        look = Look(
+            session=session,
+            writer=writer,
+            run_id=terms.run_id,
+            prune=terms.options.prune,
+            adopt=terms.options.adopt,
+            keep_products=terms.keep_products,
+            keeps_all=terms.keeps_all,
+        )
+        await visit(session, lanes, look.at, concurrency=concurrency)
+        self.unlisted = look.unlisted
+        await writer.claim(())
+        if session.stop.requested:
+            return
+        await self._judge(session, writer)
+        await self._settle_withheld(session, writer)
+        if not terms.is_plan:
+            await self._work(session, writer, concurrency=concurrency)
+        self.finished = not session.stop.requested
+
+    async def _judge(self, session: Session, writer: PlanWriter) -> None:
+        """Withhold what the guard objects to; what an apply carries out was approved by a person."""
+        terms, account, run_id = self.terms, self.account, self.terms.run_id
+        now = session.clock.wall()
+        if not terms.is_apply:
+            for kind, objection in (await self._objections(session)).items():
+                writer.amend("withhold_kind", objection.withheld.value, account, run_id, kind.value)
+                self._note(objection.message)
+        writer.amend("withhold_swapped", account, run_id)
+        if not terms.is_narrowed:
+            besides = orjson.dumps(terms.options.prune_products).decode()
+            writer.amend("surplus_of_gone_products", iso_utc(now), run_id, account, besides)
+        await writer.claim(())
+
+    async def _objections(self, session: Session) -> Mapping[ChangeKind, Objection]:
+        options = self.terms.options
+        figures = await in_thread(
+            read_figures,
+            self.terms.ledger,
+            account=self.account,
+            run_id=self.terms.run_id,
+            sent_since=session.clock.wall() - SENT_SPAN_S,
+        )
+        good = (
+            None
+            if figures.good_rows is None or figures.good_products is None
+            else GoodInput(rows=figures.good_rows, products=figures.good_products)
+        )
+        look = AccountLook(
+            managed=figures.managed,
+            owned=figures.owned,
+            updates=figures.updates,
+            deletes=figures.deletes,
+            updates_sent=figures.updates_sent,
+            deletes_sent=figures.deletes_sent,
+            input=GoodInput(rows=figures.rows, products=figures.products),
+            last_good=good,
+        )
+        return guard(look, max_updates=options.max_updates, max_deletes=options.max_deletes)
+
+    async def _work(self, session: Session, writer: PlanWriter, *, concurrency: int) -> None:
+        terms, account = self.terms, self.account
+        writer.amend("adopt_planned", account, terms.run_id)
+        await writer.claim(())
+        work = AccountWork(session=session, writer=writer, run_id=terms.run_id, approved=terms.is_apply)
+        async with held(WorkReader, terms.ledger, account=account, run_id=terms.run_id) as lanes:
+            await visit(session, lanes, lambda lane: work_off_changes(lane, work), concurrency=concurrency)
+        for kind, failure in work.denied.items():
+            writer.amend("withhold_kind", Withheld.NO_PERMISSION.value, account, terms.run_id, kind.value)
+            self._note(f"the key lacks the right to {kind}: {failure.permission}")
+        if work.others_changed:
+            writer.amend("withhold_kind", Withheld.OTHERS_CHANGED.value, account, terms.run_id, ChangeKind.UPDATE.value)
+            self._note(f"updates stopped: the first one also changed {work.others_changed}")
+        self.left, self.lost = work.left, work.undone
+        for module in work.undone:
+            self._note(
+                f"{module.module_name} of {module.product_key} was deleted for a module that could then not be "
+                "created; its texts are in the undo file"
+            )
+        await writer.claim(())
+
+    async def _settle_withheld(self, session: Session, writer: PlanWriter) -> None:
+        """Let every row whose change waits say so."""
+        async with held(WithheldReader, self.terms.ledger, account=self.account, run_id=self.terms.run_id) as reader:
+            while found := await in_thread(reader.next_rows):
+                for row, found_module, withheld in found:
+                    how = f"; {judge(row, found_module).message}" if found_module else ""
+                    session.recorder.settle(
+                        row, Outcome.WITHHELD, code=withheld, message=f"{withheld_words(withheld)}{how}"
+                    )
+        await writer.claim(())
+
+    def _note(self, text: str) -> None:
+        self.notes.append(f"account {self.account}: {text}" if self.account else text)

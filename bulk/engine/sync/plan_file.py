@@ -1,0 +1,172 @@
+"""The file of a plan: JSON lines, for its owner alone. The first line says what it is about, each other is a change."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from bulk.errors import SettingsError
+from bulk.ledger.planning import PlannedEntry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+__all__ = ["KEPT_PLANS", "PlanHeader", "default_path", "read_entries", "read_header", "sha256_of", "write_plan"]
+
+KEPT_PLANS = 14
+"""Plans of one ledger that are kept; older ones are removed when a new one is written."""
+
+_FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanHeader:
+    """What a plan is about."""
+
+    plan_id: str
+    """Of the run that made it."""
+
+    ledger: str
+    """Its whole path."""
+
+    ledger_id: str | None
+    """Of the first run of the ledger; ``None``: it had none yet."""
+
+    input: str
+    """Its whole path."""
+
+    input_sha256: str
+    targets: Mapping[str, str]
+    """Account → target."""
+
+    flags: Mapping[str, Any]
+    """What it was made with: ``prune``, ``adopt``, ``prune_products``, ``only``, ``limit``, ``accounts``."""
+
+    made_at: float
+    """In seconds since the epoch, UTC."""
+
+
+def default_path(ledger: Path, plan_id: str) -> Path:
+    """Return where the plan of a run is written, unless a person names another place."""
+    return Path(f"{ledger}.plan-{plan_id[:12]}.jsonl")
+
+
+def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) -> int:
+    """Write a plan, whole or not at all, readable by its owner alone; return how many changes it lists.
+
+    Raises:
+        OSError: It can't be written.
+    """
+    part = Path(f"{path}.part")
+    written = 0
+    with suppress(FileNotFoundError):
+        part.unlink()
+    with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+        out.write(orjson.dumps({"bulk_plan": _FORMAT, **asdict(header)}, option=orjson.OPT_APPEND_NEWLINE))
+        for entry in entries:
+            out.write(orjson.dumps(_as_object(entry), option=orjson.OPT_APPEND_NEWLINE))
+            written += 1
+        out.flush()
+        os.fsync(out.fileno())
+    part.replace(path)
+    return written
+
+
+def forget_old_plans(ledger: Path) -> None:
+    """Remove the plans of a ledger but the last ones; what can't be removed stays."""
+    with suppress(OSError):
+        plans = sorted(ledger.parent.glob(f"{ledger.name}.plan-*.jsonl"), key=lambda plan: plan.stat().st_mtime)
+        for plan in plans[:-KEPT_PLANS]:
+            plan.unlink()
+
+
+def read_header(path: Path) -> PlanHeader:
+    """Read what a plan is about.
+
+    Raises:
+        SettingsError: It is no plan, or can't be read.
+    """
+    try:
+        with path.open("rb") as file:
+            fields = orjson.loads(file.readline())
+    except (OSError, ValueError) as exc:
+        raise SettingsError(f"{path}: it is no plan that can be read ({exc}); name one that bulk has written") from exc
+    if not isinstance(fields, dict) or fields.pop("bulk_plan", None) != _FORMAT:
+        raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written")
+    try:
+        return PlanHeader(**fields)
+    except TypeError as exc:
+        raise SettingsError(f"{path}: its first line is not that of a plan ({exc})") from exc
+
+
+def read_entries(path: Path, account: str) -> Iterator[PlannedEntry]:
+    """Yield the changes of an account that a plan lists.
+
+    Raises:
+        SettingsError: A line is no change.
+    """
+    with path.open("rb") as file:
+        next(file)
+        for number, line in enumerate(file, 2):
+            if not line.strip():
+                continue
+            entry = _entry(path, number, line)
+            if entry.account == account:
+                yield entry
+
+
+def sha256_of(path: str) -> str:
+    """Return the SHA-256 of a file's bytes; empty for what can't be read twice.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    if not Path(path).is_file():
+        return ""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _as_object(entry: PlannedEntry) -> dict[str, object]:
+    found = {"module_name": entry.found_name, "alias_name": entry.found_alias, "desc": entry.found_desc}
+    deletes = entry.kind == "delete"
+    wanted = {"alias_name": entry.wanted_alias, "desc": entry.wanted_desc}
+    return {
+        "account": entry.account,
+        "product_key": entry.product_key,
+        "module_name": entry.module_name,
+        "kind": entry.kind,
+        "wanted": None if deletes else wanted,
+        "found": None if entry.found_name is None else found,
+        "line": entry.line,
+        "withheld": entry.withheld,
+        "frees_slot_for": entry.frees_slot_for,
+    }
+
+
+def _entry(path: Path, number: int, line: bytes) -> PlannedEntry:
+    try:
+        fields = orjson.loads(line)
+        wanted, found = fields["wanted"] or {}, fields["found"] or {}
+        return PlannedEntry(
+            str(fields["account"]),
+            str(fields["product_key"]),
+            str(fields["module_name"]),
+            str(fields["kind"]),
+            wanted.get("alias_name"),
+            wanted.get("desc"),
+            found.get("module_name"),
+            found.get("alias_name"),
+            found.get("desc"),
+            fields.get("line"),
+            fields.get("withheld"),
+            fields.get("frees_slot_for"),
+        )
+    except (ValueError, KeyError, TypeError, AttributeError) as exc:
+        raise SettingsError(f"{path}, line {number}: it is no change of a plan ({exc!r})") from exc

@@ -1,0 +1,55 @@
+"""Which products an invalid row protects: nothing is deleted where a row that can't be read may ask for the module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.ledger.sql import query
+from bulk.ledger.storage.database import translated
+from bulk.rows import InputShape, fields
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bulk.ledger.store import Ledger
+
+__all__ = ["Protection", "protection_of"]
+
+Protection = tuple[frozenset[str], bool]
+"""Products in which nothing may be deleted, and whether that holds for the whole account."""
+
+
+def protection_of(ledger: Ledger, account: str) -> Protection:
+    """Say what the invalid rows of an account protect; a row whose account can't be told protects all accounts.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    products = set()
+    with translated(ledger.path):
+        for product_key in _products(ledger, account):
+            if product_key is None:
+                return frozenset(), True
+            products.add(product_key)
+    return frozenset(products), False
+
+
+def _products(ledger: Ledger, account: str) -> Iterator[str | None]:
+    """Yield the product of each invalid row; ``None``: it can't be told."""
+    found = ledger.connection.execute("SELECT shape FROM input").fetchone()
+    shape = InputShape.from_json(found[0]) if found else None
+    for _, product_key, record in ledger.connection.execute(query("invalid_records"), {"account": account}).fetchall():
+        told = product_key or (shape and _written_product(shape, record))
+        yield told if told and _is_known(ledger, account, told) else None
+
+
+def _written_product(shape: InputShape, record: str) -> str | None:
+    column = shape.columns.get("ProductKey")
+    written = fields(shape, record).get(column) if column else None
+    return written.strip() if isinstance(written, str) else None
+
+
+def _is_known(ledger: Ledger, account: str, product_key: str) -> bool:
+    """Say whether it is a product of this account: another text may be any product's key, mistyped."""
+    asked = {"account": account, "product_key": product_key}
+    return bool(ledger.connection.execute(query("is_known_product"), asked).fetchone()[0])

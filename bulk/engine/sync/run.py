@@ -1,0 +1,374 @@
+"""`bulk sync` and `bulk apply`: make the platform as the file says."""
+
+from __future__ import annotations
+
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import orjson
+
+from bulk.control.guard import refuse_other_file
+from bulk.engine.accounts import accounts_of
+from bulk.engine.conclude import conclude, gravest, summary_json
+from bulk.engine.job import parts_of
+from bulk.engine.lanes.selection import EVERYTHING, is_wanted
+from bulk.engine.lanes.sending import in_all_sessions, writing
+from bulk.engine.run import Run
+from bulk.engine.sessions.connect import ledger_path, sandbox_states
+from bulk.engine.sessions.keys import KeyRing, given_keys
+from bulk.engine.stop import StopSignal
+from bulk.engine.sync.night import Night, NightTerms
+from bulk.engine.sync.options import SyncOptions
+from bulk.engine.sync.plan_file import (
+    PlanHeader,
+    default_path,
+    forget_old_plans,
+    read_entries,
+    sha256_of,
+    write_plan,
+)
+from bulk.engine.sync.protection import protection_of
+from bulk.engine.threads import held, in_thread
+from bulk.errors import InputError
+from bulk.events import LedgerUpgraded, ignore
+from bulk.exits import ExitCode
+from bulk.inputs import has_no_place
+from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
+from bulk.ledger.looking import LookReader
+from bulk.ledger.planning import read_plan
+from bulk.ledger.sql import query
+from bulk.ledger.storage.database import translated
+from bulk.ledger.store import Ledger
+from bulk.ledger.times import iso_utc
+from bulk.model import PROVISIONED_OUTCOMES, ChangeKind, Outcome
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.engine.conclude import Done
+    from bulk.engine.job import Part
+    from bulk.engine.sessions.session import Session
+    from bulk.events import Listener
+    from bulk.ledger.planning import PlannedEntry
+    from bulk.ledger.writer import LedgerWriter
+    from bulk.model import Summary
+    from bulk.settings import Settings
+
+__all__ = ["Sync", "sync"]
+
+
+async def sync(
+    input_name: str,
+    settings: Settings,
+    options: SyncOptions | None = None,
+    *,
+    detailed_exit_code: bool = False,
+    credentials: CredentialProvider | Mapping[str, CredentialProvider] | None = None,
+    listener: Listener = ignore,
+    stop: StopSignal | None = None,
+    to_json: Callable[[Summary], bytes] = summary_json,
+) -> Summary:
+    """Make the platform as the input says, and return how its rows stand.
+
+    Args:
+        input_name: Path of the input; ``-`` for stdin.
+        settings: Where, how fast, how stubborn, and what narrows the scope.
+        options: What it may do; default: create and update, delete nothing.
+        detailed_exit_code: End with 6 where something was changed and all is as the file says.
+        credentials: As of `bulk.run`.
+        listener: Told what happens.
+        stop: Ends it early when it is requested.
+        to_json: Gives the form in which the ledger keeps the summary.
+
+    Raises:
+        SettingsError: Settings or credentials can't be used; nothing was read.
+        InputError: The input can't be read, has no valid row, or is another file; nothing was sent.
+        LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
+        StoppedError: A stop was requested before the keys were there.
+    """
+    options = options or SyncOptions()
+    options.check(settings)
+    accounts = accounts_of(settings)
+    path = ledger_path(input_name, settings)
+    stop = stop or StopSignal()
+    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
+    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
+    await keys.open_only(parts)
+    targets = {account.name: account.target for account in accounts}
+    async with held(Ledger.open, path, targets=targets) as ledger:
+        if ledger.upgrade:
+            layout, copy = ledger.upgrade
+            listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
+        job = Sync(
+            input_name=input_name,
+            settings=settings,
+            accounts=accounts,
+            ledger=ledger,
+            listener=listener,
+            stop=stop,
+            parts=parts,
+            syncs=True,
+            command="sync",
+            options=options,
+            detailed_exit_code=detailed_exit_code,
+        )
+        return await job.run(keys, to_json)
+
+
+@dataclass(kw_only=True)
+class Sync(Run):
+    """One sync, or the carrying out of a plan."""
+
+    options: SyncOptions = field(default_factory=SyncOptions)
+    detailed_exit_code: bool = False
+    plan_path: Path | None = None
+    """Of an apply: the plan's file."""
+
+    plan_header: PlanHeader | None = None
+    """Of an apply: what the plan is about."""
+
+    is_plan: bool = False
+    """Only look, decide and judge: the ledger is a copy that is thrown away."""
+
+    def __post_init__(self) -> None:
+        """Begin with no night."""
+        super().__post_init__()
+        self._nights: dict[str, Night] = {}
+        self._sha256 = ""
+
+    @property
+    def is_narrowed(self) -> bool:
+        """Whether products of the file are left out."""
+        return bool(self.settings.only) or self.settings.limit is not None
+
+    async def _read_and_send(self, keys: KeyRing) -> None:
+        self.ledger.before_intake = lambda connection: note_first_good_input(
+            connection, run_id=self.run_id, at=time.time()
+        )
+        self.ledger.check_intake = self._refuse_other_file
+        await self.read_in()
+        self._read_in = True
+        self._sha256 = await in_thread(sha256_of, self.input_name)
+        async with self._start_announced(EVERYTHING), self._readers() as readers:
+            if readers:
+                await self._all_nights(readers, keys)
+
+    async def _all_nights(self, readers: list[tuple[Part, LookReader]], keys: KeyRing) -> None:
+        states = sandbox_states(self.ledger.path, [part.name for part, _ in readers])
+        async with writing(self.ledger, run_id=self.run_id, stop=self.stop) as writer:
+            for part, _ in readers:
+                self._nights[part.name] = Night(account=part.name, terms=await in_thread(self._terms, part))
+                self._begin_plan(part, writer)
+
+            async def through(number: int, session: Session, concurrency: int) -> None:
+                part, lanes = readers[number]
+                await self._nights[part.name].through(session, writer, lanes, concurrency=concurrency)
+
+            parts = [part for part, _ in readers]
+            await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
+
+    def _terms(self, part: Part) -> NightTerms:
+        products, all_stay = protection_of(self.ledger, part.name)
+        return NightTerms(
+            options=self.options,
+            run_id=self.run_id,
+            ledger=self.ledger.path,
+            is_narrowed=self.is_narrowed,
+            is_apply=self.plan_header is not None,
+            is_plan=self.is_plan,
+            keep_products=products,
+            keeps_all=all_stay,
+        )
+
+    def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
+        if not self.is_narrowed:
+            writer.amend("forget_plans", part.name)
+            writer.amend("forget_planned", part.name)
+        writer.amend(
+            "begin_plan",
+            part.name,
+            self.run_id,
+            iso_utc(time.time()),
+            self.input_name,
+            self._sha256,
+            orjson.dumps(self.flags()).decode(),
+        )
+
+    def flags(self) -> dict[str, object]:
+        """Return what the plan was made with."""
+        return {
+            "prune": self.options.prune,
+            "adopt": self.options.adopt,
+            "prune_products": list(self.options.prune_products),
+            "only": list(self.settings.only),
+            "limit": self.settings.limit,
+            "accounts": list(self.settings.only_accounts),
+        }
+
+    def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
+        keys, good, common = compare_keys(connection)
+        if reason := refuse_other_file(keys=keys, common=common, last_good_keys=good):
+            raise InputError(
+                f"{reason}; nothing was sent. A job of its own needs a ledger of its own: --ledger",
+                file=self.input_name,
+            )
+
+    @asynccontextmanager
+    async def _readers(self) -> AsyncIterator[list[tuple[Part, LookReader]]]:
+        """Open what each account's look reads, for accounts with products in scope."""
+        first = await in_thread(self._first_products)
+        async with AsyncExitStack() as stack:
+            readers = []
+            for part in self.parts:
+                lanes = await stack.enter_async_context(
+                    held(
+                        LookReader,
+                        self.ledger.path,
+                        account=part.name,
+                        wanted=partial(_in_scope, self.settings.only, None if first is None else first[part.name]),
+                        besides=self.options.prune_products,
+                        approved=None if self.plan_path is None else read_entries(self.plan_path, part.name),
+                    )
+                )
+                if lanes.products:
+                    readers.append((part, lanes))
+            yield readers
+
+    def _first_products(self) -> dict[str, frozenset[str]] | None:
+        """Return the products of a trial, by account: the first of the file; ``None``: it is no trial."""
+        if self.settings.limit is None:
+            return None
+        names = [part.name for part in self.parts]
+        with translated(self.ledger.path):
+            found = self.ledger.connection.execute(query("first_products"), {"accounts": orjson.dumps(names).decode()})
+            wanted = [pair for pair in found if is_wanted(pair[1], self.settings.only)][: self.settings.limit]
+        return {name: frozenset(key for account, key in wanted if account == name) for name in names}
+
+    def _conclude(self, done: Done) -> Summary:
+        summary = conclude(self, done)
+        waiting = {account: self._count_withheld(account) for account in self._nights}
+        withheld = {f"{kind}s": sum(of[f"{kind}s"] for of in waiting.values()) for kind in ChangeKind}
+        surplus = sum(self.surplus_reasons().values())
+        plan = self._write_plan() if sum(withheld.values()) and not self.is_plan else None
+        changes = self._changes()
+        exit_code = self._exit_code(summary, withheld, changes)
+        self._note_good({account for account, counts in waiting.items() if any(counts.values())})
+        if self.plan_header is not None and self._all_finished() and not self.stop.requested:
+            self._finish(self.plan_header.plan_id)
+        return replace(
+            summary,
+            changes=changes,
+            withheld=withheld,
+            surplus=surplus,
+            plan=plan,
+            exit_code=exit_code,
+            notes=tuple(note for night in self._nights.values() for note in night.notes),
+            reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
+        )
+
+    def _changes(self) -> dict[str, int]:
+        done = [part.counters.changes for part in self.parts]
+        return {
+            outcome.value: sum(changes.get(outcome, 0) for changes in done)
+            for outcome in (Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED)
+        }
+
+    def _count_withheld(self, account: str) -> dict[str, int]:
+        """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
+        counts = {f"{kind}s": 0 for kind in ChangeKind}
+        with translated(self.ledger.path):
+            for kind, *_, count in self.ledger.connection.execute(query("count_withheld"), (account, self.run_id)):
+                counts[f"{kind}s"] += count
+        return counts
+
+    def surplus_reasons(self) -> dict[str, int]:
+        """Return the modules of ours that left the file and stay, by reason."""
+        tried = {part.name for part in self.parts}
+        reasons: dict[str, int] = {}
+        with translated(self.ledger.path):
+            for account, code, count in self.ledger.connection.execute(query("count_surplus")):
+                if account in tried:
+                    reasons[code or "unknown"] = reasons.get(code or "unknown", 0) + count
+        return reasons
+
+    def _all_finished(self) -> bool:
+        return all(night.finished for night in self._nights.values())
+
+    def _exit_code(self, summary: Summary, withheld: Mapping[str, int], changes: Mapping[str, int]) -> int:
+        stops = [stop.exit_code for stop in (self.stop, *(part.stop for part in self.parts)) if stop.exit_code]
+        codes = [summary.exit_code] if summary.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE} else []
+        if not (self._read_in and self._all_finished()):
+            codes += stops
+        if any(withheld.values()):
+            codes.append(ExitCode.WITHHELD)
+        if self._is_incomplete(summary):
+            codes.append(ExitCode.INCOMPLETE)
+        elif self.detailed_exit_code and any(changes.values()):
+            codes.append(ExitCode.CHANGED)
+        return gravest(*codes, ExitCode.DONE)
+
+    def _is_incomplete(self, summary: Summary) -> bool:
+        """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
+        left = sum(night.left + night.unlisted + len(night.lost) for night in self._nights.values())
+        fine = PROVISIONED_OUTCOMES | {Outcome.WITHHELD}
+        unprovisioned = sum(rows for outcome, rows in summary.outcomes.items() if outcome not in fine)
+        return bool(left or unprovisioned - (self._count_planned() if self.is_plan else 0) > 0)
+
+    def _count_planned(self) -> int:
+        with translated(self.ledger.path):
+            found = self.ledger.connection.execute(query("count_planned_rows"), (self.run_id,)).fetchone()
+        return int(found[0])
+
+    def _note_good(self, waiting: Collection[str]) -> None:
+        """Note each account whose whole input went through: the next one is held against it."""
+        for name, night in self._nights.items():
+            went_through = not self.is_narrowed and name not in waiting
+            if night.finished and not self.is_plan and (went_through or self.plan_header is not None):
+                note_good_input(
+                    self.ledger.connection, self.ledger.path, account=name, run_id=self.run_id, at=time.time()
+                )
+
+    def _finish(self, plan_id: str) -> None:
+        with translated(self.ledger.path):
+            for name in self._nights:
+                self.ledger.connection.execute(
+                    query("note_applied"), (name, plan_id, iso_utc(time.time()), self.run_id, self.input_name)
+                )
+
+    def _write_plan(self) -> str | None:
+        """Write what waits for a person; an input that can't be read again can't be applied."""
+        if has_no_place(self.input_name):
+            return None
+        path = default_path(self.ledger.path, self.run_id)
+        write_plan(path, self.header(), self.entries(only_withheld=True))
+        forget_old_plans(self.ledger.path)
+        return str(path)
+
+    def entries(self, *, only_withheld: bool = False) -> Iterator[PlannedEntry]:
+        """Yield the changes that were planned."""
+        return read_plan(self.ledger.connection, self.ledger.path, run_id=self.run_id, only_withheld=only_withheld)
+
+    def header(self, *, ledger: Path | None = None) -> PlanHeader:
+        """Return the first line of the plan's file."""
+        with translated(self.ledger.path):
+            first = self.ledger.connection.execute(query("first_run")).fetchone()
+        return PlanHeader(
+            plan_id=self.run_id,
+            ledger=str((ledger or self.ledger.path).resolve()),
+            ledger_id=None if first is None or (first[0] == self.run_id and self.is_plan) else first[0],
+            input=str(Path(self.input_name).resolve()),
+            input_sha256=self._sha256,
+            targets={account.name: str(account.target) for account in self.accounts},
+            flags=self.flags(),
+            made_at=time.time(),
+        )
+
+
+def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:
+    return is_wanted(product_key, only) and (first is None or product_key in first)

@@ -1,0 +1,26 @@
+"""What a sync needs of the ledger's writer besides what a run needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from bulk.engine.sessions.recorder import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bulk.model import Settlement
+
+__all__ = ["PlanWriter"]
+
+
+class PlanWriter(Writer, Protocol):
+    """`bulk.ledger.writer.LedgerWriter` is one."""
+
+    def amend(self, statement: str, *parameters: object) -> None:
+        """Hand over what is no outcome, by the name of its statement; it is committed as an outcome is."""
+        ...
+
+    async def claim(self, settlements: Iterable[Settlement]) -> None:
+        """Return when these records, and all that was handed over before, are on disk."""
+        ...

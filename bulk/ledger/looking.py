@@ -1,0 +1,186 @@
+"""Read what a sync compares with the platform: each product's rows, and what this ledger owns there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from bulk.ledger.lanes import row_in_doubt
+from bulk.ledger.planning import PlannedEntry
+from bulk.ledger.sql import query
+from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.model import ChangeKind, Lane, OtaModule, Outcome, Row
+from bulk.stamps import utc_seconds
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Callable, Iterable, Mapping
+    from pathlib import Path
+
+__all__ = ["LookReader", "OwnedRecord", "ProductState", "RowRecord"]
+
+
+class RowRecord(NamedTuple):
+    """A row, with what the ledger says of it now."""
+
+    row: Row
+    outcome: Outcome
+    message: str | None
+    undone: int
+    """Nights in a row on which our update was found undone; 0 where the row has another content than then."""
+
+    undone_at: float | None
+    """When that was last counted."""
+
+    replaced: OtaModule | None
+    """Of a row whose update is in doubt: the module as it was found before."""
+
+
+class OwnedRecord(NamedTuple):
+    """A module that is ours, with what the ledger says of it now."""
+
+    module_name: str
+    written_alias: str | None
+    written_desc: str | None
+    outcome: Outcome
+    code: str | None
+    in_doubt: bool
+    """A delete of ours may have been carried out unseen."""
+
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductState(Lane):
+    """A product as the ledger knows it."""
+
+    records: tuple[RowRecord, ...] = ()
+    owned: tuple[OwnedRecord, ...] = ()
+    approved: Mapping[str, PlannedEntry] | None = None
+    """Of an apply: casefolded ModuleName → the change that was approved; ``None``: it is no apply."""
+
+
+class LookReader:
+    """Walks the products in scope, in the order of their first lines, then those that are named besides.
+
+    Its methods block, and may be called on any thread, one at a time.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        account: str,
+        wanted: Callable[[str], bool],
+        limit: int | None = None,
+        besides: Iterable[str] = (),
+        approved: Iterable[tuple[object, ...]] | None = None,
+    ) -> None:
+        """Open the ledger beside its writer and find the products.
+
+        Args:
+            path: The ledger.
+            account: Whose products; empty where no accounts are named.
+            wanted: Says of a ProductKey whether it is in scope.
+            limit: Only the first so many products of the input.
+            besides: Products that are looked at though no row names them.
+            approved: Changes of a plan that is applied, as `PlannedEntry`; ``None``: it is no apply.
+
+        Raises:
+            LedgerError: It can't be read.
+        """
+        self._path = path
+        self._account = account
+        self._applies = approved is not None
+        self._after = 0
+        self._connection = open_for_reading(path)
+        with closed_on_failure(self._connection), translated(path):
+            # Both may be longer than memory should hold: they are tables of this connection alone.
+            self._connection.execute("PRAGMA query_only = OFF")
+            self._list_products(wanted, limit, besides)
+            if approved is not None:
+                self._connection.execute(query("approved_table"))
+                self._connection.executemany(query("add_approved"), approved)
+            self._connection.execute("PRAGMA query_only = ON")
+            self.products = int(self._connection.execute("SELECT count(*) FROM products").fetchone()[0])
+            """How many products it walks through."""
+
+    def next_lanes(self, products: int = 64) -> list[ProductState]:
+        """Return the next products; an empty list: there are no more.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        with translated(self._path):
+            found = self._connection.execute(
+                query("next_products"), {"after": self._after, "products": products}
+            ).fetchall()
+            if not found:
+                return []
+            self._after = found[-1][0]
+            return self._states([key for _, key in found])
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._connection.close()
+
+    def _list_products(self, wanted: Callable[[str], bool], limit: int | None, besides: Iterable[str]) -> None:
+        self._connection.create_function("in_scope", 1, lambda key: int(wanted(key)), deterministic=True)
+        asked = {"account": self._account, "most": -1 if limit is None else limit}
+        self._connection.execute(f"CREATE TEMP TABLE products AS {query('scope_products')}", asked)
+        for key in besides:
+            if wanted(key):
+                self._connection.execute(query("add_product_besides"), {"product_key": key})
+
+    def _states(self, product_keys: list[str]) -> list[ProductState]:
+        asked = {"account": self._account, "product_keys": orjson.dumps(product_keys).decode()}
+        records: dict[str, list[RowRecord]] = {}
+        for key, *record in self._connection.execute(query("look_rows"), asked):
+            records.setdefault(key, []).append(_row_record(key, *record))
+        owned: dict[str, list[OwnedRecord]] = {}
+        for key, name, alias, desc, outcome, code, in_doubt, attempts in self._connection.execute(
+            query("owned_modules"), asked
+        ):
+            owned.setdefault(key, []).append(
+                OwnedRecord(name, alias, desc, Outcome(outcome), code, bool(in_doubt), attempts)
+            )
+        return [
+            ProductState(
+                product_key=key,
+                rows=tuple([record.row for record in records.get(key, ())]),
+                records=tuple(records.get(key, ())),
+                owned=tuple(owned.get(key, ())),
+                approved=_approved(self._connection, key) if self._applies else None,
+            )
+            for key in product_keys
+        ]
+
+
+def _approved(connection: sqlite3.Connection, product_key: str) -> dict[str, PlannedEntry]:
+    entries = (PlannedEntry(*record) for record in connection.execute(query("approved_of"), (product_key,)))
+    return {entry.module_name.casefold(): entry for entry in entries}
+
+
+def _row_record(  # noqa: PLR0917 - the columns of its query
+    key: str,
+    line: int,
+    name: str,
+    alias: str | None,
+    desc: str | None,
+    attempts: int,
+    in_doubt: int,
+    claimed: str | None,
+    since: str | None,
+    outcome: str,
+    message: str | None,
+    undone: int,
+    undone_at: str | None,
+    found_alias: str | None,
+    found_desc: str | None,
+) -> RowRecord:
+    module = OtaModule(key, name, alias, desc)
+    row = row_in_doubt(line, module, attempts, claimed, since) if in_doubt else Row(line, module, attempts)
+    replaced = OtaModule(key, name, found_alias, found_desc) if in_doubt and row.doubted is ChangeKind.UPDATE else None
+    return RowRecord(row, Outcome(outcome), message, undone, utc_seconds(undone_at) if undone_at else None, replaced)

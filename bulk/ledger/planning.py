@@ -1,0 +1,261 @@
+"""What a sync has decided, kept in the ledger: written product by product, read again for the guard and the work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import orjson
+
+from bulk.ledger.lanes import row_in_doubt
+from bulk.ledger.sql import query
+from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.times import iso_utc
+from bulk.model import Change, ChangeKind, Lane, OtaModule, Row
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = [
+    "ADOPT",
+    "Figures",
+    "PlannedEntry",
+    "PlannedWork",
+    "ProductWork",
+    "WithheldReader",
+    "WorkReader",
+    "read_figures",
+    "read_plan",
+]
+
+ADOPT = "adopt"
+"""Kind of what is taken over: no request is sent."""
+
+
+class PlannedEntry(NamedTuple):
+    """One planned change, as the ledger and a plan's file have it."""
+
+    account: str
+    product_key: str
+    module_name: str
+    kind: str
+    """A `ChangeKind`, or `ADOPT`."""
+
+    wanted_alias: str | None
+    wanted_desc: str | None
+    found_name: str | None
+    """``None``: the module was not there."""
+
+    found_alias: str | None
+    found_desc: str | None
+    line: int | None
+    withheld: str | None
+    frees_slot_for: str | None
+
+    def asks_the_same(self, other: PlannedEntry) -> bool:
+        """Say whether two entries want the same of the same module, found in the same state."""
+        return self[1:9] == other[1:9]
+
+
+class PlannedWork(NamedTuple):
+    """A planned change that may go."""
+
+    row: Row
+    change: Change
+    frees_slot_for: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProductWork(Lane):
+    """A product with changes that may go."""
+
+    work: tuple[PlannedWork, ...] = ()
+
+
+class Figures(NamedTuple):
+    """What the guard asks of an account."""
+
+    updates: int
+    deletes: int
+    updates_sent: int
+    """Modules with an update that was sent since a moment, not approved and not planned again."""
+
+    deletes_sent: int
+    managed: int
+    owned: int
+    rows: int
+    products: int
+    good_rows: int | None
+    """Of the last good input; ``None``: there was none."""
+
+    good_products: int | None
+
+
+class WorkReader:
+    """Walks the products with changes that may go. Its methods block, and are called one at a time."""
+
+    def __init__(self, path: Path, *, account: str, run_id: str) -> None:
+        """Open the ledger beside its writer and find the products.
+
+        Raises:
+            LedgerError: It can't be read.
+        """
+        self._path = path
+        self._asked = {"account": account, "run_id": run_id}
+        self._after = 0
+        self._connection = open_for_reading(path)
+        with closed_on_failure(self._connection), translated(path):
+            self._connection.execute("PRAGMA query_only = OFF")
+            self._connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
+            self._connection.execute("PRAGMA query_only = ON")
+            self.products = int(self._connection.execute("SELECT count(*) FROM products").fetchone()[0])
+            """How many products it walks through."""
+
+    def next_lanes(self, products: int = 64) -> list[ProductWork]:
+        """Return the next products; an empty list: there are no more.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        with translated(self._path):
+            found = self._connection.execute(
+                query("next_products"), {"after": self._after, "products": products}
+            ).fetchall()
+            if not found:
+                return []
+            self._after = found[-1][0]
+            return self._lanes([key for _, key in found])
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._connection.close()
+
+    def _lanes(self, product_keys: list[str]) -> list[ProductWork]:
+        work: dict[str, list[PlannedWork]] = {}
+        asked = self._asked | {"product_keys": orjson.dumps(product_keys).decode()}
+        for key, *record in self._connection.execute(query("planned_work"), asked):
+            work.setdefault(key, []).append(_work(key, *record))
+        return [
+            ProductWork(product_key=key, rows=tuple(each.row for each in of_product), work=tuple(of_product))
+            for key, of_product in work.items()
+        ]
+
+
+class WithheldReader:
+    """Walks the rows whose change waits for a person, where the ledger does not say so yet."""
+
+    def __init__(self, path: Path, *, account: str, run_id: str) -> None:
+        """Open the ledger beside its writer.
+
+        Raises:
+            LedgerError: It can't be read.
+        """
+        self._path = path
+        self._asked = {"account": account, "run_id": run_id}
+        self._after = 0
+        self._connection = open_for_reading(path)
+
+    def next_rows(self) -> list[tuple[Row, OtaModule | None, str]]:
+        """Return the next rows in file order, with the module that was found and why they wait; none: that is all.
+
+        Raises:
+            LedgerError: The ledger can't be read.
+        """
+        with translated(self._path):
+            records = self._connection.execute(query("withheld_rows"), self._asked | {"after": self._after}).fetchall()
+        if records:
+            self._after = records[-1][0]
+        return [_withheld_row(*record) for record in records]
+
+    def close(self) -> None:
+        """Close the ledger."""
+        self._connection.close()
+
+
+def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) -> Figures:
+    """Count what the guard asks about.
+
+    Args:
+        path: The ledger.
+        account: Whose modules.
+        run_id: Of the sync whose plan it is.
+        sent_since: Claims from then on count as of this night, in seconds since the epoch.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    connection = open_for_reading(path)
+    with closed_on_failure(connection), translated(path):
+        asked = {"account": account, "run_id": run_id, "since": iso_utc(sent_since)}
+        counted = connection.execute(query("guard_figures"), asked).fetchone()
+    connection.close()
+    return Figures(*counted)
+
+
+def read_plan(
+    connection: sqlite3.Connection, path: Path, *, run_id: str, only_withheld: bool = False
+) -> Iterator[PlannedEntry]:
+    """Yield the changes of a plan, a product after the other.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    with translated(path):
+        for record in connection.execute(query("planned_entries"), {"run_id": run_id, "only_withheld": only_withheld}):
+            yield PlannedEntry(*record)
+
+
+def _work(  # noqa: PLR0917 - the columns of its query
+    key: str,
+    name: str,
+    kind: str,
+    wanted_alias: str | None,
+    wanted_desc: str | None,
+    found_name: str | None,
+    found_alias: str | None,
+    found_desc: str | None,
+    found_made: str | None,
+    line: int | None,
+    frees_slot_for: str | None,
+    row_alias: str | None,
+    row_desc: str | None,
+    attempts: int,
+    in_doubt: int,
+    claimed: str | None,
+    since: str | None,
+) -> PlannedWork:
+    found = (
+        None
+        if found_name is None
+        else OtaModule(key, found_name, found_alias, found_desc, orjson.loads(found_made or "null"))
+    )
+    change_kind = ChangeKind(kind)
+    wanted = OtaModule(key, name, wanted_alias, wanted_desc)
+    if change_kind is ChangeKind.DELETE and found is not None:
+        wanted = found
+    module = wanted if line is None else OtaModule(key, name, row_alias, row_desc)
+    row = row_in_doubt(line or 0, module, attempts, claimed, since) if in_doubt else Row(line or 0, module, attempts)
+    return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for)
+
+
+def _withheld_row(  # noqa: PLR0917 - the columns of its query
+    line: int,
+    key: str,
+    name: str,
+    alias: str | None,
+    desc: str | None,
+    kind: str,
+    withheld: str,
+    found_alias: str | None,
+    found_desc: str | None,
+    attempts: int,
+    in_doubt: int,
+    claimed: str | None,
+    since: str | None,
+) -> tuple[Row, OtaModule | None, str]:
+    module = OtaModule(key, name, alias, desc)
+    row = row_in_doubt(line, module, attempts, claimed, since) if in_doubt else Row(line, module, attempts)
+    found = OtaModule(key, name, found_alias, found_desc) if kind == ChangeKind.UPDATE else None
+    return row, found, withheld
