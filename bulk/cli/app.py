@@ -28,7 +28,9 @@ __all__ = ["COMMANDS", "app", "main"]
 COMMANDS = MappingProxyType(
     {
         "run": "Create the modules that a file asks for, or go on with it.",
-        "plan": "Tell what run would do; ask the platform, change nothing.",
+        "plan": "Tell what run or sync would do; ask the platform, change nothing.",
+        "sync": "Make the platform as a file says: create, update, delete.",
+        "apply": "Carry out what a sync withheld and you approve.",
         "status": "Show how a ledger stands, also while a run is at work.",
         "results": "Write what became of each row, or the rows to try again.",
         "report": "Write one page about a ledger, to read in a browser or print.",

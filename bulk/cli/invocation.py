@@ -19,6 +19,12 @@ __all__ = ["Invocation"]
 _SECRET_ENDINGS = ("_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
 """Of variables' names: of the official ones, and of those that an account's ``key_env`` names."""
 
+_SYNC_FLAGS = frozenset({"--prune", "--adopt", "--detailed-exitcode"})
+_SYNC_OPTIONS_WITH_VALUE = frozenset(
+    {"--max-updates", "--max-deletes", "--prune-product", "--only", "--limit", "--account", "--ledger"}
+)
+"""What a plan knows by itself."""
+
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
@@ -59,6 +65,25 @@ class Invocation:
             if argument in options:
                 next(rest, None)
             elif argument.partition("=")[0] not in options:
+                kept.append(argument)
+        return shell_join([*self.program, *kept])
+
+    def approving(self, plan: str, input_name: str) -> str:
+        """Return the command line that approves what a sync withheld: it reads and reaches what the sync did.
+
+        Args:
+            plan: The plan's path.
+            input_name: The input, as the sync was given it.
+        """
+        kept: list[str] = []
+        rest = iter(self.arguments)
+        replaced = {"sync": "apply", input_name: plan}
+        for argument in rest:
+            if argument in replaced:
+                kept.append(replaced.pop(argument))
+            elif argument in _SYNC_OPTIONS_WITH_VALUE:
+                next(rest, None)
+            elif argument not in _SYNC_FLAGS and argument.partition("=")[0] not in _SYNC_OPTIONS_WITH_VALUE:
                 kept.append(argument)
         return shell_join([*self.program, *kept])
 

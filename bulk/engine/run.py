@@ -103,13 +103,16 @@ class Run(Job):
     command: str = "run"
     """As the ledger notes it."""
 
+    applied: str | None = None
+    """Of an apply: the run that made the plan."""
+
     def __post_init__(self) -> None:
         self.run_id = secrets.token_hex(16)
         self._read_in = False
         self._counted: Counted | None = None
         """How the rows stand at the end, where that was counted already."""
 
-    async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes]) -> Summary:
+    async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes] = summary_json) -> Summary:
         """Do all of it, and record how it ended."""
         started = time.monotonic()
         try:
@@ -171,6 +174,7 @@ class Run(Job):
             version=version("bulk"),  # reads files: another reason to stay off the event loop
             input_name=self.input_name,
             command=self.command,
+            applied=self.applied,
             rates=asked_rates(self.settings, syncs=self.syncs),
         )
         self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bulk.cli.run import run
+from bulk.cli.sync import sync
 from bulk.exits import ExitCode
 
 ROOT = Path(__file__).parents[2]
@@ -30,7 +30,7 @@ def test_codes_above_128_are_by_a_signal(code: ExitCode) -> None:
 def test_every_code_is_in_the_readme_and_in_the_help() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8").partition("## Exit codes")[2].partition("\n## ")[0]
     in_readme = re.findall(r"^\| ([\d, ]+) \|", readme, re.MULTILINE)
-    in_help = re.findall(r"^ +(\d[\d, ]*)  ", (run.epilog or "").partition("Exit codes:")[2], re.MULTILINE)
+    in_help = re.findall(r"^ +(\d[\d, ]*)  ", (sync.epilog or "").partition("Exit codes:")[2], re.MULTILINE)
 
     for rows in (in_readme, in_help):
         assert [int(code) for row in rows for code in row.split(",")] == list(ExitCode)

@@ -136,6 +136,9 @@ class Sync(Run):
     is_plan: bool = False
     """Only look, decide and judge: the ledger is a copy that is thrown away."""
 
+    shown_ledger: Path | None = None
+    """Of a plan: the ledger that was copied."""
+
     def __post_init__(self) -> None:
         """Begin with no night."""
         super().__post_init__()
@@ -160,7 +163,7 @@ class Sync(Run):
                 await self._all_nights(readers, keys)
 
     async def _all_nights(self, readers: list[tuple[Part, LookReader]], keys: KeyRing) -> None:
-        states = sandbox_states(self.ledger.path, [part.name for part, _ in readers])
+        states = await in_thread(self._states, [part.name for part, _ in readers])
         async with writing(self.ledger, run_id=self.run_id, stop=self.stop) as writer:
             for part, _ in readers:
                 self._nights[part.name] = Night(account=part.name, terms=await in_thread(self._terms, part))
@@ -172,6 +175,11 @@ class Sync(Run):
 
             parts = [part for part, _ in readers]
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
+
+    def _states(self, accounts: list[str]) -> dict[str, Path]:
+        """Return where the sandbox keeps its worlds: a plan makes none."""
+        states = sandbox_states(self.shown_ledger or self.ledger.path, accounts)
+        return {name: state for name, state in states.items() if not self.is_plan or state.exists()}
 
     def _terms(self, part: Part) -> NightTerms:
         products, all_stay = protection_of(self.ledger, part.name)
@@ -268,9 +276,15 @@ class Sync(Run):
             surplus=surplus,
             plan=plan,
             exit_code=exit_code,
-            notes=tuple(note for night in self._nights.values() for note in night.notes),
+            notes=(*self._notes_of_input(), *(note for night in self._nights.values() for note in night.notes)),
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
+
+    def _notes_of_input(self) -> tuple[str, ...]:
+        header = self.plan_header
+        if header is None or not header.input_sha256 or header.input_sha256 == self._sha256:
+            return ()
+        return ("the input is not the one that the plan was made from: what differs was left for the next sync",)
 
     def _changes(self) -> dict[str, int]:
         done = [part.counters.changes for part in self.parts]

@@ -1,0 +1,154 @@
+"""`bulk apply`: carry out the changes that a person approved, by the plan that lists them."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.engine.accounts import accounts_of
+from bulk.engine.conclude import summary_json
+from bulk.engine.job import parts_of
+from bulk.engine.sessions.keys import KeyRing, given_keys
+from bulk.engine.stop import StopSignal
+from bulk.engine.sync.options import SyncOptions
+from bulk.engine.sync.plan_file import read_entries, read_header
+from bulk.engine.sync.run import Sync
+from bulk.engine.threads import held, in_thread
+from bulk.errors import LedgerTargetError, SettingsError
+from bulk.events import ignore
+from bulk.ledger.sql import query
+from bulk.ledger.storage.database import translated
+from bulk.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.engine.accounts import Account
+    from bulk.engine.sync.plan_file import PlanHeader
+    from bulk.events import Listener
+    from bulk.model import Summary
+    from bulk.settings import Settings
+
+__all__ = ["MAX_AGE_S", "apply", "settings_for"]
+
+MAX_AGE_S = 24 * 3_600.0
+"""How old a plan may be, unless a person says otherwise."""
+
+
+async def apply(
+    plan: Path,
+    settings: Settings,
+    *,
+    max_age_s: float = MAX_AGE_S,
+    credentials: CredentialProvider | Mapping[str, CredentialProvider] | None = None,
+    listener: Listener = ignore,
+    stop: StopSignal | None = None,
+    to_json: Callable[[Summary], bytes] = summary_json,
+) -> Summary:
+    """Read the input of a plan again, decide afresh, and carry out what the plan lists too; the rest is `moved`.
+
+    Args:
+        plan: Its file.
+        settings: As of the sync that wrote it; the plan says which products are in scope.
+        max_age_s: How old it may be, in seconds.
+        credentials: As of `bulk.run`.
+        listener: Told what happens.
+        stop: Ends it early when it is requested; the same call goes on.
+        to_json: Gives the form in which the ledger keeps the summary.
+
+    Raises:
+        SettingsError: It is no plan, too old, or finished already; nothing was sent.
+        LedgerTargetError: It is for another target or another ledger.
+        InputError: As of `bulk.sync`.
+        LedgerError: As of `bulk.sync`.
+    """
+    header = await in_thread(_checked_header, plan, max_age_s)
+    settings = settings_for(header, settings)
+    options = SyncOptions(
+        prune=bool(header.flags.get("prune")),
+        adopt=bool(header.flags.get("adopt")),
+        prune_products=tuple(header.flags.get("prune_products") or ()),
+    )
+    accounts = accounts_of(settings)
+    _refuse_other_target(plan, header, accounts)
+    stop = stop or StopSignal()
+    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
+    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
+    await keys.open_only(parts)
+    targets = {account.name: account.target for account in accounts}
+    async with held(Ledger.open, Path(header.ledger), targets=targets) as ledger:
+        await in_thread(_refuse_other_ledger, plan, header, ledger)
+        job = Sync(
+            input_name=header.input,
+            settings=settings,
+            accounts=accounts,
+            ledger=ledger,
+            listener=listener,
+            stop=stop,
+            parts=parts,
+            syncs=True,
+            command="apply",
+            applied=header.plan_id,
+            options=options,
+            plan_path=plan,
+            plan_header=header,
+        )
+        return await job.run(keys, to_json)
+
+
+def settings_for(header: PlanHeader, settings: Settings) -> Settings:
+    """Return the settings with the ledger and the scope that a plan names.
+
+    Raises:
+        LedgerTargetError: The settings name another ledger.
+    """
+    if settings.ledger is not None and os.path.realpath(settings.ledger) != header.ledger:
+        raise LedgerTargetError(f"the plan is for the ledger {header.ledger}, not for {settings.ledger}: name that one")
+    limit = header.flags.get("limit")
+    return replace(
+        settings,
+        ledger=header.ledger,
+        only=tuple(header.flags.get("only") or ()),
+        limit=limit if isinstance(limit, int) else None,
+        only_accounts=tuple(header.flags.get("accounts") or ()),
+    )
+
+
+def _checked_header(plan: Path, max_age_s: float) -> PlanHeader:
+    header = read_header(plan)
+    for account in header.targets:
+        for _ in read_entries(plan, account):
+            pass  # a line that is no change is refused before anything is sent
+    age_s = time.time() - header.made_at
+    if age_s > max_age_s:
+        raise SettingsError(
+            f"{plan}: the plan is {age_s / 3_600:.0f} hours old, and --max-age allows {max_age_s / 3_600:.0f}: "
+            "run the sync again for a new one, or raise --max-age"
+        )
+    if not Path(header.input).is_file():
+        raise SettingsError(f"{plan}: its input {header.input} is not there: put it back, or run the sync again")
+    return header
+
+
+def _refuse_other_target(plan: Path, header: PlanHeader, accounts: tuple[Account, ...]) -> None:
+    now = {account.name: str(account.target) for account in accounts}
+    for account, target in header.targets.items():
+        if now.get(account) != target:
+            named = f"account {account!r}" if account else "the account"
+            raise LedgerTargetError(
+                f"{plan}: the plan is for {target}, and the settings now send {named} to {now.get(account, 'nowhere')}"
+            )
+
+
+def _refuse_other_ledger(plan: Path, header: PlanHeader, ledger: Ledger) -> None:
+    with translated(ledger.path):
+        first = ledger.connection.execute(query("first_run")).fetchone()
+        (finished,) = ledger.connection.execute(query("is_finished_plan"), (header.plan_id,)).fetchone()
+    if header.ledger_id is not None and (first is None or first[0] != header.ledger_id):
+        raise LedgerTargetError(f"{plan}: {ledger.path} is not the ledger that the plan was made from")
+    if finished:
+        raise SettingsError(f"{plan}: the plan was applied to its end already: run the sync again for a new one")

@@ -1,0 +1,156 @@
+"""`bulk plan --sync`: look, decide and judge as a sync would, in a copy of the ledger, and change nothing."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from bulk.engine.accounts import accounts_of
+from bulk.engine.job import parts_of
+from bulk.engine.sessions.connect import ledger_path
+from bulk.engine.sessions.keys import KeyRing, given_keys
+from bulk.engine.stop import StopSignal
+from bulk.engine.sync.options import SyncOptions
+from bulk.engine.sync.plan_file import write_plan
+from bulk.engine.sync.run import Sync
+from bulk.engine.threads import held, in_thread
+from bulk.events import ignore
+from bulk.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bulk.cloud.credentials import CredentialProvider
+    from bulk.events import Listener
+    from bulk.ledger.planning import PlannedEntry
+    from bulk.model import Summary
+    from bulk.settings import Settings
+
+__all__ = ["SyncPlan", "plan_sync", "sync_plan_json"]
+
+_EXAMPLES = 3
+"""Changes of each kind that are shown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncPlan:
+    """What a sync would do now."""
+
+    summary: Summary
+    """Its figures; what is planned has not been done."""
+
+    ledger: str
+    planned: Mapping[str, int]
+    """Kind → changes, those that wait for a person among them."""
+
+    withheld: Mapping[str, int]
+    """Why → changes that wait for a person."""
+
+    examples: tuple[PlannedEntry, ...]
+    surplus: Mapping[str, int]
+    """Why → modules of ours that left the file and stay."""
+
+    @property
+    def exit_code(self) -> int:
+        """0: all can be as the file says; 5: something waits for a person; 1: something can't be."""
+        return self.summary.exit_code
+
+
+async def plan_sync(
+    input_name: str,
+    settings: Settings,
+    options: SyncOptions | None = None,
+    *,
+    output: Path | None = None,
+    credentials: CredentialProvider | Mapping[str, CredentialProvider] | None = None,
+    listener: Listener = ignore,
+    stop: StopSignal | None = None,
+) -> SyncPlan:
+    """Say what a sync would do now. Nothing is changed, neither on the platform nor in the ledger.
+
+    Args:
+        input_name: Path of the input; ``-`` for stdin.
+        settings: As of a sync.
+        options: As of a sync.
+        output: The plan's file, for `bulk apply`; ``None``: none is written.
+        credentials: Keys to sign listings with.
+        listener: Told what happens.
+        stop: Ends it early when it is requested.
+
+    Raises:
+        SettingsError: Settings or credentials can't be used.
+        InputError: As of a sync.
+        LedgerError: There is a ledger, and it can't be read or belongs to another target.
+        OSError: The plan's file can't be written.
+    """
+    options = options or SyncOptions()
+    options.check(settings)
+    accounts = accounts_of(settings)
+    path = ledger_path(input_name, settings)
+    stop = stop or StopSignal()
+    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
+    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
+    await keys.open_only(parts)
+    targets = {account.name: account.target for account in accounts}
+    async with held(Ledger.scratch, path, targets=targets) as ledger:
+        job = Sync(
+            input_name=input_name,
+            settings=settings,
+            accounts=accounts,
+            ledger=ledger,
+            listener=listener,
+            stop=stop,
+            parts=parts,
+            syncs=True,
+            command="sync",
+            options=options,
+            is_plan=True,
+            shown_ledger=path,
+        )
+        summary = await job.run(keys)
+        return await in_thread(_gather, job, summary, path, output)
+
+
+def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> SyncPlan:
+    planned: Counter[str] = Counter()
+    withheld: Counter[str] = Counter()
+    examples: dict[str, list[PlannedEntry]] = {}
+    for entry in job.entries():
+        planned[entry.kind] += 1
+        if entry.withheld:
+            withheld[entry.withheld] += 1
+        shown = examples.setdefault(entry.kind, [])
+        if len(shown) < _EXAMPLES:
+            shown.append(entry)
+    if output is not None:
+        write_plan(output, job.header(ledger=path), job.entries())
+    return SyncPlan(
+        summary=summary,
+        ledger=str(path),
+        planned=dict(planned),
+        withheld=dict(withheld),
+        examples=tuple(entry for kind in examples.values() for entry in islice(kind, _EXAMPLES)),
+        surplus=job.surplus_reasons(),
+    )
+
+
+def sync_plan_json(plan: SyncPlan) -> dict[str, object]:
+    """Return the object that `bulk plan --sync --json` prints."""
+    summary = plan.summary
+    return {
+        "input": summary.input,
+        "ledger": plan.ledger,
+        "target": summary.target,
+        "rows": summary.rows,
+        "planned": dict(plan.planned),
+        "withheld": dict(plan.withheld),
+        "surplus": dict(plan.surplus),
+        "requests": dict(summary.requests),
+        "notes": list(summary.notes),
+        "examples": [entry._asdict() for entry in plan.examples],
+        "stopped": summary.stopped,
+        "exit_code": plan.exit_code,
+    }
