@@ -67,7 +67,7 @@ async def apply(
         LedgerError: As of `bulk.sync`.
     """
     header = await in_thread(_checked_header, plan, max_age_s)
-    settings = settings_for(header, settings)
+    settings = await in_thread(settings_for, header, settings)
     options = SyncOptions(
         prune=bool(header.flags.get("prune")),
         adopt=bool(header.flags.get("adopt")),

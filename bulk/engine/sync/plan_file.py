@@ -17,7 +17,16 @@ from bulk.ledger.planning import PlannedEntry
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["KEPT_PLANS", "PlanHeader", "default_path", "read_entries", "read_header", "sha256_of", "write_plan"]
+__all__ = [
+    "KEPT_PLANS",
+    "PlanHeader",
+    "default_path",
+    "forget_old_plans",
+    "read_entries",
+    "read_header",
+    "sha256_of",
+    "write_plan",
+]
 
 KEPT_PLANS = 14
 """Plans of one ledger that are kept; older ones are removed when a new one is written."""

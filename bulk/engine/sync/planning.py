@@ -16,7 +16,7 @@ from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import write_plan
 from bulk.engine.sync.run import Sync
 from bulk.engine.threads import held, in_thread
-from bulk.events import ignore
+from bulk.events import RunEnded, ignore
 from bulk.ledger.store import Ledger
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.events import Listener
+    from bulk.events import Event, Listener
     from bulk.ledger.planning import PlannedEntry
     from bulk.model import Summary
     from bulk.settings import Settings
@@ -101,7 +101,7 @@ async def plan_sync(
             settings=settings,
             accounts=accounts,
             ledger=ledger,
-            listener=listener,
+            listener=_without_a_run(listener),
             stop=stop,
             parts=parts,
             syncs=True,
@@ -112,6 +112,16 @@ async def plan_sync(
         )
         summary = await job.run(keys)
         return await in_thread(_gather, job, summary, path, output)
+
+
+def _without_a_run(listener: Listener) -> Listener:
+    """Return what does not hear of a run: a plan is none."""
+
+    def tell(event: Event) -> None:
+        if not isinstance(event, RunEnded):
+            listener(event)
+
+    return tell
 
 
 def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> SyncPlan:

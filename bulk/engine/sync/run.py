@@ -34,7 +34,7 @@ from bulk.engine.sync.plan_file import (
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
-from bulk.events import LedgerUpgraded, ignore
+from bulk.events import LedgerUpgraded, PlanStarted, ignore
 from bulk.exits import ExitCode
 from bulk.inputs import has_no_place
 from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
@@ -158,9 +158,18 @@ class Sync(Run):
         await self.read_in()
         self._read_in = True
         self._sha256 = await in_thread(sha256_of, self.input_name)
-        async with self._start_announced(EVERYTHING), self._readers() as readers:
+        async with self._readers() as readers, self._announced(readers):
             if readers:
                 await self._all_nights(readers, keys)
+
+    @asynccontextmanager
+    async def _announced(self, readers: list[tuple[Part, LookReader]]) -> AsyncIterator[None]:
+        if self.is_plan:
+            self.listener(PlanStarted(sum(lanes.products for _, lanes in readers)))
+            yield
+            return
+        async with self._start_announced(EVERYTHING):
+            yield
 
     async def _all_nights(self, readers: list[tuple[Part, LookReader]], keys: KeyRing) -> None:
         states = await in_thread(self._states, [part.name for part, _ in readers])
