@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 Cells = tuple[str, str, str, str]
 
-EVERYTHING_GOES = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
+EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 WRITES = {"CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"}
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
 
 FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
+EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 
 
 def mode_of(path: Path) -> int:
