@@ -85,25 +85,26 @@ class Child:
 
 @pytest.fixture
 def child() -> Callable[..., AbstractAsyncContextManager[Child]]:
-    """Return what starts `bulk run` for a job; a patch is Python that is run before."""
+    """Return what starts `bulk run`, or another command, for a job; a patch is Python that is run before."""
 
     @asynccontextmanager
     async def start(
         job: Job,
         box: Sandbox,
         *flags: str,
+        command: str = "run",
         patch: str = "",
         environ: dict[str, str] | None = None,
         preexec: Callable[[], None] | None = None,
     ) -> AsyncIterator[Child]:
-        command = [sys.executable, "-c", _PROGRAM.format(patch=patch), "run", str(job.path), "--json"]
+        called = [sys.executable, "-c", _PROGRAM.format(patch=patch), command, str(job.path), "--json"]
         told = ["--endpoint", box.endpoint, "--dialect", "alibaba", "--qps", "0", "--list-qps", "0"]
         keys = {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": box.credentials.access_key_id,
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": box.credentials.access_key_secret,
         }
         process = await asyncio.create_subprocess_exec(
-            *command,
+            *called,
             *told,
             *flags,
             stdout=asyncio.subprocess.PIPE,

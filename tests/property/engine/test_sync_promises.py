@@ -195,7 +195,7 @@ class ModelPlatform:
         self.there[module.key] = There(made, is_ours)
         assert self.customs() <= MAX_CUSTOM_MODULES
 
-    async def _luck(self, change: Change | None) -> Luck:
+    async def _luck(self, change: Change | None) -> Luck:  # noqa: C901 - a case for each kind of luck
         await asyncio.sleep(0.01)
         luck = self.script.pop(0) if self.script else Luck.FINE
         customs = sorted(key for key in self.there if key[1] != RESERVED_MODULE_NAME)
