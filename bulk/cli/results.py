@@ -19,16 +19,19 @@ from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
 from bulk.report.wording import spell_count
+from bulk.shell import shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from bulk.cli.invocation import Invocation
     from bulk.model import Outcome
 
 __all__ = ["results"]
 
 _WHICH = "Which rows, in which form"
 _TO = "Where they go"
+_SHOWN_FIELDS = 5
 
 
 @click.command(cls=GroupedCommand)
@@ -79,7 +82,28 @@ _TO = "Where they go"
     heading=_TO,
     help="Write the rows not provisioned, in the input's own format, to mend and run again.",
 )
+@click.option(
+    "--undo-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    cls=GroupedOption,
+    any_text=True,  # beside an input that has such a name
+    heading=_TO,
+    help="Write the input that restores what the updates and deletes of a sync replaced.",
+)
+@click.option(
+    "--run",
+    "run_id",
+    default="",
+    metavar="ID",
+    cls=GroupedOption,
+    heading=_WHICH,
+    help="With --undo-file: of this run, or the one whose id begins so.  [default: the last that changed anything]",
+)
+@click.pass_context
 def results(
+    ctx: click.Context,
+    /,
     ledger: Path,
     *,
     form: str,
@@ -87,22 +111,47 @@ def results(
     excel_safe: bool,
     output: Path | None,
     retry_file: Path | None,
+    undo_file: Path | None,
+    run_id: str,
 ) -> int:
-    """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
+    """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome.
+
+    After the rows come the modules that a sync deleted, or left on the platform for a reason.
+    """
     if retry_file == STDOUT:
         raise SettingsError("--retry-file -: the rows to try again go to a file, not to stdout; name one")
-    check_destinations({"-o": output, "--retry-file": retry_file}, ledger=ledger)
+    if undo_file == STDOUT:
+        raise SettingsError("--undo-file -: what restores the modules goes to a file, not to stdout; name one")
+    if run_id and undo_file is None:
+        raise SettingsError("--run says whose changes --undo-file restores: add --undo-file FILE")
+    check_destinations({"-o": output, "--retry-file": retry_file, "--undo-file": undo_file}, ledger=ledger)
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
         with _writable(retry_file):
             rows = write_retry_file(ledger, retry_file)
         tell(f"{spell_count(rows, 'row')} to try again in {retry_file}")
-        if output is None:
-            return ExitCode.DONE
+    if undo_file is not None:
+        _write_undo(ctx.obj, ledger, undo_file, run_id)
+    if output is None and (retry_file or undo_file):
+        return ExitCode.DONE
     with _opened(output) as out:
         write_results(ledger, out, format=form, outcomes=outcomes, excel_safe=excel_safe)
     return ExitCode.DONE
+
+
+def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: str) -> None:
+    from bulk.report.undo import write_undo_file  # noqa: PLC0415 - as in results()
+
+    with _writable(undo_file):
+        undo = write_undo_file(ledger, undo_file, run=run_id)
+    tell(f"{spell_count(undo.rows, 'module')} as they were before run {undo.run_id[:8]} in {undo_file}")
+    for field in undo.not_restored[:_SHOWN_FIELDS]:
+        tell(f"  was empty, which a blank cell does not restore: {field}")
+    if len(undo.not_restored) > _SHOWN_FIELDS:
+        tell(f"  and {len(undo.not_restored) - _SHOWN_FIELDS:,} more such fields")
+    command = shell_join([*invocation.program, "sync", str(undo_file), "--ledger", f"{undo_file}.ledger.db"])
+    tell(f"Restore them, with your settings, in a ledger of their own and without --prune:  {command}")
 
 
 @contextmanager

@@ -882,3 +882,32 @@ ON CONFLICT DO UPDATE SET finished_at = excluded.finished_at, applied_by = exclu
 
 -- name: is_finished_plan
 SELECT EXISTS (SELECT 1 FROM plans WHERE run_id = ? AND finished_at IS NOT NULL);
+
+-- name: results_without_row
+-- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason.
+SELECT
+    m.product_key, m.module_name, coalesce(m.written_alias, m.alias_name), coalesce(m.written_desc, m."desc"),
+    m.outcome, m.code, m.message, m.request_id, m.attempts, m.recovered, m.settled_at, m.account
+FROM modules AS m
+WHERE m.outcome IN ('deleted', 'surplus')
+  AND (:outcomes IS NULL OR m.outcome IN (SELECT value FROM json_each(:outcomes)))
+  AND NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+ORDER BY m.account, m.product_key, m.module_name;
+
+-- name: last_changing_run
+SELECT run_id FROM claims WHERE run_id LIKE :run || '%' ORDER BY id DESC LIMIT 1;
+
+-- name: undo
+-- What the updates and deletes of a run replaced, as it was before the first of them.
+SELECT c.account, c.product_key, c.module_name, c.kind, c.wanted_alias, c.wanted_desc, c.found_alias, c.found_desc
+FROM claims AS c
+WHERE c.run_id = :run AND c.kind <> 'create' AND NOT EXISTS (
+    SELECT 1 FROM claims AS earlier
+    WHERE earlier.account = c.account AND earlier.product_key = c.product_key
+      AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
+)
+ORDER BY c.id;

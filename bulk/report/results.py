@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import codecs
 import csv
+from itertools import chain
 from typing import TYPE_CHECKING, BinaryIO
 
 import orjson
 
 from bulk.atomic import replaced
 from bulk.errors import LedgerError
-from bulk.ledger.views.reading import at_one_moment, read_input, read_results
+from bulk.ledger.views.reading import at_one_moment, read_input, read_results, read_results_without_row
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 from bulk.shell import shell_path
@@ -39,6 +40,8 @@ def write_results(
 ) -> None:
     """Write ``line``, the input's own columns as they were, then ``outcome, code, message, …``; UTF-8.
 
+    After the rows come the modules that a sync deleted or left on the platform; they have no line.
+
     Args:
         ledger: Also one that a run is at work on.
         out: Where to.
@@ -52,7 +55,10 @@ def write_results(
     """
     with at_one_moment(ledger) as connection:
         shape = _shape(connection, ledger)
-        results = read_results(connection, ledger, outcomes=outcomes)
+        results = chain(
+            read_results(connection, ledger, outcomes=outcomes),
+            (_with_record(shape, result) for result in read_results_without_row(connection, ledger, outcomes=outcomes)),
+        )
         if format == "jsonl":
             out.writelines(
                 orjson.dumps(_as_object(shape, result), option=orjson.OPT_APPEND_NEWLINE) for result in results
@@ -92,12 +98,28 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
     return InputShape.from_json(text)
 
 
+def _with_record(shape: InputShape, result: Result) -> Result:
+    """Give a module that no row asks for the record that a row of it would have."""
+    told = {
+        "ProductKey": result.product_key,
+        "ModuleName": result.module_name,
+        "AliasName": result.alias_name or None,
+        "Desc": result.desc or None,
+        "Account": result.account or None,
+    }
+    own = {shape.columns.get(field): text for field, text in told.items() if text is not None}
+    if shape.format == "jsonl":
+        return result._replace(record=orjson.dumps({name: own[name] for name in own if name}).decode())
+    columns = [own.get(name, "") for name in shape.header]
+    return result._replace(record=orjson.dumps(columns).decode())
+
+
 def _as_object(shape: InputShape, result: Result) -> dict[str, object]:
     own = {
         (f"input.{name}" if name in _OURS or name == "line" else name): value
         for name, value in fields(shape, result.record, result.values).items()
     }
-    return {"line": result.line, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
+    return {"line": result.line or None, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
 
 
 def _our_values(result: Result) -> tuple[object, ...]:
@@ -130,7 +152,7 @@ def _table(
         own = _own_cells(shape, names, result)
         if excel_safe:
             own = [_harmless(cell) for cell in own]
-        yield [result.line, *own, *map(_harmless, _our_values(result))]
+        yield [result.line or None, *own, *map(_harmless, _our_values(result))]
 
 
 def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[object]:

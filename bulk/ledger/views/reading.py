@@ -17,13 +17,23 @@ if TYPE_CHECKING:
 
     from bulk.model import Outcome
 
-__all__ = ["Result", "at_one_moment", "open_for_reading", "read_input", "read_input_name", "read_results"]
+__all__ = [
+    "Result",
+    "at_one_moment",
+    "open_for_reading",
+    "read_input",
+    "read_input_name",
+    "read_results",
+    "read_results_without_row",
+]
 
 
 class Result(NamedTuple):
     """A row as it stands."""
 
     line: int
+    """0: no row asks for the module."""
+
     record: str
     """The row as it was read, in the form that `bulk.rows` stores: it takes it apart, with `values` beside it."""
 
@@ -82,6 +92,20 @@ def read_input_name(ledger: Path) -> str | None:
     with closing(open_for_reading(ledger)) as connection, translated(ledger):
         record = connection.execute("SELECT name FROM input").fetchone()
     return record[0] if record else None
+
+
+def read_results_without_row(
+    connection: sqlite3.Connection, ledger: Path, *, outcomes: Collection[Outcome] | None = None
+) -> Iterator[Result]:
+    """Yield the modules that were ours and that no row asks for; their records are empty.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    wanted = None if outcomes is None else orjson.dumps(sorted(outcomes)).decode()
+    with translated(ledger):
+        for module in connection.execute(query("results_without_row"), {"outcomes": wanted}):
+            yield Result(0, "", *module)
 
 
 def read_results(
