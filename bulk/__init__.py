@@ -17,9 +17,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bulk.account_settings import AccountSettings
     from bulk.cloud.credentials import CredentialProvider, Credentials, StaticCredentials
+    from bulk.control.guard import Limit
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
     from bulk.engine.stop import StopSignal
+    from bulk.engine.sync.apply import apply
+    from bulk.engine.sync.options import SyncOptions
+    from bulk.engine.sync.run import sync
     from bulk.errors import (
         BulkError,
         InputError,
@@ -74,9 +78,13 @@ if TYPE_CHECKING:
 _HOMES = {
     "bulk.account_settings": ("AccountSettings",),
     "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
+    "bulk.control.guard": ("Limit",),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
     "bulk.engine.stop": ("StopSignal",),
+    "bulk.engine.sync.apply": ("apply",),
+    "bulk.engine.sync.options": ("SyncOptions",),
+    "bulk.engine.sync.run": ("sync",),
     "bulk.errors": (
         "BulkError",
         "InputError",
@@ -162,6 +170,7 @@ __all__ = [
     "LedgerHeldError",
     "LedgerTargetError",
     "LedgerUpgraded",
+    "Limit",
     "Listener",
     "OtaModule",
     "Outcome",
@@ -182,8 +191,11 @@ __all__ = [
     "StopSignal",
     "StoppedError",
     "Summary",
+    "SyncOptions",
+    "apply",
     "plan",
     "run",
+    "sync",
 ]
 
 

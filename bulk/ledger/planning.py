@@ -26,6 +26,7 @@ __all__ = [
     "ProductWork",
     "WithheldReader",
     "WorkReader",
+    "plan_path",
     "read_figures",
     "read_plan",
 ]
@@ -141,6 +142,11 @@ class WorkReader:
             ProductWork(product_key=key, rows=tuple(each.row for each in of_product), work=tuple(of_product))
             for key, of_product in work.items()
         ]
+
+
+def plan_path(ledger: Path, plan_id: str) -> Path:
+    """Return where the plan of a run is written, unless a person names another place."""
+    return ledger.with_name(f"{ledger.name}.plan-{plan_id[:12]}.jsonl")
 
 
 class WithheldReader:

@@ -501,8 +501,11 @@ FROM standing
 WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'updated', 'exists');
 
 -- name: begin_run
-INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user, command, applied)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: name_command
+UPDATE runs SET command = ?, applied = ? WHERE run_id = ?;
 
 -- name: end_run
 UPDATE runs SET ended_at = ?, exit_code = ?, stopped = ?, summary = ? WHERE run_id = ?;

@@ -186,10 +186,10 @@ class Ledger:
                     legible(input_name),
                     orjson.dumps({action.figure: per_s for action, per_s in rates.items()}).decode(),
                     _user(),
-                    command,
-                    applied,
                 ),
             )
+            if command != "run":
+                self.connection.execute(query("name_command"), (command, applied, run_id))
 
     def forget_old(self, *, at: float, keep_days: float = KEEP_DAYS, stopped: Callable[[], bool]) -> int:
         """Remove old attempts and undo data: see `bulk.ledger.retention`."""

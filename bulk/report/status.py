@@ -9,6 +9,7 @@ from bulk.model import Action
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
+from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ def status_lines(
         paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
         cut(f"To {status.target}", width),
         cut(_work(status), width),
+        *_approvals(status, width, paint),
         *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
         "",
         *outcome_lines(status.outcomes, width=width, paint=paint),
@@ -59,6 +61,15 @@ def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
         f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes.get(outcome)
     )
     return f"{spell_count(status.rows, 'row')}: {counts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+
+
+def _approvals(status: LedgerStatus, width: int, paint: Paint) -> Iterator[str]:
+    """Say first what waits for a person; the command is never broken, so that it can be copied."""
+    for waiting in status.approvals:
+        changes = ", ".join(spell_count(count, kind) for kind, count in waiting.changes.items())
+        whose = f" of account {waiting.account}" if waiting.account else ""
+        yield paint(cut(f"Waiting for your approval{whose}: {changes}, decided {waiting.made_at}", width), Tone.WARNING)
+        yield f"  bulk apply {shell_path(waiting.plan)}  (within 24 hours, with the settings of the sync)"
 
 
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:

@@ -14,8 +14,9 @@ from bulk.control.budget import judge
 from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard
 from bulk.control.reconcile import Withheld
 from bulk.engine.lanes.sending import visit
+from bulk.engine.sync.account import AccountWork
 from bulk.engine.sync.look import Look, withheld_words
-from bulk.engine.sync.work import AccountWork, work_off_changes
+from bulk.engine.sync.work import work_off_changes
 from bulk.engine.threads import held, in_thread
 from bulk.ledger.planning import WithheldReader, WorkReader, read_figures
 from bulk.ledger.times import iso_utc

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = [
     "KEPT_PLANS",
     "PlanHeader",
-    "default_path",
     "forget_old_plans",
     "read_entries",
     "read_header",
@@ -59,11 +58,6 @@ class PlanHeader:
 
     made_at: float
     """In seconds since the epoch, UTC."""
-
-
-def default_path(ledger: Path, plan_id: str) -> Path:
-    """Return where the plan of a run is written, unless a person names another place."""
-    return Path(f"{ledger}.plan-{plan_id[:12]}.jsonl")
 
 
 def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) -> int:

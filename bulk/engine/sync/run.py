@@ -25,7 +25,6 @@ from bulk.engine.sync.night import Night, NightTerms
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import (
     PlanHeader,
-    default_path,
     forget_old_plans,
     read_entries,
     sha256_of,
@@ -39,7 +38,7 @@ from bulk.exits import ExitCode
 from bulk.inputs import has_no_place
 from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
 from bulk.ledger.looking import LookReader
-from bulk.ledger.planning import read_plan
+from bulk.ledger.planning import plan_path, read_plan
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.store import Ledger
@@ -368,7 +367,7 @@ class Sync(Run):
         """Write what waits for a person; an input that can't be read again can't be applied."""
         if has_no_place(self.input_name):
             return None
-        path = default_path(self.ledger.path, self.run_id)
+        path = plan_path(self.ledger.path, self.run_id)
         write_plan(path, self.header(), self.entries(only_withheld=True))
         forget_old_plans(self.ledger.path)
         return str(path)

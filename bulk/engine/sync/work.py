@@ -6,8 +6,6 @@ is exact while nobody else writes there.
 
 from __future__ import annotations
 
-import asyncio
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.control.budget import judge, who_holds_the_slots
@@ -30,75 +28,12 @@ from bulk.model import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bulk.engine.sessions.session import Session
-    from bulk.engine.sync.writing import PlanWriter
+    from bulk.engine.sync.account import AccountWork
     from bulk.ledger.planning import PlannedWork, ProductWork
 
-__all__ = ["AccountWork", "work_off_changes"]
+__all__ = ["work_off_changes"]
 
 _SLOTS_GONE = "the slot that a delete was to make free is not free: that module stays"
-
-
-@dataclass(kw_only=True)
-class AccountWork:
-    """What the lanes of one account share while they change its products."""
-
-    session: Session
-    writer: PlanWriter
-    run_id: str
-    approved: bool = False
-    """A person approved these changes: no limit counts them."""
-
-    denied: dict[ChangeKind, Failure] = field(default_factory=dict)
-    """Kinds of change that the key has no right to."""
-
-    others_changed: str | None = None
-    """What else the first update changed; then no further one is sent."""
-
-    undone: list[OtaModule] = field(default_factory=list)
-    """Deleted for a create that was then refused, and not made again."""
-
-    left: int = 0
-    """Deletes that were to be sent and were not carried out."""
-
-    _first: asyncio.Lock = field(default_factory=asyncio.Lock)
-    _is_tried: bool = False
-
-    def why_not(self, kind: ChangeKind) -> Withheld | None:
-        """Say why a kind of change is not sent any more."""
-        if kind in self.denied:
-            return Withheld.NO_PERMISSION
-        return Withheld.OTHERS_CHANGED if kind is ChangeKind.UPDATE and self.others_changed else None
-
-    def withhold(self, change: Change, reason: Withheld) -> None:
-        """Note in the plan that a change waits for a person."""
-        module = change.wanted
-        self.writer.amend(
-            "withhold_change",
-            reason.value,
-            self.session.account,
-            self.run_id,
-            module.product_key,
-            module.module_name,
-        )
-
-    def deny(self, kind: ChangeKind, failure: Failure) -> None:
-        """Take note that the key lacks the right to a kind of change; the other kinds go on."""
-        self.denied[kind] = failure
-
-    async def first_update(self) -> asyncio.Lock | None:
-        """Return the lock under which the first update is sent and looked at; ``None``: that is done."""
-        return None if self._is_tried else self._first
-
-    def tried(self, changed: str | None) -> None:
-        """Take note of what the first update changed besides its module; ``None``: nothing."""
-        self._is_tried = True
-        self.others_changed = changed
-
-    @property
-    def is_tried(self) -> bool:
-        """Whether the first update was looked at."""
-        return self._is_tried
 
 
 async def work_off_changes(lane: ProductWork, account: AccountWork) -> None:

@@ -10,6 +10,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.storage.database import NotBegunError, translated
 from bulk.ledger.storage.holder import Holder, read_holder
 from bulk.ledger.storage.lock import is_held
+from bulk.ledger.views.approvals import Approval, read_approvals
 from bulk.ledger.views.reading import at_one_moment
 from bulk.legible import legible
 from bulk.model import Outcome, Reason
@@ -73,6 +74,8 @@ class LedgerStatus:
 
     runs: tuple[RunRecord, ...]
     reasons: tuple[Reason, ...]
+    approvals: tuple[Approval, ...] = ()
+    """What the last sync of each account withheld until a person approves it."""
 
     def is_at_work(self, run: RunRecord) -> bool:
         """Whether it is this run that holds the ledger now."""
@@ -104,6 +107,7 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
             holder=None if is_held(path) is False else read_holder(path),
             runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
             reasons=read_reasons(connection),
+            approvals=read_approvals(connection, path),
         )
 
 

@@ -25,8 +25,9 @@ from bulk.control.retry import RetryPolicy
 from bulk.engine.sessions.recorder import Counters
 from bulk.engine.sessions.session import Clock, RateGroup, Session
 from bulk.engine.stop import StopSignal
+from bulk.engine.sync.account import AccountWork
 from bulk.engine.sync.look import Look
-from bulk.engine.sync.work import AccountWork, work_off_changes
+from bulk.engine.sync.work import work_off_changes
 from bulk.events import ignore
 from bulk.ledger.looking import LookReader
 from bulk.ledger.planning import WorkReader
