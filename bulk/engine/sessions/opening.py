@@ -126,8 +126,8 @@ async def is_the_right_one(session: Session, sample_product: str | None) -> bool
     answer = await session.calls.list_modules(sample_product)
     if isinstance(answer, Failure):
         session.stop.request(
-            f"sample_product {sample_product} could not be listed, so nothing was sent for this account: "
-            f"{answer.code}, {answer.message}. {answer.remedy or 'Check its key, its endpoint and sample_product'}"
+            f"sample_product {sample_product} could not be listed, so nothing was written: "
+            f"{answer.code}, {answer.message}. {answer.remedy or 'Check the key, the endpoint and sample_product'}"
         )
     return not session.stop.requested
 
