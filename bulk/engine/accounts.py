@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulk.cloud.credentials import variables_of
 from bulk.cloud.dialects import resolve_target
-from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials
+from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials, token_endpoint
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, CredentialsNotRenewed, ignore
 from bulk.model import Dialect
@@ -171,6 +171,7 @@ def _account(settings: Settings, name: str, *, is_tried: bool) -> Account:
         own = _own_settings(settings, said)
         target = _own_target(own, name)
         keys = keys_source(own, named_by="credentials_profile")
+        token_endpoint(keys, {}, insecure_http=own.insecure_http)
     except SettingsError as exc:
         raise SettingsError(f"{_placed(name, said)}: {exc.by_names(lambda field: _BY_KEY.get(field, field))}") from exc
     return Account(name=name, settings=own, target=target, keys=keys, is_tried=is_tried)

@@ -93,6 +93,11 @@ def test_only_the_named_accounts_are_tried_and_the_others_are_known() -> None:
             {"endpoint": "https://h:8686"},
             "instance_id at the top of the settings is Alibaba's IotInstanceId, and this account is Tuya's: move it",
         ),
+        (
+            {},
+            {"region": "cn-x", "sts_endpoint": "http://sts.example"},
+            "sts_endpoint: endpoint http://sts.example is not",
+        ),
         ({}, {"region": "cn-x", "external_id": "ticket"}, "external_id belongs to a role"),
         ({}, {"region": "cn-x", "sts_endpoint": "x", "external_id": "ticket"}, "external_id belongs to a role"),
     ],
