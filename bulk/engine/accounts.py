@@ -55,8 +55,8 @@ class Account:
     is_tried: bool = True
     """False: ``--account`` leaves it out. Its rows stay as they are, and nothing is opened for it."""
 
-    other_prefixes: frozenset[str] = frozenset()
-    """``key_env`` of the other accounts."""
+    prefixes: frozenset[str] = frozenset()
+    """``key_env`` of all accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +88,7 @@ def accounts_of(settings: Settings) -> tuple[Account, ...]:
     accounts = tuple(_account(settings, name, is_tried=name in tried) for name in settings.accounts)
     _refuse_same_words(accounts)
     prefixes = frozenset(account.keys.key_env for account in accounts if account.keys.key_env)
-    return tuple(replace(account, other_prefixes=prefixes - {account.keys.key_env}) for account in accounts)
+    return tuple(replace(account, prefixes=prefixes) for account in accounts)
 
 
 def keys_source(settings: Settings, *, named_by: str = "--profile") -> KeysSource:
@@ -161,7 +161,7 @@ def _own_variables(account: Account, environ: Mapping[str, str]) -> Mapping[str,
     """Leave out the keys of other accounts where there are none for this one: a message must not advise to use them."""
     if not account.keys.key_env or all(name in environ for name in variables_of(account.keys.key_env)[:2]):
         return environ
-    others = {name for prefix in account.other_prefixes for name in variables_of(prefix)}
+    others = {name for prefix in account.prefixes - {account.keys.key_env} for name in variables_of(prefix)}
     return {name: value for name, value in environ.items() if name not in others}
 
 
