@@ -26,7 +26,6 @@ __all__ = [
     "LedgerStatus",
     "RunRecord",
     "count_outcomes",
-    "count_outcomes_by_account",
     "read_holder",
     "read_reasons",
     "read_status",
@@ -121,19 +120,12 @@ def count_outcomes(connection: sqlite3.Connection) -> dict[str, int]:
     return {outcome: rows for (outcome, *_), rows in zip(counted.description, counted.fetchone(), strict=True)}
 
 
-def count_outcomes_by_account(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    """Return the same for each account that has rows; a row whose account is not known is in none."""
-    counted = connection.execute(query("count_outcomes_by_account"))
-    outcomes = [name for name, *_ in counted.description][1:]
-    return {account: dict(zip(outcomes, rows, strict=True)) for account, *rows in counted if account is not None}
-
-
-def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:
-    """Return why rows are not provisioned, most frequent first."""
-    return tuple(
-        Reason(Outcome(outcome), code, rows, line, message)
-        for outcome, code, rows, line, message in connection.execute(query("reasons"))
+def read_reasons(connection: sqlite3.Connection, *, account: str | None = None) -> tuple[Reason, ...]:
+    """Return why rows are not provisioned, most frequent first: all rows, or those of one account."""
+    found = connection.execute(
+        query("reasons") if account is None else query("reasons_of_account"), {"account": account}
     )
+    return tuple(Reason(Outcome(outcome), code, rows, line, message) for outcome, code, rows, line, message in found)
 
 
 def _run_record(record: tuple[object, ...]) -> RunRecord:
