@@ -55,6 +55,9 @@ class Account:
     is_tried: bool = True
     """False: ``--account`` leaves it out. Its rows stay as they are, and nothing is opened for it."""
 
+    place: str | None = None
+    """Where its settings are written, for messages; ``None``: a program said them."""
+
     prefixes: frozenset[str] = frozenset()
     """``key_env`` of all accounts."""
 
@@ -174,7 +177,7 @@ def _account(settings: Settings, name: str, *, is_tried: bool) -> Account:
         token_endpoint(keys, {}, insecure_http=own.insecure_http)
     except SettingsError as exc:
         raise SettingsError(f"{_placed(name, said)}: {exc.by_names(lambda field: _BY_KEY.get(field, field))}") from exc
-    return Account(name=name, settings=own, target=target, keys=keys, is_tried=is_tried)
+    return Account(name=name, settings=own, target=target, keys=keys, is_tried=is_tried, place=said.place)
 
 
 def _own_settings(settings: Settings, account: AccountSettings) -> Settings:
@@ -232,7 +235,7 @@ def _refuse_same_words(accounts: Iterable[Account]) -> None:
 def _refuse_two_names(first: Account, second: Account) -> None:
     if first is not second:
         raise SettingsError(
-            f"accounts {first.name!r} and {second.name!r} are one: the same endpoint, instance and key "
+            f"{_at(second)}accounts {first.name!r} and {second.name!r} are one: the same endpoint, instance and key "
             f"({second.target}); remove one of them, and name the other in its rows"
         )
 
@@ -242,9 +245,13 @@ def _refuse_two_rates(first: Account, second: Account, group: str) -> None:
     if rates[0] != rates[1]:
         shown = " and ".join(f"qps = {qps:g}, list_qps = {list_qps:g}" for qps, list_qps in rates)
         raise SettingsError(
-            f"accounts {first.name!r} and {second.name!r} share the rate group {group} and have different rates "
-            f"({shown}): give both the same, or write a rate_group of its own for each if they are two accounts"
+            f"{_at(second)}accounts {first.name!r} and {second.name!r} share the rate group {group} and have "
+            f"different rates ({shown}): give both the same, or write a rate_group of its own for each if they are two accounts"
         )
+
+
+def _at(account: Account) -> str:
+    return f"{account.place}: " if account.place else ""
 
 
 def _placed(name: str, account: AccountSettings) -> str:
