@@ -246,7 +246,8 @@ def _refuse_two_rates(first: Account, second: Account, group: str) -> None:
         shown = " and ".join(f"qps = {qps:g}, list_qps = {list_qps:g}" for qps, list_qps in rates)
         raise SettingsError(
             f"{_at(second)}accounts {first.name!r} and {second.name!r} share the rate group {group} and have "
-            f"different rates ({shown}): give both the same, or write a rate_group of its own for each if they are two accounts"
+            f"different rates ({shown}): give both the same, or write a rate_group of its own for each if they are two "
+            "accounts"
         )
 
 
