@@ -21,7 +21,7 @@ from bulk.settings import Settings
 if TYPE_CHECKING:
     from bulk.engine.checks.diagnosis import Check
 
-OF_AN_ACCOUNT = ["endpoint", "keys", "listing", "clock", "speed"]
+OF_AN_ACCOUNT = ["settings", "endpoint", "keys", "listing", "clock", "speed"]
 OF_ALL = ["settings", "accounts", "rates", "ledger", "disk"]
 
 
