@@ -167,6 +167,13 @@ async def test_rate_group_named_as_advised_is_the_end_of_the_warning(monkeypatch
     assert not any(one.verdict is Verdict.WARNED for one in found(made.accounts["a"]).values())
 
 
+async def test_key_of_tuya_is_shown_to_no_token_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = await of_one_platform(monkeypatch, {"a": {}, "b": {"uid": "2"}}, a={"dialect": Dialect.TUYA})
+
+    assert "identity" not in found(made.accounts["a"])
+    assert "identity" in found(made.accounts["b"])
+
+
 async def test_role_is_asked_for_its_own_identity(monkeypatch: pytest.MonkeyPatch) -> None:
     role = {"role_arn": "acs:ram::2:role/nightly", "key_env": "A"}
 
