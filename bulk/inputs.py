@@ -41,11 +41,11 @@ class InputFound:
     """What was found of an input while it was read."""
 
     format: str
-    """``csv``, ``tsv`` or ``jsonl``."""
+    """``csv``, ``tsv``, ``jsonl`` or ``xlsx``."""
 
     encoding: str
     delimiter: str | None
-    """``None`` for JSONL."""
+    """``None`` for JSONL and workbooks."""
 
     header_line: int | None
     """Line of the file; ``None``: it has no header."""
@@ -58,3 +58,6 @@ class InputFound:
 
     notices: tuple[str, ...]
     """What somebody should know, one sentence each."""
+
+    sheet: str | None = None
+    """Of a workbook, which one is read."""

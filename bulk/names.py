@@ -10,7 +10,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["brief_run_id", "has_no_place", "legible", "legible_fields", "shell_join", "shell_path", "shell_quote"]
+__all__ = [
+    "DISTRIBUTION",
+    "brief_run_id",
+    "has_no_place",
+    "legible",
+    "legible_fields",
+    "shell_join",
+    "shell_path",
+    "shell_quote",
+]
+
+DISTRIBUTION = "bulk"
+"""What `pip` knows this program as."""
 
 _PLAIN_SIGNS = {ord("\\"): r"\\", ord("'"): r"\'", ord("\n"): r"\n", ord("\r"): r"\r", ord("\t"): r"\t"}
 

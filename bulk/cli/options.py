@@ -142,8 +142,13 @@ _JOB = (
     ),
     _reading(
         "--format",
-        type=click.Choice(["csv", "tsv", "jsonl"]),
+        type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]),
         help="What the input is; needed with stdin.  [default: as its name says]",
+    ),
+    _reading(
+        "--sheet",
+        metavar="NAME",
+        help="Of a workbook, the sheet to read.  [default: the only one with content]",
     ),
     _reading(
         "--map",

@@ -77,7 +77,7 @@ _TO = "Where they go"
     cls=GroupedOption,
     any_text=True,  # beside an input that has such a name
     heading=_TO,
-    help="Write the rows not provisioned, in the input's own format, to mend and run again.",
+    help="Write the rows not provisioned, in the input's own format (of a workbook: CSV), to fix and run again.",
 )
 def results(
     ledger: Path,
@@ -91,6 +91,8 @@ def results(
     """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
     if retry_file == STDOUT:
         raise SettingsError("--retry-file -: the rows to try again go to a file, not to stdout; name one")
+    if retry_file is not None and retry_file.suffix.lower() in {".xlsx", ".xlsm"}:
+        raise SettingsError(f"--retry-file {retry_file}: rows of a workbook are written as CSV; name a .csv file")
     check_destinations({"-o": output, "--retry-file": retry_file}, ledger=ledger)
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 

@@ -30,6 +30,9 @@ __all__ = [
     "summary_lines",
 ]
 
+WORKBOOK_SUFFIXES = ("xlsx", "xlsm")
+"""Rows of a workbook are written as CSV."""
+
 _SCREEN_LINES = 23
 """A terminal of 24 lines, less the prompt."""
 
@@ -161,11 +164,13 @@ def retry_command(
         ledger: The ledger's path.
         source: The input's path; ``-`` for stdin.
         program: What starts `bulk` here.
-        input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
+        input_format: ``csv``, ``tsv``, ``jsonl`` or ``xlsx``; stdin has no name that would tell it.
     """
     path = PurePath(source) if not has_no_place(source) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
+    if suffix.lower() in WORKBOOK_SUFFIXES:
+        suffix = "csv"
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulk.model import InvalidRow, ValidRow
-    from bulk.rows.lines import LineSource
+    from bulk.rows.lines import TableSource
     from bulk.rows.problems import Problem
     from bulk.rows.quotes import Taken
     from bulk.settings import ReadSettings
@@ -39,9 +39,9 @@ __all__ = ["DelimitedReader"]
 
 
 class DelimitedReader:
-    """The rows of a CSV or TSV file."""
+    """The rows of a CSV or TSV file, or of a sheet that is read as one."""
 
-    def __init__(self, source: LineSource, settings: ReadSettings, *, format: str) -> None:  # noqa: A002 - its name
+    def __init__(self, source: TableSource, settings: ReadSettings, *, format: str) -> None:  # noqa: A002 - its name
         """Read the header.
 
         Raises:
@@ -107,12 +107,14 @@ class DelimitedReader:
 
     def _plain(self, first: int, lines: list[str]) -> Iterator[ValidRow] | None:
         """Return the rows of lines each of which is a valid row as it stands; ``None``: look closer with `_scan`."""
+        if self._judge.stretch.problem or not self._source.is_flawless(first, len(lines), self._positions):
+            return None
         try:
             records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
         except csv.Error:
             return None
         # Fewer records than lines are records of several lines.
-        if self._judge.stretch.problem or len(records) != len(lines) or set(map(len, records)) != {self._width}:
+        if len(records) != len(lines) or set(map(len, records)) != {self._width}:
             return None
         columns = list(zip(*records, strict=True))
         if self._judge.awaits_unnamed:
@@ -123,9 +125,8 @@ class DelimitedReader:
             return None
         text = "".join(lines)
         # A NUL spoils its row wherever it stands, and no field may hold one.
-        if self._space_and_quote in text or (not self._records.only_fields and "\0" in text):
-            return None
-        if self._source.damage_in(text):
+        has_nul = not self._records.only_fields and "\0" in text
+        if self._space_and_quote in text or has_nul or self._source.damage_in(text):
             return None
         return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns))
 
@@ -149,7 +150,8 @@ class DelimitedReader:
                 last = final and used + taken.lines == len(lines)
                 ended = not last or lines[-1].endswith(("\n", "\r"))
                 damage = self._source.damage_in("\t".join(taken.cells))
-                self._judge.judge(first + used, taken, rows, damage=damage, ended=ended)
+                flaws = self._source.flaws_of(first + used)
+                self._judge.judge(first + used, taken, rows, damage=damage, flaws=flaws, ended=ended)
             used += taken.lines
         return used
 
@@ -184,6 +186,8 @@ def _chars(lines: list[str]) -> int:
 
 def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name
     """Return the delimiter as asked for; empty: as the header says."""
+    if format == "xlsx":
+        return ","
     if settings.delimiter is None:
         return "\t" if format == "tsv" else ""
     return parse_delimiter(settings.delimiter)

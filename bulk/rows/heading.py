@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bulk.rows.header import Header
-    from bulk.rows.lines import LineSource
+    from bulk.rows.lines import TableSource
     from bulk.settings import ReadSettings
 
 __all__ = ["Heading", "read_heading"]
@@ -41,7 +41,7 @@ class Heading:
         return self.header.body + 1
 
 
-def read_heading(source: LineSource, settings: ReadSettings, delimiter: str) -> Heading:
+def read_heading(source: TableSource, settings: ReadSettings, delimiter: str) -> Heading:
     """Read the header and the lines above it.
 
     Args:

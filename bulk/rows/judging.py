@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import itertools
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.names import legible
 from bulk.rows.columns import Field
+from bulk.rows.fields import REQUIRED
 from bulk.rows.findings import Remarks
 from bulk.rows.noise import noise_of
-from bulk.rows.problems import Problem, RecordKind, record_problem
+from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
 from bulk.rows.quotes import why_divided
 from bulk.rows.record import of_cells
 from bulk.rows.spoiled import TOTALS
 from bulk.rows.stretches import Stretch, is_header, is_row_of_types, same_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bulk.model import ReadRows
     from bulk.rows.heading import Heading
+    from bulk.rows.problems import Flaw
     from bulk.rows.quotes import Taken
     from bulk.rows.validate import Rules
 
 __all__ = ["RecordJudge"]
+
+NO_FLAWS: Mapping[int, Flaw] = MappingProxyType({})
 
 
 class RecordJudge:
@@ -67,7 +72,16 @@ class RecordJudge:
             self.remarks.carry(f"column {at + 1}, without a name")
             self._unnamed.remove(at)
 
-    def judge(self, line: int, taken: Taken, rows: ReadRows, *, damage: str | None = None, ended: bool = True) -> None:
+    def judge(
+        self,
+        line: int,
+        taken: Taken,
+        rows: ReadRows,
+        *,
+        damage: str | None = None,
+        flaws: Mapping[int, Flaw] = NO_FLAWS,
+        ended: bool = True,
+    ) -> None:
         """Add a record to the rows, as a valid or an invalid one, unless it is no row.
 
         Args:
@@ -75,6 +89,7 @@ class RecordJudge:
             taken: The record.
             rows: What it is added to.
             damage: What in it is not in the file's encoding.
+            flaws: What of its cells can't be taken as it is, by column.
             ended: It has a line end.
         """
         cells = taken.cells
@@ -94,17 +109,27 @@ class RecordJudge:
             spread = f", read from {taken.lines} lines: is a quote missing?" if taken.lines > 1 else ""
             rows.invalid.append((line, of_cells(cells), problem.code, problem.text + spread))
             return
-        self._judge_fields(line, cells, rows)
+        self._judge_fields(line, cells, flaws, rows)
 
-    def _judge_fields(self, line: int, cells: list[str], rows: ReadRows) -> None:
+    def _judge_fields(self, line: int, cells: list[str], flaws: Mapping[int, Flaw], rows: ReadRows) -> None:
         self.note_unnamed(cells)
         padded = cells + [""] * (self._width - len(cells))
         key, name, alias, desc = (padded[position] if position >= 0 else "" for position in self._positions)
-        judged = self._rules.judge((key, name, alias, desc))
+        judged = self._flawed(padded, flaws) or self._rules.judge((key, name, alias, desc))
         if isinstance(judged, Problem):
             rows.invalid.append((line, of_cells(cells), judged.code, judged.text))
         else:
             rows.valid.append((line, *judged, of_cells(cells)))
+
+    def _flawed(self, cells: list[str], flaws: Mapping[int, Flaw]) -> Problem | None:
+        problems = [
+            field_problem(field, FieldKind.CELL, value=f" {cells[at]!r}" if cells[at] else "", cause=flaws[at].cause)
+            for field, at in zip(Field, self._positions, strict=True)
+            if at in flaws
+            and not (flaws[at].only_keys and field not in REQUIRED)
+            and not self._rules.stands_for_nothing(cells[at])
+        ]
+        return joined(problems) if problems else None
 
     def _header_in_between(self, cells: list[str], line: int) -> Problem | None:
         if cells == self._header:
