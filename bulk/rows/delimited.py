@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from bulk.model import ReadRows
 from bulk.names import legible
-from bulk.rows.columns import Field
+from bulk.rows.fields import ROWS
 from bulk.rows.header import reason
 from bulk.rows.heading import read_heading
 from bulk.rows.judging import RecordJudge
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulk.model import InvalidRow, ValidRow
+    from bulk.rows.fields import Sought
     from bulk.rows.lines import TableSource
     from bulk.rows.problems import Problem
     from bulk.rows.quotes import Taken
@@ -41,7 +42,14 @@ __all__ = ["DelimitedReader"]
 class DelimitedReader:
     """The rows of a CSV or TSV file, or of a sheet that is read as one."""
 
-    def __init__(self, source: TableSource, settings: ReadSettings, *, format: str) -> None:  # noqa: A002 - its name
+    def __init__(
+        self,
+        source: TableSource,
+        settings: ReadSettings,
+        *,
+        format: str,  # noqa: A002 - its name
+        sought: Sought = ROWS,
+    ) -> None:
         """Read the header.
 
         Raises:
@@ -49,13 +57,15 @@ class DelimitedReader:
             InputError: The file is empty or its header lacks a column.
         """
         self._source = source
-        heading = read_heading(source, settings, _said_delimiter(settings, format))
+        heading = read_heading(source, settings, _said_delimiter(settings, format), sought=sought)
         found, self._delimiter = heading.header, heading.header.delimiter
         self._first, self._blocks = heading.first, heading.body
         self._rules = Rules.of(settings)
         self._judge = RecordJudge(heading, self._rules, lenient_keys=settings.lenient_keys)
-        self._positions = tuple(heading.positions.get(field, -1) for field in Field)
-        self._header_key = found.names[heading.positions[Field.PRODUCT_KEY]]
+        self._positions = heading.of_fields
+        self._fill = sought.fill
+        self._telling = heading.positions[sought.required[0]]
+        self._telling_name = found.names[self._telling]
         self._width = len(found.names)
         self._records = CellRecords(self._positions, self._width)
         self._space_and_quote = f'{self._delimiter} "'
@@ -119,9 +129,11 @@ class DelimitedReader:
         columns = list(zip(*records, strict=True))
         if self._judge.awaits_unnamed:
             self._judge.note_unnamed(["".join(column) for column in columns])
-        absent = ("",) * len(lines)
-        keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
-        if self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
+        keys, names, aliases, descs = (
+            columns[position] if position >= 0 else (fill,) * len(lines)
+            for position, fill in zip(self._positions, self._fill, strict=True)
+        )
+        if self._telling_name in columns[self._telling] or not self._rules.accept(keys, names, aliases, descs):
             return None
         text = "".join(lines)
         # A NUL spoils its row wherever it stands, and no field may hold one.

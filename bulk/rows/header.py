@@ -91,7 +91,7 @@ def find_header(
         return None
     for start in starts:
         found = _best(head, start, names, tried)
-        if found and all(field in names.candidates(found.names) for field in REQUIRED):
+        if found and all(field in names.candidates(found.names) for field in names.sought.required):
             _refuse_rows_above(head, found, names, skip_lines=skip_lines, file=file)
             _refuse_row_as_header(found, names, file=file)
             return found
@@ -213,9 +213,12 @@ def _refuse_malformed(head: Sequence[str], start: int, tried: Sequence[str], *, 
 
 
 def _refuse_rows_above(head: Sequence[str], found: Header, names: ColumnNames, *, skip_lines: int, file: str) -> None:
-    positions = [names.candidates(found.names)[field][0] for field in REQUIRED]
+    positions = [names.candidates(found.names)[field][0] for field in names.sought.required]
     for line, cells in _cells_above(head, found, skip_lines):
-        if len(cells) > max(positions) and all(cells[position].strip() for position in positions):
+        own = [cells[position].strip() for position in positions if position < len(cells)]
+        # Where a row may be a single cell, a title is one that no key or name could be.
+        is_title = names.sought.is_alone and any(map(BEYOND_MODULE_NAME.search, own))
+        if len(own) == len(positions) and all(own) and not is_title:
             raise InputError(
                 f"it looks like a row above the header, which is line {found.line}: move the header to the top, or add "
                 f"--skip-lines {(found.line or 1) - 1} to leave out the lines above it",

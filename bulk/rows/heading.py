@@ -7,21 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
-from bulk.rows.columns import ColumnNames, Field
+from bulk.rows.columns import ColumnNames
+from bulk.rows.fields import Field
 from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of
 from bulk.rows.lines import MAX_RECORD_CHARS, Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bulk.rows.fields import Sought
     from bulk.rows.header import Header
     from bulk.rows.lines import TableSource
     from bulk.settings import ReadSettings
 
 __all__ = ["Heading", "read_heading"]
-
-DEFAULT_ORDER = {str(field): f"{number}" for number, field in enumerate(Field, 1)}
-"""Which columns hold the fields of a file without header, unless ``--map`` says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,25 +34,34 @@ class Heading:
     body: Iterator[Block]
     """The lines behind the header."""
 
+    sought: Sought
+
+    @property
+    def of_fields(self) -> tuple[int, int, int, int]:
+        """The position of each field's column in the order of `Field`, -1 for those without a column."""
+        key, name, alias, desc = (self.positions.get(field, -1) for field in Field)
+        return key, name, alias, desc
+
     @property
     def first(self) -> int:
         """The line of the file with which ``body`` begins."""
         return self.header.body + 1
 
 
-def read_heading(source: TableSource, settings: ReadSettings, delimiter: str) -> Heading:
+def read_heading(source: TableSource, settings: ReadSettings, delimiter: str, *, sought: Sought) -> Heading:
     """Read the header and the lines above it.
 
     Args:
         source: Read from its first line on.
         settings: How it is read.
         delimiter: As asked for; empty: as the header says.
+        sought: Which fields there are.
 
     Raises:
         SettingsError: ``--map`` can't be used.
         InputError: The file is empty or its header lacks a column.
     """
-    names = ColumnNames.parse(settings.columns, numbered=True)
+    names = ColumnNames.parse(settings.columns, numbered=True, sought=sought)
     blocks = source.blocks()
     head, blocks = _read_head(blocks, HEAD_LINES + settings.skip_lines, file=source.name)
     try:
@@ -67,7 +75,8 @@ def read_heading(source: TableSource, settings: ReadSettings, delimiter: str) ->
     if found.line:
         source.require_sound("".join(found.names), line=found.line)
     behind = (_behind(block, found.body) for block in head)
-    return Heading(found, positions, itertools.chain([block for block in behind if block.lines], blocks))
+    body = itertools.chain([block for block in behind if block.lines], blocks)
+    return Heading(found, positions, body, sought)
 
 
 def _find(
@@ -78,8 +87,10 @@ def _find(
     if settings.no_header:
         found = first_rows(head, delimiter=delimiter, skip_lines=settings.skip_lines)
         if found and not settings.columns:
-            order = dict(itertools.islice(DEFAULT_ORDER.items(), len(found.names)))
-            names = ColumnNames.parse(order, numbered=True)
+            # Columns in the order of the fields, unless ``--map`` says otherwise.
+            fields = [field for field in Field if field in names.sought.fields][: len(found.names)]
+            order = {str(field): f"{number}" for number, field in enumerate(fields, 1)}
+            names = ColumnNames.parse(order, numbered=True, sought=names.sought)
     else:
         found = find_header(head, names, delimiter=delimiter, skip_lines=settings.skip_lines, file=file)
     if found is None:

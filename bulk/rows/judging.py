@@ -16,6 +16,7 @@ from bulk.rows.quotes import why_divided
 from bulk.rows.record import of_cells
 from bulk.rows.spoiled import TOTALS
 from bulk.rows.stretches import Stretch, is_header, is_row_of_types, same_columns
+from bulk.rows.validate import BEYOND_MODULE_NAME
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,12 +43,13 @@ class RecordJudge:
             rules: The platform's rules for the fields.
             lenient_keys: Rows of types and totals are rows.
         """
-        found, positions = heading.header, heading.positions
+        found = heading.header
         self._rules = rules
         self._lenient_keys = lenient_keys
         self._delimiter = found.delimiter
         self._header = found.names if found.line else None
-        self._positions = tuple(positions.get(field, -1) for field in Field)
+        self._positions = heading.of_fields
+        self._sought = heading.sought
         self._width = len(found.names)
         self._named_width = len(_without_blank_end(found.names))
         self._needed_width = 1 + max(self._positions[:2])
@@ -98,7 +100,7 @@ class RecordJudge:
             rows.invalid.append((line, of_cells(cells), unread.code, unread.text))
             return
         marked = self.stretch.mark_of_conflict(cells[0], line)
-        noise = None if marked else noise_of(cells)
+        noise = None if marked or self._may_be_alone(cells) else noise_of(cells)
         if noise:
             self.remarks.leave_out(line, noise)
             return
@@ -114,7 +116,10 @@ class RecordJudge:
     def _judge_fields(self, line: int, cells: list[str], flaws: Mapping[int, Flaw], rows: ReadRows) -> None:
         self.note_unnamed(cells)
         padded = cells + [""] * (self._width - len(cells))
-        key, name, alias, desc = (padded[position] if position >= 0 else "" for position in self._positions)
+        key, name, alias, desc = (
+            padded[position] if position >= 0 else fill
+            for position, fill in zip(self._positions, self._sought.fill, strict=True)
+        )
         judged = self._flawed(padded, flaws) or self._rules.judge((key, name, alias, desc))
         if isinstance(judged, Problem):
             rows.invalid.append((line, of_cells(cells), judged.code, judged.text))
@@ -142,7 +147,14 @@ class RecordJudge:
 
     def _key_of(self, cells: list[str]) -> str:
         position = self._positions[0]
-        return cells[position] if position < len(cells) else ""
+        return cells[position] if 0 <= position < len(cells) else ""
+
+    def _may_be_alone(self, cells: list[str]) -> bool:
+        """Say whether a single cell is a row: the end of a table is `end`, but a module may be called so too."""
+        if not self._sought.is_alone:
+            return False
+        cell = cells[max(self._positions[:2])].strip() if max(self._positions[:2]) < len(cells) else ""
+        return any(map(str.isalnum, cell)) and not BEYOND_MODULE_NAME.search(cell)
 
     def _misfit(self, cells: list[str], *, ended: bool) -> Problem | None:
         if "\0" in "".join(cells):

@@ -9,6 +9,7 @@ from bulk.errors import InputError, SettingsError
 from bulk.model import InputFound, ReadRows
 from bulk.rows.columns import ColumnNames
 from bulk.rows.delimited import DelimitedReader
+from bulk.rows.fields import ROWS
 from bulk.rows.jsonlines import JsonLinesReader
 from bulk.rows.layouts import likely_format, other_layout
 from bulk.rows.lines import LineSource
@@ -18,6 +19,7 @@ from bulk.rows.workbooks.sheet import open_sheet
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bulk.rows.fields import Sought
     from bulk.rows.shape import InputShape
     from bulk.rows.source import ByteStream, Opened
     from bulk.rows.workbooks.sheet import SheetSource
@@ -92,6 +94,7 @@ def open_input(
     *,
     stdin: ByteStream | None = None,
     while_waiting: Callable[[], None] = lambda: None,
+    sought: Sought = ROWS,
 ) -> Iterator[RowReader]:
     """Open an input and read its header.
 
@@ -100,6 +103,7 @@ def open_input(
         settings: How it is read.
         stdin: What stands for stdin; the process's own if not given.
         while_waiting: Called again and again while a pipe is silent; what it raises ends the reading.
+        sought: Which fields it is read for.
 
     Raises:
         InputError: The input as a whole can't be read.
@@ -113,14 +117,14 @@ def open_input(
         # Only now: what is no table has been refused under whatever name, and needs no advice on formats.
         if expected != WORKBOOK or not is_zip(opened.head):
             chosen = None if expected == WORKBOOK else expected
-            yield RowReader(path, _text_reader(opened, path, settings, chosen=chosen))
+            yield RowReader(path, _text_reader(opened, path, settings, chosen=chosen, sought=sought))
             return
         with open_sheet(opened.stream, name=path, sheet=settings.sheet, while_waiting=while_waiting) as sheet:
-            yield RowReader(path, DelimitedReader(sheet, settings, format=WORKBOOK), sheet=sheet)
+            yield RowReader(path, DelimitedReader(sheet, settings, format=WORKBOOK, sought=sought), sheet=sheet)
 
 
 def _text_reader(
-    opened: Opened, path: str, settings: ReadSettings, *, chosen: str | None
+    opened: Opened, path: str, settings: ReadSettings, *, chosen: str | None, sought: Sought
 ) -> DelimitedReader | JsonLinesReader:
     if settings.sheet is not None:
         raise SettingsError("{0} is for workbooks, and this is none: leave it out", "sheet")
@@ -129,7 +133,7 @@ def _text_reader(
         raise InputError(message, file=path)
     source = LineSource(opened, name=path, encoding=settings.encoding, heading_lines=int(chosen != "jsonl"))
     layout = "csv" if chosen == "tsv" and settings.delimiter else chosen
-    names = ColumnNames.parse(settings.columns)
+    names = ColumnNames.parse(settings.columns, sought=sought)
     likely = chosen or likely_format(source.beginning, names)
     other = other_layout(source.beginning, names, chosen=layout or likely or "csv")
     if other:
@@ -137,8 +141,8 @@ def _text_reader(
     if chosen is None:
         raise _no_format(path, likely, is_no_workbook=settings.format is not None)
     if chosen == "jsonl":
-        return JsonLinesReader(source, settings)
-    return DelimitedReader(source, settings, format=chosen)
+        return JsonLinesReader(source, settings, sought=sought)
+    return DelimitedReader(source, settings, format=chosen, sought=sought)
 
 
 def _said_format(said: str | None) -> str | None:
