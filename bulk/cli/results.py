@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from bulk.cli.destinations import STDOUT, check_destinations
+from bulk.cli.destinations import STDOUT, check_destinations, writable
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
-from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
 from bulk.report.wording import spell_count
@@ -97,7 +96,7 @@ def results(
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
-        with _writable(retry_file):
+        with writable(retry_file):
             rows = write_retry_file(ledger, retry_file)
         tell(f"{spell_count(rows, 'row')} to try again in {retry_file}")
         if output is None:
@@ -121,13 +120,5 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
             with spooled(out) as whole:
                 yield whole
         return
-    with _writable(path), replaced(path) as out:
+    with writable(path), replaced(path) as out:
         yield out
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc

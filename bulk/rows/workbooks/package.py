@@ -133,7 +133,7 @@ class Package:
                 file=self._name,
             )
         unpacked = copy(found)
-        unpacked.file_size = self._left + 1
+        unpacked.file_size = self._left + 2 * CHUNK_BYTES
         with self._reading(), self._archive.open(unpacked) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 self._left -= len(chunk)
