@@ -1,11 +1,13 @@
 """Look through a sheet's XML for what its reader leaves out: errors, formats, formulas without a result, hidden rows.
 
 python-calamine gives an error as an empty cell and a number without its format, and sets aside memory for all cells
-between the first and the last one. So the sheet is looked through first.
+between the first and the last one. So the sheet is looked through first: quickly for what may be odd, and element by
+element only where something may be.
 """
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING, NamedTuple
@@ -22,7 +24,20 @@ if TYPE_CHECKING:
 __all__ = ["Content", "Odd", "OddKind", "has_content", "look_through"]
 
 MAX_CELLS = 32_000_000
-"""Between the first row and column and the last ones."""
+"""Between the first row and column and the last ones: all rows that Excel allows, with 30 columns."""
+
+SUSPECTS = (
+    *(b'="e"', b"<f>", b"<f ", b"hidden="),  # errors, formulas, hidden rows
+    *(b"='", b" =", b"= ", b":c ", b":c>", b"<c>", b"<c s", b"<c t", b"<!DOCTYPE", b"\0"),  # XML in another style
+)
+"""What a sheet holds that may be odd; XML that is written otherwise than programs do asks for a close look too."""
+
+FAR = re.compile(
+    rb'r="(?:(?:A[E-Z]|[B-Z][A-Z]|[A-Z]{3})[0-9]|[A-Z]+(?:[2-9][0-9]{6}|1[1-9][0-9]{5}|10[5-9][0-9]{4}|[0-9]{8}))'
+)
+"""A cell beyond the 30th column, or beyond all rows that there may be."""
+
+OVERLAP_BYTES = 64
 
 PLAIN_FORMATS = frozenset({"0", "1", "49", "General", "@"})
 """Of number formats: as it is, without decimals, as text."""
@@ -150,7 +165,10 @@ def look_through(package: Package, sheet: Sheet, *, file: str) -> Content:
     Raises:
         InputError: The sheet is damaged, or too large.
     """
-    content = _looked(package.read(sheet.part), package.formats(), file=file)
+    formats = package.formats()
+    if not _may_be_odd(package.read(sheet.part), formats):
+        return Content()
+    content = _looked(package.read(sheet.part), formats, file=file)
     rows, columns = content.last_row + 1, content.last_column + 1
     if rows * columns > MAX_CELLS:
         raise InputError(
@@ -169,6 +187,18 @@ def has_content(package: Package, sheet: Sheet, *, file: str) -> bool:
         _looked(package.read(sheet.part), (), file=file, first_only=True)
     except _Enough:
         return True
+    return False
+
+
+def _may_be_odd(chunks: Iterator[bytes], formats: Sequence[str]) -> bool:
+    """Say quickly whether anything in a sheet asks for a close look; all of it is unpacked if nothing does."""
+    styles = [b' s="%d"' % style for style, code in enumerate(formats) if code not in PLAIN_FORMATS]
+    suspects, before = (*SUSPECTS, *styles), b""
+    for chunk in chunks:
+        text = before + chunk
+        if any(suspect in text for suspect in suspects) or FAR.search(text):
+            return True
+        before = text[-OVERLAP_BYTES:]
     return False
 
 

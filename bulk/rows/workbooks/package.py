@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Package", "Sheet", "broken", "parse"]
 
 MAX_UNPACKED_BYTES = 1 << 30
-"""Of all parts that are looked at: a sheet with all the rows that Excel allows, ten cells each, is smaller."""
+"""Of each part that is looked at: a sheet with all the rows that Excel allows, ten cells each, is smaller."""
 
 CHUNK_BYTES = 256 * 1024
 
@@ -59,7 +59,6 @@ class Package:
             InputError: It is no workbook, or a damaged one.
         """
         self._name = name
-        self._left = MAX_UNPACKED_BYTES
         with self._reading():
             self._archive = zipfile.ZipFile(file)
         self._parts = {part.filename.replace("\\", "/").casefold(): part for part in self._archive.infolist()}
@@ -133,11 +132,12 @@ class Package:
                 file=self._name,
             )
         unpacked = copy(found)
-        unpacked.file_size = self._left + 2 * CHUNK_BYTES
+        left = MAX_UNPACKED_BYTES
+        unpacked.file_size = left + 2 * CHUNK_BYTES
         with self._reading(), self._archive.open(unpacked) as stream:
             while chunk := stream.read(CHUNK_BYTES):
-                self._left -= len(chunk)
-                if self._left < 0:
+                left -= len(chunk)
+                if left < 0:
                     raise InputError(
                         f"it holds more than {MAX_UNPACKED_BYTES >> 20:,} MiB when it is unpacked; save the sheet as"
                         " CSV (UTF-8), which may be of any size",
