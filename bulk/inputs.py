@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["InputFound", "InvalidRow", "ReadRows", "ValidRow"]
+__all__ = ["WORKBOOK_SUFFIXES", "InputFound", "InvalidRow", "ReadRows", "ValidRow"]
+
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+"""Endings of names that mean a workbook; the second holds macros too, which nobody runs here."""
 
 ValidRow = tuple[int, str, str, str, str, str]
 """A row as it was read: ``(line, product_key, module_name, alias_name, desc, record)``; a tuple, for speed.

@@ -17,6 +17,7 @@ from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
+from bulk.inputs import WORKBOOK_SUFFIXES
 from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def results(
     """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
     if retry_file == STDOUT:
         raise SettingsError("--retry-file -: the rows to try again go to a file, not to stdout; name one")
-    if retry_file is not None and retry_file.suffix.lower() in {".xlsx", ".xlsm"}:
+    if retry_file is not None and retry_file.suffix.lower() in WORKBOOK_SUFFIXES:
         raise SettingsError(f"--retry-file {retry_file}: rows of a workbook are written as CSV; name a .csv file")
     check_destinations({"-o": output, "--retry-file": retry_file}, ledger=ledger)
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite

@@ -9,6 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
+from bulk.inputs import WORKBOOK_SUFFIXES
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
 from bulk.names import has_no_place, shell_join, shell_path
 from bulk.report.remedies import remedy
@@ -29,9 +30,6 @@ __all__ = [
     "retry_command",
     "summary_lines",
 ]
-
-WORKBOOK_SUFFIXES = ("xlsx", "xlsm")
-"""Rows of a workbook are written as CSV."""
 
 _SCREEN_LINES = 23
 """A terminal of 24 lines, less the prompt."""
@@ -169,8 +167,8 @@ def retry_command(
     path = PurePath(source) if not has_no_place(source) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
-    if suffix.lower() in WORKBOOK_SUFFIXES:
-        suffix = "csv"
+    if f"{dot}{suffix}".lower() in WORKBOOK_SUFFIXES:
+        suffix = "csv"  # as which rows of a workbook are written
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 

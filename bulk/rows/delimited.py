@@ -57,7 +57,9 @@ class DelimitedReader:
             InputError: The file is empty or its header lacks a column.
         """
         self._source = source
-        heading = read_heading(source, settings, _said_delimiter(settings, format), sought=sought)
+        heading = read_heading(
+            source, settings, _said_delimiter(settings, format), sought=sought, is_sheet=format == "xlsx"
+        )
         found, self._delimiter = heading.header, heading.header.delimiter
         self._first, self._blocks = heading.first, heading.body
         self._rules = Rules.of(settings)

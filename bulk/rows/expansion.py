@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bulk.rows.source import ByteStream
     from bulk.settings import ReadSettings
 
-__all__ = ["FORMATS", "Expansion", "ModuleSet", "expand", "read_modules"]
+__all__ = ["FORMATS", "Expansion", "Module", "ModuleSet", "expand", "read_modules"]
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 """Ending of the output's name → how it is written."""

@@ -127,12 +127,19 @@ def numbered_columns(width: int) -> list[str]:
     return [f"{number}" for number in range(1, width + 1)]
 
 
-def hint_of(header: Header) -> str:
-    """Say what may be the cause where a header lacks a required column."""
+def hint_of(header: Header, *, is_sheet: bool) -> str:
+    """Say what may be the cause where a header lacks a required column.
+
+    Args:
+        header: Which does.
+        is_sheet: Its cells are a workbook's.
+    """
     looks = {} if any(map(field_of, header.names)) else _as_row(header)
     if looks:
         maps = " ".join(f"--map {field}={number}" for field, number in looks.items())
         return f"line {header.line} looks like a row: if the file has no header, add --no-header {maps};"
+    if len([name for name in header.names if name.strip()]) == 1 and is_sheet:
+        return "it is one cell: divide it in a spreadsheet program (Data, Text to Columns),"
     if len(header.names) == 1:
         return f"it is one cell: name what stands between the cells with {_delimiter_flag(header.names[0])},"
     return ""

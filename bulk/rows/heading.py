@@ -48,7 +48,9 @@ class Heading:
         return self.header.body + 1
 
 
-def read_heading(source: TableSource, settings: ReadSettings, delimiter: str, *, sought: Sought) -> Heading:
+def read_heading(
+    source: TableSource, settings: ReadSettings, delimiter: str, *, sought: Sought, is_sheet: bool
+) -> Heading:
     """Read the header and the lines above it.
 
     Args:
@@ -56,6 +58,7 @@ def read_heading(source: TableSource, settings: ReadSettings, delimiter: str, *,
         settings: How it is read.
         delimiter: As asked for; empty: as the header says.
         sought: Which fields there are.
+        is_sheet: Its cells are a workbook's.
 
     Raises:
         SettingsError: ``--map`` can't be used.
@@ -67,7 +70,7 @@ def read_heading(source: TableSource, settings: ReadSettings, delimiter: str, *,
     try:
         found, names = _find(head, names, settings, delimiter, file=source.name)
         line = found.line or found.body + 1
-        positions = names.resolve(found.names, file=source.name, line=line, hint=hint_of(found))
+        positions = names.resolve(found.names, file=source.name, line=line, hint=hint_of(found, is_sheet=is_sheet))
     except InputError:
         # Column names in another encoding are not recognised: the encoding is what must be named then.
         source.require_sound("".join(text for block in head for text in block.lines))

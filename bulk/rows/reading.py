@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
+from bulk.inputs import WORKBOOK_SUFFIXES
 from bulk.model import InputFound, ReadRows
 from bulk.rows.columns import ColumnNames
 from bulk.rows.delimited import DelimitedReader
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
 __all__ = ["RowReader", "open_input"]
 
 WORKBOOK = "xlsx"
-WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
-"""The second holds macros too, which nobody runs here."""
-
 FORMAT_BY_SUFFIX = {
     ".csv": "csv",
     ".tsv": "tsv",

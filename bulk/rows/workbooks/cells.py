@@ -38,6 +38,7 @@ FAR = re.compile(
 """A cell beyond the 30th column, or beyond all rows that there may be."""
 
 OVERLAP_BYTES = 64
+END = b"</worksheet>"
 
 PLAIN_FORMATS = frozenset({"0", "1", "49", "General", "@"})
 """Of number formats: as it is, without decimals, as text."""
@@ -199,7 +200,7 @@ def _may_be_odd(chunks: Iterator[bytes], formats: Sequence[str]) -> bool:
         if any(suspect in text for suspect in suspects) or FAR.search(text):
             return True
         before = text[-OVERLAP_BYTES:]
-    return False
+    return not before.rstrip().endswith(END)
 
 
 def _looked(chunks: Iterator[bytes], formats: Sequence[str], *, file: str, first_only: bool = False) -> Content:

@@ -5,6 +5,7 @@ No size that the archive claims is believed: each part is unpacked here before a
 
 from __future__ import annotations
 
+import re
 import zipfile
 import zlib
 from contextlib import contextmanager
@@ -29,6 +30,9 @@ RELATIONS = "xl/_rels/workbook.xml.rels"
 STYLES = "xl/styles.xml"
 TEXTS = "xl/sharedstrings.xml"
 
+CLAIM = re.compile(rb"""[cC]ount\s*=\s*["']\s*\+?([0-9]+)""")
+"""How many texts a table says that it has."""
+
 
 class Sheet(NamedTuple):
     """A sheet of a workbook."""
@@ -48,17 +52,19 @@ class Sheet(NamedTuple):
 class Package:
     """The archive."""
 
-    def __init__(self, file: BinaryIO, name: str) -> None:
+    def __init__(self, file: BinaryIO, name: str, *, while_waiting: Callable[[], None]) -> None:
         """Open it.
 
         Args:
             file: The workbook, which can be read at any place.
             name: The input as the user named it.
+            while_waiting: Called again and again while it is unpacked; what it raises ends that.
 
         Raises:
             InputError: It is no workbook, or a damaged one.
         """
         self._name = name
+        self._while_waiting = while_waiting
         with self._reading():
             self._archive = zipfile.ZipFile(file)
         self._parts = {part.filename.replace("\\", "/").casefold(): part for part in self._archive.infolist()}
@@ -105,11 +111,17 @@ class Package:
         """Make sure that the table of texts is within bounds.
 
         Raises:
-            InputError: It is too large, or damaged.
+            InputError: It is too large, or damaged, or claims to hold more texts than it has bytes: memory is set aside
+                for as many as it claims.
         """
-        if TEXTS in self._parts:
-            for _ in self.read(TEXTS):
-                pass
+        if TEXTS not in self._parts:
+            return
+        size, beginning = 0, b""
+        for chunk in self.read(TEXTS):
+            beginning = beginning or chunk
+            size += len(chunk)
+        if any(int(claimed) > size for claimed in CLAIM.findall(beginning)):
+            raise broken(self._name, "its table of texts is shorter than it claims")
 
     def parse(self, part: str, start: Callable[[str, dict[str, str]], None]) -> None:
         """Call back for each element of a part."""
@@ -136,6 +148,7 @@ class Package:
         unpacked.file_size = left + 2 * CHUNK_BYTES
         with self._reading(), self._archive.open(unpacked) as stream:
             while chunk := stream.read(CHUNK_BYTES):
+                self._while_waiting()
                 left -= len(chunk)
                 if left < 0:
                     raise InputError(
@@ -181,7 +194,7 @@ def parse(parser: expat.XMLParserType, chunks: Iterator[bytes], *, file: str) ->
         for chunk in chunks:
             parser.Parse(chunk, False)  # noqa: FBT003 - by position alone
         parser.Parse(b"", True)  # noqa: FBT003 - by position alone
-    except expat.ExpatError as exc:
+    except (expat.ExpatError, LookupError) as exc:  # the second of an encoding that is none
         raise broken(file, str(exc)) from exc
 
 

@@ -57,7 +57,15 @@ class SheetSource:
 
     encoding = ENCODING
 
-    def __init__(self, rows: Iterable[Sequence[Value]], content: Content, *, name: str, sheet: str) -> None:
+    def __init__(
+        self,
+        rows: Iterable[Sequence[Value]],
+        content: Content,
+        *,
+        name: str,
+        sheet: str,
+        merged: Sequence[tuple[tuple[int, int], tuple[int, int]]] = (),
+    ) -> None:
         """Take what was read.
 
         Args:
@@ -65,12 +73,11 @@ class SheetSource:
             content: What its reader does not tell of them.
             name: The input as the user named it.
             sheet: The sheet's name.
+            merged: Cells that are merged, each the first and the last, by row and column from 0.
         """
         self.name = name
         self.sheet = sheet
-        self.merged: Sequence[tuple[tuple[int, int], tuple[int, int]]] = ()
-        """Cells that are merged, each the first and the last, by row and column from 0."""
-
+        self._merged = merged
         self._rows = rows
         self._content = content
         self._flaws: dict[int, dict[int, Flaw]] = {}
@@ -86,7 +93,7 @@ class SheetSource:
         """Yield a line for each row, once; a line has line breaks in it where a cell has."""
         lines: list[str] = []
         write = csv.writer(cast("Any", SimpleNamespace(write=lines.append)), lineterminator="\r\n").writerow
-        merged = _Merged(self.merged)
+        merged = _Merged(self._merged)
         first = 1
         for number, row in enumerate(self._rows):
             write(self._cells(number, row, merged.columns(number)))
@@ -185,7 +192,7 @@ def open_sheet(
         stream: The workbook's bytes.
         name: The input as the user named it.
         sheet: The sheet's name; ``None``: the only one with content.
-        while_waiting: Called between two long steps; what it raises ends the reading.
+        while_waiting: Called again and again; what it raises ends the reading.
 
     Raises:
         InputError: It can't be read, or several sheets may be meant.
@@ -199,25 +206,44 @@ def open_sheet(
         ) from exc
     with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as file:
         _copy(stream, cast("BinaryIO", file), name=name)
-        package = Package(cast("BinaryIO", file), name)
+        package = Package(cast("BinaryIO", file), name, while_waiting=while_waiting)
         chosen = _chosen(package, sheet, file=name)
-        while_waiting()
         content = look_through(package, chosen, file=name)
         package.weigh_texts()
         while_waiting()
         file.seek(0)
-        try:
-            with python_calamine.CalamineWorkbook.from_filelike(file) as workbook:
-                read = workbook.get_sheet_by_index(chosen.place)
-                before = [""] * (read.start[1] if read.start else 0)
-                rows = (before + row for row in read.iter_rows()) if before else read.iter_rows()
-                source = SheetSource(rows, content, name=name, sheet=chosen.name)
-                source.merged = read.merged_cell_ranges or ()
-        except python_calamine.PasswordError as exc:
-            raise InputError(f"it is protected by a password: take the password away, or {AS_CSV}", file=name) from exc
-        except python_calamine.CalamineError as exc:
-            raise broken(name, str(exc)) from exc
-        yield source
+        with _translated(python_calamine, name):
+            workbook = python_calamine.CalamineWorkbook.from_filelike(file)
+            read = workbook.get_sheet_by_index(chosen.place)
+            merged = read.merged_cell_ranges or ()
+        before = [""] * (read.start[1] if read.start else 0)
+
+        def rows() -> Iterator[Sequence[Value]]:
+            with _translated(python_calamine, name):
+                for row in read.iter_rows():
+                    yield before + row
+
+        yield SheetSource(rows(), content, name=name, sheet=chosen.name, merged=merged)
+
+
+@contextmanager
+def _translated(library: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - an extra: it may not be there
+    """Translate what the library can raise.
+
+    Raises:
+        InputError: It did.
+    """
+    try:
+        yield
+    except library.PasswordError as exc:
+        raise InputError(f"it is protected by a password: take the password away, or {AS_CSV}", file=name) from exc
+    except library.CalamineError as exc:
+        raise broken(name, str(exc)) from exc
+    except BaseException as exc:
+        # A slip within the library, such as a date in the year 300,000: no class of it can be imported.
+        if type(exc).__name__ != "PanicException":
+            raise
+        raise broken(name, str(exc)) from exc
 
 
 def _copy(stream: ByteStream, file: BinaryIO, *, name: str) -> None:

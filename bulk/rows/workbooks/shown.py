@@ -83,7 +83,7 @@ def shown(value: Value, code: str = "General") -> str:
 
 def is_beyond_digits(value: float) -> bool:
     """Say whether a number has more digits than a cell keeps."""
-    return abs(value) >= MOST_EXACT
+    return not abs(value) < MOST_EXACT  # nor is what is no number at all
 
 
 def shown_number(value: float, code: str) -> str | None:
@@ -139,7 +139,7 @@ def _section(code: str, value: float) -> str | None:
 
 def _plainly(value: float) -> str:
     """Return a number as a cell without a format shows it: whole ones in digits, up to 15 of them."""
-    if value == int(value) and not is_beyond_digits(value):
+    if not is_beyond_digits(value) and value == int(value):
         return str(int(value))
     return f"{value:.15g}".upper()
 

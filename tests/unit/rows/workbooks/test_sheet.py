@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 HEADER = ["ProductKey", "ModuleName", "AliasName", "Desc"]
 KEY = "a1Lamp00001"
+MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 ERROR = '<c {r} t="e"><v>#REF!</v></c>'
 
 
@@ -276,6 +277,8 @@ def test_damaged_workbook_is_said_to_be_so(read_book: ReadBook, workbook: Workbo
     ("sheet", "said"),
     [
         ("<worksheet><sheetData><row>", "that is damaged"),
+        (f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"><c r="A1"><v>1</v></c></row>', "that is damaged"),
+        (f'<worksheet xmlns="{MAIN}"><sheetData><row r="1"></c></row></sheetData>', "that is damaged"),
         ('<!DOCTYPE x [<!ENTITY a "aaaa">]><worksheet>&a;</worksheet>', "document type"),
     ],
 )
@@ -301,7 +304,7 @@ def _part(book: bytes) -> bytes:
 
 
 def test_cells_far_apart_are_refused_before_memory_is_set_aside(read_book: ReadBook, workbook: Workbook) -> None:
-    far = '<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>'
+    far = f'<worksheet xmlns="{MAIN}"><sheetData>'
     far += '<row r="1"><c r="A1"><v>1</v></c></row><row r="1048576"><c r="XFD1048576"><v>1</v></c></row>'
     far += "</sheetData></worksheet>"
 
@@ -336,6 +339,45 @@ def test_rows_are_written_again_as_csv(tmp_path: Path, workbook: Workbook) -> No
         (reread,) = reader.batches()
     assert [row[1:5] for row in reread.valid] == [row[1:5] for row in batch.valid] == [(KEY, "7", "主控", "two\nlines")]
     assert len(reread.invalid) == 1
+
+
+def test_table_of_texts_that_claims_too_many_is_refused_before_memory_is_set_aside(
+    read_book: ReadBook, workbook: Workbook
+) -> None:
+    packed = io.BytesIO(workbook(ROWS))
+    with zipfile.ZipFile(packed, "a") as archive:
+        archive.writestr("xl/sharedStrings.xml", '<sst count="1" uniqueCount="99999999999"><si><t>a</t></si></sst>')
+
+    with pytest.raises(InputError, match="shorter than it claims"):
+        read_book(packed.getvalue())
+
+
+def test_date_beyond_all_calendars_is_no_crash(read_book: ReadBook) -> None:
+    with pytest.raises(InputError, match="that is damaged"):
+        read_book([HEADER, [KEY, "mcu", "", ("99999999999999999", "[h]:mm")]])
+
+
+@pytest.mark.parametrize("number", ["1e400", "-1e400", "1e308"])
+def test_number_beyond_all_is_lost(read_book: ReadBook, number: str) -> None:
+    (row,) = read_book([HEADER, [KEY, f"<c {{r}}><v>{number}</v></c>"]])
+
+    assert "more than 15 digits" in str(row[-1])
+
+
+@pytest.mark.parametrize("count", [1, 47, 48, 49, 200, 1_000])
+def test_flaw_is_found_wherever_its_row_is(read_book: ReadBook, count: int) -> None:
+    rows: list[list[object]] = [[KEY, f"m{at}"] for at in range(count)]
+    rows[count // 2][1] = ERROR
+
+    found = read_book([HEADER, *rows])
+
+    assert [row[0] for row in found if row[-1] is not None] == [2 + count // 2]
+    assert len(found) == count
+
+
+def test_column_of_csv_in_one_cell_is_told_what_to_do(read_book: ReadBook) -> None:
+    with pytest.raises(InputError, match="divide it in a spreadsheet program"):
+        read_book([["ProductKey;ModuleName"], ["a1;mcu"]])
 
 
 def test_limits_are_those_of_the_program() -> None:
