@@ -237,7 +237,7 @@ def _translated(library: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - an
         yield
     except library.PasswordError as exc:
         raise InputError(f"it is protected by a password: take the password away, or {AS_CSV}", file=name) from exc
-    except library.CalamineError as exc:
+    except (library.CalamineError, OverflowError, ValueError) as exc:
         raise broken(name, str(exc)) from exc
     except BaseException as exc:
         # A slip within the library, such as a date in the year 300,000: no class of it can be imported.

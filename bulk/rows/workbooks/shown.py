@@ -152,7 +152,7 @@ def _moment(value: dt.date | dt.time | dt.timedelta) -> tuple[dt.datetime, float
     """Return a value as a moment, and in seconds since the spreadsheet's first day."""
     midnight = dt.time()
     if isinstance(value, dt.timedelta):
-        return dt.datetime.combine(FIRST_DAY, midnight) + value, value.total_seconds()
+        return dt.datetime.combine(FIRST_DAY, midnight) + value % dt.timedelta(days=1), value.total_seconds()
     if isinstance(value, dt.time):
         moment = dt.datetime.combine(FIRST_DAY, value)
     elif isinstance(value, dt.datetime):
