@@ -40,8 +40,8 @@ FAR = re.compile(
 OVERLAP_BYTES = 64
 END = b"</worksheet>"
 
-PLAIN_FORMATS = frozenset({"0", "1", "49", "General", "@"})
-"""Of number formats: as it is, without decimals, as text."""
+PLAIN_FORMATS = frozenset({"#0", "#49", "General", "@"})
+"""Of number formats: as it is, as text."""
 
 COLUMN_BITS = 14
 """A sheet has up to 16,384 columns."""

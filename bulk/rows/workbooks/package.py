@@ -89,7 +89,7 @@ class Package:
         return sheets
 
     def formats(self) -> list[str]:
-        """Return the number format of each style of cells, a built-in one as its number."""
+        """Return the number format of each style of cells, a built-in one as its number behind a ``#``."""
         named: dict[str, str] = {}
         used: list[str] = []
         above = [""]
@@ -105,7 +105,7 @@ class Package:
 
         if STYLES in self._parts:
             self.parse(STYLES, start)
-        return [named.get(number, number) for number in used]
+        return [named.get(number, f"#{number}") for number in used]
 
     def weigh_texts(self) -> None:
         """Make sure that the table of texts is within bounds.

@@ -23,26 +23,27 @@ MOST_EXACT = 10**15
 """Whole numbers from here on lost their last digits: a cell keeps 15."""
 
 BUILT_IN = {
-    "2": "0.00",
-    "3": "#,##0",
-    "4": "#,##0.00",
-    "9": "0%",
-    "10": "0.00%",
-    "11": "General",
-    "15": "d-mmm-yy",
-    "16": "d-mmm",
-    "17": "mmm-yy",
-    "18": "h:mm AM/PM",
-    "19": "h:mm:ss AM/PM",
-    "20": "h:mm",
-    "21": "h:mm:ss",
-    "37": "#,##0",
-    "38": "#,##0",
-    "39": "#,##0.00",
-    "40": "#,##0.00",
-    "45": "mm:ss",
-    "46": "[h]:mm:ss",
-    "48": "General",
+    "#1": "0",
+    "#2": "0.00",
+    "#3": "#,##0",
+    "#4": "#,##0.00",
+    "#9": "0%",
+    "#10": "0.00%",
+    "#11": "General",
+    "#15": "d-mmm-yy",
+    "#16": "d-mmm",
+    "#17": "mmm-yy",
+    "#18": "h:mm AM/PM",
+    "#19": "h:mm:ss AM/PM",
+    "#20": "h:mm",
+    "#21": "h:mm:ss",
+    "#37": "#,##0",
+    "#38": "#,##0",
+    "#39": "#,##0.00",
+    "#40": "#,##0.00",
+    "#45": "mm:ss",
+    "#46": "[h]:mm:ss",
+    "#48": "General",
 }
 """Formats that a workbook names by number, where they are the same in all countries."""
 
@@ -91,7 +92,7 @@ def shown_number(value: float, code: str) -> str | None:
     section = _section(MARKS.sub("", BUILT_IN.get(code, code)), value)
     if section is None:
         return None
-    if section in {"", "0", "1", "49", "@"} or section.casefold() == "general" or SCIENTIFIC.fullmatch(section):
+    if section in {"", "@"} or section.casefold() == "general" or SCIENTIFIC.fullmatch(section):
         return _plainly(value)
     found = NUMBER.fullmatch(section)
     if found is None or is_beyond_digits(value):
