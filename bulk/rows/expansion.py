@@ -6,46 +6,30 @@ thousand. Nothing is left out: a cell that can't be sent, or a product that is t
 
 from __future__ import annotations
 
-import csv
-import io
 import sqlite3
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
-
-import orjson
+from typing import TYPE_CHECKING, BinaryIO
 
 from bulk.errors import InputError
 from bulk.model import MAX_CUSTOM_MODULES
 from bulk.rows.columns import listed
-from bulk.rows.fields import MODULES, PRODUCTS, Field, normal
+from bulk.rows.fields import MODULES, PRODUCTS, normal
 from bulk.rows.findings import carried_notice
+from bulk.rows.product_rows import ACCOUNT, ENCODERS, KEPT, Kept, Module
 from bulk.rows.reading import open_input
-from bulk.rows.record import object_of, taken_apart
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator
 
     from bulk.model import InputFound, ValidRow
-    from bulk.rows.reading import RowReader
     from bulk.rows.source import ByteStream
     from bulk.settings import ReadSettings
 
-__all__ = ["FORMATS", "Expansion", "Module", "ModuleSet", "expand", "read_modules"]
+__all__ = ["FORMATS", "Expansion", "ModuleSet", "expand", "read_modules"]
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 """Ending of the output's name → how it is written."""
-
-ACCOUNT, PRODUCT_NAME = "Account", "ProductName"
-KEPT = {
-    "account": ACCOUNT,
-    "账号": ACCOUNT,
-    "账户": ACCOUNT,
-    "productname": PRODUCT_NAME,
-    "产品名称": PRODUCT_NAME,
-    "产品名": PRODUCT_NAME,
-}
-"""Columns of a product that its rows have as well, by the normal form of their names."""
 
 MOST_NAMED = 20
 """Lines at fault that are named; the others are counted."""
@@ -66,14 +50,6 @@ class Expansion:
     def rows(self) -> int:
         """How many rows were written."""
         return self.products * self.modules
-
-
-class Module(NamedTuple):
-    """A module that every product is to have."""
-
-    name: str
-    alias: str
-    desc: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,8 +153,8 @@ def expand(
         open_input(path, settings, stdin=stdin, while_waiting=while_waiting, sought=PRODUCTS) as reader,
         closing(_Seen()) as seen,
     ):
-        kept = _Kept(reader)
-        encode = _ENCODERS[format](modules.modules, kept.columns)
+        kept = Kept(reader)
+        encode = ENCODERS[format](modules.modules, kept.columns)
         for at, batch in enumerate(reader.batches(BATCH_ROWS)):
             while_waiting()
             if at == 0:
@@ -197,7 +173,7 @@ def expand(
     return Expansion(seen.count, len(modules.modules), (*modules.notices, *_notices(path, reader.found)))
 
 
-def _products(rows: Iterable[ValidRow], kept: _Kept, faults: _Faults) -> Iterator[tuple[int, str, dict[str, str]]]:
+def _products(rows: Iterable[ValidRow], kept: Kept, faults: _Faults) -> Iterator[tuple[int, str, dict[str, str]]]:
     """Yield the line, the key and the kept cells of each product."""
     for row in rows:
         cells = kept.of(row)
@@ -205,56 +181,6 @@ def _products(rows: Iterable[ValidRow], kept: _Kept, faults: _Faults) -> Iterato
             faults.add(row[0], cells)
         else:
             yield row[0], row[1], cells
-
-
-class _Kept:
-    """Takes from a product what its rows have as well."""
-
-    def __init__(self, reader: RowReader) -> None:
-        """Find the columns.
-
-        Raises:
-            InputError: Two of them are the same.
-        """
-        found = reader.found
-        self._is_json = found.format == "jsonl"
-        columns = [*found.carried] if self._is_json else [*reader.shape.header]
-        taken = set(found.columns.values())
-        self._places = [
-            (at, KEPT[normal(column)])
-            for at, column in enumerate(columns)
-            if normal(column) in KEPT and column not in taken
-        ]
-        self._names = {columns[at]: name for at, name in self._places}
-        self.columns = frozenset(name for _, name in self._places)
-        """Which of them there are, by our names."""
-
-        if len(self.columns) < len(self._places):
-            named = [columns[at] for at, _ in self._places]
-            raise InputError(f"{listed(named)}: two of them mean the same; rename one", file=reader.name)
-
-    def of(self, row: ValidRow) -> dict[str, str] | str:
-        """Return the texts by our names; a text: what is wrong with them."""
-        if not self._is_json and not self._places:
-            return {}
-        cells = self._of_json(row[5]) if self._is_json else self._of_cells(row)
-        if any("\0" in text for text in cells.values()):
-            return "a cell holds a NUL character (U+0000)"
-        late = [name for name in cells if name not in self.columns]
-        return f"{late[0]} is not in the first objects: write it in the first one too" if late else cells
-
-    def _of_cells(self, row: ValidRow) -> dict[str, str]:
-        cells = taken_apart(row[5], row[1:5])
-        return {name: cells[at].strip() if at < len(cells) else "" for at, name in self._places}
-
-    def _of_json(self, record: str) -> dict[str, str]:
-        own = object_of(record) or {}
-        found = dict.fromkeys(self.columns, "")
-        for key, value in own.items():
-            name = self._names.get(key) or KEPT.get(normal(key))
-            if name:
-                found[name] = _as_text(value)
-        return found
 
 
 class _Seen:
@@ -285,65 +211,9 @@ class _Seen:
         self._database.close()
 
 
-class _CsvEncoder:
-    """Writes products' rows as CSV: what all products have in common is written once."""
-
-    def __init__(self, modules: Sequence[Module], kept: Collection[str]) -> None:
-        self._kept = kept
-        self._has_name = PRODUCT_NAME in kept
-        self._tails = [f",{_as_cells(module)}" for module in modules]
-
-    def header(self) -> bytes:
-        account = [ACCOUNT] if ACCOUNT in self._kept else []
-        name = [PRODUCT_NAME] if self._has_name else []
-        return f"{','.join([*account, *Field, *name])}\n".encode()
-
-    def rows(self, key: str, cells: dict[str, str]) -> bytes:
-        head = _as_cells((cells[ACCOUNT], key) if ACCOUNT in cells else (key,))
-        end = f",{_as_cells((cells[PRODUCT_NAME],))}\n" if self._has_name else "\n"
-        return "".join([f"{head}{tail}{end}" for tail in self._tails]).encode()
-
-
-class _JsonEncoder:
-    """Writes products' rows as JSON lines; absent fields are left out."""
-
-    def __init__(self, modules: Sequence[Module], kept: Collection[str]) -> None:
-        del kept
-        self._tails = [
-            orjson.dumps({str(name): value for name, value in zip([*Field][1:], module, strict=True) if value})[1:-1]
-            for module in modules
-        ]
-
-    def header(self) -> bytes:
-        return b""
-
-    def rows(self, key: str, cells: dict[str, str]) -> bytes:
-        account = {ACCOUNT: cells[ACCOUNT]} if ACCOUNT in cells else {}
-        head = orjson.dumps({**account, str(Field.PRODUCT_KEY): key})[:-1]
-        name = b"," + orjson.dumps({PRODUCT_NAME: cells[PRODUCT_NAME]})[1:] if PRODUCT_NAME in cells else b"}"
-        return b"".join([b"%b,%b%b\n" % (head, tail, name) for tail in self._tails])
-
-
-_ENCODERS: dict[str, Callable[[Sequence[Module], Collection[str]], _CsvEncoder | _JsonEncoder]] = {
-    "csv": _CsvEncoder,
-    "jsonl": _JsonEncoder,
-}
-
-
-def _as_cells(values: Sequence[str]) -> str:
-    text = io.StringIO(newline="")
-    # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
-    csv.writer(text, lineterminator="\r\n").writerow(values)
-    return text.getvalue().removesuffix("\r\n")
-
-
 def _note_invalid(faults: _Faults, invalid: Iterable[tuple[int, str, str, str]]) -> None:
     for line, _, _, problem in invalid:
         faults.add(line, problem)
-
-
-def _as_text(value: object) -> str:
-    return "" if value is None else value.strip() if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def _notices(path: str, found: InputFound) -> tuple[str, ...]:
