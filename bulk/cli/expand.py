@@ -10,7 +10,7 @@ import click
 
 from bulk.cli.destinations import check_inputs_are_kept, writable
 from bulk.cli.help import GroupedCommand, GroupedOption
-from bulk.cli.options import json_option, named_as_flags, read_settings_of, reading_options
+from bulk.cli.options import json_option, read_settings_of, reading_options
 from bulk.cli.output import print_json, print_lines, tell
 from bulk.cli.streams import ended_in_time
 from bulk.cli.values import read_source
@@ -96,6 +96,8 @@ def expand(
     from bulk.engine.threads import in_thread  # noqa: PLC0415 - see above
 
     settings = read_settings_of(ctx)
+    if modules == "-":
+        raise SettingsError("--modules -: the set of modules is read from a file, not from stdin; name one")
     check_inputs_are_kept("-o", output, [source, modules])
     of_modules = replace(
         settings,
@@ -107,8 +109,7 @@ def expand(
         skip_lines=0,
     )
     stop = StopSignal()
-    with named_as_flags(ctx):
-        made = execute(lambda: in_thread(_write, source, modules, output, settings, of_modules, stop), stop)
+    made = execute(lambda: in_thread(_write, source, modules, output, settings, of_modules, stop), stop)
     with ended_in_time(stop.exit_code):
         _show(made, output, as_json=as_json)
     return ExitCode.DONE

@@ -25,7 +25,6 @@ __all__ = [
     "json_option",
     "log_options",
     "metrics_option",
-    "named_as_flags",
     "platform_options",
     "read_settings_of",
     "reading_options",
@@ -301,7 +300,7 @@ def settings_of(ctx: click.Context) -> Settings:
         SettingsError: A value is out of bounds, or two exclude each other.
     """
     values = {name: value for name, value in ctx.params.items() if name not in overruled(ctx)}
-    with named_as_flags(ctx):
+    with _named_as_flags(ctx):
         return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
 
 
@@ -311,12 +310,12 @@ def read_settings_of(ctx: click.Context) -> ReadSettings:
     Raises:
         SettingsError: A value is out of bounds.
     """
-    with named_as_flags(ctx):
+    with _named_as_flags(ctx):
         return ReadSettings(**_picked(ReadSettings, ctx.params))
 
 
 @contextmanager
-def named_as_flags(ctx: click.Context) -> Iterator[None]:
+def _named_as_flags(ctx: click.Context) -> Iterator[None]:
     """Have settings that are at fault named by their flags."""
     try:
         yield

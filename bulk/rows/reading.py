@@ -125,7 +125,7 @@ def _text_reader(
     opened: Opened, path: str, settings: ReadSettings, *, chosen: str | None, sought: Sought
 ) -> DelimitedReader | JsonLinesReader:
     if settings.sheet is not None:
-        raise SettingsError("{0} is for workbooks, and this is none: leave it out", "sheet")
+        raise SettingsError("--sheet is for workbooks, and this is none: leave it out")
     if chosen and path.lower().endswith(".gz") and opened.head and not opened.is_packed:
         message = "its name ends in .gz, but it holds no gzip data; rename it or fetch it again"
         raise InputError(message, file=path)

@@ -54,6 +54,7 @@ def test_products_come_from_stdin(folder: Path) -> None:
         (("p.csv", "--modules", "m.csv", "-o", "link.csv"), "link.csv is an input"),
         (("p.csv", "--modules", "m.csv", "-o", "out.txt"), "end it in .csv, .jsonl or .ndjson"),
         (("p.csv", "--modules", "m.csv", "-o", "-"), "end it in .csv, .jsonl or .ndjson"),
+        (("p.csv", "--modules", "-", "-o", "out.csv"), "not from stdin; name one"),
         (("p.csv", "--modules", "gone.csv", "-o", "out.csv"), "gone.csv: there is no such file"),
         (("p.csv", "--modules", "m.csv", "-o", "no/out.csv"), "no/out.csv: it can't be written"),
         (("p.csv", "--modules", "m.csv", "-o", "out.csv", "--sheet", "a"), "--sheet is for workbooks"),

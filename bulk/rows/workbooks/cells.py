@@ -27,7 +27,7 @@ MAX_CELLS = 32_000_000
 """Between the first row and column and the last ones: all rows that Excel allows, with 30 columns."""
 
 SUSPECTS = (
-    *(b'="e"', b"<f>", b"<f ", b"hidden="),  # errors, formulas, hidden rows
+    *(b'="e"', b"<f>", b"<f ", b'hidden="1', b'hidden="t'),  # errors, formulas, hidden rows
     *(b"='", b" =", b"= ", b":c ", b":c>", b"<c>", b"<c s", b"<c t", b"<!DOCTYPE", b"\0"),  # XML in another style
 )
 """What a sheet holds that may be odd; XML that is written otherwise than programs do asks for a close look too."""
