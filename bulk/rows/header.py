@@ -63,8 +63,7 @@ class Header:
     @property
     def passed_over(self) -> tuple[str, ...]:
         """The lines above it that say something, but for the one that tells Excel the delimiter."""
-        said = (line.rstrip(f"{self.delimiter} ") for line in self.above if not ANNOUNCED_DELIMITER.fullmatch(line))
-        return tuple(line for line in said if line.strip(BLANK))
+        return tuple(line for line in self.above if line.strip() and not ANNOUNCED_DELIMITER.fullmatch(line))
 
     body: int
     """How many lines of the file are behind us: the rows begin after them."""

@@ -35,6 +35,16 @@ class Heading:
     """The lines behind the header."""
 
     sought: Sought
+    is_sheet: bool
+    """Its cells are a workbook's, and its lines made of them."""
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """The lines above the header that say something."""
+        lines = self.header.passed_over
+        if not self.is_sheet:
+            return lines
+        return tuple(said for line in lines if (said := line.rstrip(f"{self.header.delimiter} ")))
 
     @property
     def of_fields(self) -> tuple[int, int, int, int]:
@@ -79,7 +89,7 @@ def read_heading(
         source.require_sound("".join(found.names), line=found.line)
     behind = (_behind(block, found.body) for block in head)
     body = itertools.chain([block for block in behind if block.lines], blocks)
-    return Heading(found, positions, body, sought)
+    return Heading(found, positions, body, sought, is_sheet)
 
 
 def _find(

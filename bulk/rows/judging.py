@@ -55,7 +55,7 @@ class RecordJudge:
         self._needed_width = 1 + max(self._positions[:2])
         self._unnamed = [at for at, name in enumerate(found.names) if not name.strip() and at not in self._positions]
         carried = [name for at, name in enumerate(found.names) if at not in self._positions and name.strip()]
-        self.remarks = Remarks(rules, carried=carried, above=tuple(map(legible, found.passed_over)))
+        self.remarks = Remarks(rules, carried=carried, above=tuple(map(legible, heading.passed_over)))
         self.stretch = Stretch()
 
     @property
