@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.actions import Action, ChangeKind
+from bulk.catalogue import Identity, Package, Packages, Page, Product
 from bulk.inputs import AccountNames, InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
@@ -22,6 +23,7 @@ from bulk.outcomes import (
     Outcome,
     Trait,
 )
+from bulk.stamps import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -43,12 +45,17 @@ __all__ = [
     "Dialect",
     "Failure",
     "FailureKind",
+    "Identity",
     "InputFound",
     "InvalidRow",
     "Lane",
     "Listing",
     "OtaModule",
     "Outcome",
+    "Package",
+    "Packages",
+    "Page",
+    "Product",
     "ReadRows",
     "Reason",
     "Row",
@@ -81,7 +88,9 @@ class FailureKind(StrEnum):
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
     KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
     DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a change list first, for a list repeat
-    EXISTS = "exists"  #: refused, it is so already: the name is taken in any letter case, or gone: list, then decide
+    EXISTS = "exists"  #: refused, the name is taken, in any letter case: list, then decide
+    GONE = "gone"  #: refused, the module is not there: a delete has nothing left to do, an update comes too late
+    HELD = "held"  #: a delete is refused as the module holds an update package: it stays
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
     DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
@@ -124,6 +133,17 @@ class OtaModule:
 
     desc: str | None = None
     """Up to 100 characters. ``None``: not given, and so not sent and not compared."""
+
+    gmt_create: object = field(default=None, repr=False, compare=False)
+    """When it was made, as a listing wrote it: no part of what the module is. ``None``: no listing said it."""
+
+    @property
+    def created_at(self) -> float | None:
+        """When it was made, in seconds since the epoch, UTC, and to the minute at best; ``None``: not readable.
+
+        Read when it is asked for: a listing is parsed for every lane, and few are asked for their times.
+        """
+        return utc_seconds(self.gmt_create)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -213,6 +233,12 @@ class Failure:
 
     may_be_done: bool = False
     """``FATAL``, but not in the platform's own words: the request may have been carried out all the same."""
+
+    permission: str | None = None
+    """What the key lacks, as a RAM policy calls it (``iot:DeleteOTAModule``): the key itself is good.
+
+    ``FATAL`` for this action alone then; rights are granted for each action, so that others may be allowed.
+    """
 
     @property
     def was_sent(self) -> bool:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from bulk.control.diff import Difference
     from bulk.model import OtaModule, Row
 
-__all__ = ["Decision", "RowDecision", "decide", "judge"]
+__all__ = ["Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
 
 _MOST_SHOWN_CHARACTERS = 200
 """Of a field off the platform, which bears 100 at most: what is longer is no module's."""
@@ -58,7 +58,7 @@ def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -
     taken = [module.module_name for key, module in modules.items() if key[1] != RESERVED_MODULE_NAME]
     left = max(0, MAX_CUSTOM_MODULES - len(taken) - held)
     admitted, losing = tuple(wanting[:left]), wanting[left:]
-    message = _who_holds_the_slots(taken, admitted, held) if losing else ""
+    message = who_holds_the_slots(taken, admitted, held) if losing else ""
     return Decision(there, admitted, tuple(RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing))
 
 
@@ -81,7 +81,8 @@ def _differs(difference: Difference) -> str:
     return f"{is_written} {_cut(difference.found)!r}, not {difference.wanted!r}"
 
 
-def _who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
+def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
+    """Return why a row gets no slot: the modules on the platform, the rows before it, and those that may still come."""
     holders = []
     if taken:
         holders.append(f"{len(taken)} by modules on the platform ({', '.join(map(_shown, sorted(taken)))})")

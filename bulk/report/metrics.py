@@ -10,7 +10,6 @@ import threading
 import time
 from bisect import bisect_left
 from contextlib import contextmanager
-from importlib.metadata import version
 from itertools import accumulate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from bulk.atomic import replaced
+from bulk.distribution import installed_version
 from bulk.errors import BulkError
 from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
 from bulk.exits import ExitCode
@@ -64,6 +64,14 @@ _PATIENCE_S = 2.0
 _EVERY_S = 15.0
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
+_ONLY_OF: Mapping[str, frozenset[Action]] = MappingProxyType(
+    {
+        FailureKind.GONE: frozenset({Action.UPDATE, Action.DELETE}),
+        FailureKind.HELD: frozenset({Action.DELETE}),
+    }
+)
+"""Result → the actions that can have it; one that is not here is any action's."""
+
 _SENT_BY_EVERY_RUN = (Action.LIST, Action.CREATE)
 """Their series are there from the first scrape; those of other actions once a run says that it sends them."""
 
@@ -88,7 +96,7 @@ class RunMetrics(Collector):
         self._ended_at: float | None = None
         self._exit_code: int | None = None
         self._last_success_at = last_success_at
-        self._labels = {"version": version("bulk")}
+        self._labels = {"version": installed_version()}
         self._rows: dict[str, int] | None = None
         # Every key is there from the start: the thread that collects must not meet a growing dictionary.
         self._requests = {(action, result): 0 for action in Action for result in _RESULTS}
@@ -178,7 +186,7 @@ class RunMetrics(Collector):
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("bulk_requests", METRICS["bulk_requests"], labels=["action", "result"])
         for (action, result), number in self._requests.items():
-            if self._is_sent(action):
+            if self._is_sent(action) and action in _ONLY_OF.get(result, self._sent):
                 requests.add_metric([action, result], number)
         retries = CounterMetricFamily("bulk_retries", METRICS["bulk_retries"], labels=["action"])
         for action, number in self._retries.items():
