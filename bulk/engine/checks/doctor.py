@@ -14,7 +14,6 @@ from bulk.cloud.dialects import resolve_target
 from bulk.cloud.reach import reach
 from bulk.cloud.replies import server_time_at
 from bulk.cloud.transport import HttpTransport, at_once
-from bulk.control.pace import Pace
 from bulk.engine.checks.diagnosis import (
     MADE_UP_PRODUCT,
     Check,
@@ -29,8 +28,10 @@ from bulk.engine.checks.diagnosis import (
 )
 from bulk.engine.lanes.dispatch import most_lanes
 from bulk.engine.sessions.connect import credentials_for, served
-from bulk.engine.sessions.gate import Gate
-from bulk.errors import BulkError, LedgerError, NotSentError
+from bulk.engine.sessions.gate import Turn
+from bulk.engine.sessions.rates import group_name
+from bulk.engine.sessions.session import RateGroup
+from bulk.errors import BulkError, LedgerError, NotSentError, TurnMissedError
 from bulk.events import CredentialsFound
 from bulk.ledger.storage.folder import try_folder
 from bulk.ledger.store import check_ledger
@@ -98,8 +99,12 @@ async def _platform(settings: Settings, target: Target, product_key: str | None)
         check = endpoint_check(endpoint, reached, now=time.time())
         if isinstance(keys, Check):
             return [check, keys, *_skipped(*_BY_LISTING)]
-        async with HttpTransport() as transport:
-            return [check, *await _Inquiry(settings, target, endpoint, keys, _Noting(transport), product_key).checks()]
+        # A run of this account may be under way: its requests and these share the rate.
+        name = None if settings.sandbox else group_name(target, keys.key_id)
+        group = RateGroup({Action.LIST: settings.list_qps}, name=name)
+        async with group.shared(), HttpTransport() as transport:
+            inquiry = _Inquiry(settings, target, endpoint, keys, _Noting(transport), product_key, group=group)
+            return [check, *await inquiry.checks()]
 
 
 async def _keys(settings: Settings) -> _Keys | Check:
@@ -183,12 +188,14 @@ class _Inquiry:
         keys: _Keys,
         noting: _Noting,
         product_key: str | None,
+        *,
+        group: RateGroup,
     ) -> None:
         self._settings = settings
         self._keys = keys
         self._noting = noting
         self._product_key = product_key
-        self._gate = Gate(Pace(settings.list_qps, now=time.monotonic()))
+        self._gate = group.gates[Action.LIST]
         self._client = Client(
             target=target, endpoint=endpoint, credentials=keys.provider, transport=noting, timeout_s=settings.timeout_s
         )
@@ -224,5 +231,15 @@ class _Inquiry:
         return self._noting.latencies_s
 
     async def _list(self) -> Listing | Failure:
-        await self._gate.acquire()
-        return await self._client.list_modules(self._product_key or MADE_UP_PRODUCT)
+        released_at = await self._gate.acquire()
+        if released_at is None:
+            raise AssertionError("nobody closes this gate")
+        turn = Turn(self._gate, released_at)
+        try:
+            answer = await self._client.list_modules(self._product_key or MADE_UP_PRODUCT, leave=turn.leave)
+        except TurnMissedError as exc:
+            self._gate.give_back(released_at)
+            return Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
+        if not isinstance(answer, Failure):
+            turn.answered()
+        return answer
