@@ -180,10 +180,12 @@ class SharedWindow:
         return News([(kind, at) for _, kind, at in notes], is_whole)
 
     def _lay_out(self) -> None:
-        if hasattr(os, "posix_fallocate"):
+        os.ftruncate(self._file, _offset(self._room))
+        try:
             os.posix_fallocate(self._file, 0, _offset(self._room))  # a file system that is full says so here, and once
-        else:
-            os.ftruncate(self._file, _offset(self._room))
+        except (AttributeError, OSError) as exc:
+            if isinstance(exc, OSError) and exc.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                raise
         os.pwrite(self._file, _HEAD.pack(_MAGIC, secrets.randbits(64), self._room), 0)
 
     def _remove(self) -> None:

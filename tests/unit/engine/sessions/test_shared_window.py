@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import stat
@@ -75,7 +76,7 @@ def test_one_that_begins_later_hears_what_was_noted_before_it_began(window: Call
 def test_the_ring_goes_round(window: Callable[..., SharedWindow], per_s: float) -> None:
     one, other = window(per_s), window(per_s)
     for number in range(3_000):
-        tell(one, number, number + 0.5)
+        tell(one, number, number + 0.3, number + 0.5)
         if number % 7 == 0:
             assert tell(other).is_whole
 
@@ -250,6 +251,32 @@ def test_a_disk_that_is_full_ends_the_turn_with_the_systems_words(
 
     monkeypatch.undo()
     assert tell(other) == News([], is_whole=True)
+
+
+@pytest.mark.parametrize("refusal", [AttributeError(), OSError(errno.EOPNOTSUPP, "not supported")])
+def test_a_system_that_cannot_reserve_room_does_without(
+    window: Callable[..., SharedWindow], monkeypatch: pytest.MonkeyPatch, refusal: Exception
+) -> None:
+    def refuse(*_: object) -> None:
+        raise refusal
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+
+    tell(window(), 1.0)
+
+    assert tell(window()).notes == released(1.0)
+
+
+def test_a_disk_without_room_for_the_file_is_named(
+    window: Callable[..., SharedWindow], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+
+    with pytest.raises(ExchangeLostError, match="the disk is full"):
+        window().begin()
 
 
 def test_files_that_nobody_used_for_a_day_are_removed(window: Callable[..., SharedWindow], folder: Path) -> None:
