@@ -317,7 +317,7 @@ def test_the_lower_of_two_rates_is_kept_by_the_one_that_asked_for_it(seed: int) 
 
 
 def test_a_note_of_an_earlier_boot_holds_nothing_back() -> None:
-    room = Room(notes=[(Kind.RELEASED, 5_000.0 + step / 10) for step in range(10)])
+    room = Room(notes=[*((Kind.RELEASED, 5_000.0 + step / 10) for step in range(10)), (Kind.PAUSED, 5_003.0)])
     process = Process(0, room, 10, begins_at=20.0)
     play = Play(22.0, (0.005, 0.005), random.Random(1))
 
