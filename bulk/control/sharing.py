@@ -54,7 +54,7 @@ LATEST_S = 0.3
 AHEAD_S: Mapping[int, float] = MappingProxyType(
     {Kind.RELEASED: 5.0, Kind.DROPPED: 5.0, Kind.MOVED: 5.0, Kind.PAUSED: 60.0}
 )
-"""What is further ahead was noted before the machine started, as its clock began anew then; or it is a pause so long that
+"""What is further ahead was noted before the machine started, as its clock began anew then. Or it is a pause so long that
 each process may learn of it by itself."""
 
 MOST_UNHEARD = 64
