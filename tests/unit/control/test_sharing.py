@@ -136,6 +136,13 @@ def test_where_notes_are_missing_a_window_is_waited_for() -> None:
     assert old.left_until(2.0)[0] < 0.2
 
 
+@pytest.mark.parametrize("note", [(Kind.MOVED, float("nan")), (9, 0.05), (Kind.PAUSED, 900.0)])
+def test_a_note_that_makes_no_sense_is_passed_over(note: Note) -> None:
+    shared = Shared(Script(News([note], is_whole=True)))
+
+    assert len(shared.left_until(2.0)) == 19
+
+
 def test_a_turn_of_another_is_waited_for_but_not_longer_than_a_second() -> None:
     shared = Shared(Script(*[None] * 2_000))
 
