@@ -30,6 +30,8 @@ if TYPE_CHECKING:
         StoppedError,
     )
     from bulk.events import (
+        AccountStart,
+        AccountStopped,
         AttemptMade,
         ClockCorrected,
         CredentialsFound,
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     )
     from bulk.exits import ExitCode
     from bulk.model import (
+        AccountSummary,
         Action,
         Attempt,
         Dialect,
@@ -62,7 +65,7 @@ if TYPE_CHECKING:
         Settlement,
         Summary,
     )
-    from bulk.settings import FailureCap, ReadSettings, Settings
+    from bulk.settings import AccountSettings, FailureCap, ReadSettings, Settings
 
 _HOMES = {
     "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
@@ -80,6 +83,8 @@ _HOMES = {
         "StoppedError",
     ),
     "bulk.events": (
+        "AccountStart",
+        "AccountStopped",
         "AttemptMade",
         "ClockCorrected",
         "CredentialsFound",
@@ -101,6 +106,7 @@ _HOMES = {
     ),
     "bulk.exits": ("ExitCode",),
     "bulk.model": (
+        "AccountSummary",
         "Action",
         "Attempt",
         "Dialect",
@@ -112,11 +118,15 @@ _HOMES = {
         "Settlement",
         "Summary",
     ),
-    "bulk.settings": ("FailureCap", "ReadSettings", "Settings"),
+    "bulk.settings": ("AccountSettings", "FailureCap", "ReadSettings", "Settings"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
+    "AccountSettings",
+    "AccountStart",
+    "AccountStopped",
+    "AccountSummary",
     "Action",
     "Attempt",
     "AttemptMade",

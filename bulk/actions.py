@@ -1,4 +1,4 @@
-"""What the platform does with modules: the actions, and the kinds of change that they carry out.
+"""What is asked of the platform: the actions, and the kinds of change that some of them carry out.
 
 A part of `bulk.model`, which offers them to all other modules.
 """
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Action", "ChangeKind"]
 
+_CHANGES = frozenset({"create", "update", "delete"})
+"""Figures of what writes, which are the values of `ChangeKind`."""
+
 
 class Action(StrEnum):
-    """The API actions on modules; each has a rate limit of its own, and every figure is kept by action."""
+    """The API actions that are called; each has a rate limit of its own, and every figure is kept by action."""
 
     figure: str
     """The action's name in figures: the keys of ``requests``, and the fields named ``<figure>_per_s``."""
@@ -24,17 +27,32 @@ class Action(StrEnum):
     noun: str
     """What one request is called in a sentence."""
 
+    is_change: bool
+    """Whether it writes: one of unknown outcome is asked about, never repeated blindly."""
+
     LIST = "ListOTAModuleByProduct", "list", "listing"
     CREATE = "CreateOTAModule", "create", "create"
     UPDATE = "UpdateOTAModule", "update", "update"
     DELETE = "DeleteOTAModule", "delete", "delete"
+    LIST_PACKAGES = "ListOTAFirmware", "list_packages", "package listing"
+    LIST_PRODUCTS = "QueryProductList", "list_products", "product listing"
+    SHOW_PRODUCT = "QueryProduct", "show_product", "product query"
+    IDENTIFY = "GetCallerIdentity", "identify", "identity check"
 
     def __new__(cls, value: str, figure: str = "", noun: str = "") -> Self:
         """Make a member whose value is the platform's name for it. To look one up, ``Action(name)`` is enough."""
         action = str.__new__(cls, value)
         action._value_ = value
-        action.figure, action.noun = figure, noun
+        action.figure, action.noun, action.is_change = figure, noun, figure in _CHANGES
         return action
+
+    @property
+    def permission(self) -> str | None:
+        """What a RAM policy calls the right to it; ``None``: every key has it.
+
+        Pages "RAM authorization for IoT Platform" (``iot:${APIName}``) and "GetCallerIdentity" (no authorization).
+        """
+        return None if self is Action.IDENTIFY else f"iot:{self.value}"
 
 
 class ChangeKind(StrEnum):

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from bulk.model import Action, Attempt, InputFound, Settlement, Summary
 
 __all__ = [
+    "AccountStart",
+    "AccountStopped",
     "AttemptMade",
     "ClockCorrected",
     "CredentialsFound",
@@ -76,6 +78,24 @@ class PlanStarted(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStart:
+    """An account's part of what `RunStarted` tells."""
+
+    target: str
+    rows: int
+    outcomes: Mapping[str, int]
+    rates: Mapping[Action, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStopped(Event):
+    """An account's requests have ended early, those of the others go on. Not sent where there are no accounts."""
+
+    account: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
     """The input is in the ledger; requests begin. Where very many rows are to be counted, the first leave meanwhile."""
 
@@ -95,6 +115,9 @@ class RunStarted(Event):
     outside: int = 0
     """Open rows that this run was told to leave for another one."""
 
+    accounts: Mapping[str, AccountStart] = field(default_factory=dict)
+    """Name → how its rows stand, for the accounts that the run sends to; empty: the job names none."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneOpened(Event):
@@ -104,12 +127,15 @@ class LaneOpened(Event):
     rows: int
     """Its open rows."""
 
+    account: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneClosed(Event):
     """Every row of the product that could be settled has been."""
 
     product_key: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +160,7 @@ class RetryScheduled(Event):
     delay_s: float
     code: str
     message: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +176,9 @@ class RateChanged(Event):
     unshared: str | None = None
     """Why other processes on this machine can't be heard, which halved the rate just now; ``None``: another cause."""
 
+    account: str = ""
+    """The one that met it; accounts of its rate group share the pace."""
+
 
 @dataclass(frozen=True, slots=True)
 class ClockCorrected(Event):
@@ -156,6 +186,8 @@ class ClockCorrected(Event):
 
     offset_s: float
     """Platform's time minus ours."""
+
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,12 +200,15 @@ class CredentialsFound(Event):
     mask: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
     """Takes the keys' secrets out of a text, and shows none itself; for whatever writes down what libraries say."""
 
+    account: str = ""
+
 
 @dataclass(frozen=True, slots=True)
 class CredentialsNotRenewed(Event):
     """Temporary keys could not be renewed; the old ones serve while they last, and renewing is tried again."""
 
     message: str
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True)

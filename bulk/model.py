@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.actions import Action, ChangeKind
+from bulk.catalogue import Identity, Package, Packages, Page, Product
 from bulk.inputs import InputFound, InvalidRow, ReadRows, ValidRow
 from bulk.outcomes import (
     OPEN_OUTCOMES,
@@ -22,6 +23,7 @@ from bulk.outcomes import (
     Outcome,
     Trait,
 )
+from bulk.stamps import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +36,7 @@ __all__ = [
     "RESERVED_MODULE_NAME",
     "TRIED_AGAIN_OUTCOMES",
     "Accepted",
+    "AccountSummary",
     "Action",
     "Attempt",
     "Change",
@@ -41,12 +44,17 @@ __all__ = [
     "Dialect",
     "Failure",
     "FailureKind",
+    "Identity",
     "InputFound",
     "InvalidRow",
     "Lane",
     "Listing",
     "OtaModule",
     "Outcome",
+    "Package",
+    "Packages",
+    "Page",
+    "Product",
     "ReadRows",
     "Reason",
     "Row",
@@ -79,7 +87,9 @@ class FailureKind(StrEnum):
     CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
     KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
     DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a change list first, for a list repeat
-    EXISTS = "exists"  #: refused, it is so already: the name is taken in any letter case, or gone: list, then decide
+    EXISTS = "exists"  #: refused, the name is taken, in any letter case: list, then decide
+    GONE = "gone"  #: refused, the module is not there: a delete has nothing left to do, an update comes too late
+    HELD = "held"  #: a delete is refused as the module holds an update package: it stays
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
     DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
@@ -122,6 +132,17 @@ class OtaModule:
 
     desc: str | None = None
     """Up to 100 characters. ``None``: not given, and so not sent and not compared."""
+
+    gmt_create: object = field(default=None, repr=False, compare=False)
+    """When it was made, as a listing wrote it: no part of what the module is. ``None``: no listing said it."""
+
+    @property
+    def created_at(self) -> float | None:
+        """When it was made, in seconds since the epoch, UTC, and to the minute at best; ``None``: not readable.
+
+        Read when it is asked for: a listing is parsed for every lane, and few are asked for their times.
+        """
+        return utc_seconds(self.gmt_create)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -212,6 +233,12 @@ class Failure:
     may_be_done: bool = False
     """``FATAL``, but not in the platform's own words: the request may have been carried out all the same."""
 
+    permission: str | None = None
+    """What the key lacks, as a RAM policy calls it (``iot:DeleteOTAModule``): the key itself is good.
+
+    ``FATAL`` for this action alone then; rights are granted for each action, so that others may be allowed.
+    """
+
     @property
     def was_sent(self) -> bool:
         """Whether the platform met the request; one that is fatal without a reply met a wrong certificate instead."""
@@ -284,6 +311,22 @@ class Reason:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSummary:
+    """How a run ended for one account. Its fields are keys of the JSON."""
+
+    outcomes: Mapping[str, int]
+    """Its rows of the input as they stand now, zeros included."""
+
+    requests: Mapping[str, int]
+    throttled: int
+    stopped: str | None
+    """Why its requests ended early, with the remedy; ``None``: it went through."""
+
+    exit_code: int
+    """What the run would have ended with, had there been no other account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """How a run ended. Its fields are the keys of `bulk run --json`, which adds the command that goes on."""
 
@@ -312,6 +355,9 @@ class Summary:
     exit_code: int
     stopped: str | None = None
     """Why the run stopped early, with the remedy; ``None``: it went through."""
+
+    accounts: Mapping[str, AccountSummary] = field(default_factory=dict)
+    """Name → account; empty, and not a key of the JSON: the job names none."""
 
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

@@ -38,13 +38,13 @@ MAX_ID_CHARACTERS = 128
 # Each pattern takes its delimiters plain and encoded, however often: a proxy encodes what was encoded already.
 _AND, _SLASH = "(?:&|%(?:25)*26)", "(?:/|%(?:25)*2F)"
 _QUOTE = r"""(?:\\*["']|%(?:25)*22)?"""
-_NAMES = r"access[_-]?key[_-]?secret|signature|security[_-]?token|sts[_-]?token"
+_NAMES = r"(?:access[_-]?key|product|device)[_-]?secret|signature|security[_-]?token|sts[_-]?token"
 _STRING_TO_SIGN = re.compile(rf"\b(?:GET|POST){_AND}{_SLASH}{_AND}\S*", re.IGNORECASE)
 _SIGNED_QUERY = re.compile(
     r"(\bhttps?://[^\s?\"'<>]*)\?(?=[^\s\"'<>]*(?:sign|token|secret|key|credential|passw))[^\s\"'<>]*", re.IGNORECASE
 )
 _PARAMETER = re.compile(
-    rf"((?:{_NAMES}){_QUOTE}\s*(?:[:=]|%(?:25)*3[AD])\s*{_QUOTE})(?!\s)[^\s&\"'<>,}}]+", re.IGNORECASE
+    rf"((?:{_NAMES}){_QUOTE}\s*(?:[:=>]|%(?:25)*3[AD])\s*{_QUOTE})(?!\s)[^\s&\"'<>,}}]+", re.IGNORECASE
 )
 _ENCODED = re.compile("%[0-9A-F]{2}")
 _SECRET_NAME = re.compile(rf"(?:[\w-]*[_-])?(?:{_NAMES})", re.IGNORECASE)
@@ -89,7 +89,7 @@ def without(secrets: Iterable[str | None], text: str) -> str:
     return text
 
 
-@lru_cache(maxsize=16)
+@lru_cache(maxsize=1024)  # a secret or two for each of many accounts
 def _forms_of(secret: str) -> tuple[str, ...]:
     """Return how a secret is written: plain, as a URL has it, as an echoed string to sign has it, as JSON has it."""
     # Keys of the platform are letters and digits, and are the same in all of them.

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from bulk.model import Dialect
 
-__all__ = ["FailureCap", "ReadSettings", "Settings", "parse_delimiter", "parse_duration"]
+__all__ = ["AccountSettings", "FailureCap", "ReadSettings", "Settings", "parse_delimiter", "parse_duration"]
 
 _LEAST_PER_S = 0.001
 _MOST_PER_S = 1_000_000
@@ -106,6 +106,19 @@ class ReadSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSettings:
+    """What is said of one account; where it says nothing, `Settings` holds for it."""
+
+    endpoint: str | None = None
+    region: str | None = None
+    dialect: Dialect | None = None
+    instance_id: str | None = None
+    profile: str | None = None
+    qps: float | None = None
+    list_qps: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What a run is told. Defaults are the design's."""
 
@@ -157,6 +170,12 @@ class Settings:
 
     only: tuple[str, ...] = ()
     """Only products are tried whose ProductKey matches one of these patterns, such as ``a1*``; empty: all."""
+
+    accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
+    """Name → account. Rows name theirs; empty: one account without a name, which has all of the above."""
+
+    only_accounts: tuple[str, ...] = ()
+    """Only rows of these accounts are tried; empty: of all."""
 
     read: ReadSettings = field(default_factory=ReadSettings)
 

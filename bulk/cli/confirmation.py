@@ -35,12 +35,12 @@ class NotConfirmedError(click.ClickException):
         click.echo(self.format_message(), file=file, err=file is None)
 
 
-def confirm(ctx: click.Context, source: str, settings: Settings, *, confirmed: bool) -> None:
+def confirm(ctx: click.Context, input_name: str, settings: Settings, *, confirmed: bool) -> None:
     """Plan on stderr, and return once the plan may be carried out.
 
     Args:
         ctx: Of a command with ``log_options``.
-        source: Path of the input.
+        input_name: Path of the input.
         settings: As for the run that follows.
         confirmed: Nobody needs to be asked.
 
@@ -48,14 +48,14 @@ def confirm(ctx: click.Context, source: str, settings: Settings, *, confirmed: b
         SettingsError: Nobody is there to be asked, or the input can't be read twice.
         NotConfirmedError: The answer is no, or the plan was stopped.
     """
-    if has_no_place(source):
-        what = "stdin" if source == "-" else source
+    if has_no_place(input_name):
+        what = "stdin" if input_name == "-" else input_name
         raise SettingsError(f"--plan reads the input, and the run reads it again: give a file instead of {what}")
     if not (confirmed or sys.stdin.isatty()):
         raise SettingsError("--plan asks before it goes on, and stdin is no terminal: add --yes to go on unasked")
     stop = StopSignal()
-    with watched(ctx, source, measured=False, noticed=False) as listener:
-        made = execute(lambda: plan(source, settings, listener=listener, stop=stop), stop)
+    with watched(ctx, input_name, measured=False, noticed=False) as listener:
+        made = execute(lambda: plan(input_name, settings, listener=listener, stop=stop), stop)
     # stdout is for the summary of the run.
     print_lines([*plan_lines(made, width=screen_width(), paint=paint_for(sys.stderr)), ""], err=True)
     if stop.exit_code is not None:

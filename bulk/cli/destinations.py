@@ -25,12 +25,12 @@ _LEDGER_SUFFIXES = ("-wal", "-shm", ".lock", ".cloud.jsonl")
 _DEFAULT_LEDGERS = (".ledger.db", ".sandbox.db")
 
 
-def check_run_destinations(ctx: click.Context, source: str, settings: Settings) -> None:
+def check_run_destinations(ctx: click.Context, input_name: str, settings: Settings) -> None:
     """Refuse to write over what a run or a plan needs.
 
     Args:
         ctx: Of a command with ``log_options``, with or without ``metrics_option``.
-        source: Path of the input; ``-`` for stdin.
+        input_name: Path of the input; ``-`` for stdin.
         settings: They know the ledger.
 
     Raises:
@@ -41,7 +41,7 @@ def check_run_destinations(ctx: click.Context, source: str, settings: Settings) 
     if outputs:
         from bulk.engine.sessions.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
 
-        _check(outputs, ledger_path(source, settings), [] if source == _STDIN else [Path(source)])
+        _check(outputs, ledger_path(input_name, settings), [] if input_name == _STDIN else [Path(input_name)])
 
 
 def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> None:

@@ -30,12 +30,12 @@ _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 
 @contextmanager
-def watched(ctx: click.Context, source: str, *, measured: bool = True, noticed: bool = True) -> Iterator[Listener]:
+def watched(ctx: click.Context, input_name: str, *, measured: bool = True, noticed: bool = True) -> Iterator[Listener]:
     """Show and log what the listener that it yields is told, as the command's flags say.
 
     Args:
         ctx: Of a command with ``log_options``.
-        source: What the input is called.
+        input_name: What the input is called.
         measured: Keep the metrics file, if one is asked for.
         noticed: Show what was noticed of the input; False where a screen has it.
 
@@ -49,7 +49,7 @@ def watched(ctx: click.Context, source: str, *, measured: bool = True, noticed: 
     logged = LogListener(log)
     with (
         _flushed(),
-        progress(source, stream=sys.stderr, live=live) as shown,
+        progress(input_name, stream=sys.stderr, live=live) as shown,
         _crash_logged(log, ctx),
         _metrics(log, ctx.params.get("metrics_file") if measured else None) as counted,
     ):

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Invocation"]
 
-_SECRET_VARIABLES = ("ALIBABA_CLOUD_ACCESS_KEY_SECRET", "ALIBABA_CLOUD_SECURITY_TOKEN")
+_SECRET_ENDINGS = ("_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
+"""Of variables' names: of the official ones, and of those that an account's ``key_env`` names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Invocation:
             arguments: Stand in for those of this process.
             environ: ``os.environ``, or what stands in for it.
         """
-        secrets = tuple(environ[name] for name in _SECRET_VARIABLES if environ.get(name))
+        secrets = tuple(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDINGS))
         return cls(_program(sys.argv[0]), tuple(sys.argv[1:] if arguments is None else arguments), secrets)
 
     @property

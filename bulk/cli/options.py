@@ -10,7 +10,7 @@ import click
 
 from bulk.cli.help import GroupedOption
 from bulk.cli.settings_origin import SETTINGS_FILE, SETTINGS_PROFILE, complete_profile, overruled, read_settings_file
-from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults, read_source
+from bulk.cli.values import read_columns, read_delimiter, read_duration, read_failure_cap, read_faults, read_input_name
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import ReadSettings, Settings
@@ -243,7 +243,9 @@ _LOGS = (
 
 def input_argument(command: _Decorated) -> _Decorated:
     """Let a command take the input's path."""
-    return click.argument("source", metavar="INPUT", type=click.Path(allow_dash=True), callback=read_source)(command)
+    return click.argument("input_name", metavar="INPUT", type=click.Path(allow_dash=True), callback=read_input_name)(
+        command
+    )
 
 
 def settings_options(command: _Decorated) -> _Decorated:

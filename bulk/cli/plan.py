@@ -42,13 +42,13 @@ __all__ = ["plan"]
 @json_option
 @log_options
 @click.pass_context
-def plan(ctx: click.Context, /, source: str, *, offline: bool, as_json: bool, **_settings: object) -> int:
-    """Tell what `bulk run INPUT` would do: outcomes, calls, and the time at the granted rate.
+def plan(ctx: click.Context, /, input_name: str, *, offline: bool, as_json: bool, **_settings: object) -> int:
+    """Tell what `bulk run INPUT` would do: outcomes, calls, and the time at the rate asked for.
 
     Products' modules are listed to know it; nothing is created, and nothing written.
     """
     settings = settings_of(ctx)
-    check_run_destinations(ctx, source, settings)
+    check_run_destinations(ctx, input_name, settings)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.cli.following import watched  # noqa: PLC0415 - see above
@@ -57,8 +57,8 @@ def plan(ctx: click.Context, /, source: str, *, offline: bool, as_json: bool, **
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
 
     stop = StopSignal()
-    with watched(ctx, source, noticed=as_json) as listener:
-        made = execute(lambda: make_plan(source, settings, offline=offline, listener=listener, stop=stop), stop)
+    with watched(ctx, input_name, noticed=as_json) as listener:
+        made = execute(lambda: make_plan(input_name, settings, offline=offline, listener=listener, stop=stop), stop)
     with ended_in_time(stop.exit_code):
         if as_json:
             print_json(_plan_object(made))

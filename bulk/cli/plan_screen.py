@@ -136,5 +136,7 @@ def _requests(plan: Plan) -> str:
         return "not known, the plan is not whole" if plan.stopped else "none"
     calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
     return (
-        f"{calls}, {spell_duration(plan.seconds)} at the granted rate" if plan.seconds else f"{calls}, without a limit"
+        f"{calls}, {spell_duration(plan.seconds)} at the rate asked for"
+        if plan.seconds
+        else f"{calls}, without a limit"
     )

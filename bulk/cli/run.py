@@ -71,7 +71,7 @@ _TRYING = ("--limit", "--only")
 @metrics_option
 @click.pass_context
 def run(
-    ctx: click.Context, /, source: str, *, planned: bool, confirmed: bool, as_json: bool, **_settings: object
+    ctx: click.Context, /, input_name: str, *, planned: bool, confirmed: bool, as_json: bool, **_settings: object
 ) -> int:
     """Create the OTA modules that INPUT asks for.
 
@@ -79,7 +79,7 @@ def run(
     ModuleName, AliasName and Desc. Running the same command again goes on where the last run stopped.
     """
     settings = settings_of(ctx)
-    check_run_destinations(ctx, source, settings)
+    check_run_destinations(ctx, input_name, settings)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.cli.following import watched  # noqa: PLC0415 - see above
@@ -90,15 +90,15 @@ def run(
     if planned:
         from bulk.cli.confirmation import confirm  # noqa: PLC0415 - see above
 
-        confirm(ctx, source, settings, confirmed=confirmed)
+        confirm(ctx, input_name, settings, confirmed=confirmed)
     invocation: Invocation = ctx.obj
     stop = StopSignal()
 
     def to_json(summary: Summary) -> bytes:
         return summary_json(summary, resume=_resume(invocation, summary, stopped=stop.requested))
 
-    with watched(ctx, source, noticed=not planned) as listener:
-        summary = execute(lambda: run_engine(source, settings, listener=listener, stop=stop, to_json=to_json), stop)
+    with watched(ctx, input_name, noticed=not planned) as listener:
+        summary = execute(lambda: run_engine(input_name, settings, listener=listener, stop=stop, to_json=to_json), stop)
     with ended_in_time(stop.exit_code):
         if as_json:
             print_json(to_json(summary))

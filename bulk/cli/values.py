@@ -23,9 +23,9 @@ __all__ = [
     "read_duration",
     "read_failure_cap",
     "read_faults",
+    "read_input_name",
     "read_interval",
     "read_outcomes",
-    "read_source",
 ]
 
 _Value = TypeVar("_Value")
@@ -116,17 +116,17 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
     return columns
 
 
-def read_source(ctx: click.Context, _parameter: click.Parameter, source: str) -> str:
+def read_input_name(ctx: click.Context, _parameter: click.Parameter, input_name: str) -> str:
     """Return an input's path, which a variable that is not set leaves empty.
 
     Raises:
         click.BadParameter: It is.
     """
-    if not source:
+    if not input_name:
         raise click.BadParameter("INPUT is empty: name a file, or - for stdin")
-    if source == "-" and sys.stdin.isatty() and not ctx.resilient_parsing:
+    if input_name == "-" and sys.stdin.isatty() and not ctx.resilient_parsing:
         tell("Reading rows from the terminal: Ctrl-D on a line of its own ends them")
-    return source
+    return input_name
 
 
 def read_outcomes(text: str) -> frozenset[Outcome]:

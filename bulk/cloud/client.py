@@ -1,57 +1,30 @@
-"""Call the platform: sign, send, read, classify. One call is one request; whether to repeat it is decided elsewhere."""
+"""Read from the platform and write to it."""
 
 from __future__ import annotations
 
-import os
-import time
-from dataclasses import replace
-from itertools import count
 from typing import TYPE_CHECKING, Protocol
 
-from bulk.cloud.dialects import change_parameters, common_parameters, http_method, list_parameters
-from bulk.cloud.failures import is_of_another, lost, refused, unreadable
-from bulk.cloud.refusals import KeyRefusals
-from bulk.cloud.replies import UnreadableDataError, read_answer, read_modules, server_time_at
-from bulk.cloud.signing import Signer, timestamp
-from bulk.cloud.transport import SignedRequest, at_once
-from bulk.errors import TransportError, TurnMissedError
-from bulk.model import Accepted, Action, Failure, FailureKind, Listing
+from bulk.cloud.calling import unique_nonces
+from bulk.cloud.dialects import change_parameters
+from bulk.cloud.reading import ReadingClient, ReadingPlatform
+from bulk.cloud.transport import at_once
+from bulk.model import Accepted, Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from bulk.cloud.credentials import CredentialProvider, Credentials
-    from bulk.cloud.replies import Answer
-    from bulk.cloud.transport import Leave, Reply, Transport
-    from bulk.model import Change, Target
+    from bulk.cloud.transport import Leave
+    from bulk.model import Change
 
 __all__ = ["Client", "Platform", "unique_nonces"]
 
-_CLOCKS_AGREE_S = 60.0
-"""Clocks that differ less are no reason to refuse a request: the platform bears some 15 minutes."""
 
-_MOST_CORRECTIONS = 5
-"""A machine's clock is wrong when a run begins, and may be set right while it lasts; an endpoint whose time leaps about
-must not be followed for ever."""
-
-
-def unique_nonces() -> Callable[[], str]:
-    """Return what gives a new nonce at every call: 128 random bits and a count.
-
-    Random bits for each would ask the kernel for each, and let go of the interpreter's lock while it answers.
-    """
-    prefix, numbers = os.urandom(16).hex(), count()
-    return lambda: f"{prefix}{next(numbers):x}"
-
-
-class Platform(Protocol):
+class Platform(ReadingPlatform, Protocol):
     """What the engine asks of the platform. A call is one request, never repeated inside."""
 
-    async def list_modules(self, product_key: str, /, *, leave: Leave = at_once) -> Listing | Failure:
-        """Ask for all modules of a product.
+    async def apply(self, change: Change, /, *, leave: Leave = at_once) -> Accepted | Failure:
+        """Ask for a change.
 
         Args:
-            product_key: The product's.
+            change: What to make, update or delete.
             leave: See `cloud.transport.Leave`.
 
         Raises:
@@ -59,134 +32,14 @@ class Platform(Protocol):
         """
         ...
 
-    async def apply(self, change: Change, /, *, leave: Leave = at_once) -> Accepted | Failure:
-        """Ask for a change.
 
-        Args:
-            change: What to make, update or delete.
-            leave: As above.
-
-        Raises:
-            TurnMissedError: As above.
-        """
-        ...
-
-
-class Client:
-    """The platform, behind HTTP."""
-
-    def __init__(
-        self,
-        *,
-        target: Target,
-        endpoint: str,
-        credentials: CredentialProvider,
-        transport: Transport,
-        timeout_s: float = 10.0,
-        wall_clock: Callable[[], float] = time.time,
-        nonce: Callable[[], str] | None = None,
-        on_clock_corrected: Callable[[float], None] | None = None,
-    ) -> None:
-        """Only store what calls will need.
-
-        Args:
-            target: Its dialect and instance say how requests are written.
-            endpoint: Where they go: the target's endpoint, or the address that the sandbox was given.
-            credentials: Asked before every request, and for others when the platform refuses them.
-            transport: Sends each request exactly once.
-            timeout_s: For one request, from connecting to the last byte of the reply.
-            wall_clock: Seconds since the epoch.
-            nonce: Never returns the same text twice, of unreserved characters alone; default: `unique_nonces`.
-            on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
-        """
-        self._target = target
-        self._endpoint = endpoint.rstrip("/")
-        self._method = http_method(target.dialect)
-        self._credentials = credentials
-        self._refusals = KeyRefusals(credentials)
-        self._transport = transport
-        self._timeout_s = timeout_s
-        self._wall_clock = wall_clock
-        self._nonce = nonce or unique_nonces()
-        self._on_clock_corrected = on_clock_corrected
-        self._offset_s = 0.0
-        self._corrections = 0
-        self._signs_with: Credentials | None = None
-        """The key of the signer: renewed ones get another."""
-
-    async def list_modules(self, product_key: str, *, leave: Leave = at_once) -> Listing | Failure:
-        """See `Platform.list_modules`."""
-        credentials = await self._credentials.current()
-        result = await self._call(Action.LIST, list_parameters(product_key), credentials, leave)
-        if isinstance(result, Failure):
-            return result
-        reply, answer = result
-        try:
-            return Listing(read_modules(answer.data, product_key), answer.request_id, reply.status)
-        except UnreadableDataError as exc:
-            return unreadable(reply, str(exc), credentials=credentials, request_id=answer.request_id)
+class Client(ReadingClient):
+    """The platform, behind HTTP; see `Platform`."""
 
     async def apply(self, change: Change, *, leave: Leave = at_once) -> Accepted | Failure:
         """See `Platform.apply`."""
-        parameters = change_parameters(change)
-        result = await self._call(change.action, parameters, await self._credentials.current(), leave)
+        result = await self._caller.call(change.action, change_parameters(change), await self._caller.current(), leave)
         if isinstance(result, Failure):
             return result
         reply, answer = result
         return Accepted(answer.request_id, reply.status)
-
-    async def _call(
-        self, action: Action, parameters: dict[str, str], credentials: Credentials, leave: Leave
-    ) -> tuple[Reply, Answer] | Failure:
-        """Send one request; return what came back if it says that it succeeded."""
-        offset_s = self._offset_s
-        request = self._signed(parameters, credentials, at=self._wall_clock() + offset_s)
-        try:
-            reply = await self._transport.send(request, timeout_s=self._timeout_s, leave=leave)
-        except TurnMissedError:
-            raise
-        except TransportError as exc:
-            return lost(exc, credentials, action=action)
-        answer = read_answer(reply.body, reply.headers)
-        if answer.success is True and reply.is_2xx:
-            self._refusals.accepted(credentials)
-            return reply, answer
-        failure = refused(reply, answer, request, action=action, credentials=credentials)
-        if self._refusals.has_accepted and is_of_another(failure):
-            return replace(failure, kind=FailureKind.DOUBTFUL, may_be_done=False)
-        if failure.kind is FailureKind.KEYS:
-            return await self._refusals.judge(failure, credentials)
-        if failure.kind is FailureKind.CLOCK and not self._follow_clock_of(reply, offset_s):
-            return replace(failure, kind=FailureKind.FATAL)
-        return failure
-
-    def _signed(self, parameters: dict[str, str], credentials: Credentials, *, at: float) -> SignedRequest:
-        if credentials is not self._signs_with:
-            common = common_parameters(self._target, credentials)
-            self._signer = Signer(self._method, common, secret=credentials.access_key_secret)
-            self._signs_with = credentials
-        query = self._signer.sign(parameters, nonce=self._nonce(), timestamp=timestamp(int(at)))
-        return SignedRequest(self._method, self._endpoint, query)
-
-    def _follow_clock_of(self, reply: Reply, offset_s: float) -> bool:
-        """Correct the clock by the reply; return whether the refused request is worth repeating.
-
-        It is not where the platform's own time, as the reply tells it, is the one that the request was stamped with.
-
-        Args:
-            reply: Refuses a request for its timestamp.
-            offset_s: The correction that the request was stamped with.
-        """
-        server_at = server_time_at(reply.headers)
-        if server_at is None:
-            return False
-        needed_s = server_at - self._wall_clock()
-        if abs(needed_s - self._offset_s) > _CLOCKS_AGREE_S:
-            if self._corrections == _MOST_CORRECTIONS:
-                return False
-            self._corrections += 1
-            self._offset_s = needed_s
-            if self._on_clock_corrected is not None:
-                self._on_clock_corrected(needed_s)
-        # Else it was corrected already: after this request had been stamped, or in vain.
-        return abs(self._offset_s - offset_s) > _CLOCKS_AGREE_S

@@ -3,6 +3,11 @@
 The codes and classes are those of the platform's documents (2020 to 2023; HTTP statuses of business errors are not
 documented, so the code decides). Assumptions are marked so. Codes are compared without letter case, as the documents
 themselves don't agree on it.
+
+Pages: "Error codes" of Alibaba Cloud IoT Platform (document 87387; its part on OTA updates names those of the actions
+on modules, and ``iot.firmware.ListOTAFirmwareFailed``); Tuya's page of that name repeats it. "How do I troubleshoot an
+access denied error?" of RAM (``NoPermission``, ``Forbidden.RAM``, ``NotAuthorized``). "RAM authorization for IoT
+Platform": rights are granted for each API by itself. "GetCallerIdentity" of STS: no right is needed.
 """
 
 from __future__ import annotations
@@ -43,6 +48,10 @@ _CHECK_KEY = "The key must exist, be enabled and belong to this platform."
 _CHECK_PERMISSION = (
     "Grant the key's user iot:CreateOTAModule and iot:ListOTAModuleByProduct, or use the key of a user who has them."
 )
+_DELETE_PACKAGES_FIRST = (
+    "The module holds an update package: delete its packages on the console first, or leave the module as it is."
+)
+_DEFAULT_STAYS = "The module default is the firmware of the whole device: the platform keeps it."
 _CHECK_CERTIFICATE = "Check the endpoint; behind a proxy that inspects TLS, let SSL_CERT_FILE name its certificate."
 _SET_AUTHORITIES = (
     "Install the package ca-certificates, or let SSL_CERT_FILE name a PEM file with the authorities' certificates."
@@ -78,6 +87,9 @@ class Verdict:
     remedy: str | None = None
     """What the operator can do; always there for ``FATAL``."""
 
+    permission: str | None = None
+    """What the key lacks, where it may not do this: see `bulk.model.Failure.permission`."""
+
 
 _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     # OTA modules
@@ -93,13 +105,14 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("iot.ota.DeleteOTAModuleFailure", _DOUBTFUL, None),
     ("iot.ota.ListOTAModuleFailure", _DOUBTFUL, None),
     ("iot.ota.OTAModuleNotExist", _REFUSED, None),
-    ("iot.ota.DeleteOTAModulePackageExist", _REFUSED, None),
-    ("iot.ota.DeleteOtaDefaultModule", _REFUSED, None),
+    ("iot.ota.DeleteOTAModulePackageExist", FailureKind.HELD, _DELETE_PACKAGES_FIRST),
+    ("iot.ota.DeleteOtaDefaultModule", _REFUSED, _DEFAULT_STAYS),
     ("iot.firmware.ModuleNameReserved", _REFUSED, None),
     ("iot.firmware.IncorrectFormattedModuleName", _REFUSED, None),
     ("iot.firmware.InvalidProductKey", _PRODUCT, _CHECK_PRODUCT),
     ("iot.firmware.ListOTAModuleFailed", _DOUBTFUL, None),
     ("iot.firmware.ListOTAModuleNameByProductFailed", _DOUBTFUL, None),
+    ("iot.firmware.ListOTAFirmwareFailed", _DOUBTFUL, None),
     ("iot.firmware.SystemBusy", _DOUBTFUL, None),
     # System, account and instance
     ("iot.system.SystemException", _DOUBTFUL, None),
@@ -151,6 +164,9 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("Forbidden.RAM", _FATAL, _CHECK_PERMISSION),
     ("Forbidden", _FATAL, _CHECK_PERMISSION),
     ("ActionUnauthorized", _FATAL, _CHECK_PERMISSION),
+    ("NoPermission", _FATAL, _CHECK_PERMISSION),
+    ("NotAuthorized", _FATAL, _CHECK_PERMISSION),
+    ("1106", _FATAL, _CHECK_PERMISSION),  # of Tuya's other API, "permission deny": an assumption for this one
     ("Forbidden.RiskControl", _FATAL, _VERIFY_ACCOUNT),
     ("Forbidden.UserVerification", _FATAL, _VERIFY_ACCOUNT),
     ("InsufficientBalance", _FATAL, _PAY),
@@ -189,6 +205,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("connection_lost", _DOUBTFUL, None),
     ("unreadable_reply", _DOUBTFUL, None),
     ("reply_too_large", _DOUBTFUL, None),
+    ("pages_shifted", _DOUBTFUL, None),
     ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
     ("http_401", _FATAL, _CHECK_KEY),
     ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
@@ -206,7 +223,8 @@ TABLE: Mapping[str, Verdict] = MappingProxyType({code.lower(): Verdict(kind, rem
 _BY_ACTION: Mapping[tuple[Action, str], Verdict] = MappingProxyType(
     {
         # What a delete asks for is so already; after a lost reply that is its own work.
-        (Action.DELETE, "iot.ota.otamodulenotexist"): Verdict(_EXISTS),
+        (Action.DELETE, "iot.ota.otamodulenotexist"): Verdict(FailureKind.GONE),
+        (Action.UPDATE, "iot.ota.otamodulenotexist"): Verdict(FailureKind.GONE),
     }
 )
 """Action and code in lower case → what it means there; elsewhere it means what `TABLE` says."""
@@ -219,6 +237,7 @@ _BY_PREFIX = (
     ("missingsecuritytoken", Verdict(_FATAL, _CHECK_TOKEN)),
     ("securitytokenexpired", Verdict(_FATAL, _CHECK_TOKEN)),
     ("invalidaccesskeyid", Verdict(_FATAL, _CHECK_KEY)),
+    ("forbidden.", Verdict(_FATAL, _CHECK_PERMISSION)),
     # Missing{Name} and Invalid{Name}: about one request's parameters.
     ("missing", Verdict(_REFUSED)),
     ("invalid", Verdict(_REFUSED)),
@@ -235,7 +254,20 @@ def look_up(code: str, action: Action | None = None) -> Verdict | None:
     code = code.lower()
     if action is not None and (known := _BY_ACTION.get((action, code))):
         return known
-    return TABLE.get(code) or next((verdict for prefix, verdict in _BY_PREFIX if code.startswith(prefix)), None)
+    known = TABLE.get(code) or next((verdict for prefix, verdict in _BY_PREFIX if code.startswith(prefix)), None)
+    if known is not None and known.remedy is _CHECK_PERMISSION and action is not None:
+        return _forbidden(action)
+    return known
+
+
+def _forbidden(action: Action) -> Verdict:
+    """Say what it means that the key is good, and may not do this."""
+    if action.permission is None:
+        return Verdict(_FATAL, f"No permission grants {action}: use the key of another user.")
+    if action in (Action.CREATE, Action.LIST):  # no run does without both
+        return Verdict(_FATAL, _CHECK_PERMISSION, action.permission)
+    remedy = f"Grant the key's user {action.permission}, or use the key of a user who has it."
+    return Verdict(_FATAL, remedy, action.permission)
 
 
 def classify(action: Action | None, code: str, status: int | None) -> Verdict:

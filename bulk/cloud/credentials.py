@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bulk.errors import SettingsError
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENVIRONMENT",
+    "OFFICIAL_PREFIX",
     "UNNAMED",
+    "AccountCredentials",
     "CredentialProvider",
     "Credentials",
     "ReplaceableCredentials",
@@ -22,6 +25,7 @@ __all__ = [
     "from_environment",
     "holds_keys",
     "read_key",
+    "variables_of",
 ]
 
 ENVIRONMENT = "environment variables"
@@ -30,13 +34,16 @@ ENVIRONMENT = "environment variables"
 UNNAMED = "the program that called bulk"
 """How messages call a source that does not say its name."""
 
-_ID = "ALIBABA_CLOUD_ACCESS_KEY_ID"
-_SECRET = "ALIBABA_CLOUD_ACCESS_KEY_SECRET"  # noqa: S105 - the variable's name, not its value
-_TOKEN = "ALIBABA_CLOUD_SECURITY_TOKEN"  # noqa: S105 - the variable's name, not its value
+OFFICIAL_PREFIX = "ALIBABA_CLOUD"
+"""With it begin the names of the official variables."""
 
-_STAYS = {
-    ENVIRONMENT: f"a run reads these once: correct {_ID}, {_SECRET} and {_TOKEN}, then run again",
-}
+_OF_ID = "_ACCESS_KEY_ID"
+_STAYS = "they stay as they are during a run"
+
+
+def variables_of(prefix: str) -> tuple[str, str, str]:
+    """Return the names of the variables with key id, secret and token, as a prefix gives them."""
+    return f"{prefix}{_OF_ID}", f"{prefix}_ACCESS_KEY_SECRET", f"{prefix}_SECURITY_TOKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,11 @@ class Credentials:
     access_key_secret: str = field(repr=False)
     security_token: str | None = field(default=None, repr=False)
     """Of the Security Token Service; ``None`` for a long-lived key."""
+
+    @property
+    def long_lived_key_id(self) -> str | None:
+        """The key id, if it stays the same; ``None``: the key is temporary, and the next one has another."""
+        return None if self.security_token else self.access_key_id
 
     def mask(self, text: str) -> str:
         """Return the text without these secrets, plain or as a URL has them."""
@@ -82,18 +94,47 @@ class ReplaceableCredentials(CredentialProvider, Protocol):
         ...
 
 
+class AccountCredentials(ReplaceableCredentials, Protocol):
+    """The keys of an account, which also tell by which key the account can be recognised."""
+
+    @property
+    def long_lived_key_id(self) -> str | None:
+        """The AccessKeyId of the key that stays: the one in use, or the one that assumed the role.
+
+        ``None``: none is known, as the keys that were found are temporary.
+        """
+        ...
+
+
 class StaticCredentials:
     """Keys that stay as they are."""
 
-    def __init__(self, credentials: Credentials, *, source: str = UNNAMED) -> None:
+    def __init__(self, credentials: Credentials, *, source: str = UNNAMED, stays: str | None = None) -> None:
         """Keep the keys.
 
         Args:
             credentials: The keys.
             source: Where they are from, as the end of "the keys are from".
+            stays: Why there never are others, as the end of a sentence; ``None``: as the source has it.
         """
         self._credentials = credentials
         self.source = source
+        self._why_none = stays or (_read_once(OFFICIAL_PREFIX) if source == ENVIRONMENT else _STAYS)
+
+    @classmethod
+    def of_environment(cls, environ: Mapping[str, str], *, prefix: str = OFFICIAL_PREFIX) -> StaticCredentials:
+        """Read the keys from environment variables, which can't change during a run.
+
+        Raises:
+            SettingsError: As `from_environment`.
+        """
+        source = ENVIRONMENT if prefix == OFFICIAL_PREFIX else f"{ENVIRONMENT} {prefix}_…"
+        return cls(from_environment(environ, prefix=prefix), source=source, stays=_read_once(prefix))
+
+    @property
+    def long_lived_key_id(self) -> str | None:
+        """See `AccountCredentials.long_lived_key_id`."""
+        return self._credentials.long_lived_key_id
 
     async def current(self) -> Credentials:
         """Return the keys."""
@@ -101,31 +142,49 @@ class StaticCredentials:
 
     async def replace(self, refused: Credentials) -> str | None:
         """See `ReplaceableCredentials.replace`: there never are others."""
-        return None if refused != self._credentials else _STAYS.get(self.source, "they stay as they are during a run")
+        return None if refused != self._credentials else self._why_none
+
+
+def _read_once(prefix: str) -> str:
+    key_id, secret, token = variables_of(prefix)
+    return f"a run reads these once: correct {key_id}, {secret} and {token}, then run again"
 
 
 def holds_keys(environ: Mapping[str, str]) -> bool:
     """Say whether the plain environment variables hold keys."""
-    return all(trimmed(environ.get(name, "")) for name in (_ID, _SECRET))
+    return all(trimmed(environ.get(name, "")) for name in variables_of(OFFICIAL_PREFIX)[:2])
 
 
-def from_environment(environ: Mapping[str, str]) -> Credentials:
-    """Read the keys from the official environment variables.
+def from_environment(environ: Mapping[str, str], *, prefix: str = OFFICIAL_PREFIX) -> Credentials:
+    """Read the keys from environment variables.
 
     Args:
         environ: ``os.environ``, or what stands in for it.
+        prefix: What their names begin with.
 
     Raises:
         SettingsError: One is missing or empty, and the message names all that are; or one holds what no key can hold.
     """
-    key_id, secret, token = (read_key(name, environ.get(name)) for name in (_ID, _SECRET, _TOKEN))
-    missing = [name for name, value in ((_ID, key_id), (_SECRET, secret)) if not value]
+    names = variables_of(prefix)
+    key_id, secret, token = (read_key(name, environ.get(name)) for name in names)
+    missing = [name for name, value in ((names[0], key_id), (names[1], secret)) if not value]
     if missing:
         verb = "is" if len(missing) == 1 else "are"
         raise SettingsError(
             f"{' and '.join(missing)} {verb} not set: requests can't be signed without the account's key"
+            f"{_nearest(environ, prefix)}"
         )
     return Credentials(key_id, secret, token or None)
+
+
+def _nearest(environ: Mapping[str, str], prefix: str) -> str:
+    """Name the variables that may have been meant, where a prefix was given and is not there."""
+    if prefix == OFFICIAL_PREFIX:
+        return ""
+    prefixes = [name.removesuffix(_OF_ID) for name in environ if name.endswith(_OF_ID)]
+    by_letters = {other.casefold().strip("_"): other for other in sorted(prefixes) if other != prefix}
+    near = get_close_matches(prefix.casefold().strip("_"), by_letters, n=1)
+    return f"; {by_letters[near[0]]}{_OF_ID} is set: is key_env {by_letters[near[0]]!r}?" if near else ""
 
 
 def read_key(name: str, value: str | None) -> str:

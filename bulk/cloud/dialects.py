@@ -23,10 +23,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "change_parameters",
+    "checked_endpoint",
     "common_parameters",
     "http_method",
     "is_loopback",
     "list_parameters",
+    "package_parameters",
+    "product_parameters",
+    "product_query_parameters",
     "resolve_target",
 ]
 
@@ -50,12 +54,21 @@ def resolve_target(settings: Settings) -> Target:
         return Target(Dialect.ALIBABA, _endpoint_of_region(settings.region), settings.instance_id)
     if not settings.endpoint:
         raise SettingsError("no platform is named: give --endpoint URL (or BULK_ENDPOINT), --region ID, or --sandbox")
-    url = _split(settings.endpoint)
-    if url.scheme == "http" and not (settings.insecure_http or is_loopback(url.hostname or "")):
-        raise SettingsError(
-            f"endpoint {_origin(url)} is not encrypted: use https://, or --insecure-http if you know the network"
-        )
+    url = _encrypted(settings.endpoint, insecure_http=settings.insecure_http)
     return _checked(Target(settings.dialect or _dialect_of(url), _origin(url), settings.instance_id))
+
+
+def checked_endpoint(endpoint: str, *, insecure_http: bool) -> str:
+    """Return a URL without path in its plain form.
+
+    Args:
+        endpoint: As it was given.
+        insecure_http: Let it be an http:// address of another machine.
+
+    Raises:
+        SettingsError: Requests to it could not be signed or kept secret.
+    """
+    return _origin(_encrypted(endpoint, insecure_http=insecure_http))
 
 
 def is_loopback(host: str) -> bool:
@@ -74,6 +87,22 @@ def http_method(dialect: Dialect) -> str:
 def list_parameters(product_key: str) -> dict[str, str]:
     """Return the parameters of a listing, without the common ones."""
     return {"Action": Action.LIST, "ProductKey": product_key}
+
+
+def package_parameters(product_key: str | None, *, page: int, size: int) -> dict[str, str]:
+    """Return the parameters of a page of update packages; without a product, of all that the account has."""
+    parameters = {"Action": Action.LIST_PACKAGES, "CurrentPage": str(page), "PageSize": str(size)}
+    return parameters | ({"ProductKey": product_key} if product_key else {})
+
+
+def product_parameters(*, page: int, size: int) -> dict[str, str]:
+    """Return the parameters of a page of products."""
+    return {"Action": Action.LIST_PRODUCTS, "CurrentPage": str(page), "PageSize": str(size)}
+
+
+def product_query_parameters(product_key: str) -> dict[str, str]:
+    """Return the parameters of a question about one product."""
+    return {"Action": Action.SHOW_PRODUCT, "ProductKey": product_key}
 
 
 def change_parameters(change: Change) -> dict[str, str]:
@@ -135,6 +164,15 @@ def _endpoint_of_region(region: str) -> str:
     if not _REGION.fullmatch(region):
         raise SettingsError(f"--region {region!r} is not a region's id, such as cn-shanghai or ap-southeast-1")
     return f"https://iot.{region}.aliyuncs.com"
+
+
+def _encrypted(endpoint: str, *, insecure_http: bool) -> SplitResult:
+    url = _split(endpoint)
+    if url.scheme == "http" and not (insecure_http or is_loopback(url.hostname or "")):
+        raise SettingsError(
+            f"endpoint {_origin(url)} is not encrypted: use https://, or --insecure-http if you know the network"
+        )
+    return url
 
 
 def _split(endpoint: str) -> SplitResult:

@@ -33,7 +33,7 @@ _EXCERPT_BYTES = 1000
 _EXCERPT_CHARACTERS = 120
 
 
-def lost(error: TransportError, credentials: Credentials, *, action: Action) -> Failure:
+def lost(error: TransportError, credentials: Credentials, *, action: Action | None) -> Failure:
     """Describe a request of an action that got no usable answer."""
     verdict = classify(action, error.code, None)
     kind = FailureKind.NOT_SENT if isinstance(error, NotSentError) else FailureKind.DOUBTFUL
@@ -46,7 +46,7 @@ def lost(error: TransportError, credentials: Credentials, *, action: Action) -> 
 
 
 def refused(
-    reply: Reply, answer: Answer, request: SignedRequest, *, action: Action, credentials: Credentials
+    reply: Reply, answer: Answer, request: SignedRequest, *, action: Action | None, credentials: Credentials
 ) -> Failure:
     """Describe a reply that is no success.
 
@@ -54,7 +54,7 @@ def refused(
         reply: As it arrived.
         answer: What could be read of it.
         request: What it replies to, to compare with the string to sign that the platform may echo.
-        action: What was asked for.
+        action: What was asked for; ``None``: none of the platform's actions.
         credentials: Whose secrets are kept out of the words.
     """
     if reply.is_redirect:
@@ -77,6 +77,7 @@ def refused(
         http_status=reply.status,
         retry_after_s=retry_after_s(reply.headers),
         may_be_done=verdict.kind is FailureKind.FATAL and not answer.code,
+        permission=verdict.permission,
     )
 
 
@@ -113,7 +114,7 @@ def _is_the_platforms(answer: Answer) -> bool:
     return answer.request_id is not None or answer.code.lower().startswith("iot.")
 
 
-def _redirected(reply: Reply, action: Action) -> Failure:
+def _redirected(reply: Reply, action: Action | None) -> Failure:
     """Name where the reply points, without a query that may be our own, signed."""
     try:
         url = urlsplit(reply.headers.get("location", ""))

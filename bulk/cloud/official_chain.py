@@ -23,12 +23,20 @@ _KEYS = ("_ACCESS_KEY_ID", "_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
 class OfficialChain:
     """The official default chain, or one profile of it: the first source that has keys is asked from then on."""
 
-    def __init__(self, environ: Mapping[str, str], *, profile: str | None = None, insecure_http: bool = False) -> None:
+    def __init__(
+        self,
+        environ: Mapping[str, str],
+        *,
+        profile: str | None = None,
+        named_by: str = "--profile",
+        insecure_http: bool = False,
+    ) -> None:
         """Ask nobody yet.
 
         Args:
             environ: ``os.environ``, or what stands in for it.
             profile: Name of the only profile to look for, instead of the whole chain.
+            named_by: The setting that names the profile.
             insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
 
         Raises:
@@ -39,7 +47,7 @@ class OfficialChain:
             profile_sources(environ, profile) if profile else default_sources(environ, insecure_http=insecure_http)
         )
         self._remedy = (
-            f"Write it with `aliyun configure --profile {profile}`, or name another with --profile."
+            f"Write it with `aliyun configure --profile {profile}`, or name another with {named_by}."
             if profile
             else "Set ALIBABA_CLOUD_ACCESS_KEY_ID and ALIBABA_CLOUD_ACCESS_KEY_SECRET, or write a profile with "
             "`aliyun configure`."

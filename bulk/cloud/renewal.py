@@ -49,6 +49,19 @@ class Found:
     ends_at: float | None = None
     """When they end, in seconds since the epoch, where the source says it."""
 
+    behind: Credentials | None = None
+    """The keys that the source itself signed with to get these, where it did."""
+
+    @property
+    def long_lived_key_id(self) -> str | None:
+        """See `cloud.credentials.AccountCredentials`."""
+        return (self.behind or self.credentials).long_lived_key_id
+
+    def mask(self, text: str) -> str:
+        """Return the text without the secrets of the keys, nor of those behind them."""
+        text = self.credentials.mask(text)
+        return self.behind.mask(text) if self.behind else text
+
 
 class Fetch(Protocol):
     """Asks a source of keys."""
@@ -116,13 +129,18 @@ class RenewedCredentials:
             raise KeysUnavailableError(
                 f"no keys to sign requests with: their sources gave {exc}; run again when they answer"
             ) from None
-        listener(CredentialsFound(first.source, first.credentials.mask))
+        listener(CredentialsFound(first.source, first.mask))
         return cls(fetch, first, listener=listener)
 
     @property
     def source(self) -> str:
         """See `ReplaceableCredentials.source`."""
         return self._source
+
+    @property
+    def long_lived_key_id(self) -> str | None:
+        """See `AccountCredentials.long_lived_key_id`."""
+        return self._long_lived_key_id
 
     async def current(self) -> Credentials:
         """See `CredentialProvider.current`."""
@@ -200,7 +218,7 @@ class RenewedCredentials:
         self._take_note(found)
         if found.credentials != self._credentials:
             self._credentials = found.credentials
-            self._listener(CredentialsFound(found.source, found.credentials.mask))
+            self._listener(CredentialsFound(found.source, found.mask))
         elif found.ends_at and (left_s := found.ends_at - self._wall_clock()) < _HARDLY_VALID_S:
             self._listener(
                 CredentialsNotRenewed(f"{found.source}: still gives keys that end in {max(left_s, 0):.0f} s")
@@ -208,6 +226,7 @@ class RenewedCredentials:
 
     def _take_note(self, found: Found) -> None:
         self._source, self._ends_at = found.source, found.ends_at
+        self._long_lived_key_id = found.long_lived_key_id
         self._asked, self._asked_at = self._clock(), self._wall_clock()
         # A key without a token has no end.
         self._asks_for_changes = found.credentials.security_token is not None

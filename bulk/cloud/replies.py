@@ -22,7 +22,16 @@ from bulk.redaction import MAX_ID_CHARACTERS, redact
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["Answer", "UnreadableDataError", "read_answer", "read_modules", "retry_after_s", "server_time_at"]
+__all__ = [
+    "Answer",
+    "UnreadableDataError",
+    "read_answer",
+    "read_modules",
+    "retry_after_s",
+    "server_time_at",
+    "text_of",
+    "truth_of",
+]
 
 _MOST_RETRY_AFTER_S = 60.0
 
@@ -54,15 +63,12 @@ class Answer(NamedTuple):
     @property
     def success(self) -> bool | None:
         """Whether it says that it succeeded; ``None``: it does not say."""
-        success = self.field("Success")
-        if isinstance(success, str):
-            return _WORDS_FOR_TRUTH.get(success.strip().lower())
-        return success if isinstance(success, bool) else None
+        return truth_of(self.field("Success"))
 
     @property
     def code(self) -> str:
         """The error code as it came; empty where there is none, as on success."""
-        return _text(self.field("Code"))
+        return text_of(self.field("Code"))
 
     @property
     def request_id(self) -> str | None:
@@ -71,7 +77,7 @@ class Answer(NamedTuple):
 
     def request_id_without(self, secrets: Sequence[str | None]) -> str | None:
         """Return the same without these secrets, for a reply that is kept as a failure."""
-        text = _text(self.field("RequestId"))
+        text = text_of(self.field("RequestId"))
         # Every success has one, and almost every one is a UUID: not worth a closer look.
         if not secrets and len(text) <= MAX_ID_CHARACTERS and text.replace("-", "").isalnum():
             return text
@@ -80,7 +86,7 @@ class Answer(NamedTuple):
     @property
     def message(self) -> str:
         """What went wrong, as it came: `ErrorMessage` of the platform, `Message` of the gateway before it."""
-        return _text(self.field("ErrorMessage")) or _text(self.field("Message"))
+        return text_of(self.field("ErrorMessage")) or text_of(self.field("Message"))
 
     @property
     def data(self) -> Any:  # noqa: ANN401 - whatever JSON holds
@@ -174,10 +180,17 @@ def _read_module(item: object, product_key: str) -> OtaModule:
     name, alias, desc = named.get("modulename"), named.get("aliasname"), named.get("desc")
     if not isinstance(name, str) or not name:
         raise UnreadableDataError("Data lists a module without ModuleName")
-    return OtaModule(product_key, name, _text(alias) or None, _text(desc) or None)
+    return OtaModule(product_key, name, text_of(alias) or None, text_of(desc) or None, named.get("gmtcreate"))
 
 
-def _text(value: object) -> str:
+def truth_of(value: object) -> bool | None:
+    """Return whether a value says yes or no; ``None``: neither."""
+    if isinstance(value, str):
+        return _WORDS_FOR_TRUTH.get(value.strip().lower())
+    return value if isinstance(value, bool) else None
+
+
+def text_of(value: object) -> str:
     """Return a text as it is, a number as text (codes may be numbers), anything else as empty."""
     if isinstance(value, str):
         return value

@@ -50,8 +50,8 @@ class Breaker:
         """Take note of an accepted request; one that shows that not everything is refused ends a storm of refusals."""
         self._accepted_at = now
         self.answered(action, key)
-        # A listing shows it of products, but not of changes.
-        if action is not Action.LIST or self._storm_is_of_products:
+        # What reads shows it of products, but not of changes.
+        if action.is_change or self._storm_is_of_products:
             self._storm = 0
 
     def answered(self, action: Action, key: Hashable) -> None:

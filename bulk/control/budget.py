@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from bulk.control.diff import Difference
     from bulk.model import OtaModule, Row
 
-__all__ = ["Decision", "Verdict", "decide", "judge"]
+__all__ = ["Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
 
 _MOST_SHOWN_CHARACTERS = 200
 """Of a field off the platform, which bears 100 at most: what is longer is no module's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class RowDecision:
     """What a listing says of a row."""
 
     row: Row
@@ -34,13 +34,13 @@ class Verdict:
 class Decision:
     """What a listing says of all rows of a product; every row stands in exactly one of the three."""
 
-    there: tuple[Verdict, ...]
+    there: tuple[RowDecision, ...]
     """On the platform already: `exists`, `drifted`, or `created` and now proved."""
 
     admitted: tuple[Row, ...]
     """A slot is theirs, in file order; never more than the product has left."""
 
-    over_budget: tuple[Verdict, ...]
+    over_budget: tuple[RowDecision, ...]
     """No slot is left for them."""
 
 
@@ -58,11 +58,11 @@ def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -
     taken = [module.module_name for key, module in modules.items() if key[1] != RESERVED_MODULE_NAME]
     left = max(0, MAX_CUSTOM_MODULES - len(taken) - held)
     admitted, losing = tuple(wanting[:left]), wanting[left:]
-    message = _who_holds_the_slots(taken, admitted, held) if losing else ""
-    return Decision(there, admitted, tuple(Verdict(row, Outcome.OVER_BUDGET, message) for row in losing))
+    message = who_holds_the_slots(taken, admitted, held) if losing else ""
+    return Decision(there, admitted, tuple(RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing))
 
 
-def judge(row: Row, found: OtaModule) -> Verdict:
+def judge(row: Row, found: OtaModule) -> RowDecision:
     """Compare a row with the module that the platform has under its key.
 
     A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a create
@@ -70,10 +70,10 @@ def judge(row: Row, found: OtaModule) -> Verdict:
     """
     if differing := differences(row.module, found):
         how = " and ".join(map(_differs, differing))
-        return Verdict(row, Outcome.DRIFTED, f"on the platform already, but {how}")
+        return RowDecision(row, Outcome.DRIFTED, f"on the platform already, but {how}")
     if row.in_doubt:
-        return Verdict(row, Outcome.CREATED, recovered=True)
-    return Verdict(row, Outcome.EXISTS)
+        return RowDecision(row, Outcome.CREATED, recovered=True)
+    return RowDecision(row, Outcome.EXISTS)
 
 
 def _differs(difference: Difference) -> str:
@@ -81,7 +81,8 @@ def _differs(difference: Difference) -> str:
     return f"{is_written} {_cut(difference.found)!r}, not {difference.wanted!r}"
 
 
-def _who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
+def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
+    """Return why a row gets no slot: the modules on the platform, the rows before it, and those that may still come."""
     holders = []
     if taken:
         holders.append(f"{len(taken)} by modules on the platform ({', '.join(map(_shown, sorted(taken)))})")

@@ -71,7 +71,7 @@ class RetryPolicy:
         Args:
             failure: How the attempt ended.
             attempt: Its number, starting at 1, throttled ones not counted.
-            action: What was attempted: only a listing may be repeated without asking what became of it.
+            action: What was attempted: only what reads may be repeated without asking what became of it.
             uniform: Source of jitter.
             silent: Nobody else is answered properly either.
 
@@ -82,11 +82,13 @@ class RetryPolicy:
             Nor does a request that never left say anything of its row, whoever else is answered.
         """
         step = _BY_KIND.get(failure.kind)
+        if failure.kind is FailureKind.GONE and action is not Action.DELETE:
+            step = Step(Next.FAIL_ROW)
         if step:
             return step
         spent = attempt >= self.max_attempts
-        if failure.kind is FailureKind.EXISTS:
-            # It is there, though a listing did not show it: listings lag, and catch up.
+        if failure.kind in _SO_ALREADY:
+            # It is so already, though a listing did not show it: listings lag, and catch up.
             return Step(Next.ASK, self._backoff_s(attempt - 1, uniform) if attempt > 1 else 0.0, spent=spent)
         delay_s = failure.retry_after_s or self._backoff_s(attempt, uniform)
         if silent:
@@ -94,7 +96,7 @@ class RetryPolicy:
         anew = spent and silent
         if failure.kind is FailureKind.NOT_SENT:
             return Step(Next.REPEAT, delay_s, counts=False, anew=anew)
-        if action is not Action.LIST:
+        if action.is_change:
             return Step(Next.ASK, delay_s, spent=spent and not silent, anew=anew)
         if spent and not silent:
             return Step(Next.FAIL_ROW)
@@ -114,6 +116,9 @@ class RetryPolicy:
         return uniform(ceiling_s / 2, ceiling_s)
 
 
+_SO_ALREADY = frozenset({FailureKind.EXISTS, FailureKind.GONE})
+"""A create whose module is there, a delete whose module is not."""
+
 _BY_KIND = {
     # The gate keeps the pace and honours what the platform asked for: no second wait here.
     FailureKind.THROTTLED: Step(Next.REPEAT, counts=False),
@@ -122,8 +127,10 @@ _BY_KIND = {
     FailureKind.QUOTA: Step(Next.ASK),
     FailureKind.PRODUCT: Step(Next.FAIL_LANE),
     FailureKind.DENIED: Step(Next.FAIL_LANE),
+    FailureKind.HELD: Step(Next.FAIL_ROW),
     FailureKind.REFUSED: Step(Next.FAIL_ROW),
     FailureKind.UNRECOGNISED: Step(Next.FAIL_ROW),
     FailureKind.FATAL: Step(Next.STOP_RUN),
 }
-"""Kinds whose step depends on nothing else; the others, `EXISTS`, `NOT_SENT` and `DOUBTFUL`, are worth a wait."""
+"""Kinds whose step depends on nothing else; of the others, `EXISTS`, `NOT_SENT` and `DOUBTFUL` are worth a wait, and
+`GONE` where it is about a delete."""

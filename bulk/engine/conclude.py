@@ -43,7 +43,7 @@ def conclude(job: Job, done: Done) -> Summary:
     return Summary(
         run_id=done.run_id,
         ledger=str(ledger.path),
-        input=job.source,
+        input=job.input_name,
         target=str(job.target),
         rows=sum(outcomes.values()),
         outcomes=outcomes,
@@ -69,6 +69,8 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
     """
     keys = asdict(summary)
     del keys["reasons"]
+    if not summary.accounts:
+        del keys["accounts"]
     return orjson.dumps(legible_fields(keys | {"resume": resume}))
 
 

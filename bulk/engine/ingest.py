@@ -29,7 +29,7 @@ class IngestStoppedError(Exception):
 
 
 async def ingest(
-    source: str, settings: ReadSettings, ledger: Ledger, *, stop: StopSignal, listener: Listener
+    input_name: str, settings: ReadSettings, ledger: Ledger, *, stop: StopSignal, listener: Listener
 ) -> InputFound:
     """Replace the ledger's rows by those of the input, or leave it as it was; return what was found of it.
 
@@ -51,8 +51,8 @@ async def ingest(
 
     def work() -> InputFound:
         with (
-            open_input(source, settings, while_waiting=obey) as reader,
-            ledger.intake(name=source, shape=reader.shape.to_json(), at=time.time()) as intake,
+            open_input(input_name, settings, while_waiting=obey) as reader,
+            ledger.intake(name=input_name, shape=reader.shape.to_json(), at=time.time()) as intake,
         ):
             for batch in reader.batches(_BATCH_ROWS):
                 intake.add(batch)

@@ -19,7 +19,7 @@ __all__ = ["Job"]
 class Job:
     """An input on its way to a target, while its ledger is open."""
 
-    source: str
+    input_name: str
     """Path of the input; ``-``: stdin."""
 
     settings: Settings

@@ -47,7 +47,7 @@ _EXAMPLES = 3
 
 
 async def plan(
-    source: str,
+    input_name: str,
     settings: Settings,
     *,
     credentials: CredentialProvider | None = None,
@@ -58,7 +58,7 @@ async def plan(
     """Read the input, list the products of its open rows, and say what a run would do. Nothing is changed.
 
     Args:
-        source: Path of the input; ``-`` for stdin.
+        input_name: Path of the input; ``-`` for stdin.
         settings: As for a run.
         credentials: Keys to sign listings with; default: the official chain.
         offline: List nothing: every module that this ledger did not make counts as missing.
@@ -72,13 +72,15 @@ async def plan(
         StoppedError: A stop was requested before the keys were there.
     """
     target = resolve_target(settings)
-    path = ledger_path(source, settings)
+    path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
     keys = credentials or (
         None if offline else await stop.unless_requested(credentials_for(settings, listener=listener))
     )
     async with held(Ledger.scratch, path, target=target) as ledger:
-        job = _Planning(source=source, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop)
+        job = _Planning(
+            input_name=input_name, settings=settings, target=target, ledger=ledger, listener=listener, stop=stop
+        )
         return await job.run(path, keys)
 
 
@@ -98,7 +100,7 @@ class _Planning(Job):
     async def run(self, path: Path, keys: CredentialProvider | None) -> Plan:
         with suppress(IngestStoppedError):
             self._found = await ingest(
-                self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener
+                self.input_name, self.settings.read, self.ledger, stop=self.stop, listener=self.listener
             )
             await in_thread(self._take_stock)
             if keys is None:
@@ -109,11 +111,11 @@ class _Planning(Job):
 
     def _take_stock(self) -> None:
         """Start with the rows that no listing can change."""
-        standing = self.ledger.outcomes()
-        self._rows = sum(standing.values())
+        outcomes = self.ledger.outcomes()
+        self._rows = sum(outcomes.values())
         self._selection = select(self.ledger, self.settings)
         for outcome in _SETTLED:
-            self._outcomes[outcome] = standing[outcome]
+            self._outcomes[outcome] = outcomes[outcome]
             for row in islice(self.ledger.rows((outcome,)), _EXAMPLES):
                 self._show(_planned(row, outcome, already=outcome is Outcome.CREATED))
 
@@ -197,7 +199,7 @@ class _Planning(Job):
         # What nobody looked at, because it was not asked for or because the plan was cut short, stays as it is.
         self._outcomes[Outcome.PENDING] = self._rows - self._outcomes.total()
         return Plan(
-            input=self.source,
+            input=self.input_name,
             ledger=str(path),
             target=str(self.target),
             offline=offline,

@@ -62,7 +62,7 @@ class Plan:
     """Requests that a run would send: ``list`` and ``create``."""
 
     seconds: float
-    """How long they take at the granted rates."""
+    """How long they take at the rates asked for."""
 
     would_create: int = 0
     """`created` rows that a run would create."""

@@ -46,7 +46,7 @@ _COUNTED_BEFORE_S = 0.1
 
 
 async def run(
-    source: str,
+    input_name: str,
     settings: Settings,
     *,
     credentials: CredentialProvider | None = None,
@@ -57,7 +57,7 @@ async def run(
     """Create the modules that the input asks for, and return how its rows stand.
 
     Args:
-        source: Path of the input; ``-`` for stdin.
+        input_name: Path of the input; ``-`` for stdin.
         settings: Where, how fast, how stubborn.
         credentials: Keys to sign with; default: the official chain.
         listener: Told what happens.
@@ -71,7 +71,7 @@ async def run(
         StoppedError: A stop was requested before the keys were there.
     """
     target = resolve_target(settings)
-    path = ledger_path(source, settings)
+    path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
     keys = credentials
     if keys is None:
@@ -81,7 +81,7 @@ async def run(
             layout, copy = ledger.upgrade
             listener(LedgerUpgraded(ledger=str(path), layout=layout, copy=str(copy)))
         job = _Run(
-            source=source,
+            input_name=input_name,
             settings=settings,
             target=target,
             ledger=ledger,
@@ -127,7 +127,7 @@ class _Run(Job):
         return summary
 
     async def _read_and_send(self, credentials: CredentialProvider) -> None:
-        await ingest(self.source, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
+        await ingest(self.input_name, self.settings.read, self.ledger, stop=self.stop, listener=self.listener)
         self._read_in = True
         selection = await in_thread(select, self.ledger, self.settings)
         async with selected_lanes(self.ledger, selection) as lanes, self._start_announced(selection) as counting:
@@ -159,7 +159,7 @@ class _Run(Job):
             self._run_id,
             at=time.time(),
             version=version("bulk"),  # reads files: another reason to stay off the event loop
-            source=self.source,
+            input_name=self.input_name,
             rates=asked_rates(self.settings),
         )
         self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)
@@ -186,7 +186,7 @@ class _Run(Job):
             RunStarted(
                 run_id=self._run_id,
                 ledger=str(self.ledger.path),
-                input=self.source,
+                input=self.input_name,
                 target=str(self.target),
                 rows=sum(outcomes.values()),
                 outcomes=outcomes,

@@ -109,14 +109,16 @@ class Ledger:
         """Replace the rows by those of an input: see `replaced_rows`."""
         return replaced_rows(self.connection, self.path, name=legible(name), shape=shape, at=at)
 
-    def begin_run(self, run_id: str, *, at: float, version: str, source: str, rates: Mapping[Action, float]) -> None:
+    def begin_run(
+        self, run_id: str, *, at: float, version: str, input_name: str, rates: Mapping[Action, float]
+    ) -> None:
         """Record that a run is at work, and who it is.
 
         Args:
             run_id: Its id.
             at: Now, in seconds since the epoch.
             version: Of this program.
-            source: The input's name.
+            input_name: The input's name.
             rates: Requests a second that were asked for, by action. Only those of creates and listings are kept.
         """
         with translated(self.path):
@@ -128,7 +130,7 @@ class Ledger:
                     os.getpid(),
                     socket.gethostname(),
                     version,
-                    legible(source),
+                    legible(input_name),
                     rates[Action.CREATE],
                     rates[Action.LIST],
                 ),

@@ -64,6 +64,14 @@ _PATIENCE_S = 2.0
 _EVERY_S = 15.0
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
+_ONLY_OF: Mapping[str, frozenset[Action]] = MappingProxyType(
+    {
+        FailureKind.GONE: frozenset({Action.UPDATE, Action.DELETE}),
+        FailureKind.HELD: frozenset({Action.DELETE}),
+    }
+)
+"""Result → the actions that can have it; one that is not here is any action's."""
+
 _SENT_BY_EVERY_RUN = (Action.LIST, Action.CREATE)
 """Their series are there from the first scrape; those of other actions once a run says that it sends them."""
 
@@ -96,7 +104,7 @@ class RunMetrics(Collector):
         self._retries = dict.fromkeys(Action, 0)
         self._recovered = 0
         self._asked_per_s = dict.fromkeys(Action, 0.0)
-        self._granted_per_s = dict.fromkeys(Action, 0.0)
+        self._allowed_per_s = dict.fromkeys(Action, 0.0)
         self._sent = frozenset(_SENT_BY_EVERY_RUN)
 
     def __call__(self, event: Event) -> None:
@@ -110,7 +118,7 @@ class RunMetrics(Collector):
             case RetryScheduled(action=action):
                 self._retries[action] += 1
             case RateChanged(action=action, per_s=per_s):
-                self._granted_per_s[action] = per_s
+                self._allowed_per_s[action] = per_s
             case RunStarted():
                 self._start(event)
             case RunEnded(summary):
@@ -138,7 +146,7 @@ class RunMetrics(Collector):
         yield from self._traffic()
         yield CounterMetricFamily("bulk_recovered", METRICS["bulk_recovered"], value=self._recovered)
         yield _gauges("bulk_rate_asked_per_second", "action", self._of_sent(self._asked_per_s))
-        yield _gauges("bulk_rate_granted_per_second", "action", self._of_sent(self._granted_per_s))
+        yield _gauges("bulk_rate_granted_per_second", "action", self._of_sent(self._allowed_per_s))
 
     def _is_sent(self, action: Action) -> bool:
         return action in self._sent
@@ -152,7 +160,7 @@ class RunMetrics(Collector):
         self._labels = self._labels | known
         self._asked_per_s.update(event.rates)
         for action, per_s in self._asked_per_s.items():
-            self._granted_per_s[action] = self._granted_per_s[action] or per_s  # changed already, perhaps
+            self._allowed_per_s[action] = self._allowed_per_s[action] or per_s  # changed already, perhaps
 
     def _count(self, attempt: Attempt) -> None:
         result = attempt.failure or _OK
@@ -160,9 +168,9 @@ class RunMetrics(Collector):
         self._durations[attempt.action].add(attempt.latency_s)
 
     def _rows_so_far(self) -> dict[str, int]:
-        standing = self._tally.look()
-        still_open = standing.rows - standing.settled
-        return {**dict.fromkeys(Outcome, 0), **standing.counts, Outcome.PENDING: still_open}
+        state = self._tally.look()
+        still_open = state.rows - state.settled
+        return {**dict.fromkeys(Outcome, 0), **state.counts, Outcome.PENDING: still_open}
 
     def _moments(self) -> Iterator[Metric]:
         moments = {
@@ -178,7 +186,7 @@ class RunMetrics(Collector):
     def _traffic(self) -> Iterator[Metric]:
         requests = CounterMetricFamily("bulk_requests", METRICS["bulk_requests"], labels=["action", "result"])
         for (action, result), number in self._requests.items():
-            if self._is_sent(action):
+            if self._is_sent(action) and action in _ONLY_OF.get(result, self._sent):
                 requests.add_metric([action, result], number)
         retries = CounterMetricFamily("bulk_retries", METRICS["bulk_retries"], labels=["action"])
         for action, number in self._retries.items():

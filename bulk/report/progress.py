@@ -22,7 +22,7 @@ from bulk.events import (
     RunStopping,
 )
 from bulk.legible import brief_run_id, legible
-from bulk.report.tally import Standing, Tally, open_rows
+from bulk.report.tally import RunState, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
     outcome_words,
@@ -62,21 +62,21 @@ def wants_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
 
 
 @contextmanager
-def progress(source: str, *, stream: TextIO, live: bool) -> Iterator[Listener]:
+def progress(input_name: str, *, stream: TextIO, live: bool) -> Iterator[Listener]:
     """Show what the listener that it yields is told, until the block ends.
 
     Args:
-        source: What the input is called.
+        input_name: What the input is called.
         stream: Where to draw; a terminal if ``live``.
         live: Redraw in place rather than print lines.
     """
     tally = Tally(time.monotonic)
-    with _bar(source, tally, stream) if live else _lines(tally, stream) as listener:
+    with _bar(input_name, tally, stream) if live else _lines(tally, stream) as listener:
         yield listener
 
 
 @contextmanager
-def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
+def _bar(input_name: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
     # rich takes a tenth of a second to import: a run without a terminal does not pay for it.
     from rich.console import Console  # noqa: PLC0415 - see above
     from rich.live import Live  # noqa: PLC0415 - see above
@@ -84,7 +84,7 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
     console = Console(file=stream)
 
     def draw() -> RenderableType:
-        return bar(source, tally.look(), console.width)
+        return bar(input_name, tally.look(), console.width)
 
     # stdout stays as it is: with --json it belongs to the summary alone.
     with Live(
@@ -112,12 +112,12 @@ def _bar(source: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
         yield listen
 
 
-def bar(source: str, standing: Standing, width: int) -> RenderableType:
+def bar(input_name: str, state: RunState, width: int) -> RenderableType:
     """Return the live display of a run that stands so.
 
     Args:
-        source: What the input is called.
-        standing: What to show.
+        input_name: What the input is called.
+        state: What to show.
         width: Columns of the terminal.
     """
     from rich.console import Group  # noqa: PLC0415 - as in _bar()
@@ -125,16 +125,16 @@ def bar(source: str, standing: Standing, width: int) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - as in _bar()
     from rich.text import Text  # noqa: PLC0415 - as in _bar()
 
-    if standing.started is None:
-        return Text(_before_the_run(source, standing), no_wrap=True, overflow="ellipsis")
-    title = Text(f"{source} → {standing.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
-    words = [_counts(standing, " · ") or "nothing settled yet", f"{_rates(standing)} · {_doing(standing)}"]
-    share, left = _share(standing), _left(standing)
+    if state.started is None:
+        return Text(_before_the_run(input_name, state), no_wrap=True, overflow="ellipsis")
+    title = Text(f"{input_name} → {state.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
+    words = [_counts(state, " · ") or "nothing settled yet", f"{_rates(state)} · {_doing(state)}"]
+    share, left = _share(state), _left(state)
     if width < _ROOMY_COLUMNS:
         return Group(title, *map(Text, [f"{share} · {left}", *words]))
     figures = Table.grid(padding=(0, 1), expand=True)
     figures.add_column(ratio=1)
-    figures.add_row(ProgressBar(total=max(standing.rows, 1), completed=standing.settled), share, left)
+    figures.add_row(ProgressBar(total=max(state.rows, 1), completed=state.settled), share, left)
     return Group(title, figures, *map(Text, words))
 
 
@@ -219,47 +219,47 @@ def start_line(event: RunStarted) -> str:
     )
 
 
-def plain_line(standing: Standing) -> str:
+def plain_line(state: RunState) -> str:
     """Return one line that says how a run stands."""
-    if standing.started is None:
-        return _before_the_run("the input", standing)
-    figures = (_share(standing), _counts(standing, ", "), _rates(standing), _left(standing), _doing(standing))
-    return f"[{spell_duration(standing.elapsed_s)}] {'; '.join(figure for figure in figures if figure)}"
+    if state.started is None:
+        return _before_the_run("the input", state)
+    figures = (_share(state), _counts(state, ", "), _rates(state), _left(state), _doing(state))
+    return f"[{spell_duration(state.elapsed_s)}] {'; '.join(figure for figure in figures if figure)}"
 
 
-def _before_the_run(source: str, standing: Standing) -> str:
-    if standing.products is None:
-        return f"Reading {source}: {spell_count(standing.rows, 'row')}"
-    left = _left(standing)
-    return f"Planning {source}: {standing.listed:,} of {spell_count(standing.products, 'product')} listed" + (
+def _before_the_run(input_name: str, state: RunState) -> str:
+    if state.products is None:
+        return f"Reading {input_name}: {spell_count(state.rows, 'row')}"
+    left = _left(state)
+    return f"Planning {input_name}: {state.listed:,} of {spell_count(state.products, 'product')} listed" + (
         f", {left}" if left else ""
     )
 
 
-def _share(standing: Standing) -> str:
-    percent = 100 * standing.settled // standing.rows if standing.rows else 100
-    return f"{standing.settled:,} of {standing.rows:,} ({percent}%)"
+def _share(state: RunState) -> str:
+    percent = 100 * state.settled // state.rows if state.rows else 100
+    return f"{state.settled:,} of {state.rows:,} ({percent}%)"
 
 
-def _counts(standing: Standing, separator: str) -> str:
+def _counts(state: RunState, separator: str) -> str:
     return separator.join(
-        f"{outcome_words(outcome)} {standing.counts[outcome]:,}" for outcome in MEANINGS if standing.counts.get(outcome)
+        f"{outcome_words(outcome)} {state.counts[outcome]:,}" for outcome in MEANINGS if state.counts.get(outcome)
     )
 
 
-def _rates(standing: Standing) -> str:
-    granted = f" of {spell_rate(standing.granted_per_s)}" if standing.granted_per_s else ""
-    return f"creates {standing.create_per_s:,.1f}{granted}"
+def _rates(state: RunState) -> str:
+    granted = f" of {spell_rate(state.allowed_per_s)}" if state.allowed_per_s else ""
+    return f"creates {state.create_per_s:,.1f}{granted}"
 
 
-def _left(standing: Standing) -> str:
-    return "" if standing.left_s is None else f"{spell_duration(round(standing.left_s))} left"
+def _left(state: RunState) -> str:
+    return "" if state.left_s is None else f"{spell_duration(round(state.left_s))} left"
 
 
-def _doing(standing: Standing) -> str:
-    if standing.stopping:
-        return f"stopping: {standing.stopping}"
-    return f"{spell_count(standing.lanes, 'product')} at once, waiting for {standing.waiting_for}"
+def _doing(state: RunState) -> str:
+    if state.stopping:
+        return f"stopping: {state.stopping}"
+    return f"{spell_count(state.lanes, 'product')} at once, waiting for {state.waiting_for}"
 
 
 def _limit(per_s: float) -> str:

@@ -154,17 +154,17 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int, all_by: st
 
 
 def retry_command(
-    ledger: str, source: str, *, program: Sequence[str] = ("bulk",), input_format: str | None = None
+    ledger: str, input_name: str, *, program: Sequence[str] = ("bulk",), input_format: str | None = None
 ) -> str:
     """Return the command that writes the rows not provisioned into a file of their own.
 
     Args:
         ledger: The ledger's path.
-        source: The input's path; ``-`` for stdin.
+        input_name: The input's path; ``-`` for stdin.
         program: What starts `bulk` here.
         input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
     """
-    path = PurePath(source) if not has_no_place(source) else _name_for_stdin(ledger, input_format)
+    path = PurePath(input_name) if not has_no_place(input_name) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bulk.events import Event
 
-__all__ = ["Standing", "Tally", "open_rows"]
+__all__ = ["RunState", "Tally", "open_rows"]
 
 _RATE_SPAN_S = 10.0
 """How far back "now" reaches: long enough for ten requests at the slowest granted rate."""
@@ -47,7 +47,7 @@ _AT_THE_LIMIT = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Standing:
+class RunState:
     """How a run stands at one moment."""
 
     started: RunStarted | None
@@ -72,7 +72,7 @@ class Standing:
     create_per_s: float
     """Creates a second over the last seconds."""
 
-    granted_per_s: float
+    allowed_per_s: float
     """Creates a second that the pace allows now; 0: unlimited."""
 
     left_s: float | None
@@ -127,7 +127,7 @@ class Tally:
         self._counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))
         self._open = 0
         self._creates = 0
-        self._granted_per_s = 0.0
+        self._allowed_per_s = 0.0
         self._lanes = 0
         self._closed = 0
         self._products: int | None = None
@@ -150,7 +150,7 @@ class Tally:
             case RetryScheduled(code=code):
                 self._retry = (self._clock(), code)
             case RateChanged(action=Action.CREATE, per_s=per_s):
-                self._granted_per_s = per_s
+                self._allowed_per_s = per_s
             case IngestProgressed(rows):
                 self._read = rows
             case RunStarted():
@@ -158,14 +158,14 @@ class Tally:
             case RunStopping(reason):
                 self._stopping = reason
 
-    def look(self) -> Standing:
+    def look(self) -> RunState:
         """Return how the run stands now."""
         now = self._clock()
         rows = self._started.rows - self._started.outside if self._started else self._read
         settled = rows - self._open if self._started else 0
         create_per_s = self._create_speed.look(now, self._creates)
         done_per_s = self._settle_speed.look(now, settled if self._started else self._closed)
-        return Standing(
+        return RunState(
             started=self._started,
             products=self._products,
             listed=self._closed,
@@ -174,7 +174,7 @@ class Tally:
             counts=+self._counts if self._started else {},
             elapsed_s=now - self._started_at if self._started else 0.0,
             create_per_s=create_per_s,
-            granted_per_s=self._granted_per_s,
+            allowed_per_s=self._allowed_per_s,
             left_s=self._left_s(now, done_per_s),
             lanes=self._lanes,
             waiting_for=self._waiting_for(now, create_per_s),
@@ -187,7 +187,7 @@ class Tally:
         # Where very many rows had to be counted, some were settled meanwhile, and the rate may have changed.
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
         self._open += open_rows(event)
-        self._granted_per_s = self._granted_per_s or event.rates[Action.CREATE]
+        self._allowed_per_s = self._allowed_per_s or event.rates[Action.CREATE]
         # From now on, as the first look may come ten seconds later. What was settled before is no speed of this run.
         self._create_speed = _Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
         settled = event.rows - event.outside - self._open
@@ -213,15 +213,15 @@ class Tally:
             return self._open / per_s
         # A guess at first; later it says that nothing is settled, and nobody knows when that ends.
         at_first = now - self._started_at < _RATE_SPAN_S
-        return self._open / self._granted_per_s if at_first and self._granted_per_s else None
+        return self._open / self._allowed_per_s if at_first and self._allowed_per_s else None
 
     def _waiting_for(self, now: float, create_per_s: float) -> str:
         if self._started is None:
             return "the input to be read"
-        if self._granted_per_s and self._granted_per_s < self._started.rates[Action.CREATE]:
+        if self._allowed_per_s and self._allowed_per_s < self._started.rates[Action.CREATE]:
             return "the platform's throttle"
         if self._retry and now - self._retry[0] <= _RETRY_SPAN_S:
             return f"a retry after {self._retry[1]}"
-        if self._granted_per_s and create_per_s >= self._granted_per_s * _AT_THE_LIMIT:
+        if self._allowed_per_s and create_per_s >= self._allowed_per_s * _AT_THE_LIMIT:
             return "the rate limit"
         return "the platform's replies" if self._lanes > 0 else "the ledger"

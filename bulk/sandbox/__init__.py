@@ -9,8 +9,38 @@ it judges: rows, cloud, control, ledger and engine.
 
 from __future__ import annotations
 
-from bulk.sandbox.config import Casing, DataShape, SandboxConfig
+from bulk.sandbox.accounts.account import Account, Role
+from bulk.sandbox.arrivals import CarriedOut, Seen, busiest_windows, read_arrivals
+from bulk.sandbox.config import SandboxConfig
 from bulk.sandbox.faults import FaultPlan
-from bulk.sandbox.server import CarriedOut, Credentials, Sandbox, Seen
+from bulk.sandbox.readings import Casing, DataShape, GmtForm, Omitted, PackageShape
+from bulk.sandbox.rival import RivalPlan
+from bulk.sandbox.server import Credentials, Sandbox
+from bulk.sandbox.worlds.console import Console
+from bulk.sandbox.worlds.seeds import WorldSeed, read_seed
+from bulk.sandbox.worlds.stored import StoredModule, StoredPackage, StoredProduct
 
-__all__ = ["CarriedOut", "Casing", "Credentials", "DataShape", "FaultPlan", "Sandbox", "SandboxConfig", "Seen"]
+__all__ = [
+    "Account",
+    "CarriedOut",
+    "Casing",
+    "Console",
+    "Credentials",
+    "DataShape",
+    "FaultPlan",
+    "GmtForm",
+    "Omitted",
+    "PackageShape",
+    "RivalPlan",
+    "Role",
+    "Sandbox",
+    "SandboxConfig",
+    "Seen",
+    "StoredModule",
+    "StoredPackage",
+    "StoredProduct",
+    "WorldSeed",
+    "busiest_windows",
+    "read_arrivals",
+    "read_seed",
+]

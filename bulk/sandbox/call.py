@@ -65,6 +65,11 @@ class Call:
         return self.params.get("AccessKeyId", "")
 
     @property
+    def security_token(self) -> str:
+        """The token that comes with temporary keys, empty where there is none."""
+        return self._common("SecurityToken", "x-acs-security-token")
+
+    @property
     def wants_xml(self) -> bool:
         """Whether the reply is to be XML: the alibaba dialect's default where Format does not say JSON."""
         default = "JSON" if self.is_v3 or self.dialect is Dialect.TUYA else "XML"

@@ -2,46 +2,31 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
-from enum import StrEnum
 from ipaddress import ip_address
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.errors import SettingsError
+from bulk.sandbox.accounts.account import SANDBOX_UID, Account, check_together
 from bulk.sandbox.faults import FaultPlan
+from bulk.sandbox.readings import Casing, DataShape, GmtForm, Omitted, PackageShape
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bulk.model import Dialect
+    from bulk.sandbox.rival import RivalPlan
+    from bulk.sandbox.worlds.seeds import WorldSeed
 
-__all__ = ["SANDBOX_ACCESS_KEY_ID", "SANDBOX_ACCESS_KEY_SECRET", "Casing", "DataShape", "SandboxConfig"]
+__all__ = ["SANDBOX_ACCESS_KEY_ID", "SANDBOX_ACCESS_KEY_SECRET", "SandboxConfig"]
 
 SANDBOX_ACCESS_KEY_ID = "sandbox-access-key-id"
 """The key that a sandbox knows unless it is told another; opens nothing anywhere else."""
 
 SANDBOX_ACCESS_KEY_SECRET = "sandbox-access-key-secret"  # noqa: S105 - public on purpose, worth nothing elsewhere
 """The secret that belongs to it."""
-
-
-class DataShape(StrEnum):
-    """How a listing's modules are laid out; the platform's own documents contradict each other."""
-
-    LIST = "list"  #: ``Data: [...]``, as the official SDK's model has it
-    WRAPPED = "wrapped"  #: ``Data: {OtaModuleDTO: [...]}``, as sibling actions have it
-    SINGLE = "single"  #: one object where there is exactly one module, as the documented sample has it; else a list
-    NULL_WHEN_EMPTY = "null-when-empty"  #: ``Data: null`` where there is none; else a list
-
-
-class Casing(StrEnum):
-    """How the names in a JSON reply are written."""
-
-    PASCAL = "pascal"  #: ``RequestId``, ``Success``: the alibaba dialect's
-    CAMEL = "camel"  #: ``requestId``, ``success``, ``code: ""``: the tuya dialect's
-    MIXED = (
-        "mixed"  #: ``requestId``, ``success``, ``code: ""`` beside ``Data`` with ``ModuleName``, as one sample has it
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,12 +60,57 @@ class SandboxConfig:
 
     faults: FaultPlan = field(default_factory=FaultPlan)
     seed: int = 0
-    """Of the faults: the same seed makes the same requests fail."""
+    """Of the faults and the rival: the same seed makes the same requests fail, and the rival do the same."""
 
     access_key_id: str = SANDBOX_ACCESS_KEY_ID
     access_key_secret: str = field(default=SANDBOX_ACCESS_KEY_SECRET, repr=False)
+    uid: str = SANDBOX_UID
+    """The UID that GetCallerIdentity names, and that roles are looked for under."""
+
+    rates: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    """Other limits than ``qps`` and ``list_qps`` say, by the action's prefix; 0: unlimited."""
+
+    denied: frozenset[str] = frozenset()
+    """Names of the actions that the key may not call."""
+
+    world: WorldSeed | None = None
+    """What a fresh state holds, in place of the demo products."""
+
     starting_world: bool = True
     """Give a fresh state the products of ``starting_world.json``."""
+
+    accounts: tuple[Account, ...] = ()
+    """The accounts that are served, in place of the one that the fields above describe."""
+
+    rival: RivalPlan | None = None
+    """Who else changes the cloud meanwhile; `Sandbox.let_in` takes one that a program plays."""
+
+    arrivals: Path | None = None
+    """The file that every request is written to, a line each, as `bulk.sandbox.arrivals` reads it."""
+
+    update_omitted: Omitted = Omitted.KEEPS
+    """What UpdateOTAModule does to a text that a request leaves out."""
+
+    default_is_fixed: bool = True
+    """Refuse to update ``default``: an assumption, no page says."""
+
+    unguarded_tuya_deletes: bool = False
+    """Delete ``default`` and modules with packages in the tuya dialect, whose page names neither guard."""
+
+    distributed_is_fixed: bool = True
+    """Refuse to change modules of a product that another account distributed: an assumption, no page says."""
+
+    denied_code: str = "Forbidden.RAM"
+    """What a key without the right hears; documents also have ``iot.common.RamActionPermissionDeny``."""
+
+    foreign_code: str = "iot.common.AuthActionPermissionDeny"
+    """What is said of another account's product; documents also have ``iot.Prod.NotProductOwner``."""
+
+    token_life_s: int | None = None
+    """How long temporary keys are good, whatever was asked for; ``None``: as asked for."""
+
+    gmt_form: GmtForm = GmtForm.MINUTES
+    package_shape: PackageShape = PackageShape.WRAPPED
 
     list_default: bool = True
     """Show a product's ``default`` module in listings."""
@@ -101,13 +131,30 @@ class SandboxConfig:
         Raises:
             SettingsError: A value is out of bounds, or the host is not loopback.
         """
-        if not all(0 <= per_s < math.inf for per_s in (self.qps, self.list_qps)):
-            raise SettingsError("the sandbox's --qps and --list-qps take 0 (unlimited) or a number above it")
+        check_together(self.served)
         if not self.expose and not _is_loopback(self.host):
             raise SettingsError(
                 f"--host {self.host} can be reached by other machines, and the sandbox's keys are public: "
                 "use 127.0.0.1, or add --expose if you mean it"
             )
+
+    @property
+    def served(self) -> tuple[Account, ...]:
+        """The accounts that are served: those that are named, else the only one."""
+        return self.accounts or (
+            Account(
+                access_key_id=self.access_key_id,
+                access_key_secret=self.access_key_secret,
+                uid=self.uid,
+                instance_id=self.instance_id,
+                products=self.products,
+                qps=self.qps,
+                list_qps=self.list_qps,
+                rates=self.rates,
+                denied=self.denied,
+                world=self.world,
+            ),
+        )
 
 
 def _is_loopback(host: str) -> bool:

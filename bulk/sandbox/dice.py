@@ -23,7 +23,7 @@ class FaultDice:
     def __init__(self, plan: FaultPlan, *, seed: int) -> None:
         self._plan = plan
         self._seed = seed
-        self._is_idle = not plan.faults and not any(plan.latency_s)
+        self._is_idle = plan.is_empty
         self._asked: Counter[tuple[str, str]] = Counter()
         self._matched: Counter[int] = Counter()
         self._connections = 0
@@ -42,7 +42,7 @@ class FaultDice:
             return None, 0.0
         self._asked[action, subject] += 1
         source = self._source(action, subject, self._asked[action, subject])
-        latency_s = source.uniform(*self._plan.latency_s)
+        latency_s = source.uniform(*self._plan.latency_of(action))
         due = [fault for index, fault in enumerate(self._plan.faults) if self._is_due(index, fault, action)]
         return self._pick(due, source.random()), latency_s
 

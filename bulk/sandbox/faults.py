@@ -2,14 +2,14 @@
 
 A SPEC is a list of parts, separated by commas:
 
-    latency=20-80ms      every request takes that long; also latency=50ms
+    latency=20-80ms      every request takes that long; also latency=50ms; update:latency=1s for one ACTION
     clock-skew=+20m      the platform's clock is ahead; -30s: it is behind
     retry-after=300ms    throttled replies ask for that pause in x-acs-retry-after
     hang-for=60s         how long a hanging request hangs, unless its sender leaves first
     slow-for=2s          how long a slow body takes
 
     [ACTION:]FAULT[-before|-after]=RATE
-        ACTION   create, list, update, delete, product or products; without it: every action
+        ACTION   create, list, update, delete, packages, product, products, role or identity; without it: every action
         -before  the request is not carried out;  -after: it is, and the reply suffers
         RATE     5% of the requests, or 3x: the first three of them; 100%@50: from the fiftieth on
 
@@ -30,14 +30,18 @@ Example: latency=20-80ms,throttle=5%,create:reset-after=1%,list:http503=3x,code:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from bulk.errors import SettingsError
+from bulk.sandbox.actions import ACTION_NAMES
 
-__all__ = ["ACTION_PREFIXES", "Effect", "Fault", "FaultPlan"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Effect", "Fault", "FaultPlan", "read_rate"]
 
 
 class Effect(StrEnum):
@@ -61,16 +65,6 @@ class Effect(StrEnum):
     HUGE_BODY = "huge-body"
     REFUSE = "refuse"
 
-
-ACTION_PREFIXES: Final = {
-    "create": "CreateOTAModule",
-    "list": "ListOTAModuleByProduct",
-    "update": "UpdateOTAModule",
-    "delete": "DeleteOTAModule",
-    "product": "QueryProduct",
-    "products": "QueryProductList",
-}
-"""Prefix of a fault → the action that it is narrowed to."""
 
 _DEFAULT_AFTER: Final = frozenset(
     {
@@ -139,6 +133,9 @@ class FaultPlan:
     latency_s: tuple[float, float] = (0.0, 0.0)
     """Shortest and longest time that a request takes, in seconds; drawn evenly, half of it before it is carried out."""
 
+    latencies_s: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Likewise, for the actions that have a latency of their own."""
+
     clock_skew_s: float = 0.0
     """The sandbox's clock minus the true time, in seconds."""
 
@@ -154,10 +151,19 @@ class FaultPlan:
         Raises:
             SettingsError: Some action would meet more than one fault a request.
         """
-        for action in ACTION_PREFIXES.values():
+        for action in ACTION_NAMES.values():
             total = sum(fault.share for fault in self.faults if fault.action in (None, action))
             if total > 1.0 + 1e-9:
                 raise SettingsError(f"--faults: the shares for {action} add up to {total:.0%}; lower them to 100%")
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether every request is answered at once and as it should be."""
+        return not (self.faults or self.latencies_s or any(self.latency_s))
+
+    def latency_of(self, action: str) -> tuple[float, float]:
+        """Return the shortest and longest time that a request for an action takes, in seconds."""
+        return self.latencies_s.get(action, self.latency_s)
 
     @classmethod
     def parse(cls, spec: str) -> FaultPlan:
@@ -168,11 +174,15 @@ class FaultPlan:
         """
         faults: list[Fault] = []
         settings: dict[str, tuple[float, float]] = {}
+        latencies: dict[str, tuple[float, float]] = {}
         for part in filter(None, (part.strip() for part in spec.split(","))):
             name, separator, value = part.partition("=")
             if not separator:
                 raise SettingsError(f"--faults: {part!r} has no value; write {part}=5% or {part}=3x")
-            if name in _SETTINGS:
+            prefix, _, setting = name.partition(":")
+            if setting == "latency" and prefix in ACTION_NAMES:
+                latencies[ACTION_NAMES[prefix]] = _duration_s(setting, value)
+            elif name in _SETTINGS:
                 settings[name] = _duration_s(name, value)
             else:
                 faults.append(_fault(name, value))
@@ -180,6 +190,7 @@ class FaultPlan:
         return cls(
             faults=tuple(faults),
             latency_s=settings.get("latency", low_high),
+            latencies_s=latencies,
             clock_skew_s=settings.get("clock-skew", low_high)[0],
             retry_after_s=settings["retry-after"][0] if "retry-after" in settings else None,
             hang_s=settings.get("hang-for", (60.0,))[0],
@@ -198,24 +209,36 @@ def _duration_s(name: str, value: str) -> tuple[float, float]:
 
 def _fault(name: str, value: str) -> Fault:
     effect, action, code, carried_out = _kind(name)
+    share, times, first = read_rate("--faults", name, value)
+    return Fault(
+        effect=effect, carried_out=carried_out, action=action, code=code, share=share, times=times, first=first
+    )
+
+
+def read_rate(option: str, name: str, value: str) -> tuple[float, int | None, int]:
+    """Read how often something happens: ``5%``, ``3x``, ``100%@50``.
+
+    Args:
+        option: The option that it stands in, for the message.
+        name: What is to happen.
+        value: How often.
+
+    Returns:
+        The share in [0, 1]; how many times, ``None`` where it is a share; the number of the first one, from 1.
+
+    Raises:
+        SettingsError: It is no rate.
+    """
     rate = _RATE.fullmatch(value)
     share = float(rate["percent"] or 0) / 100 if rate else 0.0
     if rate is None or share > 1:
-        raise SettingsError(f"--faults: {name}={value} is no rate; write {name}=5% or {name}=3x")
-    return Fault(
-        effect=effect,
-        carried_out=carried_out,
-        action=action,
-        code=code,
-        share=share,
-        times=int(rate["times"]) if rate["times"] else None,
-        first=int(rate["first"] or 1),
-    )
+        raise SettingsError(f"{option}: {name}={value} is no rate; write {name}=5% or {name}=3x")
+    return share, int(rate["times"]) if rate["times"] else None, int(rate["first"] or 1)
 
 
 def _kind(name: str) -> tuple[Effect, str | None, str, bool]:
     prefix, _, rest = name.partition(":")
-    action = ACTION_PREFIXES.get(prefix)
+    action = ACTION_NAMES.get(prefix)
     bare, side = _side(rest if action else name)
     word, _, code = bare.partition(":")
     if word not in list(Effect) or (word == Effect.CODE) != bool(code):
@@ -237,6 +260,6 @@ def _side(name: str) -> tuple[str, str]:
 
 def _nearest(name: str) -> str:
     sides = [f"{effect}-{side}" for effect in Effect for side in ("before", "after")]
-    known = [*Effect, *_SETTINGS, *sides, *(f"{action}:{effect}" for action in ACTION_PREFIXES for effect in Effect)]
+    known = [*Effect, *_SETTINGS, *sides, *(f"{action}:{effect}" for action in ACTION_NAMES for effect in Effect)]
     nearest = get_close_matches(name, known, n=1, cutoff=0.4)
     return f"; the nearest is {nearest[0]}" if nearest else ""

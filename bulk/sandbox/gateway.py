@@ -1,15 +1,21 @@
-"""What the platform checks before it looks at what is asked for: who, when, once, how often. Clocks are given."""
+"""What the platform checks before it looks at what is asked for: who, when, once, how often, with what right.
+
+Clocks are given.
+"""
 
 from __future__ import annotations
 
 import hmac
 import re
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from bulk.model import Dialect
+from bulk.sandbox.accounts.directory import Directory
+from bulk.sandbox.actions import ACTIONS
+from bulk.sandbox.actions.desk import Api, Window
+from bulk.sandbox.results import Refusal, Refused, error_of
 from bulk.sandbox.signature import (
     canonical_request,
     v2_signature,
@@ -19,17 +25,14 @@ from bulk.sandbox.signature import (
 )
 
 if TYPE_CHECKING:
+    from bulk.sandbox.accounts.directory import Caller
     from bulk.sandbox.call import Call
     from bulk.sandbox.config import SandboxConfig
 
-__all__ = ["TIMESTAMP_WINDOW_S", "Gateway", "Refusal", "Throttle", "throttled"]
+__all__ = ["TIMESTAMP_WINDOW_S", "Gateway", "Throttle", "throttled"]
 
 TIMESTAMP_WINDOW_S: Final = 15 * 60
 """How far a timestamp may be off, to either side (error documents; the V2 page says 31 minutes)."""
-
-_API_VERSION: Final = "2018-01-20"
-_QUERY_QPS: Final = 50.0
-"""What the platform grants QueryProduct and QueryProductList."""
 
 _TIMESTAMP: Final = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _REQUIRED: Final = {
@@ -48,17 +51,8 @@ _REQUIRED: Final = {
 _REQUIRED_V3: Final = ("x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce")
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
-    """A gateway error."""
-
-    status: int
-    code: str
-    message: str
-
-
 def throttled() -> Refusal:
-    """Return the answer to whoever asks too often."""
+    """Return the answer to a client that asks too often."""
     return Refusal(400, "Throttling.User", "Request was denied due to user flow control.")
 
 
@@ -90,30 +84,42 @@ class Gateway:
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
+        self.directory = Directory(config.served)
         self._nonces: dict[str, float] = {}
-        self._throttles: dict[str, Throttle] = {}
+        self._throttles: dict[tuple[str, str], Throttle] = {}
 
-    def check(self, call: Call, *, now: float, tick_s: float) -> Refusal | None:
+    def check(self, call: Call, *, now: float, tick_s: float) -> Refusal | Refused | None:
         """Refuse what the platform refuses, in its order; return ``None`` for what may pass.
+
+        A request without the right counts against the rate: an assumption, the documents don't say.
 
         Args:
             call: The request.
             now: The platform's time, in seconds since the epoch.
             tick_s: A clock that never jumps, for the rates.
         """
-        refusal = _check_completeness(call) or self._check_key(call) or _check_timestamp(call.timestamp, now)
-        refusal = refusal or self._check_signature(call) or self._check_nonce(call, now)
-        if refusal is None and not self._throttle(call.action).admits(tick_s):
+        refusal = _check_completeness(call)
+        if refusal:
+            return refusal
+        caller = self.directory.find(call, now=now)
+        if isinstance(caller, Refusal):
+            return caller
+        refusal = _check_timestamp(call.timestamp, now) or self._check_signature(call, caller)
+        refusal = refusal or self._check_nonce(call, now)
+        if refusal is None and not self._throttle(call, caller).admits(tick_s):
             return throttled()
-        return refusal
+        return refusal or self._check_right(call, caller)
 
-    def _check_key(self, call: Call) -> Refusal | None:
-        if call.access_key_id == self._config.access_key_id:
+    def _check_right(self, call: Call, caller: Caller) -> Refusal | Refused | None:
+        if call.action not in caller.denied:
             return None
-        return Refusal(404, "InvalidAccessKeyId.NotFound", "Specified access key is not found.")
+        message = (
+            f"User not authorized to operate on the specified resource, or this API doesn't support RAM: {call.action}."
+        )
+        return error_of(self._config.denied_code, message)
 
-    def _check_signature(self, call: Call) -> Refusal | None:
-        expected, string_to_sign = self._expected_signature(call)
+    def _check_signature(self, call: Call, caller: Caller) -> Refusal | None:
+        expected, string_to_sign = self._expected_signature(call, caller.access_key_secret)
         given = call.authorization.signature if call.authorization else call.params.get("Signature", "")
         if hmac.compare_digest(expected.encode(), given.encode()):
             return None
@@ -121,8 +127,8 @@ class Gateway:
         message = f"Specified signature is not matched with our calculation. server string to sign is:{string_to_sign}"
         return Refusal(400, "SignatureDoesNotMatch", message)
 
-    def _expected_signature(self, call: Call) -> tuple[str, str]:
-        secret = self._config.access_key_secret
+    @staticmethod
+    def _expected_signature(call: Call, secret: str) -> tuple[str, str]:
         if call.authorization is None:
             string_to_sign = v2_string_to_sign(call.method, call.params)
             return v2_signature(secret, string_to_sign), string_to_sign
@@ -151,17 +157,13 @@ class Gateway:
                 break
             del self._nonces[nonce]
 
-    def _throttle(self, action: str) -> Throttle:
-        if action not in self._throttles:
-            self._throttles[action] = Throttle(self._granted_per_s(action))
-        return self._throttles[action]
-
-    def _granted_per_s(self, action: str) -> float:
-        if action == "ListOTAModuleByProduct":
-            return self._config.list_qps
-        if action in ("QueryProduct", "QueryProductList"):
-            return _QUERY_QPS
-        return self._config.qps
+    def _throttle(self, call: Call, caller: Caller) -> Throttle:
+        action = ACTIONS.get(call.action)
+        window = action.window(call.params) if action else Window(call.action, lambda account: account.qps)
+        key = (caller.account.uid, window.name)
+        if key not in self._throttles:
+            self._throttles[key] = Throttle(caller.account.granted_per_s(window))
+        return self._throttles[key]
 
 
 def _check_completeness(call: Call) -> Refusal | None:
@@ -169,7 +171,9 @@ def _check_completeness(call: Call) -> Refusal | None:
         # Whether Tuya takes POST is not documented; all of its samples are GET.
         return Refusal(403, "UnsupportedHTTPMethod", "This http method is not supported.")
     refusal = _check_v3_headers(call) if call.is_v3 else _check_v2_params(call)
-    if refusal or call.dialect is Dialect.TUYA or call.version == _API_VERSION:
+    action = ACTIONS.get(call.action)
+    version = action.api if action else Api.IOT
+    if refusal or call.dialect is Dialect.TUYA or call.version == version:
         return refusal
     return Refusal(400, "NoSuchVersion", f"Specified version {call.version} does not exist.")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from xml.sax.saxutils import escape
@@ -11,22 +12,23 @@ from xml.sax.saxutils import escape
 import orjson
 
 from bulk.model import Dialect
-from bulk.sandbox.actions import Done, Refused
-from bulk.sandbox.config import Casing, DataShape
-from bulk.sandbox.gateway import Refusal
+from bulk.sandbox.readings import Casing, DataShape, GmtForm
+from bulk.sandbox.results import Done, Refusal, Refused
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.sandbox.actions import Result
     from bulk.sandbox.call import Call
     from bulk.sandbox.config import SandboxConfig
-    from bulk.sandbox.world import StoredModule
+    from bulk.sandbox.results import Result
+    from bulk.sandbox.worlds.stored import StoredModule
 
 __all__ = ["Reply", "render"]
 
 _JSON_TYPE: Final = "application/json;charset=utf-8"
 _XML_TYPE: Final = "text/xml;charset=utf-8"
+_XML_ITEMS: Final = {"Data": "OtaModuleDTO", "FirmwareInfo": "SimpleFirmwareInfo"}
+"""Lists that stand in an element of their own, and what their items are called; others repeat their own name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +59,8 @@ def _envelope(result: Result, call: Call, config: SandboxConfig) -> tuple[int, s
     match result:
         case Done():
             data = {} if result.data is None else {"Data": _data(result.data, config)}
-            return 200, "", fields | {"Success": True} | data
+            success = {} if result.is_bare else {"Success": True}
+            return 200, "", fields | success | dict(result.fields or {}) | data
         case Refused():
             fields |= {"Success": False, "Code": result.code, "ErrorMessage": result.message}
             return config.business_status, result.code, fields
@@ -69,7 +72,7 @@ def _envelope(result: Result, call: Call, config: SandboxConfig) -> tuple[int, s
 def _data(data: tuple[StoredModule, ...] | Mapping[str, object], config: SandboxConfig) -> object:
     if not isinstance(data, tuple):
         return data
-    modules = [_module(module) for module in data if module.is_custom or config.list_default]
+    modules = [_module(module, config.gmt_form) for module in data if module.is_custom or config.list_default]
     match config.data_shape:
         case DataShape.WRAPPED:
             return {"OtaModuleDTO": modules}
@@ -81,16 +84,28 @@ def _data(data: tuple[StoredModule, ...] | Mapping[str, object], config: Sandbox
             return modules
 
 
-def _module(module: StoredModule) -> dict[str, str]:
+def _module(module: StoredModule, form: GmtForm) -> dict[str, str]:
     fields = {
         "ProductKey": module.product_key,
         "ModuleName": module.module_name,
         "AliasName": module.alias_name,
         "Desc": module.desc,
-        "GmtCreate": module.created_at,
-        "GmtModified": module.modified_at or module.created_at,
+        "GmtCreate": _gmt(module.created_at, form),
+        "GmtModified": _gmt(module.modified_at or module.created_at, form),
     }
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _gmt(stamp: str, form: GmtForm) -> str | None:
+    match form:
+        case GmtForm.MINUTES:
+            return stamp
+        case GmtForm.HTTP:
+            return datetime.fromisoformat(stamp).strftime("%a, %d-%b-%Y %H:%M:%S GMT")
+        case GmtForm.GARBLED:
+            return f"~{stamp[::-1]}~"
+        case GmtForm.ABSENT:
+            return None
 
 
 def _cased(fields: dict[str, object], casing: Casing) -> dict[str, object]:
@@ -116,10 +131,7 @@ def _lowered(name: str) -> str:
 def _xml(name: str, value: object) -> str:
     match value:
         case dict():
-            inner = "".join(_xml(key, item) for key, item in value.items())
-        case list():
-            # What a list's items are called in XML is not documented for this API; the model's name is an assumption.
-            inner = "".join(_xml("OtaModuleDTO", item) for item in value)
+            inner = "".join(_xml_field(key, item) for key, item in value.items())
         case bool():
             inner = str(value).lower()
         case None:
@@ -127,3 +139,11 @@ def _xml(name: str, value: object) -> str:
         case _:
             inner = escape(str(value))
     return f"<{name}>{inner}</{name}>"
+
+
+def _xml_field(name: str, value: object) -> str:
+    if not isinstance(value, list):
+        return _xml(name, value)
+    # What the items of Data are called in XML is not documented for this API; the model's name is an assumption.
+    items = "".join(_xml(_XML_ITEMS.get(name, name), item) for item in value)
+    return f"<{name}>{items}</{name}>" if name in _XML_ITEMS else items

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
-from bulk.sandbox.actions import Refused
 from bulk.sandbox.faults import Effect
-from bulk.sandbox.gateway import Refusal, throttled
+from bulk.sandbox.gateway import throttled
 from bulk.sandbox.replies import Reply
+from bulk.sandbox.results import Refusal, error_of
 
 if TYPE_CHECKING:
-    from bulk.sandbox.actions import Result
     from bulk.sandbox.faults import Fault
+    from bulk.sandbox.results import Result
 
 __all__ = ["pretended_result", "spoil"]
 
@@ -27,17 +27,13 @@ _PROXY_PAGES: Final = {
     Effect.HTTP504: (504, b"504 Gateway Time-out"),
     Effect.HTML: (200, b"Please sign in to the network"),
 }
-_STATUSES: Final = {"ServiceUnavailable": 503, "InternalError": 500, "InvalidAccessKeyId.NotFound": 404}
 
 
 def pretended_result(fault: Fault) -> Result | None:
     """Return the error that a fault makes the platform answer with; ``None``: it answers as it would have."""
     if fault.effect is not Effect.CODE:
         return _PRETENDED.get(fault.effect)
-    if fault.code.lower().startswith("iot."):
-        return Refused(fault.code, "The sandbox was asked to answer so.")
-    status = 403 if fault.code.startswith("Forbidden") else _STATUSES.get(fault.code, 400)
-    return Refusal(status, fault.code, "The sandbox was asked to answer so.")
+    return error_of(fault.code, "The sandbox was asked to answer so.")
 
 
 def spoil(reply: Reply, fault: Fault, *, endpoint: str) -> Reply:

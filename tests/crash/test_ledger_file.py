@@ -75,7 +75,7 @@ def begun(tmp_path: Path) -> Iterator[Ledger]:
     folder.mkdir()
     with closing(Ledger.open(folder / "it.db", target=TARGET)) as ledger:
         ledger.begin_run(
-            "cafe0001", at=0.0, version="1", source="m.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+            "cafe0001", at=0.0, version="1", input_name="m.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
         )
         yield ledger
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.sandbox import Sandbox, SandboxConfig
+from bulk.sandbox.accounts.account import SANDBOX_UID
 
 with warnings.catch_warnings():
     # The SDK's dependencies use what Python deprecates; that is not ours to mend.
@@ -19,7 +20,8 @@ with warnings.catch_warnings():
     from alibabacloud_iot20180120 import models
     from alibabacloud_iot20180120.client import Client
     from alibabacloud_tea_openapi.exceptions import ClientException
-    from alibabacloud_tea_openapi.models import Config
+    from alibabacloud_tea_openapi.models import Config, OpenApiRequest, Params
+    from alibabacloud_tea_util.models import RuntimeOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -41,11 +43,18 @@ def sdk(sandbox: Sandbox, request: pytest.FixtureRequest) -> Client:
     return connect(sandbox, signature=request.param)
 
 
-def connect(sandbox: Sandbox, *, signature: str = "v3", secret: str | None = None, token: str | None = None) -> Client:
+def connect(
+    sandbox: Sandbox,
+    *,
+    signature: str = "v3",
+    key_id: str | None = None,
+    secret: str | None = None,
+    token: str | None = None,
+) -> Client:
     credentials = sandbox.credentials
     return Client(
         Config(
-            access_key_id=credentials.access_key_id,
+            access_key_id=key_id or credentials.access_key_id,
             access_key_secret=secret or credentials.access_key_secret,
             security_token=token,
             endpoint=sandbox.endpoint.removeprefix("http://").rstrip("/"),
@@ -138,3 +147,74 @@ async def test_products_are_listed_by_page(sdk: Client) -> None:
 
     assert body.data.total == 3
     assert [info.product_key for info in body.data.list.product_info] == ["a1Demo00001", "a1Demo00002"]
+
+
+async def test_packages_are_listed_by_page_and_hold_their_module(sdk: Client, sandbox: Sandbox) -> None:
+    for name in ("mcu", "wifi"):
+        await create(sdk, name)
+    for number in range(3):
+        sandbox.console().add_package(PRODUCT, "mcu", version=f"{number}.0")
+
+    request = models.ListOTAFirmwareRequest(current_page=1, page_size=2, product_key=PRODUCT)
+    body = (await call(sdk.list_otafirmware, request)).body
+    delete = models.DeleteOTAModuleRequest(product_key=PRODUCT, module_name="mcu")
+    held = (await call(sdk.delete_otamodule, delete)).body
+
+    assert (body.success, body.total, body.page_count, body.page_size, body.current_page) == (True, 3, 2, 2, 1)
+    assert [(info.module_name, info.dest_version) for info in body.firmware_info.simple_firmware_info] == [
+        ("mcu", "2.0"),
+        ("mcu", "1.0"),
+    ]
+    assert (held.success, held.code) == (False, "iot.ota.DeleteOTAModulePackageExist")
+
+
+async def test_products_are_told_apart_by_their_owner(sdk: Client, sandbox: Sandbox) -> None:
+    sandbox.console().add_product("a1Shared001", product_name="Lamp", is_owned=False)
+
+    products = models.QueryProductListRequest(current_page=1, page_size=1)
+    (newest,) = (await call(sdk.query_product_list, products)).body.data.list.product_info
+    one = (await call(sdk.query_product, models.QueryProductRequest(product_key=newest.product_key))).body.data
+
+    assert (newest.product_key, newest.product_name) == ("a1Shared001", "Lamp")
+    assert newest.gmt_create > 0
+    assert (one.owner, one.product_name) == (False, "Lamp")
+
+
+@pytest.mark.parametrize("signature", ["v3", "v2"])
+async def test_role_is_assumed_and_its_keys_sign_in_either_scheme(signature: str, sandbox: Sandbox) -> None:
+    told = {"RoleArn": f"acs:ram::{SANDBOX_UID}:role/bulk", "RoleSessionName": "night"}
+    assumed = await sts(connect(sandbox, signature=signature), "AssumeRole", **told)
+    given = assumed["Credentials"]
+    temporary = connect(
+        sandbox,
+        signature=signature,
+        key_id=given["AccessKeyId"],
+        secret=given["AccessKeySecret"],
+        token=given["SecurityToken"],
+    )
+    who = await sts(temporary, "GetCallerIdentity")
+
+    assert (await create(temporary, "mcu")).success is True
+    assert (who["IdentityType"], who["AccountId"]) == ("AssumedRoleUser", SANDBOX_UID)
+
+
+async def test_role_that_is_not_there_is_an_exception_of_the_sdk(sandbox: Sandbox) -> None:
+    with pytest.raises(ClientException, match=r"EntityNotExist\.Role"):
+        await sts(connect(sandbox), "AssumeRole", RoleArn="acs:ram::404:role/bulk", RoleSessionName="night")
+
+
+async def sts(client: Client, action: str, **query: str) -> Any:
+    # The SDK of STS is another package; the client below both SDKs is one.
+    params = Params(
+        action=action,
+        version="2015-04-01",
+        protocol="HTTP",
+        pathname="/",
+        method="POST",
+        auth_type="AK",
+        style="RPC",
+        req_body_type="formData",
+        body_type="json",
+    )
+    answer = await asyncio.to_thread(client.call_api, params, OpenApiRequest(query=query), RuntimeOptions())
+    return answer["body"]

@@ -13,7 +13,7 @@ from bulk.model import Accepted, ChangeKind, Failure, FailureKind, Listing, Outc
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.control.budget import Decision, Verdict
+    from bulk.control.budget import Decision, RowDecision
     from bulk.control.retry import Step
     from bulk.engine.sessions.recorder import Recorder
     from bulk.engine.sessions.session import Session
@@ -115,21 +115,21 @@ class ChangeWork:
                 return self._unanswered(failure, listing)
             self.listing = listing
             decision = decide((self._row,), listing.modules)
-            for verdict in decision.there:
-                return self._there(verdict, failure)
+            for decided in decision.there:
+                return self._there(decided, failure)
             if step.spent or failure.kind is not FailureKind.EXISTS:
                 return self._not_there(failure, step, decision)
             # Refused once, it would be refused again: it is the listings that lag.
             self._attempt = step.after(self._attempt)
             step = self._session.calls.step_after(failure, self._attempt, action=self._change.action)
 
-    def _there(self, verdict: Verdict, failure: Failure) -> Ending:
+    def _there(self, decided: RowDecision, failure: Failure) -> Ending:
         self._session.calls.proved(self._change)
         return self._settle(
-            verdict.outcome,
-            message=verdict.message,
-            recovered=verdict.recovered,
-            code=None if verdict.recovered else failure.code,
+            decided.outcome,
+            message=decided.message,
+            recovered=decided.recovered,
+            code=None if decided.recovered else failure.code,
             request_id=failure.request_id,
         )
 
@@ -138,8 +138,8 @@ class ChangeWork:
             return self._settle_as(Outcome.OVER_BUDGET, failure)._replace(rest=Rest.FULL, failure=failure)
         if failure.kind is FailureKind.EXISTS:
             return self._unlisted(failure)
-        for verdict in decision.over_budget:  # somebody else took the slot meanwhile
-            return self._settle(verdict.outcome, message=verdict.message)
+        for decided in decision.over_budget:  # somebody else took the slot meanwhile
+            return self._settle(decided.outcome, message=decided.message)
         if step.spent:
             return self._fail(failure)
         self._announce_retry(failure, step)

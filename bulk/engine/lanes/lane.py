@@ -15,7 +15,7 @@ from bulk.model import Change, ChangeKind, Failure, Listing, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from bulk.control.budget import Verdict
+    from bulk.control.budget import RowDecision
     from bulk.engine.sessions.session import Session
     from bulk.model import Lane, OtaModule, Row
 
@@ -49,12 +49,12 @@ class _LaneWork:
         """Admit rows while there are slots: one that was refused for good leaves its slot to a later row."""
         while rows:
             decision = decide(rows, self._known.values(), held=self._held)
-            for verdict in decision.there:
-                self._settle(verdict)
-            rows = [verdict.row for verdict in decision.over_budget]
+            for decided in decision.there:
+                self._settle(decided)
+            rows = [decided.row for decided in decision.over_budget]
             if not decision.admitted:
-                for verdict in decision.over_budget:
-                    self._settle(verdict)
+                for decided in decision.over_budget:
+                    self._settle(decided)
                 return
             changes = [(row, Change(ChangeKind.CREATE, row.module, line=row.line)) for row in decision.admitted]
             await self._session.recorder.claim(changes)
@@ -86,9 +86,9 @@ class _LaneWork:
             self._known[row.module.key] = row.module
         self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)
 
-    def _settle(self, verdict: Verdict) -> None:
+    def _settle(self, decided: RowDecision) -> None:
         self._session.recorder.settle(
-            verdict.row, verdict.outcome, message=verdict.message, recovered=verdict.recovered
+            decided.row, decided.outcome, message=decided.message, recovered=decided.recovered
         )
 
     def _settle_unsent(self, row: Row, ending: Ending) -> None:

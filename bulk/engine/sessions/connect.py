@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials, from_environment, holds_keys
+from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.key_sources import KeysSource, open_credentials
 from bulk.errors import SettingsError
-from bulk.events import CredentialsFound, ignore
+from bulk.events import ignore
 from bulk.inputs import has_no_place
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from bulk.cloud.client import Platform
     from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.renewal import Fetch
     from bulk.cloud.transport import Transport
     from bulk.events import Listener
     from bulk.model import Target
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["connected", "credentials_for", "ledger_path", "sandbox_state", "served"]
 
 
-def ledger_path(source: str, settings: Settings) -> Path:
+def ledger_path(input_name: str, settings: Settings) -> Path:
     """Return where the ledger of this input stands.
 
     Raises:
@@ -36,10 +35,10 @@ def ledger_path(source: str, settings: Settings) -> Path:
     """
     if settings.ledger:
         return Path(settings.ledger)
-    if has_no_place(source):
-        what = "stdin" if source == "-" else source
+    if has_no_place(input_name):
+        what = "stdin" if input_name == "-" else input_name
         raise SettingsError(f"the input is {what}, which has no path to put a ledger beside: name one with --ledger")
-    return Path(f"{source}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
+    return Path(f"{input_name}{'.sandbox.db' if settings.sandbox else '.ledger.db'}")
 
 
 def sandbox_state(ledger: Path) -> Path:
@@ -63,21 +62,8 @@ async def credentials_for(settings: Settings, *, listener: Listener = ignore) ->
 
         keys = Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET)
         return StaticCredentials(keys, source="the sandbox itself")
-    if not settings.profile and holds_keys(os.environ):
-        found = StaticCredentials(from_environment(os.environ), source=ENVIRONMENT)
-        listener(CredentialsFound(found.source))
-        return found
-    from bulk.cloud.renewal import RenewedCredentials  # noqa: PLC0415 - keys in the environment never end
-
-    fetch = await asyncio.to_thread(_official_fetch, settings)
-    return await RenewedCredentials.open(fetch, listener=listener)
-
-
-def _official_fetch(settings: Settings) -> Fetch:
-    # The official library takes a sixth of a second to load: only who needs it pays for it, and not on the event loop.
-    from bulk.cloud.official_chain import OfficialChain  # noqa: PLC0415 - see above
-
-    return OfficialChain(os.environ, profile=settings.profile, insecure_http=settings.insecure_http).fetch
+    source = KeysSource(profile=settings.profile, profile_named_by="--profile")
+    return await open_credentials(source, environ=os.environ, insecure_http=settings.insecure_http, listener=listener)
 
 
 @asynccontextmanager

@@ -59,6 +59,9 @@ _AT_ONCE = 64
 _KEPT_S = 24 * 3600.0
 """A file that nobody has used for so long is removed."""
 
+_NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR})
+"""What the system says where another user, or a link, is in the way."""
+
 _NOTHING_NEW = News((), is_whole=True)
 
 
@@ -223,7 +226,7 @@ class SharedWindow:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or not _is_private(found) or found.st_nlink > 1:
             os.close(file)
-            raise ExchangeLostError(f"{self._folder / self._name} is not a private file of this user: remove it")
+            raise self._not_private()
         return file
 
     def _opened_folder(self, folder: Path) -> int:
@@ -236,9 +239,7 @@ class SharedWindow:
             opened = os.open(folder, flags)
         if not _is_private(os.fstat(opened)):
             os.close(opened)
-            raise ExchangeLostError(
-                f"{folder} is not a private folder of this user: remove it, or let its owner do so, or make it mode 700"
-            )
+            raise self._not_private()
         return opened
 
     def _sweep(self) -> None:
@@ -247,7 +248,14 @@ class SharedWindow:
             if len(path.name) == len(self._name) and path.lstat().st_mtime < before:
                 path.unlink()
 
+    def _not_private(self) -> ExchangeLostError:
+        return ExchangeLostError(
+            f"{self._folder}, or a file in it, is not private to this user: remove the folder, or ask its owner to"
+        )
+
     def _lost(self, exc: OSError) -> ExchangeLostError:
+        if exc.errno in _NOT_OURS:
+            return self._not_private()
         return ExchangeLostError(f"{self._folder} can't be used: {explain_os_error(exc)}")
 
 

@@ -37,7 +37,7 @@ class RunChart:
     """Where each slot begins, in seconds since the epoch."""
 
     asked_per_s: float | None
-    """Creates a second that the run was granted when it began; ``None``: unlimited."""
+    """Creates a second that the run asked for; ``None``: unlimited."""
 
     per_s: dict[str, list[float]]
     """Requests a second of each action, by `Action.figure`."""
@@ -86,7 +86,7 @@ def draw(
         spans: The runs.
         traffic: What they sent, each run's in the window that `window_of` cuts.
         failed: Which of it failed.
-        asked_per_s: Run → creates a second that it was granted; 0: unlimited.
+        asked_per_s: Run → creates a second that it asked for; 0: unlimited.
     """
     slots = [[_Slot() for _ in range(_slots_of(span))] for span in spans]
     for sent in traffic:

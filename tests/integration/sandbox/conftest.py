@@ -12,11 +12,15 @@ from urllib.parse import urlencode
 import aiohttp
 import pytest
 
+from bulk.sandbox import Credentials
 from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET
 from bulk.sandbox.signature import v2_signature, v2_string_to_sign
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+
+SANDBOX_KEYS = Credentials(SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +37,13 @@ class Answer:
 class Client:
     """Sends signed requests, one connection each: nothing is resent behind the test's back."""
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(self, session: aiohttp.ClientSession, keys: Credentials = SANDBOX_KEYS, token: str = "") -> None:
         self._session = session
+        self._keys = keys
+        self._token = token
+
+    def signing_as(self, keys: Credentials, token: str = "") -> Client:
+        return Client(self._session, keys, token)
 
     async def get(self, endpoint: str, **params: str) -> Answer:
         url = f"{endpoint}?{urlencode(self.signed('GET', params))}"
@@ -51,16 +60,20 @@ class Client:
         answer = await self.get(endpoint, Action="ListOTAModuleByProduct", ProductKey=product)
         return [module["moduleName"] for module in answer.json["data"]]
 
-    @staticmethod
-    def signed(method: str, params: dict[str, str]) -> dict[str, str]:
+    async def sts(self, endpoint: str, **params: str) -> Answer:
+        common = {"Version": "2015-04-01", "Format": "JSON", "SignatureVersion": "1.0"}
+        return await self.get(endpoint, **common, **params)
+
+    def signed(self, method: str, params: dict[str, str]) -> dict[str, str]:
         sent = {
-            "AccessKeyId": SANDBOX_ACCESS_KEY_ID,
+            "AccessKeyId": self._keys.access_key_id,
             "SignatureMethod": "HMAC-SHA1",
             "SignatureNonce": uuid.uuid4().hex,
             "Timestamp": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+            **({"SecurityToken": self._token} if self._token else {}),
             **params,
         }
-        return sent | {"Signature": v2_signature(SANDBOX_ACCESS_KEY_SECRET, v2_string_to_sign(method, sent))}
+        return sent | {"Signature": v2_signature(self._keys.access_key_secret, v2_string_to_sign(method, sent))}
 
     async def _send(self, method: str, url: str, data: dict[str, str] | None = None) -> Answer:
         async with self._session.request(method, url, data=data, allow_redirects=False) as reply:

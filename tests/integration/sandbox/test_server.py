@@ -105,7 +105,7 @@ async def test_concurrent_creates_of_one_name_make_one_module(client: Client) ->
 
 async def test_unwritable_state_is_an_internal_error_and_changes_nothing(client: Client, tmp_path: Path) -> None:
     async with Sandbox(SandboxConfig(state=tmp_path / "cloud.jsonl", starting_world=False)) as sandbox:
-        journal = sandbox._world._journal  # to break it from the inside: a full disk can't be had without being root
+        journal = sandbox._cloud._journal  # to break it from the inside: a full disk can't be had without being root
         assert journal is not None
         await client.create(sandbox.endpoint, "first")
         file, journal._file = journal._file, -1
@@ -114,6 +114,12 @@ async def test_unwritable_state_is_an_internal_error_and_changes_nothing(client:
 
         assert (answer.status, answer.json["code"]) == (500, "InternalError")
         assert [module.module_name for module in sandbox.modules("p")] == ["first"]
+
+
+async def test_arrivals_that_cannot_be_written_are_a_settings_error(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError, match="--arrivals"):
+        async with Sandbox(SandboxConfig(arrivals=tmp_path, state=tmp_path / "cloud.jsonl")):
+            pass
 
 
 async def test_taken_port_is_a_settings_error() -> None:

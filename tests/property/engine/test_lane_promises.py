@@ -112,6 +112,15 @@ class ModelPlatform:
     def customs(self) -> int:
         return sum(key[1] != RESERVED_MODULE_NAME for key in self.modules)
 
+    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for packages here")
+
+    async def list_products(self, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         luck = await self._luck(None)
         if luck in REFUSALS:

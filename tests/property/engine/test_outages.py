@@ -63,6 +63,15 @@ class Platform:
     asked: list[tuple[Action, float]] = field(default_factory=list)
     creates: Counter[tuple[str, str]] = field(default_factory=Counter)
 
+    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for packages here")
+
+    async def list_products(self, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, product_key: str, /, **_: object) -> Listing | Failure:
         if await self._is_met(Action.LIST):
             return FORMS[self.outage.form]

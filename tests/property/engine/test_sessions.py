@@ -35,6 +35,15 @@ class Platform:
     created_at: list[float] = field(default_factory=list)
     listed_at: list[float] = field(default_factory=list)
 
+    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for packages here")
+
+    async def list_products(self, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         self.listed_at.append(asyncio.get_running_loop().time())
         await asyncio.sleep(LATENCY_S)

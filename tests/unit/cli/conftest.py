@@ -43,7 +43,7 @@ def ledger(tmp_path: Path) -> Path:
     path = tmp_path / "in.csv.ledger.db"
     opened = Ledger.open(path, target=Target(Dialect.TUYA, "https://h"))
     try:
-        opened.begin_run("r1", at=0.0, version="1", source="in.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
+        opened.begin_run("r1", at=0.0, version="1", input_name="in.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
         asyncio.run(ingest(str(source), ReadSettings(), opened, stop=StopSignal(), listener=ignore))
         opened.end_run("r1", at=1.0, exit_code=130, stopped="interrupted by Ctrl-C", summary=None)
     finally:

@@ -38,8 +38,8 @@ class Engine:
         self.asked: dict[str, Any] = {}
         self.stops_with: int | None = None
 
-    async def run(self, source: str, settings: Settings, **asked: Any) -> Summary:
-        self.asked = {"source": source, "settings": settings, **asked}
+    async def run(self, input_name: str, settings: Settings, **asked: Any) -> Summary:
+        self.asked = {"input_name": input_name, "settings": settings, **asked}
         asked["listener"](RunStopping("the stand-in stops"))
         if self.stops_with is not None:
             asked["stop"].request("stopped", exit_code=self.stops_with)
@@ -87,7 +87,7 @@ def test_json_run_prints_the_contracts_keys_and_nothing_else(
     assert exit_code == 0
     assert tuple(printed) == CONTRACT_KEYS
     assert printed["outcomes"]["created"] == 3
-    assert engine.asked["source"] == "in.csv"
+    assert engine.asked["input_name"] == "in.csv"
 
 
 def test_run_is_followed_on_stderr_and_in_the_log(
@@ -97,7 +97,7 @@ def test_run_is_followed_on_stderr_and_in_the_log(
 
     main([*RUN, "--log-file", str(log), "--log-format", "json"])
 
-    assert engine.asked["source"] == "in.csv"
+    assert engine.asked["input_name"] == "in.csv"
     assert "Stopping: the stand-in stops" in capsys.readouterr().err
     assert json.loads(log.read_text(encoding="utf-8"))["event"] == "run.stopping"
 

@@ -73,7 +73,7 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
         "    30  over budget  pk3      mod-11  all slots are taken",
         "    99  invalid      -        -       ModuleName is missing",
         "",
-        "Requests: 20 lists and 80 creates, 8.0 s at the granted rate",
+        "Requests: 20 lists and 80 creates, 8.0 s at the rate asked for",
         "Ledger: in.csv.ledger.db",
     ]
 

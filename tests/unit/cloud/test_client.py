@@ -470,4 +470,4 @@ async def test_the_class_of_a_failure_is_that_of_its_action(scripted: Script) ->
     results = [await client(scripted(gone)).apply(Change(kind, MODULE, MODULE)) for kind in ChangeKind]
 
     kinds = [result.kind for result in results if isinstance(result, Failure)]
-    assert kinds == [FailureKind.REFUSED, FailureKind.REFUSED, FailureKind.EXISTS]
+    assert kinds == [FailureKind.REFUSED, FailureKind.GONE, FailureKind.GONE]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.cloud.codes import TABLE, classify, code_for_status
+from bulk.cloud.codes import TABLE, classify, code_for_status, is_about_keys
 from bulk.model import Action, FailureKind
 
 
@@ -84,13 +84,13 @@ def test_reply_without_code_is_named_by_its_status() -> None:
     ("action", "kind"),
     [
         (Action.CREATE, FailureKind.REFUSED),
-        (Action.UPDATE, FailureKind.REFUSED),
-        (Action.DELETE, FailureKind.EXISTS),
+        (Action.UPDATE, FailureKind.GONE),
+        (Action.DELETE, FailureKind.GONE),
         (Action.LIST, FailureKind.REFUSED),
         (None, FailureKind.REFUSED),
     ],
 )
-def test_a_module_that_is_not_there_refuses_an_update_and_is_what_a_delete_wants(
+def test_a_module_that_is_not_there_is_gone_for_an_update_and_a_delete(
     action: Action | None, kind: FailureKind
 ) -> None:
     assert classify(action, "iot.ota.OTAModuleNotExist", 200).kind is kind
@@ -102,3 +102,49 @@ def test_a_write_without_an_answer_of_the_platform_is_in_doubt_whatever_it_asks_
     action: Action, status: int | None
 ) -> None:
     assert classify(action, "", status).kind is FailureKind.DOUBTFUL
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["Forbidden", "Forbidden.RAM", "Forbidden.SomethingNew", "NoPermission", "NotAuthorized", "ActionUnauthorized"],
+)
+@pytest.mark.parametrize("action", [action for action in Action if action.permission])
+def test_key_without_the_right_to_an_action_is_told_which_one_it_lacks(code: str, action: Action) -> None:
+    verdict = classify(action, code, 403)
+
+    assert verdict.kind is FailureKind.FATAL
+    assert verdict.permission == f"iot:{action}"
+    assert verdict.remedy is not None
+    assert f"iot:{action}" in verdict.remedy
+    assert not is_about_keys(code)
+
+
+def test_right_to_create_and_list_is_asked_for_together_as_no_run_does_without_both() -> None:
+    remedies = {classify(action, "Forbidden.RAM", 403).remedy for action in (Action.CREATE, Action.LIST)}
+
+    assert len(remedies) == 1
+    assert all(f"iot:{action}" in str(remedies) for action in (Action.CREATE, Action.LIST))
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["InvalidAccessKeyId.NotFound", "Forbidden.RiskControl", "Forbidden.UserVerification", "SignatureDoesNotMatch"],
+)
+def test_what_is_about_the_key_or_the_account_names_no_permission(code: str) -> None:
+    verdict = classify(Action.DELETE, code, 403)
+
+    assert (verdict.kind, verdict.permission) == (FailureKind.FATAL, None)
+
+
+def test_nobody_needs_a_right_to_ask_who_he_is() -> None:
+    verdict = classify(Action.IDENTIFY, "Forbidden", 403)
+
+    assert (verdict.kind, verdict.permission) == (FailureKind.FATAL, None)
+    assert verdict.remedy
+
+
+def test_module_that_holds_a_package_is_told_from_other_refusals_of_a_delete() -> None:
+    verdict = classify(Action.DELETE, "iot.ota.DeleteOTAModulePackageExist", 200)
+
+    assert verdict.kind is FailureKind.HELD
+    assert "package" in str(verdict.remedy)

@@ -26,7 +26,7 @@ def test_rows_are_admitted_in_file_order_until_the_tenth_slot() -> None:
     decision = decide(rows, listed(7))
 
     assert [admitted.line for admitted in decision.admitted] == [2, 3, 4]
-    assert [verdict.row.line for verdict in decision.over_budget] == [5]
+    assert [decided.row.line for decided in decision.over_budget] == [5]
 
 
 def test_default_takes_no_slot() -> None:
@@ -38,7 +38,7 @@ def test_default_takes_no_slot() -> None:
 def test_a_row_that_is_there_already_takes_no_second_slot() -> None:
     decision = decide([row(2, "OLD-0"), row(3, "old-1"), row(4, "new")], listed(9))
 
-    assert [(verdict.row.line, verdict.outcome) for verdict in decision.there] == [
+    assert [(decided.row.line, decided.outcome) for decided in decision.there] == [
         (2, Outcome.DRIFTED),
         (3, Outcome.EXISTS),
     ]
@@ -49,7 +49,7 @@ def test_a_product_with_more_modules_than_allowed_admits_nothing() -> None:
     decision = decide([row(2, "new")], listed(MAX_CUSTOM_MODULES + 2))
 
     assert decision.admitted == ()
-    assert [verdict.outcome for verdict in decision.over_budget] == [Outcome.OVER_BUDGET]
+    assert [decided.outcome for decided in decision.over_budget] == [Outcome.OVER_BUDGET]
 
 
 def test_held_slots_are_kept_back() -> None:
@@ -77,28 +77,28 @@ def test_the_message_names_who_holds_the_slots() -> None:
     ],
 )
 def test_what_differs_is_said(wanted: Row, found: OtaModule, words: str) -> None:
-    verdict = judge(wanted, found)
+    decided = judge(wanted, found)
 
-    assert verdict.outcome is Outcome.DRIFTED
-    assert words in (verdict.message or "")
+    assert decided.outcome is Outcome.DRIFTED
+    assert words in (decided.message or "")
 
 
 def test_a_field_that_the_row_leaves_out_is_not_compared() -> None:
-    verdict = judge(row(2, "mcu"), module("mcu", "主控", "Main controller"))
+    decided = judge(row(2, "mcu"), module("mcu", "主控", "Main controller"))
 
-    assert (verdict.outcome, verdict.recovered) == (Outcome.EXISTS, False)
+    assert (decided.outcome, decided.recovered) == (Outcome.EXISTS, False)
 
 
 def test_a_module_as_wanted_is_the_work_of_a_row_in_doubt() -> None:
-    verdict = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "主控"))
+    decided = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "主控"))
 
-    assert (verdict.outcome, verdict.recovered) == (Outcome.CREATED, True)
+    assert (decided.outcome, decided.recovered) == (Outcome.CREATED, True)
 
 
 def test_a_module_that_differs_is_not_the_work_of_a_row_in_doubt() -> None:
-    verdict = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "别人"))
+    decided = judge(row(2, "mcu", "主控", in_doubt=True), module("mcu", "别人"))
 
-    assert verdict.outcome is Outcome.DRIFTED
+    assert decided.outcome is Outcome.DRIFTED
 
 
 def test_no_name_off_the_platform_speaks_to_a_terminal() -> None:
@@ -113,6 +113,6 @@ def test_no_name_off_the_platform_speaks_to_a_terminal() -> None:
 
 
 def test_a_difference_is_shown_to_a_bound() -> None:
-    verdict = judge(row(2, "m", desc="here"), module("m", desc="d" * 10_000))
+    decided = judge(row(2, "m", desc="here"), module("m", desc="d" * 10_000))
 
-    assert len(verdict.message or "") < 500
+    assert len(decided.message or "") < 500

@@ -35,6 +35,7 @@ def decide(kind: FailureKind, attempt: int = 1, action: Action = Action.CREATE) 
         (FailureKind.QUOTA, Next.ASK),
         (FailureKind.PRODUCT, Next.FAIL_LANE),
         (FailureKind.DENIED, Next.FAIL_LANE),
+        (FailureKind.HELD, Next.FAIL_ROW),
         (FailureKind.REFUSED, Next.FAIL_ROW),
         (FailureKind.UNRECOGNISED, Next.FAIL_ROW),
         (FailureKind.FATAL, Next.STOP_RUN),
@@ -50,8 +51,16 @@ def test_every_kind_of_failure_is_decided() -> None:
             assert decide(kind, action=action).next in Next
 
 
-def test_a_doubtful_listing_is_simply_repeated() -> None:
-    assert decide(FailureKind.DOUBTFUL, action=Action.LIST).next is Next.REPEAT
+def test_a_module_that_is_gone_is_asked_about_after_a_delete_and_fails_an_update() -> None:
+    after_deletes = [decide(FailureKind.GONE, attempt, action=Action.DELETE) for attempt in (1, 2)]
+
+    assert [(step.next, step.delay_s) for step in after_deletes] == [(Next.ASK, 0.0), (Next.ASK, 0.5)]
+    assert decide(FailureKind.GONE, action=Action.UPDATE).next is Next.FAIL_ROW
+
+
+@pytest.mark.parametrize("action", [action for action in Action if not action.is_change])
+def test_a_doubtful_listing_is_simply_repeated(action: Action) -> None:
+    assert decide(FailureKind.DOUBTFUL, action=action).next is Next.REPEAT
 
 
 def test_a_listing_is_given_up_when_its_attempts_are_spent() -> None:

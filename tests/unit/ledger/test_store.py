@@ -262,7 +262,7 @@ def test_a_ledger_is_held_by_one_run_and_names_it(path: Path, ledger: Ledger) ->
         "cafe0001",
         at=1_800_000_000.0,
         version="1",
-        source="modules.csv",
+        input_name="modules.csv",
         rates={Action.CREATE: 10.0, Action.LIST: 10.0},
     )
 
@@ -277,7 +277,7 @@ def test_a_ledger_is_held_under_each_of_its_names(path: Path, ledger: Ledger, tm
         "cafe0004",
         at=1_800_000_000.0,
         version="1",
-        source="modules.csv",
+        input_name="modules.csv",
         rates={Action.CREATE: 10.0, Action.LIST: 10.0},
     )
     link = tmp_path / "elsewhere" / "link.db"
@@ -439,8 +439,12 @@ def test_a_ledger_whose_maker_died_before_it_was_bound_is_as_good_as_none(done: 
 def test_only_the_last_run_can_hold_a_ledger_or_ask_for_it_to_be_checked(
     path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ledger.begin_run("died", at=0.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
-    ledger.begin_run("ended", at=1.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
+    ledger.begin_run(
+        "died", at=0.0, version="1", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+    )
+    ledger.begin_run(
+        "ended", at=1.0, version="1", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+    )
     ledger.end_run("ended", at=2.0, exit_code=0, stopped=None, summary=None)
 
     with pytest.raises(LedgerHeldError, match="held by another run"):
@@ -481,7 +485,7 @@ def test_a_damaged_ledger_is_noticed_after_a_run_that_died(
 ) -> None:
     read_in(*(valid(line, f"p{line}", "m") for line in range(2, 3_000)))
     ledger.begin_run(
-        "cafe0002", at=0.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+        "cafe0002", at=0.0, version="1", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
     )
     ledger.close()
     whole = path.read_bytes()
@@ -543,7 +547,7 @@ def test_status_tells_how_a_ledger_stands(
 ) -> None:
     read_in(valid(2, "p1", "a"), valid(3, "p1", "b"), invalid=(4, "[]", "module_name.missing", "ModuleName is empty"))
     ledger.begin_run(
-        "cafe0003", at=0.0, version="1.2", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 5.0}
+        "cafe0003", at=0.0, version="1.2", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 5.0}
     )
     settle(ledger, "p1", "a", "failed")
 

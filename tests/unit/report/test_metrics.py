@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SUCCESS = "bulk_last_success_timestamp_seconds"
+_SENT_ALWAYS = (Action.LIST, Action.CREATE)
 
 
 def figures(text: str, **labels: str) -> dict[str, float]:
@@ -87,6 +88,27 @@ def test_class_of_a_failure_is_the_engines(metrics: RunMetrics) -> None:
     metrics(attempt(Action.LIST, code="unasked_answer", failure=FailureKind.NOT_SENT, status=None))
 
     assert figures(shown(metrics))["bulk_requests_total ListOTAModuleByProduct not_sent"] == 1
+
+
+def test_run_that_only_creates_shows_no_result_and_no_action_of_others(metrics: RunMetrics) -> None:
+    metrics(attempt(Action.LIST))
+    metrics(attempt(Action.CREATE))
+
+    requests = figures(shown(metrics))
+    assert not [name for name in requests if name.endswith((" gone", " held"))]
+    assert not [name for name in requests if any(action in name for action in Action if action not in _SENT_ALWAYS)]
+
+
+def test_results_of_a_delete_are_shown_where_a_run_deletes(
+    metrics: RunMetrics, make_started: Callable[..., Event]
+) -> None:
+    metrics(make_started(rates={Action.LIST: 10.0, Action.CREATE: 10.0, Action.DELETE: 10.0}))
+    metrics(attempt(Action.DELETE, code="iot.ota.OTAModuleNotExist", failure=FailureKind.GONE))
+
+    requests = figures(shown(metrics))
+    assert requests["bulk_requests_total DeleteOTAModule gone"] == 1
+    assert requests["bulk_requests_total DeleteOTAModule held"] == 0
+    assert "bulk_requests_total CreateOTAModule gone" not in requests
 
 
 def test_durations_are_a_histogram_whose_buckets_hold_the_faster_ones_too(metrics: RunMetrics) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from bulk.events import ClockCorrected, IngestProgressed, RateChanged, RunStopping
 from bulk.model import Action
 from bulk.report.progress import bar, clock_line, plain_line, progress, start_line, wants_live
-from bulk.report.tally import Standing
+from bulk.report.tally import RunState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,15 +29,15 @@ class Closed(io.StringIO):
 
 
 @pytest.fixture
-def standing(make_started: Callable[..., Any]) -> Standing:
-    return Standing(
+def state(make_started: Callable[..., Any]) -> RunState:
+    return RunState(
         started=make_started(rows=50_000),
         rows=50_000,
         settled=12_345,
         counts={"created": 12_000, "over_budget": 340, "failed": 5},
         elapsed_s=1240.0,
         create_per_s=9.94,
-        granted_per_s=10.0,
+        allowed_per_s=10.0,
         left_s=3765.0,
         lanes=14,
         waiting_for="the rate limit",
@@ -45,9 +45,9 @@ def standing(make_started: Callable[..., Any]) -> Standing:
     )
 
 
-def drawn(standing: Standing, width: int) -> list[str]:
+def drawn(state: RunState, width: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, force_terminal=False)
-    console.print(bar("modules.csv", standing, width))
+    console.print(bar("modules.csv", state, width))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -66,8 +66,8 @@ def test_live_bar_is_for_terminals_that_can_draw_it(stream: io.StringIO, environ
     assert wants_live(stream, environ) is live
 
 
-def test_bar_shows_everything_in_80_columns(standing: Standing) -> None:
-    lines = drawn(standing, 80)
+def test_bar_shows_everything_in_80_columns(state: RunState) -> None:
+    lines = drawn(state, 80)
 
     assert lines[0].rstrip() == "modules.csv → https://h (tuya)"
     assert "12,345 of 50,000 (24%)" in lines[1]
@@ -77,39 +77,39 @@ def test_bar_shows_everything_in_80_columns(standing: Standing) -> None:
 
 
 @pytest.mark.parametrize("width", [30, 40, 60, 80, 200])
-def test_bar_stays_inside_the_terminal_with_its_figures(standing: Standing, width: int) -> None:
-    lines = drawn(standing, width)
+def test_bar_stays_inside_the_terminal_with_its_figures(state: RunState, width: int) -> None:
+    lines = drawn(state, width)
 
     assert max(map(len, lines)) <= width
     assert "12,345 of 50,000" in "\n".join(lines)
 
 
-def test_bar_counts_rows_while_the_input_is_read(standing: Standing) -> None:
-    assert drawn(replace(standing, started=None, rows=700), 80) == ["Reading modules.csv: 700 rows"]
+def test_bar_counts_rows_while_the_input_is_read(state: RunState) -> None:
+    assert drawn(replace(state, started=None, rows=700), 80) == ["Reading modules.csv: 700 rows"]
 
 
-def test_plan_shows_how_many_products_it_has_listed(standing: Standing) -> None:
-    planning = replace(standing, started=None, products=5_000, listed=1_234, left_s=377.0)
+def test_plan_shows_how_many_products_it_has_listed(state: RunState) -> None:
+    planning = replace(state, started=None, products=5_000, listed=1_234, left_s=377.0)
 
     assert drawn(planning, 80) == ["Planning modules.csv: 1,234 of 5,000 products listed, 6 min 17 s left"]
     assert plain_line(replace(planning, left_s=None)) == "Planning the input: 1,234 of 5,000 products listed"
 
 
-def test_bar_says_why_it_stops(standing: Standing) -> None:
-    lines = drawn(replace(standing, stopping="interrupted by Ctrl-C"), 80)
+def test_bar_says_why_it_stops(state: RunState) -> None:
+    lines = drawn(replace(state, stopping="interrupted by Ctrl-C"), 80)
 
     assert lines[-1].rstrip() == "creates 9.9 of 10/s · stopping: interrupted by Ctrl-C"
 
 
-def test_plain_line_says_all_of_it_once(standing: Standing) -> None:
-    assert plain_line(standing) == (
+def test_plain_line_says_all_of_it_once(state: RunState) -> None:
+    assert plain_line(state) == (
         "[20 min 40 s] 12,345 of 50,000 (24%); created 12,000, over budget 340, failed 5; creates 9.9 of 10/s;"
         " 1 h 2 min left; 14 products at once, waiting for the rate limit"
     )
 
 
-def test_plain_line_leaves_out_what_is_not_known(standing: Standing) -> None:
-    early = replace(standing, counts={}, settled=0, left_s=None, granted_per_s=0.0, create_per_s=0.0, lanes=1)
+def test_plain_line_leaves_out_what_is_not_known(state: RunState) -> None:
+    early = replace(state, counts={}, settled=0, left_s=None, allowed_per_s=0.0, create_per_s=0.0, lanes=1)
 
     assert plain_line(early) == (
         "[20 min 40 s] 0 of 50,000 (0%); creates 0.0; 1 product at once, waiting for the rate limit"

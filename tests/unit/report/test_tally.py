@@ -76,17 +76,17 @@ def test_rows_that_a_run_leaves_for_another_one_are_neither_done_nor_open(
 ) -> None:
     tally(make_started(outcomes={"pending": 900, "created": 100}, outside=850))
 
-    standing = tally.look()
+    state = tally.look()
 
-    assert (standing.rows, standing.settled) == (150, 100)
+    assert (state.rows, state.settled) == (150, 100)
 
 
 def test_input_that_is_read_has_no_pace_yet(tally: Tally) -> None:
     tally(IngestProgressed(500))
 
-    standing = tally.look()
-    assert (standing.started, standing.rows, standing.settled, standing.left_s) == (None, 500, 0, None)
-    assert standing.waiting_for == "the input to be read"
+    state = tally.look()
+    assert (state.started, state.rows, state.settled, state.left_s) == (None, 500, 0, None)
+    assert state.waiting_for == "the input to be read"
 
 
 def test_settled_row_moves_from_open_to_its_outcome(tally: Tally, make_started: Callable[..., Any]) -> None:
@@ -95,9 +95,9 @@ def test_settled_row_moves_from_open_to_its_outcome(tally: Tally, make_started: 
     tally(settled(Outcome.CREATED))
     tally(settled(Outcome.FAILED))
 
-    standing = tally.look()
-    assert standing.settled == 102
-    assert standing.counts == {"created": 101, "failed": 1}
+    state = tally.look()
+    assert state.settled == 102
+    assert state.counts == {"created": 101, "failed": 1}
 
 
 def test_rows_that_are_settled_while_all_are_counted_are_not_lost(
@@ -113,7 +113,7 @@ def test_rows_that_are_settled_while_all_are_counted_are_not_lost(
 
     assert (before.settled, before.counts) == (0, {})
     assert (after.settled, after.counts) == (101, {"created": 101})
-    assert after.granted_per_s == 4.0
+    assert after.allowed_per_s == 4.0
 
 
 def test_claim_is_no_outcome(tally: Tally, make_started: Callable[..., Any]) -> None:
@@ -129,8 +129,8 @@ def test_rows_claimed_by_an_earlier_run_are_open(tally: Tally, make_started: Cal
 
     tally(settled(Outcome.CREATED))
 
-    standing = tally.look()
-    assert (standing.settled, standing.counts) == (1, {"created": 1})
+    state = tally.look()
+    assert (state.settled, state.counts) == (1, {"created": 1})
 
 
 def test_rows_that_failed_before_are_open_again(tally: Tally, make_started: Callable[..., Any]) -> None:
@@ -184,10 +184,10 @@ def test_first_look_after_ten_seconds_knows_the_speed(
     for _ in range(96):
         tally(attempted(Action.CREATE))
 
-    standing = tally.look()
+    state = tally.look()
 
-    assert standing.create_per_s == pytest.approx(9.6)
-    assert standing.waiting_for == "the rate limit"
+    assert state.create_per_s == pytest.approx(9.6)
+    assert state.waiting_for == "the rate limit"
 
 
 def test_time_left_is_unknown_while_nothing_is_settled(
@@ -228,7 +228,7 @@ def test_throttled_listings_leave_the_create_rate(tally: Tally, make_started: Ca
 
     tally(lowered(5.0, Action.LIST))
 
-    assert tally.look().granted_per_s == 10.0
+    assert tally.look().allowed_per_s == 10.0
 
 
 def test_retry_is_named_for_a_while(tally: Tally, clock: Any, make_started: Callable[..., Any]) -> None:

@@ -68,6 +68,12 @@ def test_latency_stays_within_its_bounds() -> None:
     assert 0.07 < max(latencies) <= 0.08
 
 
+def test_latency_of_one_action_leaves_the_others_at_once() -> None:
+    one = dice("create:latency=20ms")
+
+    assert (one.draw(CREATE, "p/m")[1], one.draw(LIST, "p/")[1]) == (0.02, 0.0)
+
+
 @pytest.mark.parametrize(("spec", "expected"), [("", [False] * 3), ("refuse=1x", [True, False, False])])
 def test_connections_are_refused_apart_from_requests(spec: str, expected: list[bool]) -> None:
     one = dice(spec)

@@ -63,6 +63,14 @@ def test_settings_are_durations() -> None:
     assert plan == FaultPlan(latency_s=(0.02, 0.08), clock_skew_s=-1200.0, retry_after_s=0.3, hang_s=5.0, slow_s=0.5)
 
 
+def test_latency_can_be_narrowed_to_an_action() -> None:
+    plan = FaultPlan.parse("latency=50ms,update:latency=1-2s")
+
+    assert [plan.latency_of(action) for action in ("UpdateOTAModule", "CreateOTAModule")] == [(1, 2), (0.05, 0.05)]
+    assert not FaultPlan.parse("update:latency=1s").is_empty
+    assert FaultPlan.parse("hang-for=5s").is_empty
+
+
 def test_one_latency_is_both_bounds() -> None:
     assert FaultPlan.parse("latency=50ms").latency_s == (0.05, 0.05)
 
@@ -85,6 +93,8 @@ def test_one_latency_is_both_bounds() -> None:
         ("create:refuse=5%", "before its action is known"),
         ("latency=fast", "latency=fast is no duration; write latency=20-80ms"),
         ("latency=-5ms", "is no duration"),
+        ("update:latency=fast", "latency=fast is no duration"),
+        ("updat:latency=5ms", "'updat:latency' is no fault"),
         ("hang-for=1-2s", "is no duration; write hang-for=60s"),
         ("html=60%,create:reset=60%", "the shares for CreateOTAModule add up to 120%"),
     ],

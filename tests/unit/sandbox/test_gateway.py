@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.model import Dialect
+from bulk.sandbox.accounts.account import Account
+from bulk.sandbox.actions import ACTION_NAMES
 from bulk.sandbox.call import read_call
 from bulk.sandbox.config import SandboxConfig
 from bulk.sandbox.gateway import TIMESTAMP_WINDOW_S, Gateway, Throttle
+from bulk.sandbox.results import Refusal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +68,7 @@ def test_tuya_takes_no_post(make_call: CallMaker) -> None:
 def test_wrong_signature_is_refused_with_the_string_to_sign(make_call: CallMaker) -> None:
     refusal = Gateway(SandboxConfig()).check(make_call({"Signature": "AAAA"}), now=NOW, tick_s=0)
 
-    assert refusal is not None
+    assert isinstance(refusal, Refusal)
     assert (refusal.status, refusal.code) == (400, "SignatureDoesNotMatch")
     assert "GET&%2F&AccessKeyId%3Dsandbox-access-key-id%26Action" in refusal.message
 
@@ -107,6 +111,79 @@ def test_each_action_has_a_rate_of_its_own(make_call: CallMaker) -> None:
 
     assert lists == [None, None, "Throttling.User"]
     assert creates == [None, "Throttling.User"]
+
+
+ACTIONS_OF_IOT = {
+    "CreateOTAModule": {},
+    "ListOTAModuleByProduct": {},
+    "UpdateOTAModule": {},
+    "DeleteOTAModule": {},
+    "ListOTAFirmware": {},
+    "QueryProduct": {},
+    "QueryProductList": {"CurrentPage": "1", "PageSize": "10"},
+}
+
+
+@pytest.mark.parametrize("action", ACTIONS_OF_IOT)
+def test_every_action_is_counted_apart_from_all_others(action: str, make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig(rates=dict.fromkeys(ACTION_NAMES, 1.0)))
+    codes = {
+        name: code_of(make_call({"Action": name} | told), gateway=gateway) for name, told in ACTIONS_OF_IOT.items()
+    }
+
+    assert set(codes.values()) == {None}
+    assert code_of(make_call({"Action": action} | ACTIONS_OF_IOT[action]), gateway=gateway) == "Throttling.User"
+
+
+def test_deep_pages_of_products_have_a_rate_of_their_own(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig())
+    deep = {"Action": "QueryProductList", "CurrentPage": "500", "PageSize": "200"}
+    shallow = deep | {"CurrentPage": "499"}
+
+    assert [code_of(make_call(deep), gateway=gateway) for _ in range(3)] == [None, None, "Throttling.User"]
+    assert code_of(make_call(shallow), gateway=gateway) is None
+
+
+def test_keys_of_one_uid_share_a_window_and_others_do_not(make_call: CallMaker) -> None:
+    one = Account(name="one", access_key_id="1a", access_key_secret="s1", uid="1", qps=2)
+    two = replace(one, name="two", access_key_id="1b", access_key_secret="s2")
+    other = replace(one, name="other", access_key_id="2a", uid="2")
+    gateway = Gateway(SandboxConfig(accounts=(one, two, other)))
+
+    def create(keys: Account) -> str | None:
+        return code_of(make_call({"Action": "CreateOTAModule"}, keys=keys), gateway=gateway)
+
+    assert [create(keys) for keys in (one, two, one, two, other)] == [
+        None,
+        None,
+        "Throttling.User",
+        "Throttling.User",
+        None,
+    ]
+
+
+@pytest.mark.parametrize("code", ["Forbidden.RAM", "NoPermission", "iot.common.RamActionPermissionDeny"])
+def test_key_without_the_right_hears_so_and_does_the_rest(code: str, make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig(denied=frozenset({"DeleteOTAModule"}), denied_code=code))
+
+    assert code_of(make_call({"Action": "DeleteOTAModule"}), gateway=gateway) == code
+    assert code_of(make_call({"Action": "UpdateOTAModule"}), gateway=gateway) is None
+
+
+def test_denied_request_must_be_signed_and_counts_against_the_rate(make_call: CallMaker) -> None:
+    gateway = Gateway(SandboxConfig(denied=frozenset({"DeleteOTAModule"}), qps=1))
+    delete = {"Action": "DeleteOTAModule"}
+
+    assert code_of(make_call(delete | {"Signature": "AAAA"}), gateway=gateway) == "SignatureDoesNotMatch"
+    assert code_of(make_call(delete), gateway=gateway) == "Forbidden.RAM"
+    assert code_of(make_call(delete), gateway=gateway) == "Throttling.User"
+
+
+def test_sts_has_a_version_of_its_own(make_call: CallMaker) -> None:
+    sts = {"Action": "GetCallerIdentity", "Version": "2015-04-01", "SignatureVersion": "1.0"}
+
+    assert code_of(make_call(sts)) is None
+    assert code_of(make_call(sts | {"Version": "2018-01-20"})) == "NoSuchVersion"
 
 
 def test_throttle_holds_in_every_sliding_second() -> None:

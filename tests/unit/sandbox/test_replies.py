@@ -1,21 +1,22 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree as ET
 
 import pytest
 
-from bulk.sandbox.actions import Done, Refused
-from bulk.sandbox.config import Casing, DataShape, SandboxConfig
-from bulk.sandbox.gateway import Refusal
+from bulk.sandbox.config import SandboxConfig
+from bulk.sandbox.readings import Casing, DataShape, GmtForm
 from bulk.sandbox.replies import render
-from bulk.sandbox.world import StoredModule
+from bulk.sandbox.results import Done, Refusal, Refused
+from bulk.sandbox.worlds.stored import StoredModule
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.sandbox.actions import Result
+    from bulk.sandbox.results import Result
     from tests.unit.sandbox.conftest import CallMaker
 
 MCU = StoredModule(product_key="p", module_name="mcu", alias_name="主控", created_at="2024-11-19T09:47Z")
@@ -128,6 +129,46 @@ def test_xml_error_is_escaped(make_call: CallMaker) -> None:
 
     root = ET.fromstring(reply.body)
     assert (root.tag, root.findtext("Message")) == ("Error", "GET&%2F&<x>")
+
+
+@pytest.mark.parametrize(
+    ("form", "created", "modified"),
+    [
+        (GmtForm.MINUTES, "2024-11-19T09:47Z", "2024-11-20T00:00Z"),
+        (GmtForm.HTTP, "Tue, 19-Nov-2024 09:47:00 GMT", "Wed, 20-Nov-2024 00:00:00 GMT"),
+        (GmtForm.ABSENT, None, None),
+        (GmtForm.GARBLED, "~Z74:90T91-11-4202~", "~Z00:00T02-11-4202~"),
+    ],
+)
+def test_times_take_each_form(make_call: CallMaker, form: GmtForm, created: str | None, modified: str | None) -> None:
+    module = replace(MCU, modified_at="2024-11-20T00:00Z")
+    (fields,) = shown(make_call, Done((module,)), SandboxConfig(gmt_form=form))["Data"]
+
+    assert (fields.get("GmtCreate"), fields.get("GmtModified")) == (created, modified)
+
+
+def test_fields_stand_beside_data_in_the_dialects_casing(make_call: CallMaker) -> None:
+    result = Done(fields={"Total": 0, "FirmwareInfo": {"SimpleFirmwareInfo": [{"FirmwareId": "1"}]}})
+
+    assert shown(make_call, result, SandboxConfig()).keys() == {"RequestId", "Success", "Total", "FirmwareInfo"}
+    assert shown(make_call, result, SandboxConfig(), TUYA)["firmwareInfo"] == {
+        "simpleFirmwareInfo": [{"firmwareId": "1"}]
+    }
+
+
+def test_sts_reply_says_nothing_of_success(make_call: CallMaker) -> None:
+    assert shown(make_call, Done(fields={"AccountId": "1"}, is_bare=True), SandboxConfig()).keys() == {
+        "RequestId",
+        "AccountId",
+    }
+
+
+@pytest.mark.parametrize("info", [{"SimpleFirmwareInfo": [{"Id": "1"}, {"Id": "2"}]}, [{"Id": "1"}, {"Id": "2"}]])
+def test_lists_in_xml_repeat_the_name_of_their_items(make_call: CallMaker, info: Any) -> None:
+    reply = render(Done(fields={"FirmwareInfo": info}), make_call({"Version": "2018-01-20"}), SandboxConfig())
+
+    items = ET.fromstring(reply.body).iterfind("FirmwareInfo/SimpleFirmwareInfo")
+    assert [item.findtext("Id") for item in items] == ["1", "2"]
 
 
 def test_null_data_is_an_empty_element_in_xml(make_call: CallMaker) -> None:

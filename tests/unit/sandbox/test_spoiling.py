@@ -4,10 +4,9 @@ import json
 
 import pytest
 
-from bulk.sandbox.actions import Refused
 from bulk.sandbox.faults import Fault, FaultPlan
-from bulk.sandbox.gateway import Refusal
 from bulk.sandbox.replies import Reply
+from bulk.sandbox.results import Refusal, Refused
 from bulk.sandbox.spoiling import pretended_result, spoil
 
 REPLY = Reply(body=b'{"Success":true}')

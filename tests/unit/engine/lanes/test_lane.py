@@ -60,6 +60,15 @@ class ScriptedPlatform:
     hidden: int = 0
     """How many of the newest modules a listing does not show yet."""
 
+    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for packages here")
+
+    async def list_products(self, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
+    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
+        raise AssertionError("nobody asks for products here")
+
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         self._leave()
         self.sent.append("list")

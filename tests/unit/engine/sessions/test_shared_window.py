@@ -213,7 +213,7 @@ def test_what_others_could_have_put_there_is_refused_and_left_as_it_is(
     refused = window()
 
     refused.open()
-    with pytest.raises(ExchangeLostError, match="meeting-place"):
+    with pytest.raises(ExchangeLostError, match="meeting-place, or a file in it, is not private to this user: remove"):
         refused.begin()
 
     victim = folder.parent / "victim"
@@ -227,7 +227,7 @@ def test_a_folder_of_another_user_is_refused(
     me = os.geteuid()
     monkeypatch.setattr(os, "geteuid", lambda: me + 1)
 
-    with pytest.raises(ExchangeLostError, match="is not a private folder of this user"):
+    with pytest.raises(ExchangeLostError, match="is not private to this user"):
         window().begin()
 
 

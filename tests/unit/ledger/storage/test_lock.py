@@ -58,7 +58,9 @@ def test_looking_makes_no_lock_file(path: Path) -> None:
 
 
 def test_who_looks_is_taken_for_no_run_by_another(path: Path, ledger: Ledger) -> None:
-    ledger.begin_run("died", at=0.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0})
+    ledger.begin_run(
+        "died", at=0.0, version="1", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+    )
     ledger.close()
     descriptor = os.open(lock_of(path), os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_SH)
@@ -74,7 +76,7 @@ def test_run_without_an_end_counts_as_at_work_where_its_lock_can_not_be_looked_a
     refusing: str, path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger.begin_run(
-        "cafe0005", at=0.0, version="1", source="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
+        "cafe0005", at=0.0, version="1", input_name="modules.csv", rates={Action.CREATE: 10.0, Action.LIST: 10.0}
     )
 
     def refuse(*_args: object) -> None:

@@ -46,7 +46,11 @@ class Book:
 
     def begin(self, run_id: str, *, at: float = BEGAN_AT, create_per_s: float = 10.0) -> None:
         self.ledger.begin_run(
-            run_id, at=at, version="0.1", source="modules.csv", rates={Action.CREATE: create_per_s, Action.LIST: 10.0}
+            run_id,
+            at=at,
+            version="0.1",
+            input_name="modules.csv",
+            rates={Action.CREATE: create_per_s, Action.LIST: 10.0},
         )
 
     def end(self, run_id: str, *, at: float = BEGAN_AT + 60, exit_code: int = 1, summary: str | None = None) -> None:

@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.errors import SettingsError
 from bulk.model import OtaModule
-from bulk.sandbox.journal import Journal
-from bulk.sandbox.world import StoredModule, World
+from bulk.sandbox.worlds.journal import Journal
+from bulk.sandbox.worlds.seeds import starting_world
+from bulk.sandbox.worlds.stored import StoredModule
+from bulk.sandbox.worlds.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -21,6 +24,11 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "cloud.jsonl"
 
 
+def close(world: World) -> None:
+    assert world._journal is not None
+    world._journal.close()
+
+
 def reopen(path: Path) -> World:
     """Read the journal as a second process would: the first may never have closed it."""
     return World(Journal(path), products=None)
@@ -29,7 +37,7 @@ def reopen(path: Path) -> World:
 def test_changes_are_met_again_without_a_close(path: Path) -> None:
     first = World(Journal(path), products=None)
     first.put(MCU, WIFI)
-    first.update(MCU, alias_name=None, desc="Main", at="2024-11-20T00:00Z")
+    first.put(replace(MCU, desc="Main", modified_at="2024-11-20T00:00Z"))
     first.delete(WIFI)
 
     second = reopen(path)
@@ -38,23 +46,23 @@ def test_changes_are_met_again_without_a_close(path: Path) -> None:
     assert module.as_module() == OtaModule("p", "Mcu", "主控", "Main")
     assert (module.created_at, module.modified_at) == ("2024-11-19T09:47Z", "2024-11-20T00:00Z")
     assert second.modules("p") == first.modules("p")
-    first.close()
-    second.close()
+    close(first)
+    close(second)
 
 
 def test_line_that_a_kill_cut_short_is_dropped_and_written_over(path: Path) -> None:
     first = reopen(path)
     first.put(MCU)
-    first.close()
+    close(first)
     with path.open("ab") as file:
         file.write(b'{"op":"put","product_key":"p","module_na')
 
     second = reopen(path)
     second.put(WIFI)
-    second.close()
+    close(second)
 
     third = reopen(path)
-    third.close()
+    close(third)
     assert [module.module_name for module in third.modules("p")] == ["Mcu", "wifi"]
 
 
@@ -83,7 +91,7 @@ def test_folder_is_refused_as_state(tmp_path: Path) -> None:
 
 def test_change_that_cannot_be_written_is_not_made(path: Path) -> None:
     world = reopen(path)
-    world.close()
+    close(world)
 
     with pytest.raises(OSError, match="Bad file descriptor"):
         world.put(MCU)
@@ -92,7 +100,7 @@ def test_change_that_cannot_be_written_is_not_made(path: Path) -> None:
 
 
 def test_starting_world_is_as_the_samples_need_it(world: World) -> None:
-    world.populate()
+    world.populate(starting_world())
 
     assert [module.module_name for module in world.modules("a1Demo00001")] == ["default", "mcu"]
     assert world.modules("a1Demo00001")[1].as_module() == OtaModule(
@@ -108,10 +116,10 @@ def test_world_is_fresh_until_something_happens(path: Path) -> None:
 
     first.put(MCU)
     first.delete(MCU)
-    first.close()
+    close(first)
 
     second = reopen(path)
-    second.close()
+    close(second)
     assert not second.is_fresh
 
 

@@ -43,6 +43,14 @@ class Journal:
         self.records = self._parse(content[: self._size])
         """What it held when it was opened, oldest first."""
 
+        self._by_realm: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+        for number, record in enumerate(self.records, start=1):
+            self._by_realm.setdefault(record.get("realm", ""), []).append((number, record))
+
+    def records_of(self, realm: str) -> list[tuple[int, dict[str, Any]]]:
+        """Return one world's records with their line numbers, starting at 1, oldest first."""
+        return self._by_realm.get(realm, [])
+
     def append(self, *records: dict[str, Any]) -> None:
         """Add records, all or none.
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.sandbox.journal import Journal
-from bulk.sandbox.world import World
+from bulk.sandbox.worlds.journal import Journal
+from bulk.sandbox.worlds.seeds import starting_world
+from bulk.sandbox.worlds.world import World
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,16 +65,21 @@ def test_what_another_has_written_since_is_not_written_over(path: Path) -> None:
             late.append(TWO)
 
 
+def close(world: World) -> None:
+    assert world._journal is not None
+    world._journal.close()
+
+
 def test_starting_world_is_written_when_something_happens_in_it(path: Path) -> None:
     world = World(Journal(path), products=None)
-    world.populate()
+    world.populate(starting_world())
     module = world.modules(world.products()[0])[0]
     when_looked_at = path.read_bytes()
     world.delete(module)
-    world.close()
+    close(world)
 
     again = World(Journal(path), products=None)
-    again.close()
+    close(again)
     assert when_looked_at == b""
     assert again.products() == world.products()
     assert again.modules(module.product_key) == world.modules(module.product_key)

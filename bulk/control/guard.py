@@ -1,0 +1,160 @@
+"""Look at all that a sync would do in an account, and say which kinds of change wait for a person. Pure.
+
+Each limit stands for an accident that hurt users of other tools: half a file, another file, a filter that changed, a
+slow bleed over many nights. A limit withholds its kind of change in that account alone; creates still run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.control.reconcile import Withheld
+from bulk.errors import SettingsError
+from bulk.model import ChangeKind
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["SENT_SPAN_S", "AccountLook", "GoodInput", "Limit", "Objection", "guard", "refuse_other_file"]
+
+SENT_SPAN_S = 20 * 3_600.0
+"""What was sent within so long counts as of this night: a job that runs every hour must not bleed past a limit."""
+
+_LOST_PERCENT = 5
+"""Of the rows or products of the last good sync: an input that lost more is looked at by a person."""
+
+_OTHER_FILE_FRACTION = 10
+"""An input with fewer than a tenth of the last good one's keys is another file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How many changes of a kind a night may bring without a person's approval."""
+
+    count: int
+    percent: float | None = None
+    """Of the modules concerned; with ``count`` as well, the larger of the two holds."""
+
+    def __str__(self) -> str:
+        """Return it as it is written."""
+        if self.percent is None:
+            return f"{self.count}"
+        return f"the larger of {self.count} and {self.percent:g}%" if self.count else f"{self.percent:g}%"
+
+    def of(self, modules: int) -> int:
+        """Return how many changes it allows where there are so many modules."""
+        return max(self.count, int(modules * (self.percent or 0) / 100))
+
+    @classmethod
+    def parse(cls, text: str, setting: str) -> Limit:
+        """Read ``N`` or ``N%``.
+
+        Raises:
+            SettingsError: It is neither.
+        """
+        try:
+            limit = cls(0, float(text[:-1])) if text.endswith("%") else cls(int(text))
+        except ValueError:
+            limit = cls(-1)
+        if limit.count < 0 or not 0 <= (limit.percent or 0) <= 100:  # noqa: PLR2004 - per cent
+            raise SettingsError(f"{{0}} {text!r} is neither a number of modules (50) nor a share of them (2%)", setting)
+        return limit
+
+
+MAX_UPDATES = Limit(20, 10.0)
+"""Default, of the managed modules."""
+
+MAX_DELETES = Limit(5, 2.0)
+"""Default, of the owned modules. An accident known from others' users was 3% of their records."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoodInput:
+    """An input that went through: the whole of it, nothing withheld."""
+
+    rows: int
+    products: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountLook:
+    """What is planned in an account, and what it is measured by."""
+
+    managed: int
+    """Modules that a file of this ledger named."""
+
+    owned: int
+    updates: int
+    """Planned, adoptions among them; those that a person approved are not counted, here and below."""
+
+    deletes: int
+    updates_sent: int = 0
+    """Sent within `SENT_SPAN_S`."""
+
+    deletes_sent: int = 0
+    input: GoodInput
+    """The account's part of the whole input as it is now, whatever narrows the scope."""
+
+    last_good: GoodInput | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why a kind of change waits for a person."""
+
+    withheld: Withheld
+    message: str
+
+
+def guard(
+    look: AccountLook, *, max_updates: Limit = MAX_UPDATES, max_deletes: Limit = MAX_DELETES
+) -> Mapping[ChangeKind, Objection]:
+    """Return the kinds of change that are withheld in this account as a whole, each with the first reason."""
+    objections = {}
+    if objection := _too_many("update", look.updates, look.updates_sent, max_updates, look.managed, "managed"):
+        objections[ChangeKind.UPDATE] = Objection(Withheld.MAX_UPDATES, objection)
+    if look.deletes:
+        if objection := _too_many("delete", look.deletes, look.deletes_sent, max_deletes, look.owned, "owned"):
+            objections[ChangeKind.DELETE] = Objection(Withheld.MAX_DELETES, objection)
+        elif shrunk := _shrunk(look):
+            objections[ChangeKind.DELETE] = shrunk
+    return objections
+
+
+def refuse_other_file(*, keys: int, common: int, last_good_keys: int | None) -> str | None:
+    """Say why a whole input can't be the next version of the last good one; ``None``: it can.
+
+    Args:
+        keys: Modules that the input asks for.
+        common: Those of them that the last good input asked for too.
+        last_good_keys: Modules that the last good input asked for; ``None``: there was none.
+    """
+    if not keys:
+        return "the input has no valid row: a sync would take everything for surplus"
+    if last_good_keys and common * _OTHER_FILE_FRACTION < last_good_keys:
+        return (
+            f"the input has {common:,} of the {last_good_keys:,} modules of the last one that went through: "
+            "this looks like another file"
+        )
+    return None
+
+
+def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, which: str) -> str | None:
+    allowed = limit.of(modules)
+    if not planned or planned + sent <= allowed:
+        return None
+    before = f" and {sent:,} sent in the last {SENT_SPAN_S / 3_600:.0f} hours" if sent else ""
+    return f"{planned:,} {kind}s planned{before}: the limit is {allowed:,}, {limit} of {modules:,} {which} modules"
+
+
+def _shrunk(look: AccountLook) -> Objection | None:
+    if look.last_good is None:
+        return None
+    for withheld, what, now, before in (
+        (Withheld.FEWER_ROWS, "rows", look.input.rows, look.last_good.rows),
+        (Withheld.FEWER_PRODUCTS, "products", look.input.products, look.last_good.products),
+    ):
+        if (before - now) * 100 > before * _LOST_PERCENT:
+            return Objection(withheld, f"the input has {now:,} {what}, and had {before:,} in the last good sync")
+    return None

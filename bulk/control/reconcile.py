@@ -1,0 +1,257 @@
+"""Decide, for one product, what a sync does: from its rows, a fresh listing, and what this ledger owns there. Pure.
+
+The rule behind every line: a module is deleted only where everything says so. Whatever is not known, keeps it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from bulk.control.budget import RowDecision, judge, who_holds_the_slots
+from bulk.control.diff import Field, differences
+from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Change, ChangeKind, OtaModule, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from bulk.model import Row
+
+__all__ = ["Kept", "Owned", "PlannedChange", "Reconciliation", "Surplus", "Terms", "Withheld", "reconcile"]
+
+
+class Withheld(StrEnum):
+    """Why a change that was decided is not sent before somebody approves it. Stored in the ledger: never rename one."""
+
+    MAX_UPDATES = "max_updates"  #: more updates than the limit allows in a night
+    MAX_DELETES = "max_deletes"  #: more deletes than the limit allows in a night
+    FEWER_ROWS = "fewer_rows"  #: the input has lost more than a twentieth of its rows
+    FEWER_PRODUCTS = "fewer_products"  #: or of its products
+    EMPTIES_PRODUCT = "empties_product"  #: the product would be left without a module
+    LOOKS_LIKE_RENAME = "looks_like_rename"  #: a delete and a create in one product with the same texts
+    NEEDS_DELETE = "needs_delete"  #: a create whose slot only a withheld delete makes free
+    NO_PERMISSION = "no_permission"  #: the keys lack the right to this action
+    OTHERS_CHANGED = "others_changed"  #: the account's first update changed more than it was asked to
+
+
+class Kept(StrEnum):
+    """Why a surplus module stays. Stored in the ledger: never rename one."""
+
+    NOT_ASKED = "not_asked"  #: the command does not prune
+    CHANGED = "changed"  #: its texts are not those that this ledger wrote: somebody has use for it
+    TEXTS_UNKNOWN = "texts_unknown"  #: an old ledger did not keep what it wrote
+    PACKAGE = "package"  #: it holds a firmware package
+    PACKAGES_UNKNOWN = "packages_unknown"  #: the product's packages could not be listed
+    PRODUCT_GONE = "product_gone"  #: no row names its product, and no `--prune-product` does
+    INVALID_ROW = "invalid_row"  #: a row of its product, or one whose product can't be told, is invalid
+
+
+class Owned(NamedTuple):
+    """A module that this ledger owns, as it last wrote or adopted it."""
+
+    module_name: str
+    alias_name: str | None
+    """Empty: written without one. ``None``: not known."""
+
+    desc: str | None
+
+
+class PlannedChange(NamedTuple):
+    """A change that a look decided on."""
+
+    change: Change
+    withheld: Withheld | None = None
+    frees_slot_for: str | None = None
+    """Of a delete: the ModuleName whose create needs its slot; the two are a swap."""
+
+
+class Surplus(NamedTuple):
+    """A module that is ours, no longer in the file, and stays."""
+
+    module: OtaModule
+    kept: Kept
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reconciliation:
+    """What a sync does in a product. Each row stands in exactly one of ``settled``, ``adopted`` and the changes."""
+
+    settled: tuple[RowDecision, ...] = ()
+    """Rows that need no request: as they are wanted, drifted for good, or without a slot."""
+
+    adopted: tuple[tuple[Row, OtaModule], ...] = ()
+    """Rows that are as they are wanted, and whose modules become ours."""
+
+    updates: tuple[PlannedChange, ...] = ()
+    creates: tuple[PlannedChange, ...] = ()
+    """In file order; one that needs a slot first is the other half of a delete."""
+
+    deletes: tuple[PlannedChange, ...] = ()
+    surplus: tuple[Surplus, ...] = ()
+    lost: tuple[str, ...] = ()
+    """Names of modules that were ours and are not listed: a listing without a module ends ownership."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Terms:
+    """What a sync was told, as far as it concerns one product."""
+
+    prune: bool = False
+    adopt: bool = False
+    packages: Collection[str] | None = None
+    """Casefolded names of modules that hold a package; ``None``: not known."""
+
+    keep_all: Kept | None = None
+    """Why nothing may be deleted here, such as an invalid row."""
+
+    contested: Collection[str] = field(default=())
+    """Casefolded names of modules whose update was found undone too often."""
+
+
+def reconcile(rows: Sequence[Row], listed: Iterable[OtaModule], owned: Iterable[Owned], terms: Terms) -> Reconciliation:
+    """Compare a product's rows with its listing.
+
+    Args:
+        rows: All rows of the product that stand for a module, in file order.
+        listed: Its modules, fresh from the platform and complete.
+        owned: What this ledger owns of the product.
+        terms: What the command allows.
+    """
+    there = {module.key[1]: module for module in listed}
+    ours = {one.module_name.casefold(): one for one in owned}
+    compared = _compare(rows, there, ours, terms)
+    wanted = {row.module.key[1] for row in rows}
+    surplus, deletable = _judge_surplus(
+        [(there[name], one) for name, one in ours.items() if name in there and name not in wanted], terms
+    )
+    customs = [module.module_name for name, module in there.items() if name != RESERVED_MODULE_NAME]
+    creates, deletes, losing = _share_slots(compared.missing, deletable, taken=customs)
+    return Reconciliation(
+        settled=(*compared.settled, *losing),
+        adopted=tuple(compared.adopted),
+        updates=tuple(compared.updates),
+        creates=creates,
+        deletes=deletes,
+        surplus=surplus,
+        lost=tuple(one.module_name for name, one in ours.items() if name not in there),
+    )
+
+
+@dataclass(slots=True)
+class _Compared:
+    settled: list[RowDecision] = field(default_factory=list)
+    adopted: list[tuple[Row, OtaModule]] = field(default_factory=list)
+    updates: list[PlannedChange] = field(default_factory=list)
+    missing: list[Row] = field(default_factory=list)
+
+
+def _compare(rows: Iterable[Row], there: Mapping[str, OtaModule], ours: Collection[str], terms: Terms) -> _Compared:
+    compared = _Compared()
+    for row in rows:
+        name = row.module.key[1]
+        found = there.get(name)
+        if found is None:
+            compared.missing.append(row)
+            continue
+        fields = {difference.field for difference in differences(row.module, found)}
+        if not fields and terms.adopt and name not in ours:
+            compared.adopted.append((row, found))
+        elif not fields - {Field.MODULE_NAME}:
+            compared.settled.append(judge(row, found))
+        elif name in terms.contested:
+            compared.settled.append(_contested(row, found))
+        else:
+            compared.updates.append(PlannedChange(_update(row, found)))
+    return compared
+
+
+def _contested(row: Row, found: OtaModule) -> RowDecision:
+    message = f"contested: somebody undoes each update of ours; {judge(row, found).message}"
+    return RowDecision(row, Outcome.DRIFTED, message)
+
+
+def _update(row: Row, found: OtaModule) -> Change:
+    """Send both fields, the unnamed one as it was found: no page says what leaving one out does."""
+    wanted = OtaModule(
+        row.module.product_key,
+        found.module_name,
+        found.alias_name if row.module.alias_name is None else row.module.alias_name,
+        found.desc if row.module.desc is None else row.module.desc,
+    )
+    return Change(ChangeKind.UPDATE, wanted, found, row.line)
+
+
+def _judge_surplus(
+    candidates: Iterable[tuple[OtaModule, Owned]], terms: Terms
+) -> tuple[tuple[Surplus, ...], list[OtaModule]]:
+    """Tell what stays, with its reason, from what may go."""
+    surplus, deletable = [], []
+    for module, owned in candidates:
+        if kept := _why_kept(module, owned, terms):
+            surplus.append(Surplus(module, kept))
+        else:
+            deletable.append(module)
+    return tuple(surplus), deletable
+
+
+def _why_kept(module: OtaModule, owned: Owned, terms: Terms) -> Kept | None:
+    if not terms.prune or module.key[1] == RESERVED_MODULE_NAME:
+        return Kept.NOT_ASKED
+    if terms.keep_all:
+        return terms.keep_all
+    if owned.alias_name is None or owned.desc is None:
+        return Kept.TEXTS_UNKNOWN
+    if _texts(module) != (owned.alias_name, owned.desc):
+        return Kept.CHANGED
+    if terms.packages is None:
+        return Kept.PACKAGES_UNKNOWN
+    return Kept.PACKAGE if module.key[1] in terms.packages else None
+
+
+def _share_slots(
+    missing: Sequence[Row], deletable: Sequence[OtaModule], *, taken: Sequence[str]
+) -> tuple[tuple[PlannedChange, ...], tuple[PlannedChange, ...], list[RowDecision]]:
+    """Give free slots to creates in file order, then those that deletes make free; say who gets none."""
+    renamed = {_texts(row.module) for row in missing} & {_texts(module) for module in deletable} - {("", "")}
+    going = [module for module in deletable if _texts(module) not in renamed]
+    wanting = [row for row in missing if _texts(row.module) not in renamed]
+    free = MAX_CUSTOM_MODULES - len(taken)
+    fitting, behind = wanting[: max(0, free)], wanting[max(0, free) :]
+    # A product may hold more than ten by other hands: its first deletes make no slot free.
+    freeing = going[max(0, -free) :]
+    swapped, behind = behind[: len(freeing)], behind[len(freeing) :]
+    # A withheld delete will make a slot free too: for the create that looks like its new name first.
+    later = max(0, len(deletable) - len(going) - (len(missing) - len(wanting)))
+    waiting, losing = behind[:later], behind[later:]
+
+    empties = len(taken) == len(going) and not fitting and not swapped
+    frees_slot_for = {module.module_name: row.module.module_name for module, row in zip(freeing, swapped, strict=False)}
+    withheld_rows = {row.line: Withheld.NEEDS_DELETE for row in waiting}
+    withheld_rows |= {row.line: Withheld.LOOKS_LIKE_RENAME for row in missing if _texts(row.module) in renamed}
+    without_slot = {row.line for row in losing}
+    creates = tuple(
+        PlannedChange(Change(ChangeKind.CREATE, row.module, line=row.line), withheld_rows.get(row.line))
+        for row in missing
+        if row.line not in without_slot
+    )
+    deletes = tuple(
+        PlannedChange(
+            Change(ChangeKind.DELETE, module, module),
+            _why_withheld(module, renamed, empties=empties),
+            frees_slot_for.get(module.module_name),
+        )
+        for module in deletable
+    )
+    message = who_holds_the_slots(taken, (*fitting, *swapped), 0) if losing else ""
+    return creates, deletes, [RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing]
+
+
+def _why_withheld(module: OtaModule, renamed: Collection[tuple[str, str]], *, empties: bool) -> Withheld | None:
+    if _texts(module) in renamed:
+        return Withheld.LOOKS_LIKE_RENAME
+    return Withheld.EMPTIES_PRODUCT if empties else None
+
+
+def _texts(module: OtaModule) -> tuple[str, str]:
+    return module.alias_name or "", module.desc or ""

@@ -1,0 +1,1 @@
+"""What the platform keeps: worlds, what they start with, their journal, and who changes them from outside."""
