@@ -59,6 +59,9 @@ _AT_ONCE = 64
 _KEPT_S = 24 * 3600.0
 """A file that nobody has used for so long is removed."""
 
+_PLACES = ("/dev/shm", "/tmp")  # noqa: S108 - what lies there is checked
+"""In memory first: it is quicker, and a service's private ``/tmp`` does not hide it from other jobs."""
+
 _NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR})
 """What the system says where another user, or a link, is in the way."""
 
@@ -66,9 +69,12 @@ _NOTHING_NEW = News((), is_whole=True)
 
 
 def shared_folder() -> Path:
-    """Return where this user's processes meet: the same place for all of them, whatever their environment."""
-    memory = Path("/dev/shm")  # noqa: S108 - what lies there is checked
-    place = memory if memory.is_dir() else Path("/tmp")  # noqa: S108 - the same
+    """Return where this user's processes meet: the same place for all of them, whatever their environment.
+
+    What is missing or read-only is so for all of them. A place that is full is not: so that does not count here.
+    """
+    places = [Path(place) for place in _PLACES]
+    place = next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[-1])
     return place / f"bulk-{os.geteuid()}"
 
 
