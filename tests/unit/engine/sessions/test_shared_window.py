@@ -302,11 +302,15 @@ def test_all_processes_of_a_user_meet_at_one_place_whatever_their_environment(mo
 
 
 def test_where_there_is_no_memory_to_write_to_they_meet_below_the_next_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "access", lambda place, _mode: str(place) != "/dev/shm")
-    assert str(shared_folder().parent) == "/tmp"
+    monkeypatch.setattr("bulk.engine.sessions.shared_window._PLACES", ("/memory", "/disk"))
+    shared = [("/memory", "/disk"), ("/disk",), ()]
 
-    monkeypatch.setattr(os, "access", lambda _place, _mode: False)
-    assert str(shared_folder().parent) == "/tmp"
+    found = []
+    for writable in shared:
+        monkeypatch.setattr(os, "access", lambda place, _mode, writable=writable: str(place) in writable)
+        found.append(str(shared_folder().parent))
+
+    assert found == ["/memory", "/disk", "/disk"]
 
 
 def test_a_lock_that_is_kept_for_a_second_halves_the_rate_until_it_is_free(
