@@ -152,6 +152,7 @@ KEYS: Mapping[str, _Key] = MappingProxyType(
         "columns": _Key("columns", _columns),
         "no_header": _Key("no_header", _yes_or_no),
         "skip_lines": _Key("skip_lines", _whole_number, _within_reading_bounds("skip_lines", int)),
+        "sheet": _Key("sheet", _text),
         "null": _Key("null_texts", _texts),
         "encoding": _Key("encoding", _text),
         "delimiter": _Key("delimiter", _any_text, parse_delimiter),

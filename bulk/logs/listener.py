@@ -358,6 +358,7 @@ def _found(found: InputFound) -> dict[str, object]:
         "header_line": found.header_line,
         "columns": dict(found.columns),
         "notices": list(found.notices),
+        "sheet": found.sheet,
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
-from bulk.rows.fields import REQUIRED, Field, closeness, field_of, normal
+from bulk.rows.fields import REQUIRED, ROWS, Field, Sought, closeness, field_of, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,8 +30,10 @@ class ColumnNames:
     numbered: bool = False
     """Columns have an order, so that ``--map`` may give a column's number where no column has that name."""
 
+    sought: Sought = ROWS
+
     @classmethod
-    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False) -> ColumnNames:
+    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False, sought: Sought = ROWS) -> ColumnNames:
         """Read ``--map``, in which fields may be spelled as freely as columns.
 
         Raises:
@@ -48,7 +50,7 @@ class ColumnNames:
             if column == NO_COLUMN and known in REQUIRED:
                 raise SettingsError(f"--map {name}=: every row needs a {known}; name its column")
             mapped[known] = column
-        return cls(mapped, numbered)
+        return cls({field: column for field, column in mapped.items() if field in sought.fields}, numbered, sought)
 
     def candidates(self, header: Sequence[str]) -> dict[Field, list[int]]:
         """Return for each field the positions of all columns that may hold it.
@@ -59,7 +61,7 @@ class ColumnNames:
         taken = {position for positions in found.values() for position in positions}
         for position, column in enumerate(header):
             field = field_of(column)
-            if field is not None and field not in self.mapped and position not in taken:
+            if field in self.sought.fields and field not in self.mapped and position not in taken:
                 found.setdefault(field, []).append(position)
         return {field: found[field] for field in Field if found.get(field)}
 
@@ -68,7 +70,7 @@ class ColumnNames:
         found = self.candidates(header)
         taken = {position for positions in found.values() for position in positions}
         near = {}
-        for field in (field for field in Field if field not in found and field not in self.mapped):
+        for field in (field for field in Field if field in self.sought.fields - self.mapped.keys() - found.keys()):
             scores = {
                 position: score
                 for position, column in enumerate(header)
@@ -99,7 +101,7 @@ class ColumnNames:
                 raise InputError(message, file=file, line=line, field=field)
         # One cell that is all of the header looks like every field in it.
         near = self.near_misses(header) if len(header) > 1 else {}
-        missing = [field for field in REQUIRED if field not in found]
+        missing = [field for field in self.sought.required if field not in found]
         if missing:
             placed = [self._flag(field, header, near.get(field)) for field in dict.fromkeys([*missing, *near])]
             way = f"{hint} or " if hint else ""

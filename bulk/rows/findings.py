@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bulk.rows.validate import Rules
 
-__all__ = ["Remarks"]
+__all__ = ["Remarks", "carried_notice"]
 
 MAX_LISTED_LINES = 6
 MAX_SHOWN_CHARS = 40
@@ -60,7 +60,7 @@ class Remarks:
             more = len(self._above) - 1
             yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
         if self._carried:
-            yield f"Carried, not sent: {listed(self.carried)}"
+            yield carried_notice(self.carried)
         if self._noise:
             more = self._left_out - len(self._noise)
             lines = ", ".join(f"line {noise.line} ({noise.kind})" for noise in self._noise)
@@ -72,6 +72,11 @@ class Remarks:
         for word, times in self._rules.sent_nulls.most_common():
             flag = f"--null {word}" if word.isalnum() else f"--null '{word}'"
             yield f"Sent as alias or description: {word!r}, in {_spell(times, 'row')}; {flag} leaves it out"
+
+
+def carried_notice(columns: Sequence[str]) -> str:
+    """Say which columns are not sent."""
+    return f"Carried, not sent: {listed(columns)}"
 
 
 def _spell(count: int, noun: str) -> str:

@@ -14,6 +14,7 @@ from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.decoding import MARK
+from bulk.rows.fields import ROWS
 from bulk.rows.findings import Remarks
 from bulk.rows.json_text import loaded, why_no_json
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bulk.model import InvalidRow, ValidRow
+    from bulk.rows.fields import Sought
     from bulk.rows.lines import Block, LineSource
     from bulk.settings import ReadSettings
 
@@ -62,7 +64,7 @@ Keys = tuple[str | None, str | None, str | None, str | None]
 class JsonLinesReader:
     """The rows of a JSONL file."""
 
-    def __init__(self, source: LineSource, settings: ReadSettings) -> None:
+    def __init__(self, source: LineSource, settings: ReadSettings, *, sought: Sought = ROWS) -> None:
         """Read as far as the first lines.
 
         Raises:
@@ -72,7 +74,8 @@ class JsonLinesReader:
         if settings.skip_lines:
             raise SettingsError("--skip-lines is for CSV and TSV: a line of JSONL that is no row does no harm")
         self._source = source
-        self._names = ColumnNames.parse(settings.columns)
+        self._names = ColumnNames.parse(settings.columns, sought=sought)
+        self._fill = sought.fill
         self._rules = Rules.of(settings)
         self._known_keys: dict[tuple[str, ...], Keys | Problem] = {}
         self._stretch = Stretch()
@@ -123,13 +126,14 @@ class JsonLinesReader:
         if set(map(type, found)) != OBJECT or not _have_distinct_keys(lines, found):
             return None
         values = []
+        no_key, no_name, no_alias, no_desc = self._fill
         for each in found:
             columns = self._keys(each)
             if isinstance(columns, Problem):
                 return None
             key, name, alias, desc = columns
-            get: Callable[[str | None], Any] = each.get
-            values.append((get(key), get(name), get(alias), get(desc)))
+            get: Callable[[str | None, str], Any] = each.get
+            values.append((get(key, no_key), get(name, no_name), get(alias, no_alias), get(desc, no_desc)))
         texts = [text for column in zip(*values, strict=True) if (text := _texts(column)) is not None]
         if len(texts) != len(Field) or not self._rules.accept(*texts):
             return None
@@ -171,7 +175,10 @@ class JsonLinesReader:
         problem = _repeated_key(text, found) or _wrong_kinds(found, keys)
         if problem:
             return problem
-        key, name, alias, desc = ("" if found.get(column) is None else str(found[column]) for column in keys)
+        key, name, alias, desc = (
+            fill if column is None else "" if found[column] is None else str(found[column])
+            for column, fill in zip(keys, self._fill, strict=True)
+        )
         return self._rules.judge((key, name, alias, desc))
 
     def _keys(self, found: dict[str, Any]) -> Keys | Problem:

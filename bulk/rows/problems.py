@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.rows.fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FieldKind", "Problem", "RecordKind", "field_problem", "joined", "record_problem"]
+__all__ = ["FieldKind", "Flaw", "Problem", "RecordKind", "field_problem", "joined", "record_problem"]
 
 
 class FieldKind(StrEnum):
@@ -33,6 +33,7 @@ class FieldKind(StrEnum):
     SWAPPED = "swapped"  #: what belongs into the other column
     RESERVED = "reserved"  #: the name of the whole device's firmware
     TYPE = "type"  #: JSON that is no text
+    CELL = "cell"  #: a workbook's cell that is not what was entered: an error, a date, lost digits
 
 
 class RecordKind(StrEnum):
@@ -79,6 +80,7 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
         FieldKind.LENGTH: "{field} has {length} characters, the platform takes {most}",
         FieldKind.RESERVED: "{field} {value!r} is reserved for the firmware of the whole device",
         FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
+        FieldKind.CELL: "{field}{value} {cause}",
     }
 )
 
@@ -115,6 +117,14 @@ class Problem:
 
     text: str
     """Says field and reason, and where it is known, what to do."""
+
+
+class Flaw(NamedTuple):
+    """Why a cell of a workbook can't be taken for what was meant."""
+
+    cause: str
+    only_keys: bool = False
+    """Where it is no key, it may be taken as it is seen."""
 
 
 def field_problem(field: Field, kind: FieldKind, **details: object) -> Problem:

@@ -27,8 +27,8 @@ LOST = re.compile(r"\ufffd|锟斤拷|\?{3,}")
 def traces_possible(text: str) -> bool:
     """Say quickly whether there may be a trace in any part of a text."""
     return bool(
-        REFERENCE.search(text)
-        or BREAK.search(text)
+        ("&" in text and REFERENCE.search(text))
+        or ("<" in text and BREAK.search(text))
         or ("\\" in text or "_x000" in text or "??" in text)
         or (not text.isascii() and any(mark in text for mark in MARKS_BEYOND_ASCII))
     )
