@@ -38,7 +38,17 @@ if TYPE_CHECKING:
 
     from bulk.events import Event, Listener
 
-__all__ = ["bar", "clock_line", "plain_line", "progress", "renewal_line", "start_line", "upgrade_line", "wants_live"]
+__all__ = [
+    "bar",
+    "clock_line",
+    "plain_line",
+    "progress",
+    "renewal_line",
+    "start_line",
+    "unshared_line",
+    "upgrade_line",
+    "wants_live",
+]
 
 _LINE_EVERY_S = 10.0
 _REDRAWS_PER_S = 5
@@ -183,8 +193,8 @@ def clock_line(event: ClockCorrected) -> str:
 def unshared_line(event: RateChanged) -> str:
     """Return what is said where other runs on this machine can't be heard."""
     return (
-        f"Other runs on this machine can't be heard, so that {event.action} requests are sent at {event.per_s:g} of "
-        f"{event.asked_per_s:g} a second: {event.unshared}"
+        f"Other runs on this machine can't be heard, so that {event.action.figure} requests are sent at "
+        f"{event.per_s:g} of {event.asked_per_s:g} a second: {event.unshared}"
     )
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from bulk.events import ClockCorrected, IngestProgressed, RunStopping
+from bulk.events import ClockCorrected, IngestProgressed, RateChanged, RunStopping
 from bulk.model import Action
 from bulk.report.progress import bar, clock_line, plain_line, progress, start_line, wants_live
 from bulk.report.tally import RunState
@@ -184,3 +184,15 @@ def test_live_progress_says_that_the_clock_is_off() -> None:
         listener(ClockCorrected(900.0))
 
     assert "15 min behind" in stream.getvalue()
+
+
+def test_live_progress_says_that_the_rate_is_halved_because_others_cannot_be_heard() -> None:
+    stream = Terminal()
+    halved = RateChanged(action=Action.LIST, per_s=5.0, asked_per_s=10.0, throttled=False, unshared="no folder")
+
+    with progress("modules.csv", stream=stream, live=True) as listener:
+        listener(halved)
+        listener(RateChanged(action=Action.LIST, per_s=10.0, asked_per_s=10.0, throttled=False))
+
+    said = " ".join(stream.getvalue().split())
+    assert said.count("can't be heard, so that list requests are sent at 5 of 10 a second: no folder") == 1
