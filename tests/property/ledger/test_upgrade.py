@@ -51,8 +51,10 @@ FACTS = (
     f"SELECT {OF_MODULES} FROM modules ORDER BY product_key, module_name",
     f"SELECT {OF_ATTEMPTS} FROM attempts ORDER BY id",
     "SELECT line, outcome, message FROM rows ORDER BY line",
-    "SELECT run_id, started_at, ended_at, pid, host, version, input, {rates}, exit_code, stopped, summary "
-    "FROM runs ORDER BY run_id",
+    (
+        "SELECT run_id, started_at, ended_at, pid, host, version, input, {rates}, exit_code, stopped, summary "
+        "FROM runs ORDER BY run_id"
+    ),
     "SELECT * FROM input",
     "SELECT dialect, endpoint, instance_id FROM target",
 )
