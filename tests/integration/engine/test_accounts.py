@@ -402,14 +402,15 @@ async def test_accounts_of_one_group_share_a_pace_and_a_stopped_one_gives_its_tu
 ) -> None:
     job = await accounts("north", "south", "west", west="code:Forbidden.RAM=100%")
     for name in job.settings:
-        job.change(name, rate_group="one", qps=25.0, list_qps=25.0)
+        job.change(name, rate_group="one", qps=8.0, list_qps=8.0)
 
     summary = await job.run()
 
     assert (summary.accounts["north"].exit_code, summary.accounts["west"].exit_code) == (0, 3)
     sent = sorted(seen.at for box in job.boxes.values() for seen in box.seen if seen.action == "CreateOTAModule")
     assert len(sent) == 2 * PER_ACCOUNT
-    assert sent[-1] - sent[0] >= (len(sent) - 1) / 25 * 0.9
+    # Each on its own would have taken 1.4 s; what was late may be made good, but no second has more than eight.
+    assert sent[-1] - sent[0] >= (len(sent) - 8) / 8 * 0.9
 
 
 async def test_one_row_names_an_account_that_is_not_there(accounts: Callable[..., Any]) -> None:
