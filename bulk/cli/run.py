@@ -20,7 +20,7 @@ from bulk.cli.options import (
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
 from bulk.exits import ExitCode
-from bulk.report.summary import summary_lines
+from bulk.report.summary import stopped_accounts, summary_lines
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _FIRST = "Before it begins"
+_ACCOUNT = "--account"
+_NAMED_ACCOUNTS = 3
+"""So many accounts at most are named in a command that goes on."""
+
 _TRYING = ("--limit", "--only")
 
 
@@ -110,6 +114,7 @@ def run(
                 paint=paint,
                 program=invocation.program,
                 resume=_resume(invocation, summary, stopped=stop.requested),
+                resume_accounts=_resume_accounts(invocation, summary),
                 input_format=settings.read.format,
                 pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
             )
@@ -122,7 +127,19 @@ def _resume(invocation: Invocation, summary: Summary, *, stopped: bool) -> str |
     if summary.exit_code == ExitCode.DONE:
         return None
     # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
-    return invocation.again if stopped else invocation.again_without(_TRYING)
+    if stopped:
+        return invocation.again
+    # Where several accounts have rows, each row says whose it is: none has to be named.
+    several = sum(any(account.outcomes.values()) for account in summary.accounts.values()) > 1
+    return invocation.again_without([*_TRYING, _ACCOUNT] if several else _TRYING)
+
+
+def _resume_accounts(invocation: Invocation, summary: Summary) -> str | None:
+    """Return the command that tries only the accounts that stopped, where that is shorter than to name all."""
+    alone = stopped_accounts(summary)
+    if not 0 < len(alone) <= _NAMED_ACCOUNTS or len(alone) == len(summary.accounts):
+        return None
+    return invocation.again_with(_ACCOUNT, alone, without=_TRYING)
 
 
 def _selection(settings: Settings) -> str:

@@ -9,6 +9,7 @@ from bulk.engine.ingest import ingest
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
 from bulk.events import AccountStopped, AccountTakenOver
+from bulk.legible import spoken_targets
 from bulk.model import AccountNames
 
 if TYPE_CHECKING:
@@ -114,8 +115,7 @@ def parts_of(accounts: Iterable[Account], *, stop: StopSignal, listener: Listene
 
 def spoken_target(accounts: Iterable[Account]) -> str:
     """Return where the requests of all accounts go, for a line of a screen."""
-    targets = list(dict.fromkeys(str(account.target) for account in accounts))
-    return targets[0] if len(targets) == 1 else f"{len(targets)} targets"
+    return spoken_targets(account.target for account in accounts)
 
 
 def _scope(account: str, stop: StopSignal, listener: Listener) -> StopSignal:

@@ -254,7 +254,9 @@ def _existing_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
 
 def _planned(row: Result, outcome: Outcome, *, already: bool = False) -> PlannedRow:
     message = row.message if row.outcome == outcome else None
-    return PlannedRow(row.line, row.product_key, row.module_name, outcome, message, already=already)
+    return PlannedRow(
+        row.line, row.product_key, row.module_name, outcome, message, already=already, account=row.account or None
+    )
 
 
 def _clock_time_in(seconds: float) -> str:

@@ -383,12 +383,13 @@ WHERE NOT EXISTS (
 
 -- name: reasons
 -- Why rows are not provisioned, most frequent first. Invalid rows are grouped by the kind of their problem.
-SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message
+-- What is not counted is that of the line with the least number.
+SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message, account
 FROM rows
 WHERE outcome = 'invalid'
 GROUP BY outcome, problem_code
 UNION ALL
-SELECT outcome, code, count(*), min(line), message
+SELECT outcome, code, count(*), min(line), message, account
 FROM standing
 WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists', 'pending', 'sending')
 GROUP BY outcome, code
@@ -398,7 +399,7 @@ ORDER BY rows DESC, example_line;
 -- The rows in the input's order; :outcomes is a JSON array, or NULL for all.
 SELECT
     line, record, product_key, module_name, alias_name, "desc",
-    outcome, code, message, request_id, attempts, recovered, settled_at
+    outcome, code, message, request_id, attempts, recovered, settled_at, account
 FROM standing
 WHERE :outcomes IS NULL OR outcome IN (SELECT value FROM json_each(:outcomes))
 ORDER BY line
@@ -526,7 +527,7 @@ GROUP BY number, slot, code, http_status, failure;
 
 -- name: over_budget_products
 -- Products with rows that get no slot, most rows first; the first such row's message says who holds the slots.
-SELECT product_key, count(*) AS rows, min(line) AS first_line, message
+SELECT product_key, count(*) AS rows, min(line) AS first_line, message, account
 FROM standing
 WHERE outcome_when_read IS NULL AND outcome = 'over_budget'
 GROUP BY account, product_key

@@ -86,6 +86,9 @@ class CrowdedProduct(NamedTuple):
     message: str | None
     """Who holds its slots, as that line was told."""
 
+    account: str = ""
+    """Whose product it is; empty: no accounts are named."""
+
 
 def read_spans(connection: sqlite3.Connection, ledger: Path, *, runs: int) -> tuple[Span, ...]:
     """Return when the last runs were sending, the last first; runs that sent nothing are left out.

@@ -38,6 +38,8 @@ class Result(NamedTuple):
     attempts: int
     recovered: int
     settled_at: str | None
+    account: str | None = ""
+    """Whose it is; empty: no accounts are named; ``None``: an invalid row that does not say."""
 
     @property
     def values(self) -> tuple[str | None, str | None, str | None, str | None]:

@@ -69,7 +69,7 @@ def test_products_over_budget_say_who_holds_their_slots(book: Any) -> None:
 
     crowded = book.content().crowded
 
-    assert crowded == (("a2", 2, 3, "held by a2, told to m1"), ("a1", 1, 2, "held by a1, told to m1"))
+    assert crowded == (("a2", 2, 3, "held by a2, told to m1", ""), ("a1", 1, 2, "held by a1, told to m1", ""))
 
 
 def test_no_more_rows_are_read_than_a_page_can_hold(book: Any, monkeypatch: pytest.MonkeyPatch) -> None:
