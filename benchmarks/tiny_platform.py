@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from multiprocessing.connection import Connection
 
-__all__ = ["on_first_cpu", "tiny_platform"]
+__all__ = ["CREATED", "LISTED", "on_first_cpu", "on_last_cpu", "tiny_platform"]
 
 _END_OF_HEAD = b"\r\n\r\n"
 
@@ -29,8 +29,8 @@ def _reply(body: bytes) -> bytes:
     return head.encode() + body
 
 
-_LISTED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success":true,"Data":[]}')
-_CREATED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success":true}')
+LISTED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success":true,"Data":[]}')
+CREATED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success":true}')
 
 
 class _Answering(asyncio.Protocol):
@@ -49,7 +49,7 @@ class _Answering(asyncio.Protocol):
         """Answer every request that is complete."""
         *heads, self._waiting = (self._waiting + data).split(_END_OF_HEAD)
         for head in heads:
-            self._answer(_LISTED if b"Action=List" in head else _CREATED)
+            self._answer(LISTED if b"Action=List" in head else CREATED)
 
     def _answer(self, reply: bytes) -> None:
         if self._latency_s[1]:
@@ -101,6 +101,11 @@ def tiny_platform(*, latency_s: tuple[float, float] = (0.0, 0.0)) -> Iterator[st
 def on_first_cpu() -> None:
     """Keep this process, and all threads that it starts, on the first CPU."""
     _pin(0)
+
+
+def on_last_cpu() -> None:
+    """Keep this process on the last CPU."""
+    _pin(-1)
 
 
 def _pin(index: int) -> None:

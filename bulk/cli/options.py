@@ -44,7 +44,8 @@ ENVIRONMENT_HELP = """
     Keys come from ALIBABA_CLOUD_ACCESS_KEY_ID, ALIBABA_CLOUD_ACCESS_KEY_SECRET and, with a temporary key,
     ALIBABA_CLOUD_SECURITY_TOKEN; else from where Alibaba Cloud's own tools find them: an OIDC token,
     ~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, the role of an ECS instance, ALIBABA_CLOUD_CREDENTIALS_URI.
-    Temporary keys are renewed while a run goes on. A flag that is not given is taken from the environment if it is
+    Temporary keys are renewed while a run goes on. bulk.toml may name other variables, or a role to assume, for each
+    account on its own. A flag that is not given is taken from the environment if it is
     there: BULK_ENDPOINT, BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY,
     BULK_MAX_ATTEMPTS, BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
     BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what holds, and why.

@@ -49,9 +49,9 @@ _NOT_SETTINGS = frozenset({"as_json", "help", "limit", "only", "only_accounts", 
       qps = 8
       deadline = "3h"
       columns = { ProductKey = "pk", Desc = "note" }
-      [accounts.factory]                  # for rows whose column Account says factory
+      [accounts.factory]                  # for rows with Account factory
       region = "cn-beijing"
-      key_env = "FACTORY"                 # FACTORY_ACCESS_KEY_ID, FACTORY_ACCESS_KEY_SECRET, FACTORY_SECURITY_TOKEN
+      key_env = "FACTORY"                 # its key is in FACTORY_ACCESS_KEY_ID, …
 
     Of an account can be said: ACCOUNT_KEYS. What it does not say is as at the file's top, or in the profile. Where
     there are accounts, --endpoint, --region, --instance-id and --profile are refused.

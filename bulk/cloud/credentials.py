@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from bulk.errors import SettingsError
-from bulk.redaction import without
+from bulk.redaction import Mask
 from bulk.stray import is_quoted, stray_in, trimmed
 
 if TYPE_CHECKING:
@@ -60,9 +60,10 @@ class Credentials:
         """The key id, if it stays the same; ``None``: the key is temporary, and the next one has another."""
         return None if self.security_token else self.access_key_id
 
-    def mask(self, text: str) -> str:
-        """Return the text without these secrets, plain or as a URL has them."""
-        return without((self.access_key_secret, self.security_token), text)
+    @property
+    def mask(self) -> Mask:
+        """What takes these secrets out of a text, plain or as a URL has them."""
+        return Mask((self.access_key_secret, self.security_token))
 
 
 class CredentialProvider(Protocol):

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass
 
 from bulk.cloud.connections import Connections
-from bulk.cloud.route import Trust, find_route
+from bulk.cloud.route import find_route
 
 __all__ = ["Reach", "reach"]
 
@@ -40,7 +40,7 @@ async def reach(endpoint: str, *, timeout_s: float = 5.0) -> Reach:
     Raises:
         NotSentError: It can't be reached, or its certificate is not to be trusted; its code is the transport's.
     """
-    route = await find_route(endpoint, "GET", trust=Trust())
+    route = await find_route(endpoint, "GET")
     async with Connections(limit=1) as connections:
         started = time.monotonic()
         connection = await connections.take(route, connect_s=timeout_s)

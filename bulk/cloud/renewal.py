@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bulk.cloud.credentials import Credentials
     from bulk.events import Listener
+    from bulk.redaction import Mask
 
 __all__ = ["Fetch", "Found", "RenewedCredentials"]
 
@@ -57,10 +58,10 @@ class Found:
         """See `cloud.credentials.AccountCredentials`."""
         return (self.behind or self.credentials).long_lived_key_id
 
-    def mask(self, text: str) -> str:
-        """Return the text without the secrets of the keys, nor of those behind them."""
-        text = self.credentials.mask(text)
-        return self.behind.mask(text) if self.behind else text
+    @property
+    def mask(self) -> Mask:
+        """What takes the secrets of the keys out of a text, and of those behind them."""
+        return self.credentials.mask | self.behind.mask if self.behind else self.credentials.mask
 
 
 class Fetch(Protocol):

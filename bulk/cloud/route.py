@@ -45,15 +45,20 @@ class Trust:
             return self._context
 
 
-async def find_route(endpoint: str, method: str, *, trust: Trust) -> Route:
+async def find_route(endpoint: str, method: str, *, trust: Trust | None = None) -> Route:
     """Find the way of all requests of one method to one endpoint, as the environment describes it now.
+
+    Args:
+        endpoint: URL without path.
+        method: HTTP method in upper case.
+        trust: What other ways share; ``None``: read anew.
 
     Raises:
         NotSentError: The endpoint is no address, what the environment names can't be a proxy, or no certificate can be
             verified.
     """
     route = Route(endpoint, method)
-    return Route(endpoint, method, trust=await trust.context()) if route.has_tls else route
+    return Route(endpoint, method, trust=await (trust or Trust()).context()) if route.has_tls else route
 
 
 class Route:
@@ -88,9 +93,6 @@ class Route:
 
         self.is_open = self.proxy is None
         """Whether connections can be made side by side: a proxy has let the first one through, or there is none."""
-
-        self.losses = 0
-        """Connections of this way that were lost. Another endpoint's are no reason to doubt those of this one."""
 
         self._final: Reason | None = None
         self.asks = _asks(method, url, self.proxy, trust=trust)

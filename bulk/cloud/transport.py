@@ -162,8 +162,7 @@ class HttpTransport:
             if route is None:
                 route = self._routes[way] = await find_route(*way, trust=self._trust)
             if route.has_tunnel:
-                connection = await self._connections.take(route, connect_s=_connect_s(timeout_s))
-                self._connections.keep(connection, route)
+                self._connections.keep(route, await self._connections.take(route, connect_s=_connect_s(timeout_s)))
             if not route.is_open:  # only an answer tells if the proxy lets requests through
                 return await self._send(route, request, timeout_s, leave)
         finally:
@@ -184,18 +183,18 @@ class HttpTransport:
         deadline = asyncio.get_running_loop().time() + timeout_s
         connection = await self._connections.take(route, connect_s=_connect_s(timeout_s))
         if not leave():
-            self._connections.keep(connection, route)
+            self._connections.keep(route, connection)
             raise TurnMissedError("connections or keys take too long for the pace, each time anew")
         try:
             reply = await self._exchange(connection, route.head(request.query), deadline)
         except FOREIGN_ERRORS as exc:
-            self._connections.cut(connection, route)
+            self._connections.cut(route, connection)
             error = translate(exc, request.endpoint)
         except BaseException:
-            self._connections.cut(connection, route)
+            self._connections.cut(route, connection)
             raise
         else:
-            self._connections.keep(connection, route)
+            self._connections.keep(route, connection)
             if route.proxy is not None:
                 route.answered(reply.status, reply.headers)
             return reply

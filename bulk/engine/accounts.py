@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
+from bulk.cloud.credentials import variables_of
 from bulk.cloud.dialects import resolve_target
 from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials
 from bulk.errors import SettingsError
@@ -54,6 +55,9 @@ class Account:
     is_tried: bool = True
     """False: ``--account`` leaves it out. Its rows stay as they are, and nothing is opened for it."""
 
+    other_prefixes: frozenset[str] = frozenset()
+    """``key_env`` of the other accounts."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedAccount:
@@ -83,7 +87,8 @@ def accounts_of(settings: Settings) -> tuple[Account, ...]:
     tried = frozenset(settings.only_accounts or settings.accounts)
     accounts = tuple(_account(settings, name, is_tried=name in tried) for name in settings.accounts)
     _refuse_same_words(accounts)
-    return accounts
+    prefixes = frozenset(account.keys.key_env for account in accounts if account.keys.key_env)
+    return tuple(replace(account, other_prefixes=prefixes - {account.keys.key_env}) for account in accounts)
 
 
 def keys_source(settings: Settings, *, named_by: str = "--profile") -> KeysSource:
@@ -127,7 +132,10 @@ async def open_account_keys(
         listener(event)
 
     credentials = await open_credentials(
-        account.keys, environ=environ, insecure_http=account.settings.insecure_http, listener=listen
+        account.keys,
+        environ=_own_variables(account, environ),
+        insecure_http=account.settings.insecure_http,
+        listener=listen,
     )
     # Temporary keys have another id each time, but their source keeps its name.
     group = account.settings.rate_group or default_rate_group(account.keys, credentials) or credentials.source
@@ -147,6 +155,14 @@ def refuse_double(opened: Iterable[OpenedAccount]) -> None:
         key = account.keys.role_arn or one.credentials.long_lived_key_id or one.credentials.source
         _refuse_two_names(by_key.setdefault((account.target, key), account), account)
         _refuse_two_rates(by_group.setdefault(one.rate_group, account), account, one.shown_rate_group)
+
+
+def _own_variables(account: Account, environ: Mapping[str, str]) -> Mapping[str, str]:
+    """Leave out the keys of other accounts where there are none for this one: a message must not advise to use them."""
+    if not account.keys.key_env or all(name in environ for name in variables_of(account.keys.key_env)[:2]):
+        return environ
+    others = {name for prefix in account.other_prefixes for name in variables_of(prefix)}
+    return {name: value for name, value in environ.items() if name not in others}
 
 
 def _account(settings: Settings, name: str, *, is_tried: bool) -> Account:

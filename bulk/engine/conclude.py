@@ -11,6 +11,7 @@ from bulk.engine.job import spoken_target
 from bulk.engine.sessions.recorder import Counters
 from bulk.engine.stop import StopSignal
 from bulk.exits import ExitCode
+from bulk.ledger.views.accounts import Counted
 from bulk.legible import legible_fields
 from bulk.model import PROVISIONED_OUTCOMES, AccountSummary, Action, Outcome, Summary
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from bulk.engine.job import Job, Part
 
-__all__ = ["Done", "Standing", "conclude", "summary_json"]
+__all__ = ["Done", "conclude", "summary_json"]
 
 
 _FIRST_OF = (
@@ -32,15 +33,6 @@ _FIRST_OF = (
 """What a run exits with over its accounts: the first of these that any of them has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """How rows are: all of the input, and those of each account."""
-
-    outcomes: Mapping[str, int]
-    by_account: Mapping[str, Mapping[str, int]]
-    """Empty where the job names no accounts."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What a run did, once nobody writes to its ledger any more."""
@@ -50,17 +42,17 @@ class Done:
     read_in: bool
     """Whether the input got into the ledger; if not, the rows are those of an earlier input."""
 
-    standing: Standing | None = None
+    counted: Counted | None = None
     """The rows by outcome, where they were counted since anything was recorded; ``None``: count them."""
 
 
 def conclude(job: Job, done: Done) -> Summary:
     """Count every row of the input as it is now, and add what this run did."""
     ledger = job.ledger
-    standing = done.standing or _standing(job)
-    outcomes = standing.outcomes
+    counted = done.counted or _count(job)
+    outcomes = counted.outcomes
     counters = Counters.sum_of(part.counters for part in job.parts)
-    accounts = _accounts(job, standing, read_in=done.read_in) if job.names_accounts else {}
+    accounts = _accounts(job, counted, read_in=done.read_in) if job.names_accounts else {}
     own_code = _exit_code(outcomes, job.stop, read_in=done.read_in)
     exit_code = _first_of(own_code, *(account.exit_code for account in accounts.values()))
     return Summary(
@@ -98,15 +90,14 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
     return orjson.dumps(legible_fields(keys | {"resume": resume}))
 
 
-def _standing(job: Job) -> Standing:
-    by_account = job.ledger.outcomes_by_account() if job.names_accounts else {}
-    return Standing(job.ledger.outcomes(), by_account)
+def _count(job: Job) -> Counted:
+    return job.ledger.counted() if job.names_accounts else Counted(job.ledger.outcomes(), {})
 
 
-def _accounts(job: Job, standing: Standing, *, read_in: bool) -> dict[str, AccountSummary]:
+def _accounts(job: Job, counted: Counted, *, read_in: bool) -> dict[str, AccountSummary]:
     parts = {part.name: part for part in job.parts}
     return {
-        account.name: _account(standing.by_account.get(account.name, {}), parts.get(account.name), read_in=read_in)
+        account.name: _account(counted.by_account.get(account.name, {}), parts.get(account.name), read_in=read_in)
         for account in job.accounts
     }
 

@@ -116,7 +116,9 @@ class _Planning(Job):
     def _take_stock(self) -> None:
         """Start with the rows that no listing can change."""
         outcomes = self.ledger.outcomes()
-        by_account = self.ledger.outcomes_by_account() if self.names_accounts else {"": outcomes}
+        by_account = {"": outcomes}
+        if self.names_accounts:
+            outcomes, by_account = self.ledger.counted()
         self._rows = sum(outcomes.values())
         self._selection = select(self.ledger, self.settings, [part.name for part in self.parts])
         self._tallies = {
@@ -167,7 +169,8 @@ class _Planning(Job):
         states = await in_thread(_existing_states, path, [part.name for part in self.parts])
         async with opened_feeds(self, self._selection) as feeds:
             self.listener(PlanStarted(sum(feed.lanes.products for feed in feeds)))
-            await visit_all(self, feeds, keys, self._look, writer=_NoWriter(), states=states)
+            if feeds:
+                await visit_all(self, feeds, keys, self._look, writer=_NoWriter(), states=states)
         for part in self.parts:
             self._tallies[part.name].stopped = part.stop.reason
 
@@ -254,9 +257,8 @@ def _existing_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
 
 def _planned(row: Result, outcome: Outcome, *, already: bool = False) -> PlannedRow:
     message = row.message if row.outcome == outcome else None
-    return PlannedRow(
-        row.line, row.product_key, row.module_name, outcome, message, already=already, account=row.account or None
-    )
+    account = row.account or None
+    return PlannedRow(row.line, row.product_key, row.module_name, outcome, message, already=already, account=account)
 
 
 def _clock_time_in(seconds: float) -> str:

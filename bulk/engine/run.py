@@ -12,7 +12,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from bulk.engine.accounts import accounts_of
-from bulk.engine.conclude import Done, Standing, conclude, summary_json
+from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.ingest import IngestStoppedError
 from bulk.engine.job import Job, parts_of, spoken_target
 from bulk.engine.lanes.selection import select
@@ -27,6 +27,7 @@ from bulk.errors import BulkError, LedgerError
 from bulk.events import AccountStart, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
 from bulk.exits import ExitCode
 from bulk.ledger.store import Ledger
+from bulk.ledger.views.accounts import Counted
 from bulk.ledger.views.snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class _Run(Job):
     def __post_init__(self) -> None:
         self._run_id = secrets.token_hex(16)
         self._read_in = False
-        self._standing: Standing | None = None
+        self._counted: Counted | None = None
         """How the rows stand at the end, where that was counted already."""
 
     async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes]) -> Summary:
@@ -116,7 +117,7 @@ class _Run(Job):
                 run_id=self._run_id,
                 elapsed_s=time.monotonic() - started,
                 read_in=self._read_in,
-                standing=self._standing,
+                counted=self._counted,
             )
             summary = await in_thread(conclude, self, done)
         except BaseException as exc:
@@ -137,7 +138,7 @@ class _Run(Job):
                 await self._send(feeds, keys)
         if not feeds:
             # They stand as they stood when the run began. To count a million of them again takes seconds.
-            self._standing = counting.result()
+            self._counted = counting.result()
 
     async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
@@ -167,7 +168,7 @@ class _Run(Job):
         self.ledger.forget_old(at=time.time(), stopped=lambda: self.stop.requested)
 
     @asynccontextmanager
-    async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Standing]]:
+    async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Counted]]:
         """Announce how the rows stand before the block, or beside it where there are so many that this takes long.
 
         Yields what becomes the rows by outcome; it is done when the block has ended.
@@ -182,10 +183,10 @@ class _Run(Job):
                 counting.cancel()
                 await until_ended(counting)
 
-    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> Standing:
+    async def _announce_start(self, snapshot: Snapshot, selection: Selection) -> Counted:
         count = partial(_count, snapshot, by_account=self.names_accounts)
-        standing = await interruptible(count, interrupt=snapshot.interrupt)
-        outcomes = standing.outcomes
+        counted = await interruptible(count, interrupt=snapshot.interrupt)
+        outcomes = counted.outcomes
         self.listener(
             RunStarted(
                 run_id=self._run_id,
@@ -196,14 +197,14 @@ class _Run(Job):
                 outcomes=dict(outcomes),
                 rates=asked_rates(self.settings),
                 outside=selection.outside,
-                accounts=dict(self._account_starts(standing)),
+                accounts=dict(self._account_starts(counted)),
             )
         )
-        return standing
+        return counted
 
-    def _account_starts(self, standing: Standing) -> Iterator[tuple[str, AccountStart]]:
+    def _account_starts(self, counted: Counted) -> Iterator[tuple[str, AccountStart]]:
         for part in self.parts if self.names_accounts else ():
-            outcomes = standing.by_account.get(part.name)
+            outcomes = counted.by_account.get(part.name)
             if outcomes:
                 yield (
                     part.name,
@@ -228,5 +229,5 @@ class _Run(Job):
             )
 
 
-def _count(snapshot: Snapshot, *, by_account: bool) -> Standing:
-    return Standing(*snapshot.both_outcomes()) if by_account else Standing(snapshot.outcomes(), {})
+def _count(snapshot: Snapshot, *, by_account: bool) -> Counted:
+    return snapshot.counted() if by_account else Counted(snapshot.outcomes(), {})

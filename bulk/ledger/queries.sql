@@ -37,7 +37,9 @@ UPDATE modules SET
     recovered = max(modules.recovered, other.recovered),
     attempts = modules.attempts + other.attempts,
     written_alias = coalesce(modules.written_alias, other.written_alias),
-    written_desc = coalesce(modules.written_desc, other.written_desc)
+    written_desc = coalesce(modules.written_desc, other.written_desc),
+    undone = max(modules.undone, other.undone),
+    undone_at = coalesce(max(modules.undone_at, other.undone_at), modules.undone_at, other.undone_at)
 FROM modules AS other
 WHERE modules.account IN (:former, :heir)
   AND other.account = iif(modules.account = :heir, :former, :heir)
@@ -71,7 +73,20 @@ UPDATE attempts SET account = :heir
 WHERE account = :former
   AND (:whole OR product_key IN (SELECT product_key FROM rows WHERE outcome IS NULL AND account = :heir));
 
--- name: take_over_6_rows
+-- name: take_over_6_planned
+-- A plan is one account's: where its products are divided, it stays with the name that is gone, and is never applied.
+UPDATE OR REPLACE planned SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_7_plans
+UPDATE OR REPLACE plans SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_8_good_syncs
+UPDATE OR REPLACE good_syncs SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_9_good_keys
+UPDATE OR REPLACE good_keys SET account = :heir WHERE account = :former AND :whole;
+
+-- name: take_over_last_rows
 -- So that they are seen as they were before the next input is read.
 UPDATE rows SET account = :heir WHERE account = :former AND :whole;
 
@@ -381,6 +396,17 @@ WHERE NOT EXISTS (
       AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
 );
 
+-- name: count_absent_by_account
+-- The same for each account, in the order of the modules.
+SELECT account, count(*)
+FROM modules AS m
+WHERE NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+GROUP BY account;
+
 -- name: reasons
 -- Why rows are not provisioned, most frequent first. Invalid rows are grouped by the kind of their problem.
 -- What is not counted is that of the line with the least number.
@@ -392,6 +418,20 @@ UNION ALL
 SELECT outcome, code, count(*), min(line), message, account
 FROM standing
 WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists', 'pending', 'sending')
+GROUP BY outcome, code
+ORDER BY rows DESC, example_line;
+
+-- name: reasons_of_account
+-- As `reasons`, of one account: its rows alone are walked along.
+SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message, account
+FROM rows
+WHERE outcome = 'invalid' AND account = :account
+GROUP BY outcome, problem_code
+UNION ALL
+SELECT outcome, code, count(*), min(line), message, account
+FROM standing
+WHERE outcome_when_read IS NULL AND account = :account
+  AND outcome NOT IN ('created', 'exists', 'pending', 'sending')
 GROUP BY outcome, code
 ORDER BY rows DESC, example_line;
 
@@ -440,7 +480,7 @@ FROM standing
 WHERE outcome_when_read IS NULL AND account = :account AND outcome NOT IN ('created', 'exists');
 
 -- name: begin_run
-INSERT INTO runs (run_id, started_at, pid, host, version, input, create_per_s, list_per_s)
+INSERT INTO runs (run_id, started_at, pid, host, version, input, rates, user)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: end_run
@@ -457,7 +497,10 @@ FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1)
 WHERE ended_at IS NULL;
 
 -- name: runs
-SELECT run_id, started_at, ended_at, pid, host, version, input, create_per_s, list_per_s, exit_code, stopped, summary
+SELECT
+    run_id, started_at, ended_at, pid, host, version, input,
+    json_extract(rates, '$.create') AS create_per_s, json_extract(rates, '$.list') AS list_per_s,
+    exit_code, stopped, summary
 FROM runs
 ORDER BY rowid;
 
@@ -504,10 +547,21 @@ ORDER BY number, slot, about_ms, action;
 
 -- name: pulse
 -- What was sent since a moment, looking no further back than so many attempts.
-SELECT action, code, count(*)
-FROM (SELECT at, action, code FROM attempts ORDER BY id DESC LIMIT :most)
+SELECT action, code, account, count(*)
+FROM (SELECT at, action, code, account FROM attempts ORDER BY id DESC LIMIT :most)
 WHERE at >= :since
-GROUP BY action, code;
+GROUP BY action, code, account;
+
+-- name: account_traffic
+-- What some runs sent for each account; :runs is a JSON array of their ids.
+WITH wanted AS MATERIALIZED (
+    SELECT key AS number, value AS run_id FROM json_each(:runs)
+)
+SELECT number, account, action, count(*), count(code), count(*) FILTER (WHERE failure = 'throttled')
+FROM attempts
+JOIN wanted USING (run_id)
+GROUP BY number, account, action
+ORDER BY number, account, action;
 
 -- name: failed_attempts
 -- The attempts of some runs that did not succeed, by slot of time; :windows as of `traffic`.

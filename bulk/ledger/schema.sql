@@ -68,6 +68,8 @@ CREATE TABLE modules (
     owned         INTEGER NOT NULL DEFAULT 0, -- 1: a run of this ledger created it
     written_alias TEXT,                      -- as last written by us; '': left out at its create;
     written_desc  TEXT,                      -- NULL: not known, or nothing was written
+    undone        INTEGER NOT NULL DEFAULT 0, -- nights running in which an update of ours was found undone
+    undone_at     TEXT,                      -- when that was last counted
     PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
@@ -85,7 +87,9 @@ CREATE TABLE claims (
     found_desc   TEXT,
     line         INTEGER,                    -- NULL: no row of the input asks for it
     run_id       TEXT NOT NULL,
-    at           TEXT NOT NULL
+    at           TEXT NOT NULL,
+    approved     INTEGER NOT NULL DEFAULT 0, -- 1: by an apply, so that it counts against no limit of a night
+    frees_slot_for TEXT                      -- of a delete: the module whose create was claimed with it
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
 
@@ -114,12 +118,63 @@ CREATE TABLE runs (
     host       TEXT NOT NULL,
     version    TEXT NOT NULL,
     input      TEXT NOT NULL,
-    create_per_s REAL NOT NULL,              -- asked for; 0: unlimited
-    list_per_s   REAL NOT NULL,
+    rates      TEXT NOT NULL,                -- JSON: requests a second that were asked for, by action; 0: unlimited
     exit_code  INTEGER,
     stopped    TEXT,                         -- why it stopped early
-    summary    TEXT                          -- JSON, as `bulk run --json` printed it
+    summary    TEXT,                         -- JSON, as `--json` printed it
+    command    TEXT NOT NULL DEFAULT 'run',  -- 'run', 'sync' or 'apply'
+    applied    TEXT,                         -- of an apply: the run that made the plan
+    user       TEXT                          -- who began it, by the system's name; NULL: from a version that did not note it
 );
+
+-- What a sync decided for one account before its first write. It waits for approval where something is withheld.
+CREATE TABLE plans (
+    account      TEXT NOT NULL DEFAULT '',
+    run_id       TEXT NOT NULL,              -- of the run that decided it
+    made_at      TEXT NOT NULL,
+    input        TEXT NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    flags        TEXT NOT NULL,              -- JSON: what narrowed or widened it
+    finished_at  TEXT,                       -- NULL: something of it may still be applied
+    applied_by   TEXT,                       -- the last run that applied it
+    PRIMARY KEY (account, run_id)
+) WITHOUT ROWID;
+
+-- The changes of a plan, a change for each module.
+CREATE TABLE planned (
+    account        TEXT NOT NULL DEFAULT '',
+    run_id         TEXT NOT NULL,            -- of the plan
+    product_key    TEXT NOT NULL,
+    module_name    TEXT NOT NULL COLLATE NOCASE,
+    kind           TEXT NOT NULL,            -- a bulk.model.ChangeKind
+    wanted_alias   TEXT,                     -- NULL: not compared, or a delete
+    wanted_desc    TEXT,
+    found_alias    TEXT,                     -- as the listing showed them; NULL: nothing was there
+    found_desc     TEXT,
+    line           INTEGER,                  -- NULL: no row of the input asks for it
+    adopted        INTEGER NOT NULL DEFAULT 0, -- 1: taken over as ours, nothing is sent
+    withheld       TEXT,                     -- why it waits for approval; NULL: it may go
+    frees_slot_for TEXT,                     -- of a delete: the module whose create needs its slot
+    state          TEXT NOT NULL DEFAULT 'open', -- 'open', 'done', or 'moved': found otherwise than planned
+    PRIMARY KEY (account, run_id, product_key, module_name)
+) WITHOUT ROWID;
+
+-- The last good sync of each account, against which the next input is held.
+CREATE TABLE good_syncs (
+    account  TEXT PRIMARY KEY,
+    run_id   TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    rows     INTEGER NOT NULL,               -- of its whole input, like the next
+    products INTEGER NOT NULL
+) WITHOUT ROWID;
+
+-- The keys of that input: what shares few of them is the file of another job.
+CREATE TABLE good_keys (
+    account     TEXT NOT NULL DEFAULT '',
+    product_key TEXT NOT NULL,
+    module_name TEXT NOT NULL COLLATE NOCASE,
+    PRIMARY KEY (account, product_key, module_name)
+) WITHOUT ROWID;
 
 -- The rows of the input as they stand. A module that was provisioned with another content than its row has
 -- now is looked at again.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import socket
 import sqlite3
@@ -17,7 +18,7 @@ from bulk.errors import LedgerError
 from bulk.ledger.binding import bind, check_targets
 from bulk.ledger.intake import replaced_rows
 from bulk.ledger.lanes import read_lanes
-from bulk.ledger.retention import forget_old
+from bulk.ledger.retention import KEEP_DAYS, forget_old
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import (
     NotBegunError,
@@ -30,10 +31,11 @@ from bulk.ledger.storage.database import (
 from bulk.ledger.storage.lock import hold
 from bulk.ledger.storage.place import Place
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.accounts import count_by_account
 from bulk.ledger.views.reading import read_results
-from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account, read_reasons
+from bulk.ledger.views.status import count_outcomes, read_reasons
 from bulk.legible import legible
-from bulk.model import MAX_CUSTOM_MODULES, Action
+from bulk.model import MAX_CUSTOM_MODULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
     from bulk.ledger.binding import Takeover
     from bulk.ledger.intake import Intake
     from bulk.ledger.storage.database import Upgrade
+    from bulk.ledger.views.accounts import Counted
     from bulk.ledger.views.reading import Result
-    from bulk.model import Lane, Outcome, Reason, Target
+    from bulk.model import Action, Lane, Outcome, Reason, Target
 
 __all__ = ["Ledger", "check_ledger"]
 
@@ -146,7 +149,7 @@ class Ledger:
             at: Now, in seconds since the epoch.
             version: Of this program.
             input_name: The input's name.
-            rates: Requests a second that were asked for, by action. Only those of creates and listings are kept.
+            rates: Requests a second that were asked for, by action; those of creates and listings are among them.
         """
         with translated(self.path):
             self.connection.execute(
@@ -158,14 +161,14 @@ class Ledger:
                     socket.gethostname(),
                     version,
                     legible(input_name),
-                    rates[Action.CREATE],
-                    rates[Action.LIST],
+                    orjson.dumps({action.figure: per_s for action, per_s in rates.items()}).decode(),
+                    _user(),
                 ),
             )
 
-    def forget_old(self, *, at: float, stopped: Callable[[], bool]) -> int:
+    def forget_old(self, *, at: float, keep_days: float = KEEP_DAYS, stopped: Callable[[], bool]) -> int:
         """Remove old attempts and undo data: see `bulk.ledger.retention`."""
-        return forget_old(self.connection, self.path, at=at, stopped=stopped)
+        return forget_old(self.connection, self.path, at=at, keep_days=keep_days, stopped=stopped)
 
     def end_run(self, run_id: str, *, at: float, exit_code: int, stopped: str | None, summary: str | None) -> None:
         """Record how the run ended.
@@ -185,10 +188,14 @@ class Ledger:
         with translated(self.path):
             return count_outcomes(self.connection)
 
-    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
-        """Return the same for each account that has rows; a row whose account is not known is in none."""
+    def counted(self) -> Counted:
+        """Return the same, and in the same walk for each account that has rows."""
         with translated(self.path):
-            return count_outcomes_by_account(self.connection)
+            return count_by_account(self.connection)
+
+    def outcomes_by_account(self) -> dict[str, dict[str, int]]:
+        """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
+        return self.counted().by_account
 
     def accounts_with_rows(self) -> list[str]:
         """Return the accounts that have rows in the input, apart from invalid and repeated ones, by name."""
@@ -196,14 +203,14 @@ class Ledger:
             return [account for (account,) in self.connection.execute(query("accounts_with_rows"))]
 
     def absent(self) -> int:
-        """Return how many modules of earlier inputs this one does not ask for."""
+        """Return how many modules of earlier inputs this one does not ask for, also of accounts that are gone."""
         with translated(self.path):
             return int(self.connection.execute(query("count_absent")).fetchone()[0])
 
-    def reasons(self) -> tuple[Reason, ...]:
-        """Return why rows are not provisioned, most frequent first."""
+    def reasons(self, *, account: str | None = None) -> tuple[Reason, ...]:
+        """Return why rows are not provisioned, most frequent first: all rows, or those of one account."""
         with translated(self.path):
-            return read_reasons(self.connection)
+            return read_reasons(self.connection, account=account)
 
     def rows(self, outcomes: Collection[Outcome]) -> Iterator[Result]:
         """Yield the rows of the input that have one of these outcomes, in the input's order."""
@@ -246,6 +253,13 @@ class Ledger:
     def close(self) -> None:
         """Let the ledger go."""
         self._held.close()
+
+
+def _user() -> str | None:
+    """Return who began this process, as far as the system can tell: in a container a user may have no name."""
+    with suppress(KeyError, OSError, ImportError):
+        return legible(getpass.getuser())
+    return None
 
 
 def _temporary_folder() -> tempfile.TemporaryDirectory[str]:

@@ -21,7 +21,7 @@ from bulk.logs.backlog import Backlog
 from bulk.logs.fields import attempt_fields, found_fields, rate_fields, settled_fields, some
 from bulk.logs.file import LogFile
 from bulk.logs.flood import Flood
-from bulk.redaction import MASK, is_secret_name, masked
+from bulk.redaction import MASK, Mask, is_secret_name, masked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, MutableMapping
@@ -48,12 +48,15 @@ class Redactor:
             secrets: Values that must not appear, whatever stands around them.
         """
         # An empty value would match everywhere, and a very short one in innocent text.
-        self._secrets = tuple(secret for secret in secrets if len(secret) >= 8)  # noqa: PLR2004 - said above
-        self._masks: tuple[Callable[[str], str], ...] = ()
+        self._mask = Mask(secret for secret in secrets if len(secret) >= 8)  # noqa: PLR2004 - said above
+        self._others: tuple[Callable[[str], str], ...] = ()
 
     def learn(self, mask: Callable[[str], str]) -> None:
         """Know secrets that were found only now, by what takes them out of a text."""
-        self._masks += (mask,)
+        if isinstance(mask, Mask):
+            self._mask |= mask
+        else:
+            self._others += (mask,)
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         """Mask the event's values, and whatever is called like a secret."""
@@ -63,9 +66,10 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """Return the text with its secrets masked."""
-        for mask in self._masks:
+        text = self._mask(text)
+        for mask in self._others:
             text = mask(text)
-        return masked(text, self._secrets)
+        return masked(text)
 
     def _clean(self, value: object) -> object:
         match value:

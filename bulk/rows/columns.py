@@ -56,21 +56,34 @@ class ColumnNames:
             if column == NO_COLUMN and known in REQUIRED:
                 raise SettingsError(f"--map {name}=: every row needs a {known}; name its column")
             mapped[known] = column
-        fields = tuple(Field) if accounts else OF_MODULE
-        return cls({field: column for field, column in mapped.items() if field in fields}, numbered, fields)
+        return cls(mapped, numbered, tuple(Field) if accounts else OF_MODULE)
 
     def candidates(self, header: Sequence[str]) -> dict[Field, list[int]]:
         """Return for each field the positions of all columns that may hold it.
 
         A column that is mapped to a field no longer stands for the field that its name says.
         """
-        found = {field: self._positions(column, header) for field, column in self.mapped.items()}
+        found = {
+            field: self._positions(column, header) for field, column in self.mapped.items() if field in self.fields
+        }
         taken = {position for positions in found.values() for position in positions}
         for position, column in enumerate(header):
             field = field_of(column)
             if field is not None and field not in self.mapped and position not in taken:
                 found.setdefault(field, []).append(position)
         return {field: found[field] for field in self.fields if found.get(field)}
+
+    def unused(self, header: Sequence[str]) -> list[str]:
+        """Return the columns that say whose each row is, where the settings name no accounts."""
+        if Field.ACCOUNT in self.fields:
+            return []
+        mapped = self._positions(self.mapped.get(Field.ACCOUNT, NO_COLUMN), header)
+        ours = {position for positions in self.candidates(header).values() for position in positions}
+        return [
+            column
+            for position, column in enumerate(header)
+            if position not in ours and (position in mapped or field_of(column) is Field.ACCOUNT)
+        ]
 
     def near_misses(self, header: Sequence[str]) -> dict[Field, int]:
         """Return, for fields that have no column, the position of the column that looks most like it."""
@@ -102,7 +115,7 @@ class ColumnNames:
         """
         found = self.candidates(header)
         for field, column in self.mapped.items():
-            if field not in found and column != NO_COLUMN:
+            if field not in found and column != NO_COLUMN and field in self.fields:
                 nearest = _nearest(column, header) or _listed(header)
                 message = f"--map {field}={column}: there is no column {column!r}; {nearest}"
                 raise InputError(message, file=file, line=line, field=field)

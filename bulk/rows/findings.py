@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.rows.columns import listed
-from bulk.rows.fields import Field, field_of
 from bulk.rows.noise import Noise
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ class Remarks:
     """Collects what is noticed."""
 
     def __init__(
-        self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = (), names_accounts: bool = False
+        self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = (), unused: Sequence[str] = ()
     ) -> None:
         """Begin with what the header says.
 
@@ -31,10 +30,10 @@ class Remarks:
             rules: Which count what they let pass.
             carried: Names of the columns that are no field's.
             above: The lines above the header that say something.
-            names_accounts: The settings name accounts, so that a column Account is not carried unnoticed.
+            unused: Columns that say whose each row is, where the settings name no accounts.
         """
         self._rules = rules
-        self._names_accounts = names_accounts
+        self._unused = unused
         self._carried = dict.fromkeys(carried)
         self._above = above
         self._noise: list[Noise] = []
@@ -66,9 +65,9 @@ class Remarks:
             yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
         if self._carried:
             yield f"Carried, not sent: {listed(self.carried)}"
-        unused = [] if self._names_accounts else [name for name in self._carried if field_of(name) is Field.ACCOUNT]
-        if unused:
-            yield f"Not used: {listed(unused)}, since the settings name no accounts ([accounts.NAME] in bulk.toml)"
+        if self._unused:
+            why = "since the settings name no accounts ([accounts.NAME] in bulk.toml)"
+            yield f"Not used: {listed(self._unused)}, {why}"
         if self._noise:
             more = self._left_out - len(self._noise)
             lines = ", ".join(f"line {noise.line} ({noise.kind})" for noise in self._noise)

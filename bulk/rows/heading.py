@@ -30,6 +30,9 @@ class Heading:
     positions: Mapping[Field, int]
     """Of each field's column; fields without a column are left out."""
 
+    unused: list[str]
+    """Columns that say whose each row is, where the settings name no accounts."""
+
     body: Iterator[Block]
     """The lines behind the header."""
 
@@ -66,7 +69,8 @@ def read_heading(source: LineSource, settings: ReadSettings, delimiter: str, *, 
     if found.line:
         source.require_sound("".join(found.names), line=found.line)
     behind = (_behind(block, found.body) for block in head)
-    return Heading(found, positions, itertools.chain([block for block in behind if block.lines], blocks))
+    unused = names.unused(found.names)
+    return Heading(found, positions, unused, itertools.chain([block for block in behind if block.lines], blocks))
 
 
 def _find(

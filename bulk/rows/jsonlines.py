@@ -92,7 +92,7 @@ class JsonLinesReader:
         self.shape = InputShape("jsonl", source.encoding, None, (), columns, header_line=None)
         taken = {position for found in candidates.values() for position in found}
         carried = (key for at, key in enumerate(keys) if at not in taken)
-        self.remarks = Remarks(self._rules, carried=carried, names_accounts=accounts is not None)
+        self.remarks = Remarks(self._rules, carried=carried, unused=self._names.unused(keys))
 
     def blocks(self) -> Iterator[ReadRows]:
         """Yield the rows in portions of any size, once.

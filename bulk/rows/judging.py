@@ -60,7 +60,7 @@ class RecordJudge:
             rules,
             carried=carried,
             above=tuple(map(legible, found.passed_over)),
-            names_accounts=accounts.are_named,
+            unused=heading.unused,
         )
         self.stretch = Stretch()
 

@@ -11,7 +11,7 @@ import click
 import pytest
 
 from bulk.cli.app import COMMANDS, app
-from bulk.engine.sessions.connect import ledger_path, sandbox_state
+from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.ledger.storage.files import lock_of, log_of
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.settings import Settings
@@ -75,7 +75,7 @@ def test_the_readme_links_to_every_page_of_the_documentation() -> None:
 def test_what_the_first_command_leaves_beside_its_input_is_not_for_git() -> None:
     ledger = ledger_path("samples/modules.csv", Settings(sandbox=True))
     beside = [path.relative_to(ROOT.resolve()) for path in (lock_of(ROOT / ledger), log_of(ROOT / ledger))]
-    written = [str(path) for path in (ledger, *beside, sandbox_state(ledger))]
+    written = [str(path) for path in (ledger, *beside, sandbox_states(ledger, [""])[""])]
 
     told = subprocess.run(["git", "-C", ROOT, "check-ignore", *written], capture_output=True, text=True, check=False)
 

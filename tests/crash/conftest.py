@@ -17,6 +17,7 @@ from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
 
     from tests.conftest import Job
 
@@ -109,6 +110,29 @@ def child() -> Callable[..., AbstractAsyncContextManager[Child]]:
             stderr=asyncio.subprocess.PIPE,
             env=os.environ | keys | (environ or {}),
             preexec_fn=preexec,
+        )
+        try:
+            yield Child(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    return start
+
+
+@pytest.fixture
+def child_in() -> Callable[..., AbstractAsyncContextManager[Child]]:
+    """Return what starts a command of `bulk` in a folder, as its settings there say."""
+
+    @asynccontextmanager
+    async def start(folder: Path, *words: str, environ: dict[str, str], patch: str = "") -> AsyncIterator[Child]:
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", _PROGRAM.format(patch=patch), *words),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=os.environ | environ,
+            cwd=folder,
         )
         try:
             yield Child(process)

@@ -46,7 +46,7 @@ def dies_in(place, name, *, call=1, before=True, when=lambda *args: True):
 """Lets the child kill itself in the nth call of a function that is not a coroutine."""
 
 STEPS = {
-    "before the ledger is bound": 'import bulk.ledger.store as m; dies_in(m, "_bind")',
+    "before the ledger is bound": 'import bulk.ledger.store as m; dies_in(m, "bind")',
     "while the input is read": 'import bulk.ledger.intake as m; dies_in(m.Intake, "add", before=False)',
     "after ingest": 'import bulk.engine.run as m; dies_in(m, "send")',
     "before a claim is on disk": 'import bulk.ledger.writer as m; dies_in(m.LedgerWriter, "_write", call=3)',

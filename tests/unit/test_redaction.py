@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from urllib.parse import quote
+
 import pytest
 
-from bulk.redaction import MAX_MESSAGE_CHARACTERS, echoed_string_to_sign, redact, shown_address
+from bulk.redaction import MASK, MAX_MESSAGE_CHARACTERS, Mask, echoed_string_to_sign, redact, shown_address
 
 SECRET = "Kp9+x/Zq=secret"
 
@@ -90,3 +92,33 @@ def test_address_is_shown_without_what_may_be_secret_in_it(address: str, shown: 
 def test_echoed_string_to_sign_is_found() -> None:
     assert echoed_string_to_sign("does not match: GET&%2F&A%3Db , see") == "GET&%2F&A%3Db"
     assert echoed_string_to_sign("does not match") is None
+
+
+MANY = [f"{number:03}tok/en+of=account" for number in range(100)]
+
+
+@pytest.mark.parametrize("secrets", [MANY[:2], MANY], ids=["few", "many"])
+def test_mask_takes_each_secret_out_in_each_form(secrets: list[str]) -> None:
+    mask = Mask(secrets)
+    once = quote(MANY[1], safe="")
+    forms = [MANY[0], MANY[1], once, quote(once, safe=""), MANY[1].replace("/", r"\/"), f"x{MANY[1]}{MANY[0]}y"]
+
+    masked_forms = [mask(f"before {form} after") for form in forms]
+
+    assert masked_forms == [f"before {MASK} after"] * 5 + [f"before x{MASK}{MASK}y after"]
+
+
+def test_mask_of_many_takes_out_short_ones_and_ones_within_others() -> None:
+    mask = Mask([*MANY, "abc", MANY[3][:12], None, ""])
+
+    assert mask(f"abc {MANY[3]} {MANY[3][:12]}!") == f"{MASK} {MASK} {MASK}!"
+    assert mask("") == ""
+    assert mask("nothing of it") == "nothing of it"
+
+
+def test_masks_add_up_and_show_nothing() -> None:
+    mask = Mask(MANY[:60]) | Mask(MANY[40:])
+
+    assert [mask(secret) for secret in MANY] == [MASK] * 100
+    assert MANY[0] not in repr(mask)
+    assert (mask | Mask(MANY[5:6])) is mask

@@ -36,7 +36,7 @@ _OTHER_FILES = 64
 _FILES_OF_A_SESSION = 3
 """Open files of a session besides its connections: those by which it reads the ledger."""
 
-_SHARE_WITHOUT_LIMIT = 200
+_MOST_OF_EACH = 200
 """Lanes of one of several sessions at most: at 10 a second, 20 seconds of a platform that hangs."""
 
 _ENOUGH_CONNECTIONS = 4
@@ -62,12 +62,13 @@ def lanes_of_each(settings: Settings, *, sessions: int, listener: Listener) -> i
     """
     if sessions == 1 or settings.concurrency:
         return most_lanes(settings)
+    most = _MOST_OF_EACH if settings.qps and settings.list_qps else UNPACED_LANES
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return _SHARE_WITHOUT_LIMIT
+        return most
     ends = 2 if settings.sandbox else 1
     left = files - _OTHER_FILES - _FILES_OF_A_SESSION * sessions
-    each = max(1, min(left // (ends * sessions), _SHARE_WITHOUT_LIMIT))
+    each = max(1, min(left // (ends * sessions), most))
     if each < _ENOUGH_CONNECTIONS:
         listener(ConnectionsShort(files=files, accounts=sessions, each=each))
     return each

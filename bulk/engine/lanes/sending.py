@@ -126,7 +126,7 @@ async def _work_through(
         async with opening.session(part) as session:
             await part.stop.sleep(opening.start_in_s(number, session))
             if await is_the_right_one(session, part.account.settings.sample_product):
-                await visit(session, lanes, lambda lane: work(lane, session), concurrency=concurrency)
+                await _visit(session, lanes, lambda lane: work(lane, session), concurrency=concurrency)
     except StoppedError:
         return  # before its keys were there: its rows stay as they are
     except SettingsError as exc:
@@ -135,7 +135,7 @@ async def _work_through(
         part.stop.request(str(exc))
 
 
-async def visit(
+async def _visit(
     session: Session, lanes: LaneReader, work: Callable[[Lane], Awaitable[None]], *, concurrency: int
 ) -> None:
     """Do ``work`` for lanes with open rows, as many side by side as the rates ask for, and at most ``concurrency``.

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.engine.accounts import open_account_keys, refuse_double
 from bulk.engine.sessions.connect import credentials_for
+from bulk.engine.sessions.rates import group_name
 from bulk.engine.threads import in_thread
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ GivenKeys = Mapping[str, "CredentialProvider"]
 _OPENED_PER_S = 50.0
 """Half of what a token service grants an account."""
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 3.0
 """How long the first request of a job waits for keys that are long in coming: their accounts come later then."""
 
 
@@ -147,5 +148,4 @@ def _spread() -> AsyncLimiter:
 
 
 def _shared_as(account: Account, group: str) -> str:
-    # A key says nothing of where it is used; a name that somebody wrote says that it is one group.
-    return group if account.settings.rate_group else f"{account.target.endpoint} {group}"
+    return group_name(account.target, group, is_written=account.settings.rate_group is not None)

@@ -9,9 +9,10 @@ from bulk.model import Action
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bulk.model import Target
     from bulk.settings import Settings
 
-__all__ = ["asked_rates"]
+__all__ = ["asked_rates", "group_name"]
 
 
 def asked_rates(settings: Settings) -> Mapping[Action, float]:
@@ -20,3 +21,14 @@ def asked_rates(settings: Settings) -> Mapping[Action, float]:
     What is a key here is paced, counted, announced and recorded.
     """
     return {Action.CREATE: settings.qps, Action.LIST: settings.list_qps}
+
+
+def group_name(target: Target, group: str, *, is_written: bool = False) -> str:
+    """Return what processes of one machine call a rate group.
+
+    Args:
+        target: Of an account in the group.
+        group: The account's number, or the key that it is recognised by. A key says nothing of where it is used.
+        is_written: Somebody gave the group this name, and so says that it is one, wherever it sends to.
+    """
+    return group if is_written else f"{target.endpoint} {group}"

@@ -1,5 +1,5 @@
--- Layout 2: an account in every key, what this ledger made and wrote, the claims that replace something, classes of
--- failure, and a code for each kind of invalid row. Rows and attempts, the long tables, are not written anew.
+-- Layout 2: an account in every key, what this ledger made and wrote, the claims that replace something, plans, classes
+-- of failure, rates by action, and a code for each kind of invalid row. Rows and attempts, the long tables, are not written anew.
 
 DROP VIEW standing;
 
@@ -38,6 +38,8 @@ CREATE TABLE modules (
     owned         INTEGER NOT NULL DEFAULT 0,
     written_alias TEXT,
     written_desc  TEXT,
+    undone        INTEGER NOT NULL DEFAULT 0,
+    undone_at     TEXT,
     PRIMARY KEY (account, product_key, module_name)
 ) WITHOUT ROWID;
 
@@ -53,7 +55,8 @@ SELECT
         WHERE action = 'CreateOTAModule' AND module_name IS NOT NULL AND code IS NULL AND http_status IS NOT NULL
     ),
     iif(outcome = 'created', coalesce(alias_name, ''), NULL),
-    iif(outcome = 'created', coalesce("desc", ''), NULL)
+    iif(outcome = 'created', coalesce("desc", ''), NULL),
+    0, NULL
 FROM modules_of_layout_1
 ORDER BY product_key, module_name;
 
@@ -71,9 +74,85 @@ CREATE TABLE claims (
     found_desc   TEXT,
     line         INTEGER,
     run_id       TEXT NOT NULL,
-    at           TEXT NOT NULL
+    at           TEXT NOT NULL,
+    approved     INTEGER NOT NULL DEFAULT 0,
+    frees_slot_for TEXT
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
+
+ALTER TABLE runs RENAME TO runs_of_layout_1;
+
+CREATE TABLE runs (
+    run_id     TEXT PRIMARY KEY,
+    started_at TEXT NOT NULL,
+    ended_at   TEXT,
+    pid        INTEGER NOT NULL,
+    host       TEXT NOT NULL,
+    version    TEXT NOT NULL,
+    input      TEXT NOT NULL,
+    rates      TEXT NOT NULL,
+    exit_code  INTEGER,
+    stopped    TEXT,
+    summary    TEXT,
+    command    TEXT NOT NULL DEFAULT 'run',
+    applied    TEXT,
+    user       TEXT
+);
+
+INSERT INTO runs
+SELECT
+    run_id, started_at, ended_at, pid, host, version, input, json_object('create', create_per_s, 'list', list_per_s),
+    exit_code, stopped, summary, 'run', NULL, NULL
+FROM runs_of_layout_1
+ORDER BY rowid;
+
+DROP TABLE runs_of_layout_1;
+
+
+CREATE TABLE plans (
+    account      TEXT NOT NULL DEFAULT '',
+    run_id       TEXT NOT NULL,
+    made_at      TEXT NOT NULL,
+    input        TEXT NOT NULL,
+    input_sha256 TEXT NOT NULL,
+    flags        TEXT NOT NULL,
+    finished_at  TEXT,
+    applied_by   TEXT,
+    PRIMARY KEY (account, run_id)
+) WITHOUT ROWID;
+
+CREATE TABLE planned (
+    account        TEXT NOT NULL DEFAULT '',
+    run_id         TEXT NOT NULL,
+    product_key    TEXT NOT NULL,
+    module_name    TEXT NOT NULL COLLATE NOCASE,
+    kind           TEXT NOT NULL,
+    wanted_alias   TEXT,
+    wanted_desc    TEXT,
+    found_alias    TEXT,
+    found_desc     TEXT,
+    line           INTEGER,
+    adopted        INTEGER NOT NULL DEFAULT 0,
+    withheld       TEXT,
+    frees_slot_for TEXT,
+    state          TEXT NOT NULL DEFAULT 'open',
+    PRIMARY KEY (account, run_id, product_key, module_name)
+) WITHOUT ROWID;
+
+CREATE TABLE good_syncs (
+    account  TEXT PRIMARY KEY,
+    run_id   TEXT NOT NULL,
+    at       TEXT NOT NULL,
+    rows     INTEGER NOT NULL,
+    products INTEGER NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE good_keys (
+    account     TEXT NOT NULL DEFAULT '',
+    product_key TEXT NOT NULL,
+    module_name TEXT NOT NULL COLLATE NOCASE,
+    PRIMARY KEY (account, product_key, module_name)
+) WITHOUT ROWID;
 
 CREATE VIEW standing AS
 SELECT

@@ -86,8 +86,8 @@ class CrowdedProduct(NamedTuple):
     message: str | None
     """Who holds its slots, as that line was told."""
 
-    account: str = ""
-    """Whose product it is; empty: no accounts are named."""
+    account: str
+    """Whose product it is; empty where no accounts are named."""
 
 
 def read_spans(connection: sqlite3.Connection, ledger: Path, *, runs: int) -> tuple[Span, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -32,6 +33,9 @@ class Pulse:
     failures: Mapping[str, int] = field(default_factory=dict)
     """Error code → attempts that ended with it, most frequent first."""
 
+    by_account: Mapping[str, Mapping[Action, float]] = field(default_factory=dict)
+    """Named accounts that sent anything → requests a second by action. Not a key of ``now``."""
+
     def keys(self) -> dict[str, object]:
         """Return it as the keys of ``now`` in `bulk status --json`."""
         rates = {f"{action.figure}s_per_s": per_s for action, per_s in self.per_s.items()}
@@ -52,15 +56,21 @@ def read_pulse(path: Path, *, now: float, span_s: float) -> Pulse:
     wanted = {"most": _MOST_ATTEMPTS, "since": iso_utc(now - span_s)}
     with closing(open_for_reading(path)) as connection, translated(path):
         counted = connection.execute(query("pulse"), wanted).fetchall()
-    sent = dict.fromkeys((Action.CREATE, Action.LIST), 0)
-    for name, _, attempts in counted:
-        sent[Action(name)] = sent.get(Action(name), 0) + attempts
-    failures: dict[str, int] = {}
-    for _, code, attempts in counted:
+    sent: Counter[Action] = Counter({Action.CREATE: 0, Action.LIST: 0})
+    failures: Counter[str] = Counter()
+    accounts: dict[str, Counter[Action]] = {}
+    for name, code, account, attempts in counted:
+        sent[Action(name)] += attempts
+        accounts.setdefault(account, Counter())[Action(name)] += attempts
         if code is not None:
-            failures[code] = failures.get(code, 0) + attempts
+            failures[code] += attempts
     return Pulse(
         span_s=span_s,
-        per_s={action: attempts / span_s for action, attempts in sent.items()},
-        failures=dict(sorted(failures.items(), key=lambda failure: -failure[1])),
+        per_s=_rates(sent, span_s),
+        failures=dict(failures.most_common()),
+        by_account={account: _rates(sent, span_s) for account, sent in sorted(accounts.items()) if account},
     )
+
+
+def _rates(sent: Mapping[Action, int], span_s: float) -> dict[Action, float]:
+    return {action: attempts / span_s for action, attempts in sent.items()}

@@ -38,8 +38,8 @@ class Result(NamedTuple):
     attempts: int
     recovered: int
     settled_at: str | None
-    account: str | None = ""
-    """Whose it is; empty: no accounts are named; ``None``: an invalid row that does not say."""
+    account: str | None
+    """Whose it is; ``None``: an invalid row that does not say, empty: no accounts are named."""
 
     @property
     def values(self) -> tuple[str | None, str | None, str | None, str | None]:

@@ -7,10 +7,13 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
 from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
-from bulk.ledger.views.status import count_outcomes, count_outcomes_by_account
+from bulk.ledger.views.accounts import count_by_account
+from bulk.ledger.views.status import count_outcomes
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from bulk.ledger.views.accounts import Counted
 
 __all__ = ["Snapshot"]
 
@@ -42,23 +45,18 @@ class Snapshot:
         with closing(self._connection), translated(self._path):
             return count_outcomes(self._connection)
 
+    def counted(self) -> Counted:
+        """Do as `outcomes`, and in the same walk for each account that has rows.
+
+        Raises:
+            LedgerError: As of `outcomes`.
+        """
+        with closing(self._connection), translated(self._path):
+            return count_by_account(self._connection)
+
     def outcomes_by_account(self) -> dict[str, dict[str, int]]:
-        """Do the same for each account that has rows; a row whose account is not known is in none.
-
-        Raises:
-            LedgerError: As of `outcomes`.
-        """
-        with closing(self._connection), translated(self._path):
-            return count_outcomes_by_account(self._connection)
-
-    def both_outcomes(self) -> tuple[dict[str, int], dict[str, dict[str, int]]]:
-        """Return what `outcomes` and `outcomes_by_account` do, of the same moment.
-
-        Raises:
-            LedgerError: As of `outcomes`.
-        """
-        with closing(self._connection), translated(self._path):
-            return count_outcomes(self._connection), count_outcomes_by_account(self._connection)
+        """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
+        return self.counted().by_account
 
     def interrupt(self) -> None:
         """Cut off what is being counted on another thread; does nothing where that has ended."""

@@ -12,6 +12,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.storage.database import NotBegunError, translated
 from bulk.ledger.storage.holder import Holder, read_holder
 from bulk.ledger.storage.lock import is_held
+from bulk.ledger.views.accounts import read_accounts
 from bulk.ledger.views.reading import at_one_moment
 from bulk.legible import legible, spoken_targets
 from bulk.model import Outcome, Reason
@@ -29,7 +30,6 @@ __all__ = [
     "LedgerStatus",
     "RunRecord",
     "count_outcomes",
-    "count_outcomes_by_account",
     "read_holder",
     "read_reasons",
     "read_status",
@@ -67,6 +67,7 @@ class AccountStanding:
 
     rows: int
     outcomes: Mapping[str, int]
+    absent: int
     exit_code: int | None
     """What the last run that ended would have ended with for this account alone; ``None``: it had not this account."""
 
@@ -133,7 +134,7 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
             holder=None if is_held(path) is False else read_holder(path),
             runs=runs,
             reasons=read_reasons(connection),
-            accounts=_accounts(connection, runs),
+            accounts=_accounts(connection, path, runs),
         )
 
 
@@ -144,23 +145,21 @@ def _target(connection: sqlite3.Connection, path: Path) -> Target:
     return next(iter(targets.values()))
 
 
-def _accounts(connection: sqlite3.Connection, runs: Sequence[RunRecord]) -> dict[str, AccountStanding]:
-    targets = read_targets(connection)
-    if not any(targets):
-        return {}
-    standing = count_outcomes_by_account(connection)
+def _accounts(connection: sqlite3.Connection, path: Path, runs: Sequence[RunRecord]) -> dict[str, AccountStanding]:
+    if not any(read_targets(connection)):
+        return {}  # what all rows are is known: to count them by account takes as long again
     ended = _accounts_when_ended(runs)
-    none: dict[str, int] = dict.fromkeys(Outcome, 0)
     return {
-        name: AccountStanding(
-            target=str(targets[name]) if name in targets else None,
-            rows=sum(standing.get(name, none).values()),
-            outcomes=standing.get(name, none),
-            exit_code=ended.get(name, {}).get("exit_code"),
-            stopped=ended.get(name, {}).get("stopped"),
+        found.account: AccountStanding(
+            target=str(found.target) if found.target else None,
+            rows=sum(found.outcomes.values()),
+            outcomes=found.outcomes,
+            absent=found.absent,
+            exit_code=ended.get(found.account, {}).get("exit_code"),
+            stopped=ended.get(found.account, {}).get("stopped"),
         )
-        for name in sorted({*targets, *standing})
-        if name
+        for found in read_accounts(connection, path)
+        if found.account
     }
 
 
@@ -177,18 +176,14 @@ def count_outcomes(connection: sqlite3.Connection) -> dict[str, int]:
     return {outcome: rows for (outcome, *_), rows in zip(counted.description, counted.fetchone(), strict=True)}
 
 
-def count_outcomes_by_account(connection: sqlite3.Connection) -> dict[str, dict[str, int]]:
-    """Return the same for each account that has rows; a row whose account is not known is in none."""
-    counted = connection.execute(query("count_outcomes_by_account"))
-    outcomes = [name for name, *_ in counted.description][1:]
-    return {account: dict(zip(outcomes, rows, strict=True)) for account, *rows in counted if account is not None}
-
-
-def read_reasons(connection: sqlite3.Connection) -> tuple[Reason, ...]:
-    """Return why rows are not provisioned, most frequent first."""
+def read_reasons(connection: sqlite3.Connection, *, account: str | None = None) -> tuple[Reason, ...]:
+    """Return why rows are not provisioned, most frequent first: all rows, or those of one account."""
+    found = connection.execute(
+        query("reasons") if account is None else query("reasons_of_account"), {"account": account}
+    )
     return tuple(
-        Reason(Outcome(outcome), code, rows, line, message, account or None)
-        for outcome, code, rows, line, message, account in connection.execute(query("reasons"))
+        Reason(Outcome(outcome), code, rows, line, message, name or None)
+        for outcome, code, rows, line, message, name in found
     )
 
 

@@ -15,7 +15,7 @@ from bulk.engine.checks.diagnosis import Verdict, exit_code
 from bulk.engine.checks.doctor import Examination, examine_accounts
 from bulk.errors import SettingsError
 from bulk.model import Dialect
-from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
+from bulk.sandbox import Account, FaultPlan, Sandbox, SandboxConfig
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
@@ -125,6 +125,57 @@ async def test_settings_that_contradict_each_other_fail_without_any_request(monk
     assert found(made.checks)["settings"].verdict is Verdict.FAILED
     assert made.accounts == {}
     assert not any(box.codes for box in boxes.values())
+
+
+async def of_one_platform(
+    monkeypatch: pytest.MonkeyPatch, served: dict[str, dict[str, Any]], **said: Any
+) -> tuple[Examination, dict[str, Any]]:
+    """Return what is found of accounts that one platform serves, which also tells whose keys are, and their keys."""
+    accounts = {
+        name: Account(name=name, access_key_id=f"{name}-key", access_key_secret=f"{name}-secret", **told)
+        for name, told in served.items()
+    }
+    async with Sandbox(SandboxConfig(accounts=tuple(accounts.values()))) as box:
+        for name, account in accounts.items():
+            monkeypatch.setenv(f"{name.upper()}_ACCESS_KEY_ID", account.access_key_id)
+            monkeypatch.setenv(f"{name.upper()}_ACCESS_KEY_SECRET", account.access_key_secret)
+        settings = Settings(
+            endpoint=box.endpoint,
+            dialect=Dialect.ALIBABA,
+            sts_endpoint=box.endpoint,
+            accounts={name: AccountSettings(**({"key_env": name.upper()} | said.get(name, {}))) for name in served},
+        )
+        return await examine_accounts(settings), accounts
+
+
+async def test_two_rate_groups_of_one_uid_are_warned_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = await of_one_platform(monkeypatch, {"a": {"uid": "1"}, "b": {"uid": "1"}, "c": {"uid": "2"}})
+
+    check = found(made.checks)["rates"]
+    assert check.verdict is Verdict.WARNED
+    assert check.detail.startswith("a and b are one for the platform, UID 1, and are in different rate groups")
+    assert exit_code(made.all_checks) == 0
+    assert found(made.accounts["c"])["identity"].detail.startswith("UID 2, acs:ram::2:")
+
+
+async def test_rate_group_named_as_advised_is_the_end_of_the_warning(monkeypatch: pytest.MonkeyPatch) -> None:
+    advised = {name: {"rate_group": "1"} for name in ("a", "b")}
+
+    made, _ = await of_one_platform(monkeypatch, {"a": {"uid": "1"}, "b": {"uid": "1"}}, **advised)
+
+    assert found(made.checks)["rates"].detail == "1 rate group; 2 of 2 accounts told their UID"
+    assert not any(one.verdict is Verdict.WARNED for one in found(made.accounts["a"]).values())
+
+
+async def test_role_is_asked_for_its_own_identity(monkeypatch: pytest.MonkeyPatch) -> None:
+    role = {"role_arn": "acs:ram::2:role/nightly", "key_env": "A"}
+
+    made, _ = await of_one_platform(monkeypatch, {"a": {"uid": "1"}, "b": {"uid": "2"}}, b=role)
+
+    assert found(made.accounts["b"])["keys"].verdict is Verdict.PASSED
+    assert "assumed with the keys from environment variables A_…" in found(made.accounts["b"])["keys"].detail
+    assert found(made.accounts["b"])["identity"].detail.startswith("UID 2, ")
+    assert found(made.checks)["rates"].detail == "2 rate groups; 2 of 2 accounts told their UID"
 
 
 async def test_rehearsal_of_accounts_passes() -> None:

@@ -189,3 +189,14 @@ async def test_keys_that_are_not_there_are_told_with_their_variables() -> None:
 
     with pytest.raises(SettingsError, match="FACTORY_ACCESS_KEY_ID and FACTORY_ACCESS_KEY_SECRET are not set"):
         await open_account_keys(account, environ={})
+
+
+async def test_keys_of_another_account_are_not_advised() -> None:
+    settings = Settings(accounts={f"cn-{number}": replace(CN, key_env=f"CN_{number}") for number in (1, 2)})
+    environ = {f"{prefix}_ACCESS_KEY_ID": "LTAI5t" for prefix in ("CN_2", "CN_3")}
+
+    with pytest.raises(SettingsError) as told:
+        await open_account_keys(accounts(settings)["cn-1"], environ=environ)
+
+    assert "CN_3_ACCESS_KEY_ID is set: is key_env 'CN_3'?" in str(told.value)
+    assert "CN_2" not in str(told.value)

@@ -64,7 +64,10 @@ def test_products_are_grouped_in_the_order_of_the_index(connection: sqlite3.Conn
     assert "USE TEMP B-TREE FOR GROUP BY" not in steps, steps
 
 
-@pytest.mark.parametrize("name", ["record", "record_created", "record_claim", "add_claim", "add_attempt", "add_row"])
+@pytest.mark.parametrize(
+    "name",
+    ["record", "record_created", "record_claim", "add_claim", "add_attempt", "add_row", "add_row_of_account"],
+)
 def test_what_is_written_for_each_row_looks_at_no_other(connection: sqlite3.Connection, name: str) -> None:
     steps = plan_of(connection, name)
 
@@ -75,10 +78,12 @@ def test_what_is_written_for_each_row_looks_at_no_other(connection: sqlite3.Conn
     ("name", "walk"),
     [
         ("count_outcomes", "SCAN r USING COVERING INDEX rows_by_key"),
+        ("count_outcomes_by_account", "SCAN r USING COVERING INDEX rows_by_key"),
         ("open_products", f"SEARCH r {OF_ACCOUNT}"),
         ("count_open_products", f"SEARCH r {OF_ACCOUNT}"),
         # What is said of a row that is not provisioned is not in the index; of the others nothing is looked up.
         ("reasons", "SCAN r USING INDEX rows_by_key"),
+        ("reasons_of_account", "SEARCH r USING INDEX rows_by_key (account=?)"),
         ("results", "SCAN r"),
     ],
 )
@@ -97,6 +102,51 @@ def test_rows_are_counted_without_sorting_them(connection: sqlite3.Connection) -
     assert [step for step in steps if "TEMP B-TREE" in step] == [], steps
 
 
+def test_rows_are_counted_by_account_in_the_order_of_their_indexes(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "count_outcomes_by_account")
+
+    # What is sorted is what the two walks left: a group for each account and kind of problem.
+    assert [step for step in steps if "TEMP B-TREE" in step] == ["USE TEMP B-TREE FOR GROUP BY"], steps
+    assert steps.index("USE TEMP B-TREE FOR GROUP BY") > steps.index("SCAN (subquery-2)"), steps
+    assert "SEARCH rows USING COVERING INDEX rows_settled_when_read (outcome>?)" in steps, steps
+
+
+def test_accounts_with_rows_are_found_from_one_to_the_next(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "accounts_with_rows")
+
+    searched = [step for step in steps if "rows" in step and step.startswith("SEARCH")]
+    assert "SEARCH rows USING COVERING INDEX rows_by_key (account>?)" in searched, steps
+    assert not [step for step in scanned(steps) if "rows" in step], steps
+
+
+def test_whether_accounts_share_a_target_is_asked_of_the_targets_alone(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "accounts_of_one_target")
+
+    assert [step for step in scanned(steps) if step != "SCAN CONSTANT ROW"] == ["SCAN target"], steps
+    assert "SEARCH rows USING COVERING INDEX rows_by_key (account=?)" in steps, steps
+
+
+def test_products_of_several_accounts_are_one_walk_along_the_index(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "mark_shared_products")
+
+    assert [step for step in scanned(steps) if "rows" in step] == ["SCAN rows USING COVERING INDEX rows_by_key"], steps
+    found = [step for step in steps if step.startswith("SEARCH rows")]
+    assert len(found) == 2, steps
+    assert all("rows_by_key (account=? AND product_key=?" in step for step in found), steps
+
+
+@pytest.mark.parametrize(
+    "name", ["count_handed_over", "take_over_1_merged", "take_over_2_doubled", "take_over_3_modules"]
+)
+def test_modules_that_are_taken_over_are_those_of_the_two_accounts_alone(
+    connection: sqlite3.Connection, name: str
+) -> None:
+    steps = plan_of(connection, name)
+
+    assert not [step for step in scanned(steps) if "modules" in step], steps
+    assert any(step.startswith("SEARCH modules USING") and "(account=?" in step for step in steps), steps
+
+
 @pytest.mark.parametrize("name", ["count_outcomes", "reasons"])
 def test_rows_that_were_settled_when_read_are_found_by_an_index_of_their_own(
     connection: sqlite3.Connection, name: str
@@ -106,10 +156,12 @@ def test_rows_that_were_settled_when_read_are_found_by_an_index_of_their_own(
     assert any(step.startswith("SEARCH rows") and "rows_settled_when_read (outcome" in step for step in steps), steps
 
 
-def test_absent_modules_are_one_scan_with_a_search_for_each_key(connection: sqlite3.Connection) -> None:
-    steps = plan_of(connection, "count_absent")
+@pytest.mark.parametrize("name", ["count_absent", "count_absent_by_account"])
+def test_absent_modules_are_one_scan_with_a_search_for_each_key(connection: sqlite3.Connection, name: str) -> None:
+    steps = plan_of(connection, name)
 
-    assert scanned(steps) == ["SCAN m"], steps
+    assert [step.removesuffix(" USING PRIMARY KEY") for step in scanned(steps)] == ["SCAN m"], steps
+    assert not [step for step in steps if "TEMP B-TREE" in step], steps
     assert any(
         step.startswith("SEARCH r") and "rows_by_key (account=? AND product_key=? AND module_name=?)" in step
         for step in steps

@@ -278,6 +278,39 @@ def test_waiter_cancelled_while_the_gate_closes_hands_nothing_on() -> None:
     in_simulated_time(main)
 
 
+def test_owner_that_is_sent_home_takes_no_turn_of_those_behind() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10, loop)
+        await gate.acquire()
+        ends, stays = object(), object()
+        leaving = [asyncio.ensure_future(gate.acquire(ends)) for _ in range(5)]
+        staying = asyncio.ensure_future(gate.acquire(stays))
+        await turns()
+
+        gate.send_home(ends)
+        await turns()
+
+        assert [place.result() for place in leaving] == [None] * 5
+        assert gate.waiting == 1
+        assert await staying == pytest.approx(2 * 0.102, abs=0.002)
+
+    in_simulated_time(main)
+
+
+def test_owner_that_waits_nowhere_can_be_sent_home() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10, loop)
+        await gate.acquire()
+        waiting = asyncio.ensure_future(gate.acquire())
+        await turns()
+
+        gate.send_home(object())
+
+        assert await waiting is not None
+
+    in_simulated_time(main)
+
+
 def test_throttled_reply_holds_back_who_waits_already() -> None:
     async def main(loop: SimulatedLoop) -> None:
         gate = gate_of(10.0, loop)
