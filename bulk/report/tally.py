@@ -142,10 +142,8 @@ class Tally:
                 self._read = rows
             case RunStarted():
                 self._start(event)
-            case AccountStopped():
-                self._accounts.stop(event.account, event.reason)
-            case RunStopping(reason):
-                self._stopping = reason
+            case AccountStopped() | RunStopping():
+                self._stop(event)
 
     def look(self) -> RunState:
         """Return how the run stands now."""
@@ -185,6 +183,12 @@ class Tally:
         self._create_speed = Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
         settled = event.rows - event.outside - self._open
         self._settle_speed = Speed(_RATE_SPAN_S * 3, since=self._started_at, count=settled)
+
+    def _stop(self, event: AccountStopped | RunStopping) -> None:
+        if isinstance(event, AccountStopped):
+            self._accounts.stop(event.account, event.reason)
+        else:
+            self._stopping = event.reason
 
     def _count_lane(self, event: LaneOpened | LaneClosed) -> None:
         closed = isinstance(event, LaneClosed)
