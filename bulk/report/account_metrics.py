@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from bulk.events import AccountStart, Event
     from bulk.model import AccountSummary, Attempt
 
+    _Rates = dict[tuple[str, ...], float]
+
 __all__ = ["ACCOUNT_METRICS", "AccountMetrics"]
 
 ACCOUNT_METRICS: Mapping[str, str] = MappingProxyType(
     {
         "bulk_account_rows": "Rows of the input as they are, by account and outcome.",
-        "bulk_account_requests": "Requests of this run, by account, action and result: ok, or the class of the failure.",
+        "bulk_account_requests": "Requests of this run, by account, action and result: ok, or the failure's class.",
         "bulk_account_stopped": "1: no request of the account is sent any more, because it can't go on.",
         "bulk_account_exit_code": "What the run would have exited with for this account alone; absent while at work.",
     }
@@ -74,13 +76,14 @@ class AccountMetrics:
             codes = {name: one.exit_code for name, one in accounts.items() if one.exit_code is not None}
             yield _gauge("bulk_account_exit_code", codes)
 
-    def rates(self) -> tuple[dict[tuple[str, ...], float], dict[tuple[str, ...], float]]:
+    def rates(self) -> tuple[_Rates, _Rates]:
         """Return the rates asked for and granted, by account and action."""
         accounts = self._accounts.copy().items()
-        asked = {(name, action): per_s for name, one in accounts for action, per_s in one.asked_per_s.copy().items()}
-        granted = {
-            (name, action): per_s for name, one in accounts for action, per_s in one.granted_per_s.copy().items()
-        }
+        asked: _Rates = {}
+        granted: _Rates = {}
+        for name, account in accounts:
+            asked |= {(name, action): per_s for action, per_s in account.asked_per_s.copy().items()}
+            granted |= {(name, action): per_s for action, per_s in account.granted_per_s.copy().items()}
         return asked, asked | granted
 
     def _of(self, name: str) -> _Account:

@@ -48,6 +48,8 @@ class OpenRow:
     outcome: str
     code: str | None
     message: str | None
+    account: str | None = None
+    """Whose it is; ``None``: it does not say, or no accounts are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +118,7 @@ def _rows(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> It
             outcome=result.outcome,
             code=result.code,
             message=result.message,
+            account=result.account or None,
         )
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
+from bulk.report.html.accounts import accounts_view
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
@@ -49,7 +50,8 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     return {
         "title": PurePath(status.input).name if status.input else "no input yet",
         "input": status.input,
-        "target": str(status.target),
+        "target": _spoken_target(status),
+        "accounts": accounts_view(status),
         "ledger": status.path,
         "written_at": _clock_time(written_at),
         "rows_in_all": status.rows,
@@ -76,6 +78,12 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     }
 
 
+def _spoken_target(status: LedgerStatus) -> str:
+    if not status.accounts:
+        return str(status.target)
+    return f"{spell_count(len(status.accounts), 'account')}, {status.spoken_target}"
+
+
 def _tone(status: LedgerStatus) -> Tone:
     """Return the worst tone of all rows; no rows are nothing to be glad of."""
     tones = {tone_of(outcome) for outcome in Outcome if status.outcomes[outcome]} or {Tone.WARNING}
@@ -89,7 +97,11 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
         return "No run yet."
     last = runs[0]
     when = f" ended {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
-    return f"The last run{when}: {spell_ending(last, is_at_work=False)}."
+    alone = [account.stopped for account in status.accounts.values() if account.stopped]
+    if alone and last.stopped not in alone:
+        stopped = f"{len(alone):,} of {spell_count(len(status.accounts), 'account')}"
+        return f"The last run{when}: exit code {last.exit_code}, stopped: {stopped}."
+    return f"The last run{when}: {spell_ending(last, is_at_work=False).removesuffix('.')}."
 
 
 def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -114,6 +126,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "name": outcome_words(reason.outcome),
         "code": reason.code,
         "line": reason.example_line,
+        "account": reason.example_account,
         "message": reason.example_message,
         "remedy": remedy(reason),
     }
