@@ -21,6 +21,7 @@ from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_wi
 from bulk.cli.streams import ended_in_time
 from bulk.exits import ExitCode
 from bulk.report.summary import stopped_accounts, summary_lines
+from bulk.shell import shell_quote
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
@@ -99,7 +100,7 @@ def run(
     stop = StopSignal()
 
     def to_json(summary: Summary) -> bytes:
-        return summary_json(summary, resume=_resume(invocation, summary, stopped=stop.requested))
+        return summary_json(summary, resume=_resume(invocation, summary, settings, stopped=stop.requested))
 
     with watched(ctx, input_name, noticed=not planned) as listener:
         summary = execute(lambda: run_engine(input_name, settings, listener=listener, stop=stop, to_json=to_json), stop)
@@ -113,7 +114,7 @@ def run(
                 width=screen_width(),
                 paint=paint,
                 program=invocation.program,
-                resume=_resume(invocation, summary, stopped=stop.requested),
+                resume=_resume(invocation, summary, settings, stopped=stop.requested),
                 resume_accounts=_resume_accounts(invocation, summary),
                 input_format=settings.read.format,
                 pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
@@ -122,16 +123,16 @@ def run(
     return summary.exit_code
 
 
-def _resume(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
+def _resume(invocation: Invocation, summary: Summary, settings: Settings, *, stopped: bool) -> str | None:
     """Return the command that goes on, if anything is left to do."""
     if summary.exit_code == ExitCode.DONE:
         return None
     # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
-    if stopped:
-        return invocation.again
-    # Where several accounts have rows, each row says whose it is: none has to be named.
-    several = sum(any(account.outcomes.values()) for account in summary.accounts.values()) > 1
-    return invocation.again_without([*_TRYING, _ACCOUNT] if several else _TRYING)
+    left = (one for name, one in summary.accounts.items() if name not in settings.only_accounts)
+    # Without rows of other accounts, the input has no column that names them, and needs the flag.
+    is_try = bool(settings.only_accounts) and any(any(one.outcomes.values()) for one in left)
+    trying = (*_TRYING, *(["--account"] if is_try else []))
+    return invocation.again if stopped else invocation.again_without(trying)
 
 
 def _resume_accounts(invocation: Invocation, summary: Summary) -> str | None:
@@ -144,5 +145,5 @@ def _resume_accounts(invocation: Invocation, summary: Summary) -> str | None:
 
 def _selection(settings: Settings) -> str:
     limit = [f"--limit {settings.limit}"] if settings.limit else []
-    accounts = [f"--account {name}" for name in settings.only_accounts]
+    accounts = [f"--account {shell_quote(name)}" for name in settings.only_accounts]
     return " ".join([*limit, *(f"--only {pattern}" for pattern in settings.only), *accounts])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bulk.engine.ingest import ingest
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
-from bulk.events import AccountStopped, AccountTakenOver
+from bulk.events import AccountStopped
 from bulk.legible import spoken_targets
 from bulk.model import AccountNames
 
@@ -66,14 +66,14 @@ class Job:
         return bool(self.settings.accounts)
 
     async def read_in(self) -> InputFound:
-        """Bring the input into the ledger, and say which records have an account of another name now.
+        """Bring the input into the ledger.
 
         Raises:
             InputError: The input can't be read.
             LedgerError: The ledger can't be written.
             IngestStoppedError: A stop was requested meanwhile.
         """
-        found = await ingest(
+        return await ingest(
             self.input_name,
             self.settings.read,
             self.ledger,
@@ -81,9 +81,6 @@ class Job:
             stop=self.stop,
             listener=self.listener,
         )
-        for before, account, keys in self.ledger.takeovers:
-            self.listener(AccountTakenOver(account=account, before=before, keys=keys))
-        return found
 
     def _account_names(self) -> AccountNames | None:
         if not self.names_accounts:

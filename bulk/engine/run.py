@@ -24,7 +24,7 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
-from bulk.events import AccountStart, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
+from bulk.events import AccountStart, AccountTakenOver, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
 from bulk.exits import ExitCode
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.accounts import Counted
@@ -131,7 +131,11 @@ class _Run(Job):
         return summary
 
     async def _read_and_send(self, keys: KeyRing) -> None:
-        await self.read_in()
+        try:
+            await self.read_in()
+        finally:
+            for before, account, modules in self.ledger.takeovers:
+                self.listener(AccountTakenOver(account=account, before=before, keys=modules))
         self._read_in = True
         selection = await in_thread(select, self.ledger, self.settings, [part.name for part in self.parts])
         async with opened_feeds(self, selection) as feeds, self._start_announced(selection) as counting:

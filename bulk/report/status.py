@@ -102,6 +102,7 @@ def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
 
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:
     asked = {run.run_id: run.create_per_s for run in status.runs}.get(status.holder.run_id) if status.holder else None
+    asked = None if status.accounts else asked  # each account asked for that rate
     of = f" of {spell_rate(asked)}" if asked else ""
     others = ", ".join(
         f"{action.noun}s {per_s:,.1f}" for action, per_s in pulse.per_s.items() if action is not Action.CREATE

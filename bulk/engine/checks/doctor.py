@@ -65,7 +65,7 @@ async def examine(settings: Settings, *, product_key: str | None = None) -> tupl
     else:
         target = account.target
         tried = await try_platform(account, product_key, gates=Gates())
-        platform = [Check("settings", Verdict.PASSED, f"requests go to {target}"), *tried.checks]
+        platform = [_settings_check(account), *tried.checks]
     return *platform, *await asyncio.to_thread(_ledger, settings, {"": target} if target else None)
 
 
@@ -106,11 +106,16 @@ async def _tried(accounts: Sequence[Account], product_key: str | None) -> dict[s
 
     async def attempt(account: Account) -> Tried:
         async with turns:
-            return await try_platform(account, product_key, gates=gates)
+            tried = await try_platform(account, product_key, gates=gates)
+            return tried._replace(checks=(_settings_check(account), *tried.checks))
 
     async with asyncio.TaskGroup() as group:
         tasks = {account.name: group.create_task(attempt(account)) for account in accounts}
     return {name: task.result() for name, task in tasks.items()}
+
+
+def _settings_check(account: Account) -> Check:
+    return Check("settings", Verdict.PASSED, f"requests go to {account.target}")
 
 
 def _together(found: Mapping[str, Tried]) -> Check:

@@ -34,7 +34,7 @@ from bulk.engine.sessions.connect import credentials_for, served
 from bulk.engine.sessions.gate import Gate
 from bulk.errors import BulkError, NotSentError
 from bulk.events import CredentialsFound
-from bulk.model import Action, Failure, FailureKind, Identity
+from bulk.model import Action, Dialect, Failure, FailureKind, Identity
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
@@ -163,9 +163,7 @@ async def _keys(account: Account) -> _Keys | Check:
 
 async def _identity(account: Account, keys: _Keys, transport: Transport) -> Identity | Failure | None:
     """Ask whose the keys are; ``None`` where nobody can be asked, or a job has only one account."""
-    host = urlsplit(account.target.endpoint).hostname or ""
-    # Another service than the official one knows keys of the official cloud only.
-    if not account.name or not (account.keys.sts_endpoint or host.endswith(".aliyuncs.com")):
+    if not account.name or not _has_token_service(account):
         return None
     settings = account.settings
     try:
@@ -173,6 +171,16 @@ async def _identity(account: Account, keys: _Keys, transport: Transport) -> Iden
     except BulkError as exc:
         return Failure(kind=FailureKind.FATAL, code="sts_endpoint", message=str(exc))
     return await TokenService(endpoint=service, credentials=keys.provider, transport=transport).caller_identity()
+
+
+def _has_token_service(account: Account) -> bool:
+    if account.settings.sandbox:
+        return False
+    if account.target.dialect is Dialect.TUYA:
+        return account.keys.role_arn is not None  # Tuya has none of its own: its keys are nobody else's business
+    host = urlsplit(account.target.endpoint).hostname or ""
+    # The official service knows keys of the official cloud only.
+    return account.keys.sts_endpoint is not None or host.endswith(".aliyuncs.com")
 
 
 @dataclass(slots=True)

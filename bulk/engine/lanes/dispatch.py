@@ -33,8 +33,8 @@ MOST_LANES = 2_000
 _OTHER_FILES = 64
 """Open files that are no connections: ledger, log, input, and a program's own."""
 
-_FILES_OF_A_SESSION = 3
-"""Open files of a session besides its connections: those by which it reads the ledger."""
+_FILES_OF_A_SESSION = 5
+"""Open files of a session besides its connections: by which it reads the ledger, and shares its rates."""
 
 _MOST_OF_EACH = 200
 """Lanes of one of several sessions at most: at 10 a second, 20 seconds of a platform that hangs."""

@@ -37,11 +37,23 @@ _GRACE_S = 4.0
 """How long requests in flight may take to end once a stop is requested; what is open then, the next run finds out."""
 
 
+_READ_AHEAD = 64
+"""Products that are read together, of one account or of all of them: their rows are in memory."""
+
+_LEAST_AHEAD = 8
+
+
 class Feed(NamedTuple):
     """The lanes of one account."""
 
     part: Part
     lanes: LaneReader
+
+    async def one_by_one(self, products: int) -> AsyncGenerator[Lane, None]:
+        """Read lanes off the event loop, so many products ahead."""
+        while found := await in_thread(self.lanes.next_lanes, products):
+            for lane in found:
+                yield lane
 
 
 @asynccontextmanager
@@ -97,6 +109,7 @@ async def visit_all(
         LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
     parts = [part for part, _ in feeds]
+    ahead = max(_LEAST_AHEAD, _READ_AHEAD // len(feeds))
     each = lanes_of_each(job.settings, sessions=len(feeds), listener=job.listener)
     async with (
         HttpTransport(limit=each * len(feeds)) as transport,
@@ -106,7 +119,7 @@ async def visit_all(
         try:
             async with asyncio.TaskGroup() as group:
                 for number, feed in enumerate(feeds):
-                    group.create_task(_work_through(feed, opening, number, work, concurrency=each))
+                    group.create_task(_work_through(feed, opening, number, work, concurrency=each, ahead=ahead))
         except BaseExceptionGroup as errors:
             # One cause ended the others: the operator needs its words, not those of a group.
             raise first_of(errors) from None
@@ -119,13 +132,15 @@ async def _work_through(
     work: Callable[[Lane, Session], Awaitable[None]],
     *,
     concurrency: int,
+    ahead: int,
 ) -> None:
     """Work one account's lanes off; what only this account can't go on without stops it alone."""
-    part, lanes = feed
+    part = feed.part
     try:
         async with opening.session(part) as session:
             await part.stop.sleep(opening.start_in_s(number, session))
             if await is_the_right_one(session, part.account.settings.sample_product):
+                lanes = feed.one_by_one(ahead)
                 await _visit(session, lanes, lambda lane: work(lane, session), concurrency=concurrency)
     except StoppedError:
         return  # before its keys were there: its rows stay as they are
@@ -136,7 +151,7 @@ async def _work_through(
 
 
 async def _visit(
-    session: Session, lanes: LaneReader, work: Callable[[Lane], Awaitable[None]], *, concurrency: int
+    session: Session, lanes: AsyncGenerator[Lane, None], work: Callable[[Lane], Awaitable[None]], *, concurrency: int
 ) -> None:
     """Do ``work`` for lanes with open rows, as many side by side as the rates ask for, and at most ``concurrency``.
 
@@ -147,7 +162,7 @@ async def _visit(
     try:
         async with asyncio.timeout(None) as limit:
             with session.stop.following(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S)):
-                async with aclosing(_one_by_one(lanes)) as each:
+                async with aclosing(lanes) as each:
                     await dispatcher.run(each, work)
     except TimeoutError:
         if not limit.expired():
@@ -166,10 +181,3 @@ async def _writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIte
     # Also a run that is cancelled commits what it knows.
     async with closed_in_thread(writer):
         yield writer
-
-
-async def _one_by_one(lanes: LaneReader) -> AsyncGenerator[Lane, None]:
-    """Read lanes off the event loop, some products ahead."""
-    while found := await in_thread(lanes.next_lanes):
-        for lane in found:
-            yield lane

@@ -45,7 +45,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     status = content.status
     provisioned = sum(status.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
     runs = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
-    charts = [_chart(chart) for chart in content.charts]
+    charts = [_chart(chart, of_accounts=bool(status.accounts)) for chart in content.charts]
     results = f"{shell_join(program)} results {shell_path(content.path)} --outcome"
     return {
         "title": PurePath(status.input).name if status.input else "no input yet",
@@ -132,14 +132,16 @@ def _reason(reason: Reason) -> dict[str, Any]:
     }
 
 
-def _chart(chart: RunChart) -> dict[str, Any]:
+def _chart(chart: RunChart, *, of_accounts: bool) -> dict[str, Any]:
     began = _clock_time(datetime.fromtimestamp(chart.at[0], UTC))
-    return {**asdict(chart), "began": began, "words": _chart_words(chart, began)}
+    return {**asdict(chart), "began": began, "words": _chart_words(chart, began, of_accounts=of_accounts)}
 
 
-def _chart_words(chart: RunChart, began: str) -> str:
+def _chart_words(chart: RunChart, began: str, *, of_accounts: bool) -> str:
     """Return what the charts show, for who can't see them."""
     asked = f"{spell_rate(chart.asked_per_s)} asked for" if chart.asked_per_s else "no limit asked for"
+    if of_accounts:
+        asked = "all accounts together"
     throttled = (
         f"{spell_count(chart.throttled_in_all, 'request')} throttled" if chart.throttled_in_all else "no throttling"
     )

@@ -19,7 +19,16 @@ from bulk.engine.plan import plan
 from bulk.engine.run import run
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
-from bulk.events import AccountStopped, AttemptMade, Event, LaneOpened, RowSettled, RunStarted, RunStopping
+from bulk.events import (
+    AccountStopped,
+    AccountTakenOver,
+    AttemptMade,
+    Event,
+    LaneOpened,
+    RowSettled,
+    RunStarted,
+    RunStopping,
+)
 from bulk.model import Dialect, OtaModule
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
 from bulk.settings import FailureCap, Settings
@@ -422,6 +431,21 @@ async def test_input_without_the_column_is_for_the_one_account(accounts: Callabl
 
     assert summary.exit_code == 0
     assert len(job.boxes["north"].carried_out) == 2 * PER_ACCOUNT
+
+
+async def test_records_of_a_run_without_accounts_are_the_new_name_s(accounts: Callable[..., Any]) -> None:
+    job = await accounts("north", column=False)
+    told = Settings(endpoint=job.settings["north"].endpoint, dialect=Dialect.ALIBABA, qps=0, list_qps=0)
+    await run(str(job.path), told, credentials=job.keys["north"])
+    heard: list[Event] = []
+
+    summary = await job.run(only_accounts=("north",), listener=heard.append)
+
+    assert [event for event in heard if isinstance(event, AccountTakenOver)] == [
+        AccountTakenOver(account="north", before="", keys=PER_ACCOUNT)
+    ]
+    assert is_whole(summary.accounts["north"])
+    assert summary.requests == {"list": 0, "create": 0}
 
 
 async def test_plan_asks_each_account_and_changes_nothing(accounts: Callable[..., Any]) -> None:
