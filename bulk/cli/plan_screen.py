@@ -199,5 +199,5 @@ def _requests(plan: Plan) -> str:
     calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
     if not plan.seconds:
         return f"{calls}, without a limit"
-    rate = "rates asked for, accounts side by side" if plan.accounts else "rate asked for"
-    return f"{calls}, {spell_duration(plan.seconds)} at the {rate}"
+    how = ", all accounts side by side" if plan.accounts else " at the rate asked for"
+    return f"{calls}, {spell_duration(plan.seconds)}{how}"
