@@ -51,6 +51,7 @@ _TRYING = ("--limit", "--only")
       4  the ledger is held by another run, belongs to another target, or was
          written by a newer version
       130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
+    With accounts: the first of 130, 143, 3, 1, 0 that any of them has.
     """,
 )
 @input_argument
@@ -115,7 +116,7 @@ def run(
                 paint=paint,
                 program=invocation.program,
                 resume=_resume(invocation, summary, settings, stopped=stop.requested),
-                resume_accounts=_resume_accounts(invocation, summary),
+                resume_accounts=_resume_accounts(invocation, summary, stopped=stop.requested),
                 input_format=settings.read.format,
                 pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
             )
@@ -135,10 +136,10 @@ def _resume(invocation: Invocation, summary: Summary, settings: Settings, *, sto
     return invocation.again if stopped else invocation.again_without(trying)
 
 
-def _resume_accounts(invocation: Invocation, summary: Summary) -> str | None:
+def _resume_accounts(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
     """Return the command that tries only the accounts that stopped, where that is shorter than to name all."""
     alone = stopped_accounts(summary)
-    if not 0 < len(alone) <= _NAMED_ACCOUNTS or len(alone) == len(summary.accounts):
+    if stopped or not 0 < len(alone) <= _NAMED_ACCOUNTS or len(alone) == len(summary.accounts):
         return None
     return invocation.again_with(_ACCOUNT, alone, without=_TRYING)
 

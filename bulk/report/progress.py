@@ -41,7 +41,19 @@ if TYPE_CHECKING:
 
     from bulk.events import Event, Listener
 
-__all__ = ["bar", "clock_line", "plain_line", "progress", "renewal_line", "start_line", "upgrade_line", "wants_live"]
+__all__ = [
+    "bar",
+    "clock_line",
+    "connections_line",
+    "plain_line",
+    "progress",
+    "renewal_line",
+    "start_line",
+    "takeover_line",
+    "unshared_line",
+    "upgrade_line",
+    "wants_live",
+]
 
 _LINE_EVERY_S = 10.0
 _REDRAWS_PER_S = 5

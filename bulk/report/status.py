@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bulk.legible import brief_run_id
 from bulk.model import Action
-from bulk.report.accounts import account_line, account_table
+from bulk.report.accounts import Gravity, account_line, account_table, gravity_of
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
@@ -97,7 +97,13 @@ def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
     counts = ", ".join(
         f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes[outcome]
     )
-    return f"{spell_count(status.rows, 'row')}: {counts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+    accounts = f"; {_done(status)}" if status.accounts else ""
+    return f"{spell_count(status.rows, 'row')}: {counts}{accounts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+
+
+def _done(status: LedgerStatus) -> str:
+    gravities = [gravity_of(account.outcomes, stopped=None) for account in status.accounts.values()]
+    return f"{sum(gravity is not Gravity.OPEN for gravity in gravities):,} of {len(gravities):,} accounts done"
 
 
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:

@@ -186,10 +186,12 @@ def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:
 
 
 def stopped_accounts(summary: Summary) -> list[str]:
-    """Return the accounts that stopped while the run went on; none, where all of it stopped."""
-    if any(account.stopped == summary.stopped for account in summary.accounts.values()):
-        return []
-    return [name for name, account in summary.accounts.items() if account.stopped]
+    """Return the accounts that stopped for a reason of their own, not for that of the whole run."""
+    return [name for name, account in summary.accounts.items() if account.stopped not in (None, summary.stopped)]
+
+
+def _stopped_as_a_whole(summary: Summary) -> bool:
+    return not summary.accounts or any(account.stopped == summary.stopped for account in summary.accounts.values())
 
 
 def _accounts(summary: Summary, width: int, paint: Paint, pending: str | None) -> list[str]:
@@ -227,7 +229,7 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
     if summary.stopped:
         alone = len(stopped_accounts(summary))
         of_accounts = f"{alone:,} of {spell_count(len(summary.accounts), 'account')}; the others went through"
-        why = _wrapped(f"Stopped: {of_accounts if alone else summary.stopped}", width)
+        why = _wrapped(f"Stopped: {summary.stopped if _stopped_as_a_whole(summary) else of_accounts}", width)
         return [*(paint(line, Tone.BAD) for line in why), *_wrapped(share, width)]
     tone = Tone.GOOD if summary.exit_code == ExitCode.DONE else Tone.WARNING
     return [paint(line, tone) for line in _wrapped(f"Finished: {share}", width)]

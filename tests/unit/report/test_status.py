@@ -164,6 +164,10 @@ def test_of_150_accounts_those_in_trouble_are_shown(of_accounts: Callable[[int],
     assert len(lines) <= 40
 
 
+def test_line_for_a_pipe_says_how_many_accounts_are_done(of_accounts: Callable[[int], LedgerStatus]) -> None:
+    assert status_line(of_accounts(150), None).endswith("; 147 of 150 accounts done")
+
+
 def test_while_a_run_is_at_work_the_last_one_s_reasons_are_not_shown(
     of_accounts: Callable[[int], LedgerStatus],
 ) -> None:

@@ -219,6 +219,16 @@ def test_run_that_stopped_as_a_whole_says_why_once(make_summary_of: Callable[...
     assert "  factory-001   130      0 of 60  60 pending" in lines
 
 
+def test_account_that_stopped_before_the_whole_run_keeps_its_reason(make_summary_of: Callable[..., Any]) -> None:
+    summary = make_summary_of(3, stopped="interrupted by Ctrl-C", exit_code=130)
+    full = replace(summary.accounts["factory-002"], stopped="interrupted by Ctrl-C", exit_code=130)
+
+    lines = summary_lines(replace(summary, accounts={**summary.accounts, "factory-002": full}))
+
+    assert lines[0] == "Stopped: interrupted by Ctrl-C"
+    assert any(line.startswith("  factory-001     3      0 of 60  InvalidAccessKeyId.NotFound") for line in lines)
+
+
 def test_accounts_that_were_left_out_are_said_to_be_so(make_summary_of: Callable[..., Any]) -> None:
     summary = make_summary_of(150, stopped=None, exit_code=1)
     accounts = {
