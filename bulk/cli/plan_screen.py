@@ -69,7 +69,8 @@ def _found(found: InputFound, width: int) -> Iterator[str]:
     header = ""
     if found.format != "jsonl":
         header = f", header on line {found.header_line}" if found.header_line else ", no header"
-    yield cut(f"Read as {found.format.upper()}, {found.encoding.upper()}{cells}{header}", width)
+    written = f"sheet {found.sheet!r}" if found.sheet else found.encoding.upper()
+    yield cut(f"Read as {found.format.upper()}, {written}{cells}{header}", width)
     taken = ", ".join(f"{field} from {column!r}" for field, column in found.columns.items())
     yield cut(f"Columns: {taken}", width)
     for notice in found.notices:

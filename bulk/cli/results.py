@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from bulk.cli.destinations import STDOUT, check_destinations
+from bulk.cli.destinations import STDOUT, check_destinations, writable
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
-from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
+from bulk.inputs import WORKBOOK_SUFFIXES
 from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ _TO = "Where they go"
     cls=GroupedOption,
     any_text=True,  # beside an input that has such a name
     heading=_TO,
-    help="Write the rows not provisioned, in the input's own format, to mend and run again.",
+    help="Write the rows not provisioned, in the input's own format (of a workbook: CSV), to fix and run again.",
 )
 def results(
     ledger: Path,
@@ -91,11 +91,13 @@ def results(
     """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome."""
     if retry_file == STDOUT:
         raise SettingsError("--retry-file -: the rows to try again go to a file, not to stdout; name one")
+    if retry_file is not None and retry_file.suffix.lower() in WORKBOOK_SUFFIXES:
+        raise SettingsError(f"--retry-file {retry_file}: rows of a workbook are written as CSV; name a .csv file")
     check_destinations({"-o": output, "--retry-file": retry_file}, ledger=ledger)
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
-        with _writable(retry_file):
+        with writable(retry_file):
             rows = write_retry_file(ledger, retry_file)
         tell(f"{spell_count(rows, 'row')} to try again in {retry_file}")
         if output is None:
@@ -119,13 +121,5 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
             with spooled(out) as whole:
                 yield whole
         return
-    with _writable(path), replaced(path) as out:
+    with writable(path), replaced(path) as out:
         yield out
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc

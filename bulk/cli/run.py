@@ -81,7 +81,7 @@ def run(
 ) -> int:
     """Create the OTA modules that INPUT asks for.
 
-    INPUT is a .csv, .tsv, .jsonl or .ndjson file, each also as .gz, or - for stdin, with the columns ProductKey,
+    INPUT is a .csv, .tsv, .jsonl, .ndjson or .xlsx file, each also as .gz, or - for stdin, with the columns ProductKey,
     ModuleName, AliasName and Desc. Running the same command again goes on where the last run stopped.
     """
     settings = settings_of(ctx)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from bulk.model import InputFound
     from bulk.settings import Settings
 
-__all__ = ["Job", "Part", "parts_of", "spoken_target"]
+__all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,21 +92,22 @@ class Job:
 
 
 def parts_of(accounts: Iterable[Account], *, stop: StopSignal, listener: Listener) -> tuple[Part, ...]:
-    """Return a part for each account that is tried.
+    """Return a part for each account that is tried; see `part_of`."""
+    return tuple(part_of(account, stop=stop, listener=listener) for account in accounts if account.is_tried)
+
+
+def part_of(account: Account, *, stop: StopSignal, listener: Listener) -> Part:
+    """Return an account's part of a job, of which nothing is done yet.
 
     Args:
-        accounts: All of a job.
+        account: Whose it is.
         stop: The job's: what stops an account stops a job that names none, and stopping the job stops all.
-        listener: Told when one account stops alone.
+        listener: Told when the account stops alone.
     """
-    return tuple(
-        Part(
-            account=account,
-            stop=_scope(account.name, stop, listener) if account.name else stop,
-            counters=Counters(dict.fromkeys(asked_rates(account.settings), 0)),
-        )
-        for account in accounts
-        if account.is_tried
+    return Part(
+        account=account,
+        stop=_scope(account.name, stop, listener) if account.name else stop,
+        counters=Counters(dict.fromkeys(asked_rates(account.settings), 0)),
     )
 
 

@@ -8,9 +8,9 @@ import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from bulk.distribution import installed_version
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.ingest import IngestStoppedError
@@ -166,7 +166,7 @@ class _Run(Job):
         self.ledger.begin_run(
             self._run_id,
             at=time.time(),
-            version=version("bulk"),  # reads files: another reason to stay off the event loop
+            version=installed_version(),  # reads files: another reason to stay off the event loop
             input_name=self.input_name,
             rates=asked_rates(self.settings),
         )

@@ -10,7 +10,6 @@ import threading
 import time
 from bisect import bisect_left
 from contextlib import contextmanager
-from importlib.metadata import version
 from itertools import accumulate
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import Collector
 
 from bulk.atomic import replaced
+from bulk.distribution import installed_version
 from bulk.errors import BulkError
 from bulk.events import (
     AttemptMade,
@@ -105,7 +105,7 @@ class RunMetrics(Collector):
         self._ended_at: float | None = None
         self._exit_code: int | None = None
         self._last_success_at = last_success_at
-        self._labels = {"version": version("bulk")}
+        self._labels = {"version": installed_version()}
         self._rows: dict[str, int] | None = None
         # Every key is there from the start: the thread that collects must not meet a growing dictionary.
         self._requests = {(action, result): 0 for action in Action for result in _RESULTS}

@@ -214,8 +214,8 @@ def clock_line(event: ClockCorrected) -> str:
 def unshared_line(event: RateChanged) -> str:
     """Return what is said where other runs on this machine can't be heard."""
     return (
-        f"Other runs on this machine can't be heard, so that {event.action} requests are sent at {event.per_s:g} of "
-        f"{event.asked_per_s:g} a second: {event.unshared}"
+        f"Other runs on this machine can't be heard, so that {event.action.figure} requests are sent at "
+        f"{event.per_s:g} of {event.asked_per_s:g} a second: {event.unshared}"
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.inputs import has_no_place
+from bulk.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
 from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
 from bulk.report.remedies import remedy
@@ -169,11 +169,13 @@ def retry_command(
         ledger: The ledger's path.
         input_name: The input's path; ``-`` for stdin.
         program: What starts `bulk` here.
-        input_format: ``csv``, ``tsv`` or ``jsonl``; stdin has no name that would tell it.
+        input_format: ``csv``, ``tsv``, ``jsonl`` or ``xlsx``; stdin has no name that would tell it.
     """
     path = PurePath(input_name) if not has_no_place(input_name) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
+    if f"{dot}{suffix}".lower() in WORKBOOK_SUFFIXES:
+        suffix = "csv"  # as which rows of a workbook are written
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 

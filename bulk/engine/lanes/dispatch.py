@@ -31,7 +31,7 @@ MOST_LANES = 2_000
 """Lanes side by side at most: a platform that hangs must not pile them up."""
 
 _OTHER_FILES = 64
-"""Open files that are no connections: ledger, log, input, and a program's own."""
+"""Open files that are no connections: ledger, log, input, one for each action's shared rate, and a program's own."""
 
 _FILES_OF_A_SESSION = 5
 """Open files of a session besides its connections: by which it reads the ledger, and shares its rates."""

@@ -356,6 +356,7 @@ async def test_account_leaves_the_rows_of_others_outside(accounts: Callable[...,
     assert [summary.accounts[name].outcomes["pending"] for name in ("north", "west")] == [PER_ACCOUNT, PER_ACCOUNT]
     assert not job.boxes["north"].seen
     assert summary.exit_code == 1
+    assert summary.accounts["north"].requests == {"list": 0, "create": 0}
     (started,) = [event for event in told if isinstance(event, RunStarted)]
     assert (started.outside, list(started.accounts)) == (2 * PER_ACCOUNT, ["south"])
     assert started.accounts["south"].rows == PER_ACCOUNT
@@ -401,14 +402,15 @@ async def test_accounts_of_one_group_share_a_pace_and_a_stopped_one_gives_its_tu
 ) -> None:
     job = await accounts("north", "south", "west", west="code:Forbidden.RAM=100%")
     for name in job.settings:
-        job.change(name, rate_group="one", qps=25.0, list_qps=25.0)
+        job.change(name, rate_group="one", qps=8.0, list_qps=8.0)
 
     summary = await job.run()
 
     assert (summary.accounts["north"].exit_code, summary.accounts["west"].exit_code) == (0, 3)
     sent = sorted(seen.at for box in job.boxes.values() for seen in box.seen if seen.action == "CreateOTAModule")
     assert len(sent) == 2 * PER_ACCOUNT
-    assert sent[-1] - sent[0] >= (len(sent) - 1) / 25 * 0.9
+    # Each on its own would have taken 1.4 s; what was late may be made good, but no second has more than eight.
+    assert sent[-1] - sent[0] >= (len(sent) - 8) / 8 * 0.9
 
 
 async def test_one_row_names_an_account_that_is_not_there(accounts: Callable[..., Any]) -> None:

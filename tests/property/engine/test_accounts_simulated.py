@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 ACCOUNTS = 1_000
 ROWS = 100_000
 PER_S = 10
-WAY_THERE_S = 0.005
+WAY_THERE_S = 0.005, 0.007
 WORK_AND_WAY_BACK_S = 0.005, 0.02
 RATES = {Action.CREATE: float(PER_S), Action.LIST: float(PER_S)}
 
@@ -122,7 +122,7 @@ class Cloud:
             return NOT_SENT
         if not leave():
             raise TurnMissedError("too late")
-        await asyncio.sleep(WAY_THERE_S)
+        await asyncio.sleep(self.dice.uniform(*WAY_THERE_S))
         now = asyncio.get_running_loop().time()
         self.arrived[action].append(now)
         back_s = self.dice.uniform(*WORK_AND_WAY_BACK_S)

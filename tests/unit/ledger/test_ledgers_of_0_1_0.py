@@ -91,7 +91,7 @@ def test_lanes_and_plan_are_the_same_before_and_after_the_upgrade(written: Path)
     with closing(LaneReader(written)) as reader:
         before = [lane for batch in iter(reader.next_lanes, []) for lane in batch]
     with closing(Ledger.scratch(written, targets={"": SANDBOX})) as scratch:
-        planned = scratch.open_products()
+        planned = {key: rows for _, key, rows in scratch.open_products([""])}
 
     Ledger.open(written, targets={"": SANDBOX}).close()
 

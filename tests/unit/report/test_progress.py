@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from bulk.events import AccountTakenOver, ClockCorrected, ConnectionsShort, IngestProgressed, RunStopping
+from bulk.events import (
+    AccountTakenOver,
+    ClockCorrected,
+    ConnectionsShort,
+    IngestProgressed,
+    RateChanged,
+    RunStopping,
+)
 from bulk.model import Action
 from bulk.report.account_tally import AccountState
 from bulk.report.progress import bar, clock_line, plain_line, progress, start_line, wants_live
@@ -254,3 +261,15 @@ def test_live_progress_says_that_connections_are_few() -> None:
         listen(ConnectionsShort(files=64, accounts=50, each=1))
 
     assert "1 connection to each of 50 accounts" in " ".join(stream.getvalue().split())
+
+
+def test_live_progress_says_that_the_rate_is_halved_because_others_cannot_be_heard() -> None:
+    stream = Terminal()
+    halved = RateChanged(action=Action.LIST, per_s=5.0, asked_per_s=10.0, throttled=False, unshared="no folder")
+
+    with progress("modules.csv", stream=stream, live=True) as listener:
+        listener(halved)
+        listener(RateChanged(action=Action.LIST, per_s=10.0, asked_per_s=10.0, throttled=False))
+
+    said = " ".join(stream.getvalue().split())
+    assert said.count("can't be heard, so that list requests are sent at 5 of 10 a second: no folder") == 1

@@ -378,6 +378,33 @@ def test_stall_between_grant_and_going_counts_from_the_going() -> None:
     in_simulated_time(main)
 
 
+def test_one_whose_place_others_have_taken_while_the_loop_stalled_waits_again_and_first() -> None:
+    class Pitiless(Pace):
+        """Another process has filled the window in the first stall."""
+
+        is_lost = False
+
+        def postpone(self, released_at: float, now: float) -> bool:
+            self.is_lost, was_lost = True, self.is_lost
+            return was_lost and super().postpone(released_at, now)
+
+    async def main(loop: SimulatedLoop) -> None:
+        gate = Gate(Pitiless(10.0, now=loop.time()), clock=loop.time)
+        first, second = (asyncio.create_task(gate.acquire()) for _ in range(2))
+        await turns()
+        # The timer of the first grant and this one are due in the same turn; the waiter goes in the next.
+        loop.call_later(0.05, loop.stall, 0.2)
+        loop.call_later(0.104, loop.stall, 0.1)
+
+        assert await first
+        first_at = loop.time()
+        assert await second
+
+        assert 0.3 < first_at <= loop.time()
+
+    in_simulated_time(main)
+
+
 def disturb(gate: Gate, loop: SimulatedLoop, what: str, value: float) -> None:
     if what == "stall":
         loop.stall(value)
