@@ -251,7 +251,7 @@ def connections_line(event: ConnectionsShort) -> str:
 def start_line(event: RunStarted) -> str:
     """Return the line that a run begins with where there is no live bar."""
     limits = ", ".join(f"{action.noun}s {_limit(per_s)}" for action, per_s in event.rates.items())
-    accounts = f" of {spell_count(len(event.accounts), 'account')}" if event.accounts else ""
+    accounts = f", {spell_count(len(event.accounts), 'account')}" if event.accounts else ""
     # Each account may have rates of its own.
     how_fast = "" if event.accounts else f"; {limits}"
     return (

@@ -77,7 +77,7 @@ def _accounts(status: LedgerStatus, width: int, paint: Paint) -> list[str]:
             account.outcomes,
             # While a run is at work, how an earlier one ended is no news.
             exit_code=None if status.holder else account.exit_code,
-            stopped=None if status.holder else account.stopped,
+            stopped=status.reason_of(account),
         )
         for name, account in status.accounts.items()
     ]

@@ -103,6 +103,11 @@ class LedgerStatus:
         known = [account.target for account in self.accounts.values() if account.target]
         return spoken_targets(known or [self.target])
 
+    def reason_of(self, account: AccountStanding) -> str | None:
+        """Return why an account stopped alone in the last run; ``None``: it did not, or a run is at work now."""
+        whole = self.runs[-1].stopped if self.runs else None
+        return None if self.holder or account.stopped == whole else account.stopped
+
     def is_at_work(self, run: RunRecord) -> bool:
         """Whether it is this run that holds the ledger now."""
         return self.holder is not None and self.holder.run_id == run.run_id

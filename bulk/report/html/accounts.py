@@ -32,7 +32,7 @@ def accounts_view(status: LedgerStatus) -> dict[str, Any] | None:
     """Return the template's values for the accounts; ``None``: the ledger knows no names."""
     if not status.accounts:
         return None
-    found = [_account(name, account, is_at_work=status.holder is not None) for name, account in status.accounts.items()]
+    found = [_account(name, account, status) for name, account in status.accounts.items()]
     ordered = sorted(found, key=lambda account: (account["gravity"], -account["left"]))
     few = len(ordered) <= _SHOWN_WHOLE
     return {
@@ -43,9 +43,8 @@ def accounts_view(status: LedgerStatus) -> dict[str, Any] | None:
     }
 
 
-def _account(name: str, account: AccountStanding, *, is_at_work: bool) -> dict[str, Any]:
-    # While a run is at work, how an earlier one ended is no news.
-    stopped = None if is_at_work else account.stopped
+def _account(name: str, account: AccountStanding, status: LedgerStatus) -> dict[str, Any]:
+    stopped = status.reason_of(account)
     done = sum(account.outcomes.get(outcome, 0) for outcome in PROVISIONED_OUTCOMES)
     gravity = gravity_of(account.outcomes, stopped=stopped)
     return {
@@ -56,7 +55,8 @@ def _account(name: str, account: AccountStanding, *, is_at_work: bool) -> dict[s
         "rows": account.rows,
         "done": done,
         "left": account.rows - done,
-        "exit_code": None if is_at_work else account.exit_code,
+        # While a run is at work, how an earlier one ended is no news.
+        "exit_code": None if status.holder else account.exit_code,
         "stopped": stopped,
         "others": not_provisioned(account.outcomes),
     }

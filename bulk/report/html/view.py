@@ -97,8 +97,8 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
         return "No run yet."
     last = runs[0]
     when = f" ended {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
-    alone = [account.stopped for account in status.accounts.values() if account.stopped]
-    if alone and last.stopped not in alone:
+    alone = [account for account in status.accounts.values() if status.reason_of(account)]
+    if alone and all(account.stopped != last.stopped for account in status.accounts.values()):
         stopped = f"{len(alone):,} of {spell_count(len(status.accounts), 'account')}"
         return f"The last run{when}: exit code {last.exit_code}, stopped: {stopped}."
     return f"The last run{when}: {spell_ending(last, is_at_work=False).removesuffix('.')}."

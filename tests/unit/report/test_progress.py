@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from bulk.events import (
+    AccountStart,
     AccountTakenOver,
     ClockCorrected,
     ConnectionsShort,
@@ -229,6 +230,14 @@ def test_bar_of_150_accounts_names_the_stopped_and_the_slowest(state: RunState) 
 
     assert [line.split()[0] for line in lines[-6:-1]] == [f"factory-{n:03}" for n in (7, 31, 60, 139, 138)]
     assert lines[-1] == "  and 145 more accounts: 2 stopped, 133 at work, 10 done"
+
+
+def test_start_line_says_how_many_accounts_there_are(make_started: Callable[..., Any]) -> None:
+    one = AccountStart(target="https://h (tuya)", rows=500, outcomes={"pending": 500}, rates={})
+
+    line = start_line(make_started(accounts={"cn": one, "eu": one}))
+
+    assert line == "Run r1: 1,000 rows, 900 open, 2 accounts, to https://h (tuya); ledger modules.csv.ledger.db"
 
 
 def test_plain_line_counts_accounts_and_names_the_stopped(state: RunState) -> None:

@@ -168,6 +168,18 @@ def test_line_for_a_pipe_says_how_many_accounts_are_done(of_accounts: Callable[[
     assert status_line(of_accounts(150), None).endswith("; 147 of 150 accounts done")
 
 
+def test_accounts_of_a_run_that_stopped_as_a_whole_have_no_reason_of_their_own(
+    of_accounts: Callable[[int], LedgerStatus],
+) -> None:
+    status = of_accounts(3)
+    why = "interrupted by Ctrl-C"
+    accounts = {name: replace(account, stopped=account.stopped and why) for name, account in status.accounts.items()}
+
+    lines = status_lines(replace(status, runs=(run_record(1, exit_code=130, stopped=why),), accounts=accounts))
+
+    assert "  factory-001     3      0 of 60  60 pending" in lines
+
+
 def test_while_a_run_is_at_work_the_last_one_s_reasons_are_not_shown(
     of_accounts: Callable[[int], LedgerStatus],
 ) -> None:
