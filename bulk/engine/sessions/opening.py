@@ -117,7 +117,7 @@ class Opening:
 
     async def _group(self, part: Part, opened: Opened) -> RateGroup:
         rates = asked_rates(part.account.settings)
-        async with self._opening_group:  # whoever comes second waits until its window is open
+        async with self._opening_group:  # a second account of the group waits until its window is open
             group = self._groups.get(opened.rate_group)
             if group is None:
                 listener = _named(self._job.listener, part.name)
