@@ -11,7 +11,16 @@ from bulk.model import Outcome
 from bulk.report.accounts import AccountLine, Gravity, account_table, gravity_of, not_provisioned
 from bulk.report.summary import Count, count_lines
 from bulk.report.tones import Tone, plain, tone_of
-from bulk.report.wording import MEANINGS, columns_of, cut, outcome_words, padded, spell_count, spell_duration
+from bulk.report.wording import (
+    MEANINGS,
+    columns_of,
+    cut,
+    cut_middle,
+    outcome_words,
+    padded,
+    spell_count,
+    spell_duration,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -182,7 +191,14 @@ def _table(rows: Sequence[PlannedRow], width: int) -> Iterator[str]:
 def _cells(row: PlannedRow) -> tuple[str, ...]:
     to_create = row.outcome is Outcome.CREATED and not row.already
     kind = _TO_CREATE if to_create else outcome_words(row.outcome)
-    return f"{row.line}", kind, row.account or "-", row.product_key or "-", row.module_name or "-", row.message or ""
+    return (
+        f"{row.line}",
+        kind,
+        cut_middle(row.account or "-", _WIDEST_CELL),
+        row.product_key or "-",
+        row.module_name or "-",
+        row.message or "",
+    )
 
 
 def _effort(plan: Plan, width: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import MEANINGS, columns_of, cut, outcome_words, padded, spell_count
+from bulk.report.wording import MEANINGS, columns_of, cut, cut_middle, outcome_words, padded, spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _SHOWN_WHOLE = 5
 _NAMED_TOGETHER = 3
 """Names of accounts that stopped for one reason; more are counted."""
 
-_WIDEST_NAME = 24
+_WIDEST_NAME = 32
 _REASON_LINES = (3, 2, 1)
 """Lines that a reason may take: as many as there is room for."""
 
@@ -278,4 +278,4 @@ def _heading(lines: Sequence[AccountLine], headings: Sequence[str], width: int) 
 
 def _row(name: str, cells: Sequence[str], widths: Sequence[int]) -> str:
     figures = "".join(f"  {cell:>{width}}" for cell, width in zip(cells, widths[1:], strict=True))
-    return padded(cut(name, widths[0]), widths[0]) + figures
+    return padded(cut_middle(name, widths[0]), widths[0]) + figures

@@ -18,6 +18,7 @@ __all__ = [
     "MEANINGS",
     "columns_of",
     "cut",
+    "cut_middle",
     "outcome_words",
     "padded",
     "spell_count",
@@ -52,6 +53,14 @@ def cut(text: str, width: int) -> str:
     if line.isascii() and len(line) <= width:
         return line
     return line if columns_of(line) <= width else f"{_beginning(line, max(width - 1, 0))}…"
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Return a name shortened to the columns that there are: names that belong together differ at their ends."""
+    if columns_of(text) <= width:
+        return text
+    tail = _beginning(text[::-1], max((width - 1) // 2, 0))[::-1]
+    return f"{_beginning(text, max(width - 1 - columns_of(tail), 0))}…{tail}"
 
 
 def columns_of(text: str) -> int:

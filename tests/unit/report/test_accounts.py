@@ -97,6 +97,14 @@ def test_names_of_wide_characters_keep_the_columns(width: int) -> None:
     assert len(set(figures)) <= 1
 
 
+def test_long_names_that_differ_at_their_ends_can_be_told_apart() -> None:
+    names = [f"production-line-of-the-shanghai-factory-{number:02}" for number in range(3)]
+
+    shown = table(*(line(name, {"created": 1}) for name in names))
+
+    assert [text.split()[0] for text in shown[1:]] == [f"production-line-…ghai-factory-{n:02}" for n in range(3)]
+
+
 def test_a_run_whose_code_is_not_known_has_a_dash() -> None:
     assert table(line("eu", {"created": 1}, exit_code=None))[1] == "  eu         -       1 of 1"
 
