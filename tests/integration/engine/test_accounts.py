@@ -29,6 +29,7 @@ from bulk.events import (
     RunStarted,
     RunStopping,
 )
+from bulk.ledger.views.status import read_status
 from bulk.model import Dialect, OtaModule
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
 from bulk.settings import FailureCap, Settings
@@ -370,6 +371,36 @@ async def test_limit_takes_the_first_products_of_the_whole_input(accounts: Calla
     asked = {name: {seen.product_key for seen in box.seen} for name, box in job.boxes.items()}
     assert asked == {"north": {"north-p0", "north-p1"}, "south": {"south-p0"}}
     assert summary.outcomes["created"] == 3 * ROWS
+
+
+async def test_each_account_says_how_many_rows_are_left_for_another_run(accounts: Callable[..., Any]) -> None:
+    three = await accounts("cn", "eu", "us")
+    seen: list[Event] = []
+
+    await three.run(limit=4, listener=seen.append)
+
+    (started,) = [event for event in seen if isinstance(event, RunStarted)]
+    outside = {name: account.outside for name, account in started.accounts.items()}
+    assert outside == {"cn": ROWS, "eu": 2 * ROWS, "us": 2 * ROWS}
+    assert sum(outside.values()) == started.outside
+
+
+async def test_status_says_how_the_last_run_left_each_account(accounts: Callable[..., Any]) -> None:
+    three = await accounts("cn", "eu", "us")
+
+    await three.run(keys=three.keys | {"eu": key_of("eu", secret="another-secret-of-thirty-letters")})
+
+    status = await asyncio.to_thread(read_status, three.ledger)
+    assert {name: (one.rows, one.exit_code) for name, one in status.accounts.items()} == {
+        "cn": (PER_ACCOUNT, 0),
+        "eu": (PER_ACCOUNT, 3),
+        "us": (PER_ACCOUNT, 0),
+    }
+    why = status.reason_of(status.accounts["eu"])
+    assert why is not None
+    assert why.startswith("SignatureDoesNotMatch")
+    assert status.reason_of(status.accounts["cn"]) is None
+    assert status.spoken_target == "3 targets"
 
 
 async def test_only_is_a_pattern_for_the_products_of_all_accounts(accounts: Callable[..., Any]) -> None:
