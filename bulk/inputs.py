@@ -9,7 +9,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["AccountNames", "InputFound", "InvalidRow", "ReadRows", "ValidRow", "has_no_place"]
+__all__ = ["WORKBOOK_SUFFIXES", "AccountNames", "InputFound", "InvalidRow", "ReadRows", "ValidRow", "has_no_place"]
+
+WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
+"""Endings of names that mean a workbook; the second holds macros too, which nobody runs here."""
 
 _DESCRIPTOR = re.compile(r"-|/dev/(?:stdin|fd/\d+)|/proc/(?:self|thread-self|\d+)/fd/\d+")
 
@@ -58,11 +61,11 @@ class InputFound:
     """What was found of an input while it was read."""
 
     format: str
-    """``csv``, ``tsv`` or ``jsonl``."""
+    """``csv``, ``tsv``, ``jsonl`` or ``xlsx``."""
 
     encoding: str
     delimiter: str | None
-    """``None`` for JSONL."""
+    """``None`` for JSONL and workbooks."""
 
     header_line: int | None
     """Line of the file; ``None``: it has no header."""
@@ -78,6 +81,9 @@ class InputFound:
 
     accounts_column: bool = False
     """A column says for each row whose it is. False also where the settings name no accounts: it is carried then."""
+
+    sheet: str | None = None
+    """Of a workbook, which one is read."""
 
 
 def has_no_place(path: str) -> bool:

@@ -32,7 +32,10 @@ class ReadSettings:
     """How the input is read."""
 
     format: str | None = None
-    """``csv``, ``tsv`` or ``jsonl``; ``None``: as the file's name says. Needed for stdin."""
+    """``csv``, ``tsv``, ``jsonl`` or ``xlsx``; ``None``: as the file's name says. Needed for stdin."""
+
+    sheet: str | None = None
+    """Of a workbook, the sheet that is read; ``None``: the only one with content."""
 
     encoding: str | None = None
     """A codec's name; ``None``: UTF-8 with or without mark, UTF-16 by its mark."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,8 @@ __all__ = ["FILE", "Document", "FileValue", "shown"]
 
 FILE = Path("bulk.toml")
 """In the working folder."""
+
+_BARE = re.compile(r"\s*[A-Za-z0-9_-]+(?:\s*\.\s*[A-Za-z0-9_-]+)*\s*")
 
 _AS = {"dialect": Dialect, "qps": float, "list_qps": float}
 """Fields of an account that are no text → what makes them of it."""
@@ -73,6 +76,10 @@ class Document:
         except tomllib.TOMLDecodeError as exc:
             raise SettingsError(f"settings file {self.name} is no TOML: {exc}{_quotes_hint(exc, self._text)}") from exc
         self._tables = {kind: self._tables_of(kind) for kind in (TableKind.PROFILE, TableKind.ACCOUNT)}
+
+    @cached_property
+    def _lines(self) -> _Lines:
+        return _Lines(self._text)
 
     @property
     def profile_names(self) -> tuple[str, ...]:
@@ -157,8 +164,8 @@ class Document:
         return f"{where}, {at}" if str(at) else where
 
     def _at(self, path: tuple[str, ...]) -> str:
-        """Say where a table or a key stands, with its line where that can be told: the parser does not keep it."""
-        return f"{self.name}, line {line}" if (line := _line_of(path, self._text)) else self.name
+        """Say where a table or a key stands, with its line where that can be told."""
+        return f"{self.name}, line {line}" if (line := self._lines.of(path)) else self.name
 
 
 def shown(path: Path | None) -> str:
@@ -173,24 +180,43 @@ def _quotes_hint(error: tomllib.TOMLDecodeError, text: str) -> str:
     return '; write names with other than English letters in quotes, such as [accounts."工厂"]' if is_name else ""
 
 
-def _line_of(path: tuple[str, ...], text: str) -> int | None:
-    table: tuple[str, ...] = ()
-    for number, line in enumerate(text.splitlines(), start=1):
-        if header := re.match(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$", line):
-            table = _names(header[1])
-            if table[: len(path)] == path:
-                return number
-        elif "=" in line and (table or len(path) == 1):
-            key = (*table, *_names(line.partition("=")[0]))
-            both = min(len(key), len(path))
-            # A shorter one holds all of it in braces.
-            if key[:both] == path[:both] and both > len(table):
-                return number
-    return None
+class _Lines:
+    """Where tables and keys stand: the parser does not keep it."""
+
+    def __init__(self, text: str) -> None:
+        self._tables: dict[tuple[str, ...], int] = {}
+        """Path of a table, and of each that it is within → the first line that begins it."""
+
+        self._keys: list[tuple[tuple[str, ...], int, int]] = []
+        """Whole path of a key, how much of it is its table's, and its line."""
+
+        table: tuple[str, ...] = ()
+        for number, line in enumerate(text.splitlines(), start=1):
+            if header := re.match(r"\s*\[([^\[\]]+)\]\s*(?:#.*)?$", line):
+                table = _names(header[1])
+                for depth in range(1, len(table) + 1):
+                    self._tables.setdefault(table[:depth], number)
+            elif "=" in line:
+                self._keys.append(((*table, *_names(line.partition("=")[0])), len(table), number))
+
+    def of(self, path: tuple[str, ...]) -> int | None:
+        """Return the line of a table or a key; ``None``: it can't be told."""
+        if path in self._tables:
+            return self._tables[path]
+        lines = (number for key, depth, number in self._keys if (depth or len(path) == 1) and _holds(key, depth, path))
+        return next(lines, None)
+
+
+def _holds(key: tuple[str, ...], depth: int, path: tuple[str, ...]) -> bool:
+    # One that is shorter holds all of it in braces.
+    both = min(len(key), len(path))
+    return both > depth and key[:both] == path[:both]
 
 
 def _names(dotted: str) -> tuple[str, ...]:
     """Return the names of a dotted key; nothing if it is none."""
+    if _BARE.fullmatch(dotted):
+        return tuple(name.strip() for name in dotted.split("."))
     try:
         table: Any = tomllib.loads(f"{dotted} = 0")
     except tomllib.TOMLDecodeError:

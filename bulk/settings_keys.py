@@ -174,6 +174,7 @@ KEYS: Mapping[str, Key] = MappingProxyType(
         "columns": Key("columns", _columns),
         "no_header": Key("no_header", _yes_or_no),
         "skip_lines": Key("skip_lines", _whole_number, _within_reading_bounds("skip_lines", int)),
+        "sheet": Key("sheet", _text),
         "null": Key("null_texts", _texts),
         "encoding": Key("encoding", _text),
         "delimiter": Key("delimiter", _any_text, parse_delimiter),

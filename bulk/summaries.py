@@ -25,6 +25,8 @@ class Reason:
     rows: int
     example_line: int
     example_message: str | None
+    example_account: str | None = None
+    """Whose that line is; ``None``: no accounts are named, or the line names none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

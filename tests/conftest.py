@@ -215,6 +215,17 @@ def _no_keys_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALIBABA_CLOUD_CREDENTIALS_FILE", os.devnull)
 
 
+@pytest.fixture(scope="session")
+def meeting_place(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(tmp_path_factory.mktemp("meeting-place"))
+
+
+@pytest.fixture(autouse=True)
+def _no_runs_of_this_machine(monkeypatch: pytest.MonkeyPatch, meeting_place: str) -> None:
+    """Let no test share a rate with runs of whoever runs it, nor leave files where they meet."""
+    monkeypatch.setattr("bulk.engine.sessions.shared_window._PLACES", (meeting_place,))
+
+
 @pytest.fixture
 def no_blocking_calls() -> Iterator[None]:
     """Fail where `bulk` blocks the event loop.

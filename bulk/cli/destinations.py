@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     import click
 
     from bulk.settings import Settings
 
-__all__ = ["STDOUT", "check_destinations", "check_run_destinations"]
+__all__ = ["STDOUT", "check_destinations", "check_inputs_are_kept", "check_run_destinations", "writable"]
 
 STDOUT = Path("-")
 
@@ -61,6 +63,34 @@ def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> N
     # A name is kept as UTF-8; where the system's encoding is another, the file has other characters in its name.
     known = None if name is None or name == _STDIN else os.fsdecode(name.encode())
     _check(outputs, ledger, [] if known is None else list(_places(known, ledger)))
+
+
+def check_inputs_are_kept(option: str, path: Path, inputs: Iterable[str]) -> None:
+    """Refuse to write over an input.
+
+    Args:
+        option: By which the output is named.
+        path: The output.
+        inputs: As the user named them.
+
+    Raises:
+        SettingsError: The output is one of them.
+    """
+    if any(_is_same(path, Path(source)) for source in inputs if source != _STDIN):
+        raise SettingsError(f"{path} is an input; name another file with {option}")
+
+
+@contextmanager
+def writable(path: Path) -> Iterator[None]:
+    """Say of an output that can't be written what to do.
+
+    Raises:
+        SettingsError: It can't.
+    """
+    try:
+        yield
+    except OSError as exc:
+        raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc
 
 
 def _check(outputs: Mapping[str, Path | None], ledger: Path, inputs: list[Path]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import fields
 from functools import partial, reduce
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +26,7 @@ from bulk.settings import ReadSettings, Settings
 from bulk.stray import trimmed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 __all__ = [
     "ENVIRONMENT_HELP",
@@ -34,6 +35,8 @@ __all__ = [
     "log_options",
     "metrics_option",
     "platform_options",
+    "read_settings_of",
+    "reading_options",
     "settings_of",
     "settings_options",
 ]
@@ -159,10 +162,17 @@ _JOB = (
         envvar="BULK_DEADLINE",
         help="Send nothing new after 90s, 30m, 1h30m.",
     ),
+)
+_READING = (
     _reading(
         "--format",
-        type=click.Choice(["csv", "tsv", "jsonl"]),
+        type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]),
         help="What the input is; needed with stdin.  [default: as its name says]",
+    ),
+    _reading(
+        "--sheet",
+        metavar="NAME",
+        help="Of a workbook, the sheet to read.  [default: the only one with content]",
     ),
     _reading(
         "--map",
@@ -269,12 +279,17 @@ def input_argument(command: _Decorated) -> _Decorated:
 
 def settings_options(command: _Decorated) -> _Decorated:
     """Let a command take every option that ``settings_of`` reads."""
-    return _all((*_PLATFORM, *_JOB, *_WHICH, *_KEPT), command)
+    return _all((*_PLATFORM, *_JOB, *_READING, *_WHICH, *_KEPT), command)
 
 
 def platform_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that say where modules go, and how fast."""
     return _all((*_PLATFORM, *_KEPT), command)
+
+
+def reading_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that say how an input is read."""
+    return _all((*_READING, *_KEPT), command)
 
 
 def log_options(command: _Decorated) -> _Decorated:
@@ -308,8 +323,25 @@ def settings_of(ctx: click.Context) -> Settings:
     values = {name: value for name, value in ctx.params.items() if name not in overruled(ctx)}
     values |= {name: found.value for name, found in values_without_flag(ctx).items()}
     values["accounts"] = accounts_of_command(ctx)
-    try:
+    with _named_as_flags(ctx):
         return Settings(read=ReadSettings(**_picked(ReadSettings, values)), **_picked(Settings, values))
+
+
+def read_settings_of(ctx: click.Context) -> ReadSettings:
+    """Return how an input is read, as ``settings_of`` does.
+
+    Raises:
+        SettingsError: A value is out of bounds.
+    """
+    with _named_as_flags(ctx):
+        return ReadSettings(**_picked(ReadSettings, ctx.params))
+
+
+@contextmanager
+def _named_as_flags(ctx: click.Context) -> Iterator[None]:
+    """Have settings that are at fault named by their flags."""
+    try:
+        yield
     except SettingsError as exc:
         flags = {parameter.name: max(parameter.opts, key=len) for parameter in ctx.command.params}
         raise exc.by_names(lambda field: flags.get(field, field)) from exc

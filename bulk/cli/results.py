@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
-from bulk.cli.destinations import STDOUT, check_destinations
+from bulk.cli.destinations import STDOUT, check_destinations, writable
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
-from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
+from bulk.inputs import WORKBOOK_SUFFIXES
 from bulk.report.wording import spell_count
 from bulk.shell import shell_join
 
@@ -80,7 +80,7 @@ _SHOWN_FIELDS = 5
     cls=GroupedOption,
     any_text=True,  # beside an input that has such a name
     heading=_TO,
-    help="Write the rows not provisioned, in the input's own format, to mend and run again.",
+    help="Write the rows not provisioned, in the input's own format (of a workbook: CSV), to fix and run again.",
 )
 @click.option(
     "--undo-file",
@@ -124,11 +124,13 @@ def results(
         raise SettingsError("--undo-file -: what restores the modules goes to a file, not to stdout; name one")
     if run_id and undo_file is None:
         raise SettingsError("--run says whose changes --undo-file restores: add --undo-file FILE")
+    if retry_file is not None and retry_file.suffix.lower() in WORKBOOK_SUFFIXES:
+        raise SettingsError(f"--retry-file {retry_file}: rows of a workbook are written as CSV; name a .csv file")
     check_destinations({"-o": output, "--retry-file": retry_file, "--undo-file": undo_file}, ledger=ledger)
     from bulk.report.results import write_results, write_retry_file  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     if retry_file is not None:
-        with _writable(retry_file):
+        with writable(retry_file):
             rows = write_retry_file(ledger, retry_file)
         tell(f"{spell_count(rows, 'row')} to try again in {retry_file}")
     if undo_file is not None:
@@ -143,7 +145,7 @@ def results(
 def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: str) -> None:
     from bulk.report.undo import write_undo_file  # noqa: PLC0415 - as in results()
 
-    with _writable(undo_file):
+    with writable(undo_file):
         undo = write_undo_file(ledger, undo_file, run=run_id)
     tell(f"{spell_count(undo.rows, 'module')} as they were before run {undo.run_id[:8]} in {undo_file}")
     for field in undo.not_restored[:_SHOWN_FIELDS]:
@@ -168,13 +170,5 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
             with spooled(out) as whole:
                 yield whole
         return
-    with _writable(path), replaced(path) as out:
+    with writable(path), replaced(path) as out:
         yield out
-
-
-@contextmanager
-def _writable(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as exc:
-        raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc

@@ -20,7 +20,8 @@ from bulk.cli.options import (
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
 from bulk.exits import ExitCode
-from bulk.report.summary import summary_lines
+from bulk.report.summary import stopped_accounts, summary_lines
+from bulk.shell import shell_quote
 
 if TYPE_CHECKING:
     from bulk.cli.invocation import Invocation
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _FIRST = "Before it begins"
+_ACCOUNT = "--account"
+_NAMED_ACCOUNTS = 3
+"""So many accounts at most are named in a command that goes on."""
+
 _TRYING = ("--limit", "--only")
 
 
@@ -46,6 +51,7 @@ _TRYING = ("--limit", "--only")
       4  the ledger is held by another run, belongs to another target, or was
          written by a newer version
       130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
+    With accounts: the first of 130, 143, 3, 1, 0 that any of them has.
     """,
 )
 @input_argument
@@ -75,7 +81,7 @@ def run(
 ) -> int:
     """Create the OTA modules that INPUT asks for.
 
-    INPUT is a .csv, .tsv, .jsonl or .ndjson file, each also as .gz, or - for stdin, with the columns ProductKey,
+    INPUT is a .csv, .tsv, .jsonl, .ndjson or .xlsx file, each also as .gz, or - for stdin, with the columns ProductKey,
     ModuleName, AliasName and Desc. Running the same command again goes on where the last run stopped.
     """
     settings = settings_of(ctx)
@@ -95,7 +101,7 @@ def run(
     stop = StopSignal()
 
     def to_json(summary: Summary) -> bytes:
-        return summary_json(summary, resume=_resume(invocation, summary, stopped=stop.requested))
+        return summary_json(summary, resume=_resume(invocation, summary, settings, stopped=stop.requested))
 
     with watched(ctx, input_name, noticed=not planned) as listener:
         summary = execute(lambda: run_engine(input_name, settings, listener=listener, stop=stop, to_json=to_json), stop)
@@ -109,7 +115,8 @@ def run(
                 width=screen_width(),
                 paint=paint,
                 program=invocation.program,
-                resume=_resume(invocation, summary, stopped=stop.requested),
+                resume=_resume(invocation, summary, settings, stopped=stop.requested),
+                resume_accounts=_resume_accounts(invocation, summary, stopped=stop.requested),
                 input_format=settings.read.format,
                 pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
             )
@@ -117,15 +124,27 @@ def run(
     return summary.exit_code
 
 
-def _resume(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
+def _resume(invocation: Invocation, summary: Summary, settings: Settings, *, stopped: bool) -> str | None:
     """Return the command that goes on, if anything is left to do."""
     if summary.exit_code == ExitCode.DONE:
         return None
     # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
-    return invocation.again if stopped else invocation.again_without(_TRYING)
+    left = (one for name, one in summary.accounts.items() if name not in settings.only_accounts)
+    # Without rows of other accounts, the input has no column that names them, and needs the flag.
+    is_try = bool(settings.only_accounts) and any(any(one.outcomes.values()) for one in left)
+    trying = (*_TRYING, *(["--account"] if is_try else []))
+    return invocation.again if stopped else invocation.again_without(trying)
+
+
+def _resume_accounts(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
+    """Return the command that tries only the accounts that stopped, where that is shorter than to name all."""
+    alone = stopped_accounts(summary)
+    if stopped or not 0 < len(alone) <= _NAMED_ACCOUNTS or len(alone) == len(summary.accounts):
+        return None
+    return invocation.again_with(_ACCOUNT, alone, without=_TRYING)
 
 
 def _selection(settings: Settings) -> str:
     limit = [f"--limit {settings.limit}"] if settings.limit else []
-    accounts = [f"--account {name}" for name in settings.only_accounts]
+    accounts = [f"--account {shell_quote(name)}" for name in settings.only_accounts]
     return " ".join([*limit, *(f"--only {pattern}" for pattern in settings.only), *accounts])

@@ -25,6 +25,7 @@ __all__ = ["KEY", "SHOWN_OF_A_KEY", "Shown", "account_rows", "accounts_shown"]
 
 KEY = "access_key_id"
 SHOWN_OF_A_KEY = 4
+_NONE = "none: "
 _AT_ONCE = 16
 _ADDRESSES = ("endpoint", "sts_endpoint")
 
@@ -72,8 +73,10 @@ def _row(ctx: click.Context, name: str, rows: Iterable[Shown]) -> Shown:
     place = _origin(ctx, name)
     own = ", ".join(f"{row.name}={_plain(row)}" for row in rows if row.origin == place and row.value is not None)
     key = next(row for row in rows if row.name == KEY)
-    found = f"key {key.value} from {key.origin}" if key.value else f"no key: {key.origin.partition(': ')[2]}"
-    return Shown(f"account {name}", own or None, f"{accounts_in_file(ctx)[name].place}; {found.splitlines()[0]}")
+    why_none = key.origin.splitlines()[0].removeprefix(_NONE)
+    is_missing = key.origin.startswith(_NONE)
+    found = f"key {key.value} from {key.origin}" if key.value else f"{'no ' if is_missing else ''}key: {why_none}"
+    return Shown(f"account {name}", own or None, f"{accounts_in_file(ctx)[name].place}; {found}")
 
 
 def _plain(row: Shown) -> str:
@@ -142,5 +145,5 @@ async def _key(account: Account) -> Shown:
         opened = await open_account_keys(replace(account, keys=keys), listener=listen)
         key_id = (await opened.credentials.current()).access_key_id
     except BulkError as exc:
-        return Shown(KEY, None, f"none: {exc}")
+        return Shown(KEY, None, f"{_NONE}{exc}")
     return Shown(KEY, f"{key_id[:SHOWN_OF_A_KEY]}…", origins[-1])

@@ -41,7 +41,7 @@ def started(work: Callable[[], _Result], *, name: str) -> Future[_Result]:
         result, failure = None, None
         try:
             result = work()
-        except BaseException as exc:  # noqa: BLE001 - raised by whoever waits
+        except BaseException as exc:  # noqa: BLE001 - raised where it is waited for
             failure = exc
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, result, failure)

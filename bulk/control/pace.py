@@ -227,6 +227,7 @@ class Pace:
         if not self.per_s:
             return
         lateness = self._lateness
+        was_known = lateness.is_known
         late_s, fell_s = lateness.measure(now - released_at, now)
         if not lateness.is_known:
             return
@@ -235,7 +236,9 @@ class Pace:
         self._unplanned += 1
         if fell_s:
             self._make_later(fell_s, now)
-        if fell_s or self._unplanned >= ANSWERS_A_PLAN:
+        # Until the first plan with what was measured, windows have no safety; in company what is remembered has it.
+        is_first = not (was_known or self.has_company)
+        if fell_s or is_first or self._unplanned >= ANSWERS_A_PLAN:
             self._plan_steps()
 
     def _make_later(self, fell_s: float, now: float) -> None:

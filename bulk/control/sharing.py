@@ -19,12 +19,13 @@ same, since others may have gone on without it. All go back to the full rate one
 from __future__ import annotations
 
 import math
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 from bulk.control.notes import Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bulk.control.notes import Note
     from bulk.control.pace import Pace
@@ -50,8 +51,11 @@ so on: who has waited longest goes first."""
 LATEST_S = 0.3
 """How much later than it left a request may count as released."""
 
-OTHER_BOOT_S = 5.0
-"""What is further ahead was noted before the machine started: its clock began anew then."""
+AHEAD_S: Mapping[int, float] = MappingProxyType(
+    {Kind.RELEASED: 5.0, Kind.DROPPED: 5.0, Kind.MOVED: 5.0, Kind.PAUSED: 60.0}
+)
+"""What is further ahead was noted before the machine started, as its clock began anew then. Or it is a pause that is so
+long that each process may learn of it by itself."""
 
 MOST_UNHEARD = 64
 """Notes for each place of a window that are kept while nobody hears them."""
@@ -225,7 +229,7 @@ class SharedPace:
             self._busy_since = now
         self._busy_at = now
         if self._is_apart or now - self._busy_since >= PATIENCE_S:
-            self._part("another process on this machine has kept its turn for a second: it is stopped, or hangs", now)
+            self._part("another process on this machine has kept its turn for a second: end it, or let it go on", now)
 
     def _hear(self, news: News, now: float) -> None:
         notes = news.notes
@@ -234,7 +238,7 @@ class SharedPace:
             self._pace.pause(now + self._window_s + LATEST_S)  # by then nothing that is missing counts any more
         for note in notes:
             kind, at = note
-            if at > now + OTHER_BOOT_S and kind != Kind.PAUSED:
+            if not at <= now + AHEAD_S.get(kind, -math.inf):  # also what is no number, in a file that was overwritten
                 continue
             self._pace.hear(note)
             if kind == Kind.RELEASED:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulk.cloud.credentials import variables_of
 from bulk.cloud.dialects import resolve_target
-from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials
+from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials, token_endpoint
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, CredentialsNotRenewed, ignore
 from bulk.model import Dialect
@@ -55,8 +55,11 @@ class Account:
     is_tried: bool = True
     """False: ``--account`` leaves it out. Its rows stay as they are, and nothing is opened for it."""
 
-    other_prefixes: frozenset[str] = frozenset()
-    """``key_env`` of the other accounts."""
+    place: str | None = None
+    """Where its settings are written, for messages; ``None``: a program said them."""
+
+    prefixes: frozenset[str] = frozenset()
+    """``key_env`` of all accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,7 +91,7 @@ def accounts_of(settings: Settings) -> tuple[Account, ...]:
     accounts = tuple(_account(settings, name, is_tried=name in tried) for name in settings.accounts)
     _refuse_same_words(accounts)
     prefixes = frozenset(account.keys.key_env for account in accounts if account.keys.key_env)
-    return tuple(replace(account, other_prefixes=prefixes - {account.keys.key_env}) for account in accounts)
+    return tuple(replace(account, prefixes=prefixes) for account in accounts)
 
 
 def keys_source(settings: Settings, *, named_by: str = "--profile") -> KeysSource:
@@ -161,7 +164,7 @@ def _own_variables(account: Account, environ: Mapping[str, str]) -> Mapping[str,
     """Leave out the keys of other accounts where there are none for this one: a message must not advise to use them."""
     if not account.keys.key_env or all(name in environ for name in variables_of(account.keys.key_env)[:2]):
         return environ
-    others = {name for prefix in account.other_prefixes for name in variables_of(prefix)}
+    others = {name for prefix in account.prefixes - {account.keys.key_env} for name in variables_of(prefix)}
     return {name: value for name, value in environ.items() if name not in others}
 
 
@@ -171,9 +174,10 @@ def _account(settings: Settings, name: str, *, is_tried: bool) -> Account:
         own = _own_settings(settings, said)
         target = _own_target(own, name)
         keys = keys_source(own, named_by="credentials_profile")
+        token_endpoint(keys, {}, insecure_http=own.insecure_http)
     except SettingsError as exc:
         raise SettingsError(f"{_placed(name, said)}: {exc.by_names(lambda field: _BY_KEY.get(field, field))}") from exc
-    return Account(name=name, settings=own, target=target, keys=keys, is_tried=is_tried)
+    return Account(name=name, settings=own, target=target, keys=keys, is_tried=is_tried, place=said.place)
 
 
 def _own_settings(settings: Settings, account: AccountSettings) -> Settings:
@@ -231,7 +235,7 @@ def _refuse_same_words(accounts: Iterable[Account]) -> None:
 def _refuse_two_names(first: Account, second: Account) -> None:
     if first is not second:
         raise SettingsError(
-            f"accounts {first.name!r} and {second.name!r} are one: the same endpoint, instance and key "
+            f"{_at(second)}accounts {first.name!r} and {second.name!r} are one: the same endpoint, instance and key "
             f"({second.target}); remove one of them, and name the other in its rows"
         )
 
@@ -241,9 +245,14 @@ def _refuse_two_rates(first: Account, second: Account, group: str) -> None:
     if rates[0] != rates[1]:
         shown = " and ".join(f"qps = {qps:g}, list_qps = {list_qps:g}" for qps, list_qps in rates)
         raise SettingsError(
-            f"accounts {first.name!r} and {second.name!r} share the rate group {group} and have different rates "
-            f"({shown}): give both the same, or write a rate_group of its own for each if they are two accounts"
+            f"{_at(second)}accounts {first.name!r} and {second.name!r} share the rate group {group} and have "
+            f"different rates ({shown}): give both the same, or write a rate_group of its own for each if they are two "
+            "accounts"
         )
+
+
+def _at(account: Account) -> str:
+    return f"{account.place}: " if account.place else ""
 
 
 def _placed(name: str, account: AccountSettings) -> str:

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from bulk.engine.job import spoken_target
+from bulk.engine.job import part_of, spoken_target
 from bulk.engine.sessions.recorder import Counters
 from bulk.engine.stop import StopSignal
+from bulk.events import ignore
 from bulk.exits import ExitCode
 from bulk.ledger.views.accounts import Counted
 from bulk.legible import legible_fields
@@ -23,16 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["Done", "conclude", "gravest", "summary_json"]
 
 
-_FIRST_OF = (
-    ExitCode.INTERRUPTED,
-    ExitCode.TERMINATED,
-    ExitCode.STOPPED,
-    ExitCode.WITHHELD,
-    ExitCode.INCOMPLETE,
-    ExitCode.CHANGED,
-    ExitCode.DONE,
-)
-"""What a run exits with over its accounts: the first of these that any of them has."""
+_GRAVEST_FIRST = (130, 143, 3, 5, 1, 6, 0)
+"""What a run exits with over its accounts: the first of these that any of them has. Any other is an error's."""
 
 
 _OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
@@ -104,22 +97,19 @@ def _count(job: Job) -> Counted:
 
 
 def _accounts(job: Job, counted: Counted, *, read_in: bool) -> dict[str, AccountSummary]:
-    parts = {part.name: part for part in job.parts}
-    return {
-        account.name: _account(counted.by_account.get(account.name, {}), parts.get(account.name), read_in=read_in)
-        for account in job.accounts
-    }
+    # Those that are left out did nothing, and nothing stopped them.
+    parts = {account.name: part_of(account, stop=StopSignal(), listener=ignore) for account in job.accounts}
+    parts |= {part.name: part for part in job.parts}
+    return {name: _account(counted.by_account.get(name, {}), part, read_in=read_in) for name, part in parts.items()}
 
 
-def _account(outcomes: Mapping[str, int], part: Part | None, *, read_in: bool) -> AccountSummary:
-    """Say how the run ended for an account; without a part, it was left out."""
-    stop = part.stop if part else StopSignal()
-    exit_code = _exit_code(outcomes, stop, read_in=read_in)
+def _account(outcomes: Mapping[str, int], part: Part, *, read_in: bool) -> AccountSummary:
+    exit_code = _exit_code(outcomes, part.stop, read_in=read_in)
     return AccountSummary(
         outcomes={outcome.value: outcomes.get(outcome, 0) for outcome in ROW_OUTCOMES},
-        requests=_figures(part.counters if part else Counters()),
-        throttled=part.counters.throttled if part else 0,
-        stopped=stop.reason if exit_code == stop.exit_code else None,
+        requests=_figures(part.counters),
+        throttled=part.counters.throttled,
+        stopped=part.stop.reason if exit_code == part.stop.exit_code else None,
         exit_code=exit_code,
     )
 
@@ -138,8 +128,8 @@ def _stopped(accounts: Mapping[str, AccountSummary]) -> str | None:
 
 
 def gravest(*exit_codes: int) -> int:
-    """Return the gravest, in the order that schedulers know; any other is one of an error, and comes first."""
-    return min(exit_codes, key=lambda code: _FIRST_OF.index(ExitCode(code)) if code in _FIRST_OF else -1)
+    """Return the gravest, in the order that schedulers know."""
+    return min(exit_codes, key=lambda code: _GRAVEST_FIRST.index(code) if code in _GRAVEST_FIRST else -1)
 
 
 def _exit_code(outcomes: Mapping[str, int], stop: StopSignal, *, read_in: bool) -> int:

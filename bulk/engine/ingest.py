@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.threads import interruptible
 from bulk.events import IngestProgressed, InputRead
-from bulk.model import AccountNames
 from bulk.rows import open_input
 
 if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
-    from bulk.model import InputFound
-    from bulk.settings import ReadSettings, Settings
+    from bulk.model import AccountNames, InputFound
+    from bulk.settings import ReadSettings
 
-__all__ = ["IngestStoppedError", "account_names", "ingest"]
+__all__ = ["IngestStoppedError", "ingest"]
 
 _BATCH_ROWS = 1_000
 _ANNOUNCED_EVERY_ROWS = 50_000
@@ -27,14 +26,6 @@ _ANNOUNCED_EVERY_ROWS = 50_000
 
 class IngestStoppedError(Exception):
     """The run was stopped while it read; the ledger is as it was. Never leaves the engine."""
-
-
-def account_names(settings: Settings) -> AccountNames | None:
-    """Return which accounts the rows of a job's input may name; ``None``: the settings name none."""
-    if not settings.accounts:
-        return None
-    only = dict.fromkeys(settings.only_accounts)
-    return AccountNames(tuple(settings.accounts), next(iter(only)) if len(only) == 1 else None)
 
 
 async def ingest(

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bulk.engine.ingest import ingest
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
-from bulk.events import AccountStopped, AccountTakenOver
+from bulk.events import AccountStopped
+from bulk.legible import spoken_targets
 from bulk.model import AccountNames
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from bulk.model import InputFound
     from bulk.settings import Settings
 
-__all__ = ["Job", "Part", "parts_of", "spoken_target"]
+__all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,14 +69,14 @@ class Job:
         return bool(self.settings.accounts)
 
     async def read_in(self) -> InputFound:
-        """Bring the input into the ledger, and say which records have an account of another name now.
+        """Bring the input into the ledger.
 
         Raises:
             InputError: The input can't be read.
             LedgerError: The ledger can't be written.
             IngestStoppedError: A stop was requested meanwhile.
         """
-        found = await ingest(
+        return await ingest(
             self.input_name,
             self.settings.read,
             self.ledger,
@@ -83,9 +84,6 @@ class Job:
             stop=self.stop,
             listener=self.listener,
         )
-        for before, account, keys in self.ledger.takeovers:
-            self.listener(AccountTakenOver(account=account, before=before, keys=keys))
-        return found
 
     def _account_names(self) -> AccountNames | None:
         if not self.names_accounts:
@@ -99,29 +97,31 @@ class Job:
 def parts_of(
     accounts: Iterable[Account], *, stop: StopSignal, listener: Listener, syncs: bool = False
 ) -> tuple[Part, ...]:
-    """Return a part for each account that is tried.
+    """Return a part for each account that is tried; see `part_of`."""
+    return tuple(
+        part_of(account, stop=stop, listener=listener, syncs=syncs) for account in accounts if account.is_tried
+    )
+
+
+def part_of(account: Account, *, stop: StopSignal, listener: Listener, syncs: bool = False) -> Part:
+    """Return an account's part of a job, of which nothing is done yet.
 
     Args:
-        accounts: All of a job.
+        account: Whose it is.
         stop: The job's: what stops an account stops a job that names none, and stopping the job stops all.
-        listener: Told when one account stops alone.
+        listener: Told when the account stops alone.
         syncs: The job also updates and deletes.
     """
-    return tuple(
-        Part(
-            account=account,
-            stop=_scope(account.name, stop, listener) if account.name else stop,
-            counters=Counters(dict.fromkeys(asked_rates(account.settings, syncs=syncs), 0)),
-        )
-        for account in accounts
-        if account.is_tried
+    return Part(
+        account=account,
+        stop=_scope(account.name, stop, listener) if account.name else stop,
+        counters=Counters(dict.fromkeys(asked_rates(account.settings, syncs=syncs), 0)),
     )
 
 
 def spoken_target(accounts: Iterable[Account]) -> str:
     """Return where the requests of all accounts go, for a line of a screen."""
-    targets = list(dict.fromkeys(str(account.target) for account in accounts))
-    return targets[0] if len(targets) == 1 else f"{len(targets)} targets"
+    return spoken_targets(account.target for account in accounts)
 
 
 def _scope(account: str, stop: StopSignal, listener: Listener) -> StopSignal:

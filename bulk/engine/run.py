@@ -8,9 +8,9 @@ import time
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from bulk.distribution import installed_version
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.ingest import IngestStoppedError
@@ -24,11 +24,12 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
-from bulk.events import AccountStart, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
+from bulk.events import AccountStart, AccountTakenOver, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
 from bulk.exits import ExitCode
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.accounts import Counted
 from bulk.ledger.views.snapshot import Snapshot
+from bulk.model import TRIED_AGAIN_OUTCOMES
 
 if TYPE_CHECKING:
     from asyncio import Future
@@ -140,8 +141,7 @@ class Run(Job):
         return conclude(self, done)
 
     async def _read_and_send(self, keys: KeyRing) -> None:
-        await self.read_in()
-        self._read_in = True
+        await self._read_input()
         selection = await in_thread(select, self.ledger, self.settings, [part.name for part in self.parts])
         async with opened_feeds(self, selection) as feeds, self._start_announced(selection) as counting:
             if feeds:
@@ -149,6 +149,14 @@ class Run(Job):
         if not feeds:
             # They stand as they stood when the run began. To count a million of them again takes seconds.
             self._counted = counting.result()
+
+    async def _read_input(self) -> None:
+        try:
+            await self.read_in()
+        finally:
+            for before, account, modules in self.ledger.takeovers:
+                self.listener(AccountTakenOver(account=account, before=before, keys=modules))
+        self._read_in = True
 
     async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
@@ -171,7 +179,7 @@ class Run(Job):
         self.ledger.begin_run(
             self.run_id,
             at=time.time(),
-            version=version("bulk"),  # reads files: another reason to stay off the event loop
+            version=installed_version(),  # reads files: another reason to stay off the event loop
             input_name=self.input_name,
             command=self.command,
             applied=self.applied,
@@ -209,15 +217,17 @@ class Run(Job):
                 outcomes=dict(outcomes),
                 rates=asked_rates(self.settings, syncs=self.syncs),
                 outside=selection.outside,
-                accounts=dict(self._account_starts(counted)),
+                accounts=dict(self._account_starts(counted, selection)),
             )
         )
         return counted
 
-    def _account_starts(self, counted: Counted) -> Iterator[tuple[str, AccountStart]]:
+    def _account_starts(self, counted: Counted, selection: Selection) -> Iterator[tuple[str, AccountStart]]:
         for part in self.parts if self.names_accounts else ():
             outcomes = counted.by_account.get(part.name)
+            wanted = selection.of(part.name)
             if outcomes:
+                open_rows = sum(outcomes[outcome] for outcome in TRIED_AGAIN_OUTCOMES)
                 yield (
                     part.name,
                     AccountStart(
@@ -225,6 +235,7 @@ class Run(Job):
                         rows=sum(outcomes.values()),
                         outcomes=outcomes,
                         rates=asked_rates(part.account.settings, syncs=self.syncs),
+                        outside=0 if wanted is None else open_rows - sum(wanted.values()),
                     ),
                 )
 

@@ -8,7 +8,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from bulk.engine.planned import FullProduct, PlannedAccount, PlannedRow
-from bulk.model import Outcome
+from bulk.model import ROW_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -101,7 +101,7 @@ class Tally:
         return PlannedAccount(
             target=str(self.account.target),
             rows=self.rows,
-            outcomes={outcome.value: outcomes[outcome] for outcome in Outcome},
+            outcomes={outcome.value: outcomes[outcome] for outcome in ROW_OUTCOMES},
             requests={"list": self.requests["list"], "create": self.requests["create"]},
             seconds=seconds_of(self.requests, qps=settings.qps, list_qps=settings.list_qps),
             stopped=self.stopped,

@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["LaneReader", "read_lanes", "row_in_doubt"]
 
 
+_CACHE_KIB = -256
+"""A number below zero is in KiB, says SQLite."""
+
+
 class LaneReader:
     """Walks the products with open rows, in the order of their first lines, or those that it is told.
 
@@ -43,6 +47,8 @@ class LaneReader:
         self._account = account
         self._connection = open_for_reading(path)
         with closed_on_failure(self._connection), translated(path):
+            # Each commit empties the cache of whoever reads beside it: a large one would only hold memory.
+            self._connection.execute(f"PRAGMA cache_size = {_CACHE_KIB}")
             # The list is a table of this connection alone: it may be longer than memory should hold.
             self._connection.execute("PRAGMA query_only = OFF")
             self.products = _list_products(self._connection, product_keys, account)

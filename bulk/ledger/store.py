@@ -241,12 +241,7 @@ class Ledger:
         """Yield the rows of the input that have one of these outcomes, in the input's order."""
         return read_results(self.connection, self.path, outcomes=outcomes)
 
-    def open_products(self, *, account: str = "") -> dict[str, int]:
-        """Return the products with open rows, in the order of their first lines, and how many each has."""
-        with translated(self.path):
-            return dict(self.connection.execute(query("open_products"), {"account": account}).fetchall())
-
-    def open_products_of(self, accounts: Iterable[str]) -> list[tuple[str, str, int]]:
+    def open_products(self, accounts: Iterable[str]) -> list[tuple[str, str, int]]:
         """Return account, ProductKey and open rows of products that have any, in the order of their first lines."""
         asked = {"accounts": orjson.dumps([*accounts]).decode()}
         with translated(self.path):

@@ -46,6 +46,7 @@ def found_fields(found: InputFound) -> dict[str, object]:
         "header_line": found.header_line,
         "columns": dict(found.columns),
         "notices": list(found.notices),
+        "sheet": found.sheet,
     }
 
 

@@ -11,7 +11,7 @@ import orjson
 
 from bulk.atomic import replaced
 from bulk.errors import LedgerError
-from bulk.ledger.views.reading import at_one_moment, read_input, read_results, read_results_without_row
+from bulk.ledger.views.reading import at_one_moment, names_accounts, read_input, read_results, read_results_without_row
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 from bulk.shell import shell_path
@@ -42,6 +42,9 @@ def write_results(
 
     After the rows come the modules that a sync deleted or left on the platform; they have no line.
 
+    Where the ledger knows accounts, a JSON line also has ``account``, the one that the row counts for. CSV has it in
+    the input's own column, if there is one: without it all rows are of one account.
+
     Args:
         ledger: Also one that a run is at work on.
         out: Where to.
@@ -60,8 +63,10 @@ def write_results(
             (_with_record(shape, result) for result in read_results_without_row(connection, ledger, outcomes=outcomes)),
         )
         if format == "jsonl":
+            has_accounts = names_accounts(connection, ledger)
             out.writelines(
-                orjson.dumps(_as_object(shape, result), option=orjson.OPT_APPEND_NEWLINE) for result in results
+                orjson.dumps(_as_object(shape, result, has_accounts=has_accounts), option=orjson.OPT_APPEND_NEWLINE)
+                for result in results
             )
         else:
             names = _columns(connection, ledger, shape)
@@ -114,12 +119,14 @@ def _with_record(shape: InputShape, result: Result) -> Result:
     return result._replace(record=orjson.dumps(columns).decode())
 
 
-def _as_object(shape: InputShape, result: Result) -> dict[str, object]:
+def _as_object(shape: InputShape, result: Result, *, has_accounts: bool) -> dict[str, object]:
+    account = {"account": result.account} if has_accounts else {}
+    ours = {*_OURS, *account}
     own = {
-        (f"input.{name}" if name in _OURS or name == "line" else name): value
+        (f"input.{name}" if name in ours or name == "line" else name): value
         for name, value in fields(shape, result.record, result.values).items()
     }
-    return {"line": result.line or None, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
+    return {"line": result.line or None, **account, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
 
 
 def _our_values(result: Result) -> tuple[object, ...]:

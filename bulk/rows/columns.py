@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
-from bulk.rows.fields import OF_MODULE, REQUIRED, Field, closeness, field_of, normal
+from bulk.rows.fields import REQUIRED, ROWS, Field, Sought, closeness, field_of, normal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -30,17 +30,14 @@ class ColumnNames:
     numbered: bool = False
     """Columns have an order, so that ``--map`` may give a column's number where no column has that name."""
 
-    fields: tuple[Field, ...] = OF_MODULE
-    """Which fields are looked for: a column Account only where the settings name accounts."""
+    sought: Sought = ROWS
+
+    of_account: str = NO_COLUMN
+    """The column that ``--map`` gives to the account, also where none is sought."""
 
     @classmethod
-    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False, accounts: bool = False) -> ColumnNames:
+    def parse(cls, columns: Mapping[str, str], *, numbered: bool = False, sought: Sought = ROWS) -> ColumnNames:
         """Read ``--map``, in which fields may be spelled as freely as columns.
-
-        Args:
-            columns: Field → column.
-            numbered: Columns have an order.
-            accounts: The settings name accounts, so that a column Account is looked for.
 
         Raises:
             SettingsError: A field is not one of ours, is mapped twice, or is required and mapped to no column.
@@ -56,28 +53,27 @@ class ColumnNames:
             if column == NO_COLUMN and known in REQUIRED:
                 raise SettingsError(f"--map {name}=: every row needs a {known}; name its column")
             mapped[known] = column
-        return cls(mapped, numbered, tuple(Field) if accounts else OF_MODULE)
+        found = {field: column for field, column in mapped.items() if field in sought.fields}
+        return cls(found, numbered, sought, mapped.get(Field.ACCOUNT, NO_COLUMN))
 
     def candidates(self, header: Sequence[str]) -> dict[Field, list[int]]:
         """Return for each field the positions of all columns that may hold it.
 
         A column that is mapped to a field no longer stands for the field that its name says.
         """
-        found = {
-            field: self._positions(column, header) for field, column in self.mapped.items() if field in self.fields
-        }
+        found = {field: self._positions(column, header) for field, column in self.mapped.items()}
         taken = {position for positions in found.values() for position in positions}
         for position, column in enumerate(header):
             field = field_of(column)
-            if field is not None and field not in self.mapped and position not in taken:
+            if field in self.sought.fields and field not in self.mapped and position not in taken:
                 found.setdefault(field, []).append(position)
-        return {field: found[field] for field in self.fields if found.get(field)}
+        return {field: found[field] for field in Field if found.get(field)}
 
     def unused(self, header: Sequence[str]) -> list[str]:
         """Return the columns that say whose each row is, where the settings name no accounts."""
-        if Field.ACCOUNT in self.fields:
+        if self.sought != ROWS:
             return []
-        mapped = self._positions(self.mapped.get(Field.ACCOUNT, NO_COLUMN), header)
+        mapped = self._positions(self.of_account, header)
         ours = {position for positions in self.candidates(header).values() for position in positions}
         return [
             column
@@ -90,7 +86,7 @@ class ColumnNames:
         found = self.candidates(header)
         taken = {position for positions in found.values() for position in positions}
         near = {}
-        for field in (field for field in self.fields if field not in found and field not in self.mapped):
+        for field in (field for field in Field if field in self.sought.fields - self.mapped.keys() - found.keys()):
             scores = {
                 position: score
                 for position, column in enumerate(header)
@@ -115,13 +111,13 @@ class ColumnNames:
         """
         found = self.candidates(header)
         for field, column in self.mapped.items():
-            if field not in found and column != NO_COLUMN and field in self.fields:
+            if field not in found and column != NO_COLUMN:
                 nearest = _nearest(column, header) or _listed(header)
                 message = f"--map {field}={column}: there is no column {column!r}; {nearest}"
                 raise InputError(message, file=file, line=line, field=field)
         # One cell that is all of the header looks like every field in it.
         near = self.near_misses(header) if len(header) > 1 else {}
-        missing = [field for field in REQUIRED if field not in found]
+        missing = [field for field in self.sought.required if field not in found]
         if missing:
             placed = [self._flag(field, header, near.get(field)) for field in dict.fromkeys([*missing, *near])]
             way = f"{hint} or " if hint else ""

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 from bulk.legible import legible
 from bulk.model import ReadRows
 from bulk.rows.accounts import RowAccounts
-from bulk.rows.columns import Field
-from bulk.rows.fields import OF_MODULE
+from bulk.rows.fields import ROWS, Field
 from bulk.rows.header import reason
 from bulk.rows.heading import read_heading
 from bulk.rows.judging import RecordJudge
@@ -32,7 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from bulk.model import AccountNames, InvalidRow, ValidRow
-    from bulk.rows.lines import LineSource
+    from bulk.rows.fields import Sought
+    from bulk.rows.lines import TableSource
     from bulk.rows.problems import Problem
     from bulk.rows.quotes import Taken
     from bulk.settings import ReadSettings
@@ -41,14 +41,15 @@ __all__ = ["DelimitedReader"]
 
 
 class DelimitedReader:
-    """The rows of a CSV or TSV file."""
+    """The rows of a CSV or TSV file, or of a sheet that is read as one."""
 
     def __init__(
         self,
-        source: LineSource,
+        source: TableSource,
         settings: ReadSettings,
         *,
         format: str,  # noqa: A002 - its name
+        sought: Sought = ROWS,
         accounts: AccountNames | None = None,
     ) -> None:
         """Read the header.
@@ -58,7 +59,9 @@ class DelimitedReader:
             InputError: The file is empty or its header lacks a column.
         """
         self._source = source
-        heading = read_heading(source, settings, _said_delimiter(settings, format), accounts=accounts is not None)
+        heading = read_heading(
+            source, settings, _said_delimiter(settings, format), sought=sought, is_sheet=format == "xlsx"
+        )
         found, self._delimiter = heading.header, heading.header.delimiter
         self._first, self._blocks = heading.first, heading.body
         self._rules = Rules.of(settings)
@@ -66,8 +69,10 @@ class DelimitedReader:
         self.accounts = RowAccounts(accounts, has_column=self._account_at is not None)
         self.accounts.require(found.names, file=source.name, line=found.line or heading.first)
         self._judge = RecordJudge(heading, self._rules, self.accounts, lenient_keys=settings.lenient_keys)
-        self._positions = tuple(heading.positions.get(field, -1) for field in OF_MODULE)
-        self._header_key = found.names[heading.positions[Field.PRODUCT_KEY]]
+        self._positions = heading.of_fields
+        self._fill = sought.fill
+        self._telling = heading.positions[sought.required[0]]
+        self._telling_name = found.names[self._telling]
         self._width = len(found.names)
         self._records = CellRecords(self._positions, self._width)
         self._space_and_quote = f'{self._delimiter} "'
@@ -120,26 +125,30 @@ class DelimitedReader:
 
     def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
         """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
+        if self._judge.stretch.problem or not self._source.is_flawless(first, len(lines), self._positions):
+            return None
         try:
             records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
         except csv.Error:
             return None
         # Fewer records than lines are records of several lines.
-        if self._judge.stretch.problem or len(records) != len(lines) or set(map(len, records)) != {self._width}:
+        if len(records) != len(lines) or set(map(len, records)) != {self._width}:
             return None
         columns = list(zip(*records, strict=True))
         if self._judge.awaits_unnamed:
             self._judge.note_unnamed(["".join(column) for column in columns])
-        absent = ("",) * len(lines)
-        keys, names, aliases, descs = (columns[position] if position >= 0 else absent for position in self._positions)
+        keys, names, aliases, descs = (
+            columns[position] if position >= 0 else (fill,) * len(lines)
+            for position, fill in zip(self._positions, self._fill, strict=True)
+        )
         accounts = self.accounts.accept(None if self._account_at is None else columns[self._account_at], len(lines))
-        if accounts is None or self._header_key in keys or not self._rules.accept(keys, names, aliases, descs):
+        is_header = self._telling_name in columns[self._telling]
+        if accounts is None or is_header or not self._rules.accept(keys, names, aliases, descs):
             return None
         text = "".join(lines)
         # A NUL spoils its row wherever it stands, and no field may hold one.
-        if self._space_and_quote in text or (not self._records.only_fields and "\0" in text):
-            return None
-        if self._source.damage_in(text):
+        has_nul = not self._records.only_fields and "\0" in text
+        if self._space_and_quote in text or has_nul or self._source.damage_in(text):
             return None
         return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns)), accounts
 
@@ -163,7 +172,8 @@ class DelimitedReader:
                 last = final and used + taken.lines == len(lines)
                 ended = not last or lines[-1].endswith(("\n", "\r"))
                 damage = self._source.damage_in("\t".join(taken.cells))
-                self._judge.judge(first + used, taken, rows, damage=damage, ended=ended)
+                flaws = self._source.flaws_of(first + used)
+                self._judge.judge(first + used, taken, rows, damage=damage, flaws=flaws, ended=ended)
             used += taken.lines
         return used
 
@@ -197,6 +207,8 @@ def _chars(lines: list[str]) -> int:
 
 def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name
     """Return the delimiter as asked for; empty: as the header says."""
+    if format == "xlsx":
+        return ","
     if settings.delimiter is None:
         return "\t" if format == "tsv" else ""
     return parse_delimiter(settings.delimiter)

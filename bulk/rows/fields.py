@@ -12,12 +12,24 @@ import re
 import unicodedata
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-__all__ = ["OF_MODULE", "REQUIRED", "Field", "closeness", "field_of", "normal"]
+__all__ = [
+    "ACCOUNT_ROWS",
+    "MODULES",
+    "OF_MODULE",
+    "PRODUCTS",
+    "REQUIRED",
+    "ROWS",
+    "Field",
+    "Sought",
+    "closeness",
+    "field_of",
+    "normal",
+]
 
 
 class Field(StrEnum):
@@ -33,7 +45,31 @@ class Field(StrEnum):
 OF_MODULE = (Field.PRODUCT_KEY, Field.MODULE_NAME, Field.ALIAS_NAME, Field.DESC)
 """The fields that are sent, in the order of a file without header. Records count them: never change the order."""
 
+
+class Sought(NamedTuple):
+    """Which fields an input is read for."""
+
+    required: tuple[Field, ...]
+    """Each row has these; there is a column for each."""
+
+    fields: frozenset[Field]
+    """Columns of other fields are carried, as columns of no field are."""
+
+    fill: tuple[str, str, str, str]
+    """What each row has where no column holds a field, in the order of `OF_MODULE`: valid where it is not sought."""
+
+    @property
+    def is_alone(self) -> bool:
+        """Whether a row may be a single cell."""
+        return len(self.required) == 1
+
+
 REQUIRED = (Field.PRODUCT_KEY, Field.MODULE_NAME)
+
+ROWS = Sought(REQUIRED, frozenset(OF_MODULE), ("", "", "", ""))
+ACCOUNT_ROWS = Sought(REQUIRED, frozenset(Field), ROWS.fill)
+PRODUCTS = Sought((Field.PRODUCT_KEY,), frozenset({Field.PRODUCT_KEY}), ("", "module", "", ""))
+MODULES = Sought((Field.MODULE_NAME,), frozenset(OF_MODULE) - {Field.PRODUCT_KEY}, ("a1000000000", "", "", ""))
 
 SPELLINGS: Mapping[Field, tuple[str, ...]] = MappingProxyType(
     {

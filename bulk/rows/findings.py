@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from bulk.rows.validate import Rules
 
-__all__ = ["Remarks"]
+__all__ = ["Remarks", "carried_notice"]
 
 MAX_LISTED_LINES = 6
 MAX_SHOWN_CHARS = 40
@@ -32,8 +32,8 @@ class Remarks:
             above: The lines above the header that say something.
             unused: Columns that say whose each row is, where the settings name no accounts.
         """
-        self._rules = rules
         self._unused = unused
+        self._rules = rules
         self._carried = dict.fromkeys(carried)
         self._above = above
         self._noise: list[Noise] = []
@@ -64,7 +64,7 @@ class Remarks:
             more = len(self._above) - 1
             yield f"Above the header, not read: {first!r}" + (f" and {_spell(more, 'more line')}" if more else "")
         if self._carried:
-            yield f"Carried, not sent: {listed(self.carried)}"
+            yield carried_notice(self.carried)
         if self._unused:
             why = "since the settings name no accounts ([accounts.NAME] in bulk.toml)"
             yield f"Not used: {listed(self._unused)}, {why}"
@@ -79,6 +79,11 @@ class Remarks:
         for word, times in self._rules.sent_nulls.most_common():
             flag = f"--null {word}" if word.isalnum() else f"--null '{word}'"
             yield f"Sent as alias or description: {word!r}, in {_spell(times, 'row')}; {flag} leaves it out"
+
+
+def carried_notice(columns: Sequence[str]) -> str:
+    """Say which columns are not sent."""
+    return f"Carried, not sent: {listed(columns)}"
 
 
 def _spell(count: int, noun: str) -> str:

@@ -90,7 +90,7 @@ def find_header(
         return None
     for start in starts:
         found = _best(head, start, names, tried)
-        if found and all(field in names.candidates(found.names) for field in REQUIRED):
+        if found and all(field in names.candidates(found.names) for field in names.sought.required):
             _refuse_rows_above(head, found, names, skip_lines=skip_lines, file=file)
             _refuse_row_as_header(found, names, file=file)
             return found
@@ -126,12 +126,19 @@ def numbered_columns(width: int) -> list[str]:
     return [f"{number}" for number in range(1, width + 1)]
 
 
-def hint_of(header: Header) -> str:
-    """Say what may be the cause where a header lacks a required column."""
+def hint_of(header: Header, *, is_sheet: bool) -> str:
+    """Say what may be the cause where a header lacks a required column.
+
+    Args:
+        header: Which does.
+        is_sheet: Its cells are a workbook's.
+    """
     looks = {} if any(map(field_of, header.names)) else _as_row(header)
     if looks:
         maps = " ".join(f"--map {field}={number}" for field, number in looks.items())
         return f"line {header.line} looks like a row: if the file has no header, add --no-header {maps};"
+    if len([name for name in header.names if name.strip()]) == 1 and is_sheet:
+        return "it is one cell: divide it in a spreadsheet program (Data, Text to Columns),"
     if len(header.names) == 1:
         return f"it is one cell: name what stands between the cells with {_delimiter_flag(header.names[0])},"
     return ""
@@ -212,9 +219,12 @@ def _refuse_malformed(head: Sequence[str], start: int, tried: Sequence[str], *, 
 
 
 def _refuse_rows_above(head: Sequence[str], found: Header, names: ColumnNames, *, skip_lines: int, file: str) -> None:
-    positions = [names.candidates(found.names)[field][0] for field in REQUIRED]
+    positions = [names.candidates(found.names)[field][0] for field in names.sought.required]
     for line, cells in _cells_above(head, found, skip_lines):
-        if len(cells) > max(positions) and all(cells[position].strip() for position in positions):
+        own = [cells[position].strip() for position in positions if position < len(cells)]
+        # Where a row may be a single cell, a title is one that no key or name could be.
+        is_title = names.sought.is_alone and any(map(BEYOND_MODULE_NAME.search, own))
+        if len(own) == len(positions) and all(own) and not is_title:
             raise InputError(
                 f"it looks like a row above the header, which is line {found.line}: move the header to the top, or add "
                 f"--skip-lines {(found.line or 1) - 1} to leave out the lines above it",

@@ -7,16 +7,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
-from bulk.rows.columns import ColumnNames, Field
-from bulk.rows.fields import OF_MODULE, field_of
+from bulk.rows.columns import ColumnNames
+from bulk.rows.fields import OF_MODULE, Field, field_of
 from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of
 from bulk.rows.lines import MAX_RECORD_CHARS, Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from bulk.rows.fields import Sought
     from bulk.rows.header import Header
-    from bulk.rows.lines import LineSource
+    from bulk.rows.lines import TableSource
     from bulk.settings import ReadSettings
 
 __all__ = ["Heading", "read_heading"]
@@ -30,11 +31,29 @@ class Heading:
     positions: Mapping[Field, int]
     """Of each field's column; fields without a column are left out."""
 
+    body: Iterator[Block]
+    """The lines behind the header."""
+
+    sought: Sought
     unused: list[str]
     """Columns that say whose each row is, where the settings name no accounts."""
 
-    body: Iterator[Block]
-    """The lines behind the header."""
+    is_sheet: bool
+    """Its cells are a workbook's, and its lines made of them."""
+
+    @property
+    def passed_over(self) -> tuple[str, ...]:
+        """The lines above the header that say something."""
+        lines = self.header.passed_over
+        if not self.is_sheet:
+            return lines
+        return tuple(said for line in lines if (said := line.rstrip(f"{self.header.delimiter} ")))
+
+    @property
+    def of_fields(self) -> tuple[int, int, int, int]:
+        """The position of each field's column in the order of `OF_MODULE`, -1 for those without a column."""
+        key, name, alias, desc = (self.positions.get(field, -1) for field in OF_MODULE)
+        return key, name, alias, desc
 
     @property
     def first(self) -> int:
@@ -42,26 +61,29 @@ class Heading:
         return self.header.body + 1
 
 
-def read_heading(source: LineSource, settings: ReadSettings, delimiter: str, *, accounts: bool = False) -> Heading:
+def read_heading(
+    source: TableSource, settings: ReadSettings, delimiter: str, *, sought: Sought, is_sheet: bool
+) -> Heading:
     """Read the header and the lines above it.
 
     Args:
         source: Read from its first line on.
         settings: How it is read.
         delimiter: As asked for; empty: as the header says.
-        accounts: The settings name accounts, so that a column Account is looked for.
+        sought: Which fields there are.
+        is_sheet: Its cells are a workbook's.
 
     Raises:
         SettingsError: ``--map`` can't be used.
         InputError: The file is empty or its header lacks a column.
     """
-    names = ColumnNames.parse(settings.columns, numbered=True, accounts=accounts)
+    names = ColumnNames.parse(settings.columns, numbered=True, sought=sought)
     blocks = source.blocks()
     head, blocks = _read_head(blocks, HEAD_LINES + settings.skip_lines, file=source.name)
     try:
         found, names = _find(head, names, settings, delimiter, file=source.name)
         line = found.line or found.body + 1
-        positions = names.resolve(found.names, file=source.name, line=line, hint=hint_of(found))
+        positions = names.resolve(found.names, file=source.name, line=line, hint=hint_of(found, is_sheet=is_sheet))
     except InputError:
         # Column names in another encoding are not recognised: the encoding is what must be named then.
         source.require_sound("".join(text for block in head for text in block.lines))
@@ -69,8 +91,8 @@ def read_heading(source: LineSource, settings: ReadSettings, delimiter: str, *, 
     if found.line:
         source.require_sound("".join(found.names), line=found.line)
     behind = (_behind(block, found.body) for block in head)
-    unused = names.unused(found.names)
-    return Heading(found, positions, unused, itertools.chain([block for block in behind if block.lines], blocks))
+    body = itertools.chain([block for block in behind if block.lines], blocks)
+    return Heading(found, positions, body, sought, names.unused(found.names), is_sheet)
 
 
 def _find(
@@ -81,8 +103,8 @@ def _find(
     if settings.no_header:
         found = first_rows(head, delimiter=delimiter, skip_lines=settings.skip_lines)
         if found and all(field_of(name) is Field.ACCOUNT for name in settings.columns):
-            order = _default_order(settings.columns, len(found.names))
-            names = ColumnNames.parse(order, numbered=True, accounts=Field.ACCOUNT in names.fields)
+            order = _default_order(settings.columns, names.sought, len(found.names))
+            names = ColumnNames.parse(order, numbered=True, sought=names.sought)
     else:
         found = find_header(head, names, delimiter=delimiter, skip_lines=settings.skip_lines, file=file)
     if found is None:
@@ -91,10 +113,11 @@ def _find(
     return found, names
 
 
-def _default_order(columns: Mapping[str, str], width: int) -> dict[str, str]:
+def _default_order(columns: Mapping[str, str], sought: Sought, width: int) -> dict[str, str]:
     """Return which columns hold the fields of a file without header; ``--map`` says at most which is the account's."""
     free = (number for number in map(str, range(1, width + 1)) if number not in columns.values())
-    return {**columns, **{str(field): number for field, number in zip(OF_MODULE, free, strict=False)}}
+    fields = (str(field) for field in OF_MODULE if field in sought.fields)
+    return {**columns, **dict(zip(fields, free, strict=False))}
 
 
 def _read_head(blocks: Iterator[Block], least: int, *, file: str) -> tuple[list[Block], Iterator[Block]]:

@@ -15,7 +15,7 @@ from bulk.model import ReadRows
 from bulk.rows.accounts import RowAccounts, refused
 from bulk.rows.columns import ColumnNames, Field
 from bulk.rows.decoding import MARK
-from bulk.rows.fields import OF_MODULE
+from bulk.rows.fields import OF_MODULE, ROWS
 from bulk.rows.findings import Remarks
 from bulk.rows.json_text import loaded, why_no_json
 from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from bulk.model import AccountNames, InvalidRow, ValidRow
+    from bulk.rows.fields import Sought
     from bulk.rows.lines import Block, LineSource
     from bulk.settings import ReadSettings
 
@@ -67,7 +68,14 @@ Fields = tuple[str, str, str, str]
 class JsonLinesReader:
     """The rows of a JSONL file."""
 
-    def __init__(self, source: LineSource, settings: ReadSettings, *, accounts: AccountNames | None = None) -> None:
+    def __init__(
+        self,
+        source: LineSource,
+        settings: ReadSettings,
+        *,
+        sought: Sought = ROWS,
+        accounts: AccountNames | None = None,
+    ) -> None:
         """Read as far as the first lines.
 
         Raises:
@@ -77,7 +85,8 @@ class JsonLinesReader:
         if settings.skip_lines:
             raise SettingsError("--skip-lines is for CSV and TSV: a line of JSONL that is no row does no harm")
         self._source = source
-        self._names = ColumnNames.parse(settings.columns, accounts=accounts is not None)
+        self._names = ColumnNames.parse(settings.columns, sought=sought)
+        self._fill = sought.fill
         self._rules = Rules.of(settings)
         self._known_keys: dict[tuple[str, ...], Keys | Problem] = {}
         self._stretch = Stretch()
@@ -132,13 +141,14 @@ class JsonLinesReader:
         if set(map(type, found)) != OBJECT or not _have_distinct_keys(lines, found):
             return None
         values, whose = [], []
+        no_key, no_name, no_alias, no_desc = self._fill
         for each in found:
             columns = self._keys(each)
             if isinstance(columns, Problem):
                 return None
             key, name, alias, desc, account = columns
-            get: Callable[[str | None], Any] = each.get
-            values.append((get(key), get(name), get(alias), get(desc)))
+            get: Callable[[str | None, str], Any] = each.get
+            values.append((get(key, no_key), get(name, no_name), get(alias, no_alias), get(desc, no_desc)))
             whose.append(account)
         texts = [text for column in zip(*values, strict=True) if (text := _texts(column)) is not None]
         accounts = self._accounts_of(found, whose)
@@ -191,7 +201,10 @@ class JsonLinesReader:
         problem = _repeated_key(text, found) or _wrong_kinds(found, keys)
         if problem:
             return self.accounts.of_unread, problem
-        key, name, alias, desc, whose = ("" if found.get(column) is None else str(found[column]) for column in keys)
+        key, name, alias, desc, whose = (
+            fill if column is None else "" if found[column] is None else str(found[column])
+            for column, fill in zip(keys, (*self._fill, ""), strict=True)
+        )
         judged = self._rules.judge((key, name, alias, desc))
         account = self.accounts.judge(self._rules.trimmed(whose))
         if isinstance(account, Problem) or isinstance(judged, Problem):

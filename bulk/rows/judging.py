@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import itertools
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.legible import legible
 from bulk.rows.accounts import refused
 from bulk.rows.columns import Field
-from bulk.rows.fields import OF_MODULE
+from bulk.rows.fields import REQUIRED
 from bulk.rows.findings import Remarks
 from bulk.rows.noise import noise_of
-from bulk.rows.problems import Problem, RecordKind, record_problem
+from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
 from bulk.rows.quotes import why_divided
 from bulk.rows.record import of_cells
 from bulk.rows.spoiled import TOTALS
 from bulk.rows.stretches import Stretch, is_header, is_row_of_types, same_columns
+from bulk.rows.validate import BEYOND_MODULE_NAME
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from bulk.model import ReadRows
     from bulk.rows.accounts import RowAccounts
     from bulk.rows.heading import Heading
+    from bulk.rows.problems import Flaw
     from bulk.rows.quotes import Taken
     from bulk.rows.validate import Rules
 
 __all__ = ["RecordJudge"]
+
+NO_FLAWS: Mapping[int, Flaw] = MappingProxyType({})
 
 
 class RecordJudge:
@@ -41,27 +46,24 @@ class RecordJudge:
             accounts: Whose rows there may be.
             lenient_keys: Rows of types and totals are rows.
         """
-        found, positions = heading.header, heading.positions
+        found = heading.header
         self._rules = rules
         self._accounts = accounts
         self._lenient_keys = lenient_keys
         self._delimiter = found.delimiter
         self._header = found.names if found.line else None
-        self._positions = tuple(positions.get(field, -1) for field in OF_MODULE)
-        self._account_at = positions.get(Field.ACCOUNT, -1)
+        self._positions = heading.of_fields
+        self._sought = heading.sought
+        self._account_at = heading.positions.get(Field.ACCOUNT, -1)
         self._told_apart = (*self._positions, self._account_at) if accounts.are_named else self._positions
-        self._ours = frozenset(positions.values())
+        ours = frozenset(self._told_apart)
         self._width = len(found.names)
         self._named_width = len(_without_blank_end(found.names))
         self._needed_width = 1 + max(self._positions[:2])
-        self._unnamed = [at for at, name in enumerate(found.names) if not name.strip() and at not in self._ours]
-        carried = [name for at, name in enumerate(found.names) if at not in self._ours and name.strip()]
-        self.remarks = Remarks(
-            rules,
-            carried=carried,
-            above=tuple(map(legible, found.passed_over)),
-            unused=heading.unused,
-        )
+        self._unnamed = [at for at, name in enumerate(found.names) if not name.strip() and at not in ours]
+        carried = [name for at, name in enumerate(found.names) if at not in ours and name.strip()]
+        above = tuple(map(legible, heading.passed_over))
+        self.remarks = Remarks(rules, carried=carried, above=above, unused=heading.unused)
         self.stretch = Stretch()
 
     @property
@@ -80,7 +82,16 @@ class RecordJudge:
             self.remarks.carry(f"column {at + 1}, without a name")
             self._unnamed.remove(at)
 
-    def judge(self, line: int, taken: Taken, rows: ReadRows, *, damage: str | None = None, ended: bool = True) -> None:
+    def judge(
+        self,
+        line: int,
+        taken: Taken,
+        rows: ReadRows,
+        *,
+        damage: str | None = None,
+        flaws: Mapping[int, Flaw] = NO_FLAWS,
+        ended: bool = True,
+    ) -> None:
         """Add a record to the rows, as a valid or an invalid one, unless it is no row.
 
         Args:
@@ -88,6 +99,7 @@ class RecordJudge:
             taken: The record.
             rows: What it is added to.
             damage: What in it is not in the file's encoding.
+            flaws: What of its cells can't be taken as it is, by column.
             ended: It has a line end.
         """
         cells = taken.cells
@@ -96,7 +108,7 @@ class RecordJudge:
             rows.invalid.append((line, of_cells(cells), unread.code, unread.text, self._accounts.of_unread))
             return
         marked = self.stretch.mark_of_conflict(cells[0], line)
-        noise = None if marked else noise_of(cells)
+        noise = None if marked or self._may_be_alone(cells) else noise_of(cells)
         if noise:
             self.remarks.leave_out(line, noise)
             return
@@ -108,21 +120,34 @@ class RecordJudge:
             text = problem.text + spread
             rows.invalid.append((line, of_cells(cells), problem.code, text, self._accounts.of_unread))
             return
-        self._judge_fields(line, cells, rows)
+        self._judge_fields(line, cells, flaws, rows)
 
-    def _judge_fields(self, line: int, cells: list[str], rows: ReadRows) -> None:
+    def _judge_fields(self, line: int, cells: list[str], flaws: Mapping[int, Flaw], rows: ReadRows) -> None:
         self.note_unnamed(cells)
         padded = cells + [""] * (self._width - len(cells))
-        padded.append("")  # for fields without a column, whose position is -1
-        key, name, alias, desc = (padded[position] for position in self._positions)
-        judged = self._rules.judge((key, name, alias, desc))
-        account = self._accounts.judge(self._rules.trimmed(padded[self._account_at]))
+        key, name, alias, desc = (
+            padded[position] if position >= 0 else fill
+            for position, fill in zip(self._positions, self._sought.fill, strict=True)
+        )
+        judged = self._flawed(padded, flaws) or self._rules.judge((key, name, alias, desc))
+        whose = self._rules.trimmed(padded[self._account_at]) if self._account_at >= 0 else ""
+        account = self._accounts.judge(whose)
         if isinstance(judged, Problem) or isinstance(account, Problem):
-            whose, problem = refused(account, judged)
-            rows.invalid.append((line, of_cells(cells), problem.code, problem.text, whose))
+            owner, problem = refused(account, judged)
+            rows.invalid.append((line, of_cells(cells), problem.code, problem.text, owner))
         else:
             rows.valid.append((line, *judged, of_cells(cells)))
             rows.accounts.extend([account] if self._accounts.are_named else [])
+
+    def _flawed(self, cells: list[str], flaws: Mapping[int, Flaw]) -> Problem | None:
+        problems = [
+            field_problem(field, FieldKind.CELL, value=f" {cells[at]!r}" if cells[at] else "", cause=flaws[at].cause)
+            for field, at in zip(Field, (*self._positions, self._account_at), strict=True)
+            if at in flaws
+            and not (flaws[at].only_keys and field not in REQUIRED)
+            and not self._rules.stands_for_nothing(cells[at])
+        ]
+        return joined(problems) if problems else None
 
     def _header_in_between(self, cells: list[str], line: int) -> Problem | None:
         if cells == self._header:
@@ -135,7 +160,14 @@ class RecordJudge:
 
     def _key_of(self, cells: list[str]) -> str:
         position = self._positions[0]
-        return cells[position] if position < len(cells) else ""
+        return cells[position] if 0 <= position < len(cells) else ""
+
+    def _may_be_alone(self, cells: list[str]) -> bool:
+        """Say whether a single cell is a row: the end of a table is `end`, but a module may be called so too."""
+        if not self._sought.is_alone:
+            return False
+        cell = cells[max(self._positions[:2])].strip() if max(self._positions[:2]) < len(cells) else ""
+        return any(map(str.isalnum, cell)) and not BEYOND_MODULE_NAME.search(cell)
 
     def _misfit(self, cells: list[str], *, ended: bool) -> Problem | None:
         if "\0" in "".join(cells):

@@ -25,6 +25,7 @@ HEAD_BYTES = 64 * 1024
 """How much of an input is looked at to tell what it is."""
 
 AS_CSV = "open it and save the sheet as CSV (UTF-8), in Excel: File, Save As, CSV UTF-8"
+AS_WORKBOOK = "read it with --format xlsx, or " + AS_CSV
 AS_UNPACKED = "unpack it first: `{tool} < FILE > OUT`"
 EXPORTED = "export the table as CSV or JSON lines with a program that reads it"
 
@@ -52,17 +53,20 @@ class Kind:
     """Says, by truth, whether these first bytes are of this kind."""
 
     way: str
+    format: str | None = None
+    """By which it can be read all the same."""
 
 
-def foreign_kind(head: bytes, path: str) -> str | None:
+def foreign_kind(head: bytes, path: str, *, format: str | None = None) -> str | None:  # noqa: A002 - its name
     """Say what an input is, and the way to a table that can be read; ``None``: it may be one.
 
     Args:
         head: The input's first `HEAD_BYTES`, unpacked if it was gzip.
         path: The input as the user named it.
+        format: How it is to be read; ``None``: as text.
     """
     kind = next((kind for kind in KINDS if kind.looks(head)), None)
-    if kind is None:
+    if kind is None or (kind.format and kind.format == format):
         return None
     words = {
         "FILE": "FILE" if path == "-" else shell_path(path),
@@ -143,7 +147,7 @@ def _is_no_text(head: bytes) -> bool:
 
 KINDS = (
     Kind("an empty disk block", _is_blank_disk, "nothing but NUL bytes is in it: the file was damaged, fetch it again"),
-    Kind("an Excel workbook", _zip_holds(b"xl/"), AS_CSV),
+    Kind("an Excel workbook", _zip_holds(b"xl/"), AS_WORKBOOK, format="xlsx"),
     Kind("an OpenDocument workbook (.ods)", _is_open_document, AS_CSV),
     Kind(
         "a Numbers workbook",
@@ -154,7 +158,8 @@ KINDS = (
     Kind(
         "an Excel workbook or another Office document",
         _zip_holds(b"[Content_Types].xml", b"_rels/", b"docProps/"),
-        AS_CSV,
+        AS_WORKBOOK,
+        format="xlsx",
     ),
     Kind(
         "a zip archive",

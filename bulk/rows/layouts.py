@@ -11,7 +11,6 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bulk.rows.columns import Field
 from bulk.rows.tables import aligned, pairs, quoted_lines, sideways
 from bulk.shell import shell_path, shell_quote
 
@@ -218,7 +217,7 @@ def _objects_behind_text(beginning: Beginning, names: ColumnNames, _chosen: str)
 
 def _no_table(beginning: Beginning, names: ColumnNames, chosen: str) -> str | None:
     lines = [line for line in beginning.text.splitlines() if line.strip()]
-    if chosen == "jsonl" or not lines or names.mapped:
+    if chosen == "jsonl" or not lines or names.mapped or names.sought.is_alone:
         return None
     return quoted_lines(lines) or sideways(lines) or pairs(lines) or aligned(lines)
 
@@ -301,7 +300,7 @@ def _keys_of(line: str) -> list[str]:
 
 
 def _has_required(names: ColumnNames, columns: list[str]) -> bool:
-    return {Field.PRODUCT_KEY, Field.MODULE_NAME} <= names.candidates(columns).keys()
+    return {*names.sought.required} <= names.candidates(columns).keys()
 
 
 def _split(line: str, delimiter: str) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulk.errors import InputError
 from bulk.rows.damage import Damage, culprit, damage_in, first_damaged
@@ -12,11 +12,12 @@ from bulk.rows.layouts import Beginning
 from bulk.rows.source import reading
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
+    from bulk.rows.problems import Flaw
     from bulk.rows.source import Opened
 
-__all__ = ["LOOKED_AT_TOGETHER", "MAX_RECORD_CHARS", "Block", "LineSource"]
+__all__ = ["LOOKED_AT_TOGETHER", "MAX_RECORD_CHARS", "Block", "LineSource", "TableSource"]
 
 CHUNK_BYTES = 64 * 1024
 """Some thousand lines: enough to make little of what a block costs, few enough to look at again from the middle."""
@@ -45,6 +46,38 @@ class Block(NamedTuple):
 
     cut: bool = False
     """This is one line, longer than `MAX_RECORD_CHARS`, of which the beginning is kept."""
+
+
+class TableSource(Protocol):
+    """What a table is read from: a text, or a sheet of a workbook that gives its rows as lines of text."""
+
+    name: str
+    """The input as the user named it."""
+
+    @property
+    def encoding(self) -> str:
+        """The codec to write its rows with again."""
+        ...
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield all lines, once."""
+        ...
+
+    def damage_in(self, text: str) -> str | None:
+        """Say what in a text of this input is not in its encoding; ``None``: it is sound."""
+        ...
+
+    def require_sound(self, text: str, *, line: int | None = None) -> None:
+        """Make sure that what all rows hang on, such as a header, is not damaged."""
+        ...
+
+    def is_flawless(self, first: int, lines: int, columns: Collection[int]) -> bool:
+        """Say quickly whether these lines have no flaw in these columns; False means: ask `flaws_of` each."""
+        ...
+
+    def flaws_of(self, line: int) -> Mapping[int, Flaw]:
+        """Return the flaws of a line by column; it is asked once."""
+        ...
 
 
 class LineSource:
@@ -100,6 +133,16 @@ class LineSource:
         """
         if self.damage_in(text):
             raise InputError(self._damage.refusal(), file=self.name, line=line or self._damage.first_line)
+
+    def is_flawless(self, first: int, lines: int, columns: Collection[int]) -> bool:
+        """Say that text has no flaws but those that its characters show: a workbook's cells may have others."""
+        del first, lines, columns
+        return True
+
+    def flaws_of(self, line: int) -> Mapping[int, Flaw]:
+        """Return no flaws: see `is_flawless`."""
+        del line
+        return {}
 
     def blocks(self) -> Iterator[Block]:
         """Yield all lines, once.

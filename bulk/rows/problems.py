@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.rows.fields import Field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-__all__ = ["FieldKind", "Problem", "RecordKind", "field_problem", "joined", "record_problem"]
+__all__ = ["FieldKind", "Flaw", "Problem", "RecordKind", "field_problem", "joined", "record_problem"]
 
 
 class FieldKind(StrEnum):
@@ -35,6 +35,7 @@ class FieldKind(StrEnum):
     TYPE = "type"  #: JSON that is no text
     BLANK = "blank"  #: the column says nothing of whose the row is
     UNKNOWN = "unknown"  #: a name that the settings don't have
+    CELL = "cell"  #: a workbook's cell that is not what was entered: an error, a date, lost digits
 
 
 class RecordKind(StrEnum):
@@ -84,6 +85,7 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
         FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
         FieldKind.BLANK: "{field} is blank: it says for each row whose it is; {cause}",
         FieldKind.UNKNOWN: "{field} {value!r} is not in the settings; {cause}",
+        FieldKind.CELL: "{field}{value} {cause}",
     }
 )
 
@@ -120,6 +122,14 @@ class Problem:
 
     text: str
     """Says field and reason, and where it is known, what to do."""
+
+
+class Flaw(NamedTuple):
+    """Why a cell of a workbook can't be taken for what was meant."""
+
+    cause: str
+    only_keys: bool = False
+    """Where it is no key, it may be taken as it is seen."""
 
 
 def field_problem(field: Field, kind: FieldKind, **details: object) -> Problem:

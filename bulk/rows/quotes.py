@@ -72,10 +72,10 @@ def swallowed_rows(
         lines: Of the record.
         cells: Of the record.
         delimiter: Between cells.
-        required: The positions of ProductKey and ModuleName.
+        required: The positions of ProductKey and ModuleName, -1 for the one that is not sought.
         width: How many cells a row has.
     """
-    if len(lines) == 1 or len(cells) <= max(required):
+    if len(lines) == 1 or len(cells) <= max(required) or required[0] < 0:
         return 0
     own = re.split(rf"[{re.escape(delimiter)}\r\n]", cells[required[0]].strip())[0]
     alone = csv.reader(itertools.islice(lines, 1, None), delimiter=delimiter, quoting=csv.QUOTE_NONE)
@@ -83,7 +83,7 @@ def swallowed_rows(
 
 
 def _is_row(row: Sequence[str], own: str, required: Sequence[int]) -> bool:
-    key, name = (row[position].strip().strip('"') for position in required)
+    key, name = (row[position].strip().strip('"') if position >= 0 else "-" for position in required)
     alike = len(key) == len(own) >= LEAST_KEY_CHARS and FORM_OF_KEYS.fullmatch(key) and FORM_OF_KEYS.fullmatch(own)
     return bool(name) and not BEYOND_MODULE_NAME.search(name) and (key == own or bool(alike))
 

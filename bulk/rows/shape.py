@@ -32,7 +32,7 @@ class InputShape:
     """How the records of a file are laid out: enough to write them again as they were."""
 
     format: str
-    """``csv``, ``tsv`` or ``jsonl``."""
+    """``csv``, ``tsv``, ``jsonl`` or ``xlsx``; rows of a workbook are written again as CSV."""
 
     encoding: str
     """The codec to write with; ``utf-8-sig`` and ``utf-16`` where the file had a mark."""

@@ -23,7 +23,7 @@ from bulk.rows.kinds import HEAD_BYTES, foreign_kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "open_bytes", "reading"]
+__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "is_zip", "open_bytes", "reading"]
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -129,7 +129,11 @@ class _Pipe:
 
 @contextmanager
 def open_bytes(
-    path: str, *, stdin: ByteStream | None = None, while_waiting: Callable[[], None] = lambda: None
+    path: str,
+    *,
+    stdin: ByteStream | None = None,
+    while_waiting: Callable[[], None] = lambda: None,
+    format: str | None = None,  # noqa: A002 - its name
 ) -> Iterator[Opened]:
     """Open ``path``, unpacked if it is gzip.
 
@@ -137,6 +141,7 @@ def open_bytes(
         path: A file's path, or ``-`` for stdin, which is left open.
         stdin: What stands for stdin; the process's own if not given.
         while_waiting: Called again and again while a pipe is read; what it raises ends the reading.
+        format: How it is to be read; a workbook is refused unless it is ``xlsx``.
 
     Raises:
         InputError: It can't be opened, or is evidently no table of text.
@@ -147,7 +152,7 @@ def open_bytes(
         with reading(path):
             unpacked, is_packed = _unpacked(_as_it_comes(stream, while_waiting))
             head = unpacked.peek(HEAD_BYTES)
-        foreign = foreign_kind(head, path)
+        foreign = foreign_kind(head, path, format=format)
         if foreign:
             raise InputError(foreign, file=path)
         yield Opened(unpacked, head, is_packed)
@@ -157,6 +162,11 @@ def asks_a_person(stdin: ByteStream | None) -> bool:
     """Say whether to read stdin would be to wait for somebody at a terminal, or for nothing at all."""
     raw = getattr(getattr(sys.stdin, "buffer", None), "raw", None)
     return stdin is None and not (isinstance(raw, io.FileIO) and not raw.isatty())
+
+
+def is_zip(head: bytes) -> bool:
+    """Say whether these first bytes are those of a zip archive, which a workbook is."""
+    return head.startswith(b"PK\x03\x04")
 
 
 @contextmanager

@@ -137,6 +137,10 @@ class Rules:
             and len(texts) == sum(map(len, map(str.strip, descs)))
         )
 
+    def stands_for_nothing(self, text: str) -> bool:
+        """Say whether ``--null`` names this text."""
+        return text.strip() in self._nulls
+
     def judge(self, values: tuple[str, str, str, str]) -> tuple[str, str, str, str] | Problem:
         """Trim and check the fields of a row, absent ones given as empty; return them, or what is wrong with them."""
         trimmed = tuple(map(self.trimmed, values))

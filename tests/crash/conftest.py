@@ -127,13 +127,20 @@ def child_in() -> Callable[..., AbstractAsyncContextManager[Child]]:
     """Return what starts a command of `bulk` in a folder, as its settings there say."""
 
     @asynccontextmanager
-    async def start(folder: Path, *words: str, environ: dict[str, str], patch: str = "") -> AsyncIterator[Child]:
+    async def start(
+        folder: Path,
+        *words: str,
+        environ: dict[str, str],
+        patch: str = "",
+        preexec: Callable[[], None] | None = None,
+    ) -> AsyncIterator[Child]:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", _PROGRAM.format(patch=patch), *words),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=os.environ | environ,
             cwd=folder,
+            preexec_fn=preexec,
         )
         try:
             yield Child(process)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sqlite3
 from collections import Counter
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
+from bulk.sandbox.accounts.account import Account
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -174,3 +176,33 @@ async def test_wrong_key_of_one_account_is_corrected_and_the_run_goes_on(job: Jo
     assert "account=south" in stopped.stderr
     assert after.returncode == 0
     job.is_done()
+
+
+async def test_few_open_files_are_shared_and_said(tmp_path: Path, child_in: ChildIn) -> None:
+    names = [f"account{number}" for number in range(40)]
+    served = tuple(
+        Account(
+            name=name,
+            access_key_id=f"{name}-ACCESS_KEY_ID-for-tests",
+            access_key_secret=f"{name}-ACCESS_KEY_SECRET-for-tests",
+            uid=f"1{number:015}",
+            qps=0,
+            list_qps=0,
+        )
+        for number, name in enumerate(names)
+    )
+    config = SandboxConfig(starting_world=False, accounts=served, faults=FaultPlan.parse("latency=20ms"))
+    async with Sandbox(config) as box:
+        many = Job(tmp_path, dict.fromkeys(names, box))
+        many.write()
+
+        async with child_in(tmp_path, *RUN[:3], "-v", environ=many.environ, preexec=_with_few_files) as running:
+            ended = await running.ended()
+
+    assert ended.returncode == 0, ended.stderr
+    assert "connections.short" in ended.stderr
+    assert many.outcomes() == {name: Counter(created=ROWS) for name in names}
+
+
+def _with_few_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))

@@ -157,4 +157,4 @@ async def test_runs_that_cannot_meet_say_so_and_keep_to_half_of_the_rate(
     assert judge.most_in_a_second() <= PER_S
     for each in ended:
         assert "rate.halved" in each.stderr
-        assert "meeting-place is not a private folder" in each.stderr
+        assert "meeting-place, or a file in it, is not private to this user" in each.stderr

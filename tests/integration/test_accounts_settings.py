@@ -107,7 +107,18 @@ async def test_only_the_chosen_accounts_are_tried(desk: Desk) -> None:
 
     summary = json.loads(out)
     assert (code, summary["outcomes"]["created"], summary["outcomes"]["pending"]) == (1, 4, 2)
+    assert summary["resume"].endswith(" run in.csv --json")
     assert (await desk.bulk("run", "in.csv"))[0] == 0
+
+
+async def test_input_without_the_column_goes_on_with_its_account(desk: Desk) -> None:
+    (desk.folder / "in.csv").write_text("ProductKey,ModuleName\na1Producteu,m\na1Productcn,m\n", encoding="utf-8")
+
+    code, out, _ = await desk.bulk("run", "in.csv", "--json", "--account", "eu")
+
+    assert (code, json.loads(out)["outcomes"]["created"]) == (1, 1)
+    assert json.loads(out)["resume"].endswith(" run in.csv --json --account eu")
+    assert (await desk.bulk("run", "in.csv"))[0] == 2
 
 
 @pytest.mark.parametrize("command", ["run", "plan"])

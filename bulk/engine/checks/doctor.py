@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.accounts import accounts_of, refuse_double
 from bulk.engine.checks.diagnosis import Check, Verdict, disk_check, folder_check
-from bulk.engine.checks.platform import BY_LISTING, Gates, Tried, skipped, try_platform
+from bulk.engine.checks.platform import BY_LISTING, RateGroups, Tried, skipped, try_platform
 from bulk.engine.checks.together import accounts_check, rate_groups_check
 from bulk.errors import BulkError, LedgerError, SettingsError
 from bulk.ledger.storage.folder import try_folder
@@ -64,8 +64,9 @@ async def examine(settings: Settings, *, product_key: str | None = None) -> tupl
         platform = [Check("settings", Verdict.FAILED, str(exc)), *skipped("endpoint", "keys", *BY_LISTING)]
     else:
         target = account.target
-        tried = await try_platform(account, product_key, gates=Gates())
-        platform = [Check("settings", Verdict.PASSED, f"requests go to {target}"), *tried.checks]
+        async with RateGroups() as groups:
+            tried = await try_platform(account, product_key, groups=groups)
+        platform = [_settings_check(account), *tried.checks]
     return *platform, *await asyncio.to_thread(_ledger, settings, {"": target} if target else None)
 
 
@@ -102,15 +103,20 @@ async def examine_accounts(settings: Settings, *, product_key: str | None = None
 
 
 async def _tried(accounts: Sequence[Account], product_key: str | None) -> dict[str, Tried]:
-    gates, turns = Gates(), asyncio.Semaphore(_AT_ONCE)
+    turns = asyncio.Semaphore(_AT_ONCE)
 
-    async def attempt(account: Account) -> Tried:
+    async def attempt(account: Account, groups: RateGroups) -> Tried:
         async with turns:
-            return await try_platform(account, product_key, gates=gates)
+            tried = await try_platform(account, product_key, groups=groups)
+            return tried._replace(checks=(_settings_check(account), *tried.checks))
 
-    async with asyncio.TaskGroup() as group:
-        tasks = {account.name: group.create_task(attempt(account)) for account in accounts}
+    async with RateGroups() as groups, asyncio.TaskGroup() as group:
+        tasks = {account.name: group.create_task(attempt(account, groups)) for account in accounts}
     return {name: task.result() for name, task in tasks.items()}
+
+
+def _settings_check(account: Account) -> Check:
+    return Check("settings", Verdict.PASSED, f"requests go to {account.target}")
 
 
 def _together(found: Mapping[str, Tried]) -> Check:

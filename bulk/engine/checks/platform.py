@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from bulk.cloud.client import Client
@@ -16,7 +17,6 @@ from bulk.cloud.reach import reach
 from bulk.cloud.replies import server_time_at
 from bulk.cloud.token_service import TokenService
 from bulk.cloud.transport import HttpTransport, at_once
-from bulk.control.pace import Pace
 from bulk.engine.accounts import open_account_keys
 from bulk.engine.checks.diagnosis import (
     MADE_UP_PRODUCT,
@@ -31,19 +31,22 @@ from bulk.engine.checks.diagnosis import (
 )
 from bulk.engine.lanes.dispatch import most_lanes
 from bulk.engine.sessions.connect import credentials_for, served
-from bulk.engine.sessions.gate import Gate
-from bulk.errors import BulkError, NotSentError
+from bulk.engine.sessions.gate import Turn
+from bulk.engine.sessions.rates import group_name
+from bulk.engine.sessions.session import RateGroup
+from bulk.errors import BulkError, NotSentError, TurnMissedError
 from bulk.events import CredentialsFound
-from bulk.model import Action, Failure, FailureKind, Identity
+from bulk.model import Action, Dialect, Failure, FailureKind, Identity
 
 if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
     from bulk.cloud.transport import Leave, Reply, SignedRequest, Transport
     from bulk.engine.accounts import Account, OpenedAccount
+    from bulk.engine.sessions.gate import Gate
     from bulk.events import Event
     from bulk.model import Listing
 
-__all__ = ["BY_LISTING", "Gates", "Tried", "skipped", "try_platform"]
+__all__ = ["BY_LISTING", "RateGroups", "Tried", "skipped", "try_platform"]
 
 BY_LISTING = ("listing", "clock", "speed")
 """Checks that only a listing can tell."""
@@ -72,25 +75,48 @@ class Tried(NamedTuple):
     """Of the account at the platform; ``None``: it could not be asked, or did not answer."""
 
 
-class Gates:
-    """Gates for listings, one for each rate group: accounts that share a rate share it here too."""
+class RateGroups:
+    """Rate groups of the accounts that are tried. A run of one of them may be under way: it shares the rate too."""
 
     def __init__(self) -> None:
         """Have none yet."""
-        self._gates: dict[str, Gate] = {}
+        self._groups: dict[str, RateGroup] = {}
+        self._shared = AsyncExitStack()
+        self._opening = asyncio.Lock()
 
-    def of(self, group: str, per_s: float) -> Gate:
-        """Return the gate of a rate group."""
-        return self._gates.setdefault(group, Gate(Pace(per_s, now=time.monotonic())))
+    async def __aenter__(self) -> Self:
+        """Begin."""
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Have nothing in common with other processes any more."""
+        await self._shared.aclose()
+
+    async def gate_of(self, account: Account, group: str) -> Gate:
+        """Return the gate for listings of an account.
+
+        Args:
+            account: The account.
+            group: Its rate group.
+        """
+        settings = account.settings
+        async with self._opening:
+            known = self._groups.get(group)
+            if known is None:
+                is_written = settings.rate_group is not None
+                name = None if settings.sandbox else group_name(account.target, group, is_written=is_written)
+                known = self._groups[group] = RateGroup({Action.LIST: settings.list_qps}, name=name)
+                await self._shared.enter_async_context(known.shared())
+        return known.gates[Action.LIST]
 
 
-async def try_platform(account: Account, product_key: str | None, *, gates: Gates) -> Tried:
+async def try_platform(account: Account, product_key: str | None, *, groups: RateGroups) -> Tried:
     """Try the platform of one account; raises nothing that is about the account.
 
     Args:
         account: Who it is, and where.
         product_key: Of a product whose modules are listed; ``None``: its ``sample_product``, or a made-up one.
-        gates: Of all accounts that are tried.
+        groups: Of all accounts that are tried.
     """
     settings, target = account.settings, account.target
     keys = await _keys(account)
@@ -114,7 +140,7 @@ async def try_platform(account: Account, product_key: str | None, *, gates: Gate
                 keys,
                 _Noting(transport),
                 product_key=product_key or settings.sample_product,
-                gate=gates.of(keys.group, settings.list_qps),
+                gate=await groups.gate_of(account, keys.group),
             )
             checks = await inquiry.checks()
             identity = await _identity(account, keys, transport)
@@ -163,9 +189,7 @@ async def _keys(account: Account) -> _Keys | Check:
 
 async def _identity(account: Account, keys: _Keys, transport: Transport) -> Identity | Failure | None:
     """Ask whose the keys are; ``None`` where nobody can be asked, or a job has only one account."""
-    host = urlsplit(account.target.endpoint).hostname or ""
-    # Another service than the official one knows keys of the official cloud only.
-    if not account.name or not (account.keys.sts_endpoint or host.endswith(".aliyuncs.com")):
+    if not account.name or not _has_token_service(account):
         return None
     settings = account.settings
     try:
@@ -173,6 +197,16 @@ async def _identity(account: Account, keys: _Keys, transport: Transport) -> Iden
     except BulkError as exc:
         return Failure(kind=FailureKind.FATAL, code="sts_endpoint", message=str(exc))
     return await TokenService(endpoint=service, credentials=keys.provider, transport=transport).caller_identity()
+
+
+def _has_token_service(account: Account) -> bool:
+    if account.settings.sandbox:
+        return False
+    if account.target.dialect is Dialect.TUYA:
+        return account.keys.role_arn is not None  # Tuya has none of its own: its keys are nobody else's business
+    host = urlsplit(account.target.endpoint).hostname or ""
+    # The official service knows keys of the official cloud only.
+    return account.keys.sts_endpoint is not None or host.endswith(".aliyuncs.com")
 
 
 @dataclass(slots=True)
@@ -247,5 +281,15 @@ class _Inquiry:
         return self._noting.latencies_s
 
     async def _list(self) -> Listing | Failure:
-        await self._gate.acquire()
-        return await self._client.list_modules(self._product_key or MADE_UP_PRODUCT)
+        released_at = await self._gate.acquire()
+        if released_at is None:
+            raise AssertionError("nobody closes this gate")
+        turn = Turn(self._gate, released_at)
+        try:
+            answer = await self._client.list_modules(self._product_key or MADE_UP_PRODUCT, leave=turn.leave)
+        except TurnMissedError as exc:
+            self._gate.give_back(released_at)
+            return Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
+        if not isinstance(answer, Failure):
+            turn.answered()
+        return answer

@@ -33,12 +33,12 @@ MOST_LANES = 2_000
 """Lanes side by side at most: a platform that hangs must not pile them up."""
 
 _OTHER_FILES = 64
-"""Open files that are no connections: ledger, log, input, and a program's own."""
+"""Open files that are no connections: ledger, log, input, one for each action's shared rate, and a program's own."""
 
-_FILES_OF_A_SESSION = 3
-"""Open files of a session besides its connections: those by which it reads the ledger."""
+_FILES_OF_A_SESSION = 5
+"""Open files of a session besides its connections: by which it reads the ledger, and shares its rates."""
 
-_SHARE_WITHOUT_LIMIT = 200
+_MOST_OF_EACH = 200
 """Lanes of one of several sessions at most: at 10 a second, 20 seconds of a platform that hangs."""
 
 _ENOUGH_CONNECTIONS = 4
@@ -64,12 +64,13 @@ def lanes_of_each(settings: Settings, *, sessions: int, listener: Listener) -> i
     """
     if sessions == 1 or settings.concurrency:
         return most_lanes(settings)
+    most = _MOST_OF_EACH if settings.qps and settings.list_qps else UNPACED_LANES
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
-        return _SHARE_WITHOUT_LIMIT
+        return most
     ends = 2 if settings.sandbox else 1
     left = files - _OTHER_FILES - _FILES_OF_A_SESSION * sessions
-    each = max(1, min(left // (ends * sessions), _SHARE_WITHOUT_LIMIT))
+    each = max(1, min(left // (ends * sessions), most))
     if each < _ENOUGH_CONNECTIONS:
         listener(ConnectionsShort(files=files, accounts=sessions, each=each))
     return each

@@ -54,7 +54,7 @@ def select(ledger: Ledger, settings: Settings, accounts: Collection[str]) -> Sel
     left_out = _open_rows_of_others(ledger, accounts) if settings.only_accounts else 0
     if settings.limit is None and not settings.only:
         return Selection(outside=left_out) if left_out else EVERYTHING
-    found = ledger.open_products_of(accounts)
+    found = ledger.open_products(accounts)
     matching = (product for product in found if is_wanted(product[1], settings.only))
     products: dict[str, dict[str, int]] = {}
     for account, product_key, rows in islice(matching, settings.limit):
@@ -74,7 +74,7 @@ def selected_lanes(ledger: Ledger, selection: Selection, account: str) -> Abstra
 
 def _open_rows_of_others(ledger: Ledger, accounts: Collection[str]) -> int:
     others = [account for account in ledger.accounts_with_rows() if account not in accounts]
-    return sum(rows for *_, rows in ledger.open_products_of(others))
+    return sum(rows for *_, rows in ledger.open_products(others))
 
 
 def is_wanted(product_key: str, only: tuple[str, ...]) -> bool:

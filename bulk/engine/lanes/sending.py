@@ -31,10 +31,16 @@ if TYPE_CHECKING:
     from bulk.ledger.store import Ledger
     from bulk.model import Lane
 
-__all__ = ["Feed", "Lanes", "in_all_sessions", "opened_feeds", "send", "visit", "visit_all", "writing"]
+__all__ = ["Feed", "Lanes", "Room", "in_all_sessions", "opened_feeds", "send", "visit", "visit_all", "writing"]
 
 _GRACE_S = 4.0
 """How long requests in flight may take to end once a stop is requested; what is open then, the next run finds out."""
+
+
+_READ_AHEAD = 64
+"""Products that are read together, of one account or of all of them: their rows are in memory."""
+
+_LEAST_AHEAD = 8
 
 
 _Lane = TypeVar("_Lane", bound="Lane")
@@ -44,9 +50,19 @@ _Lane_co = TypeVar("_Lane_co", bound="Lane", covariant=True)
 class Lanes(Protocol[_Lane_co]):
     """Where lanes come from, some products at a time; `bulk.ledger.lanes.LaneReader` is one."""
 
-    def next_lanes(self) -> Sequence[_Lane_co]:
+    def next_lanes(self, products: int = ..., /) -> Sequence[_Lane_co]:
         """Return the next lanes; none: there are no more. Blocks."""
         ...
+
+
+class Room(NamedTuple):
+    """What one of several sessions may take."""
+
+    concurrency: int
+    """Lanes side by side at most."""
+
+    ahead: int
+    """Products that are read together."""
 
 
 class Feed(NamedTuple):
@@ -109,8 +125,8 @@ async def visit_all(
         LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
 
-    async def work_through(number: int, session: Session, concurrency: int) -> None:
-        await visit(session, feeds[number].lanes, lambda lane: work(lane, session), concurrency=concurrency)
+    async def work_through(number: int, session: Session, room: Room) -> None:
+        await visit(session, feeds[number].lanes, lambda lane: work(lane, session), room=room)
 
     await in_all_sessions(job, [part for part, _ in feeds], keys, work_through, writer=writer, states=states)
 
@@ -119,7 +135,7 @@ async def in_all_sessions(
     job: Job,
     parts: Sequence[Part],
     keys: KeyRing,
-    through: Callable[[int, Session, int], Awaitable[None]],
+    through: Callable[[int, Session, Room], Awaitable[None]],
     *,
     writer: Writer,
     states: Mapping[str, Path],
@@ -130,15 +146,17 @@ async def in_all_sessions(
         job: Whose accounts they are.
         parts: Those that anything is to be done for.
         keys: Of all of them.
-        through: Called with the number of the part, its session, and how many lanes it may have side by side.
-        writer: As above.
-        states: As above.
+        through: Called with the number of the part, its session, and what it may take.
+        writer: As of `visit_all`.
+        states: As of `visit_all`.
 
     Raises:
-        SettingsError: As above.
-        LedgerError: As above.
+        SettingsError: Two accounts are one; nothing was sent.
+        LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
+    ahead = max(_LEAST_AHEAD, _READ_AHEAD // len(parts))
     each = lanes_of_each(job.settings, sessions=len(parts), listener=job.listener)
+    room = Room(each, ahead)
     async with (
         HttpTransport(limit=each * len(parts)) as transport,
         keys.opening(parts),
@@ -147,7 +165,7 @@ async def in_all_sessions(
         try:
             async with asyncio.TaskGroup() as group:
                 for number, part in enumerate(parts):
-                    group.create_task(_in_session(part, opening, number, through, concurrency=each))
+                    group.create_task(_in_session(part, opening, number, through, room))
         except BaseExceptionGroup as errors:
             # One cause ended the others: the operator needs its words, not those of a group.
             raise first_of(errors) from None
@@ -157,16 +175,15 @@ async def _in_session(
     part: Part,
     opening: Opening,
     number: int,
-    through: Callable[[int, Session, int], Awaitable[None]],
-    *,
-    concurrency: int,
+    through: Callable[[int, Session, Room], Awaitable[None]],
+    room: Room,
 ) -> None:
     """Do one account's part; what only this account can't go on without stops it alone."""
     try:
         async with opening.session(part) as session:
             await part.stop.sleep(opening.start_in_s(number, session))
             if await is_the_right_one(session, part.account.settings.sample_product):
-                await through(number, session, concurrency)
+                await through(number, session, room)
     except StoppedError:
         return  # before its keys were there: its rows stay as they are
     except SettingsError as exc:
@@ -175,19 +192,17 @@ async def _in_session(
         part.stop.request(str(exc))
 
 
-async def visit(
-    session: Session, lanes: Lanes[_Lane], work: Callable[[_Lane], Awaitable[None]], *, concurrency: int
-) -> None:
-    """Do ``work`` for lanes with open rows, as many side by side as the rates ask for, and at most ``concurrency``.
+async def visit(session: Session, lanes: Lanes[_Lane], work: Callable[[_Lane], Awaitable[None]], *, room: Room) -> None:
+    """Do ``work`` for lanes, as many side by side as the rates ask for and there is room for.
 
     Raises:
         LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
-    dispatcher = Dispatcher(session, concurrency=concurrency)
+    dispatcher = Dispatcher(session, concurrency=room.concurrency)
     try:
         async with asyncio.timeout(None) as limit:
             with session.stop.following(lambda: limit.reschedule(asyncio.get_running_loop().time() + _GRACE_S)):
-                async with aclosing(_one_by_one(lanes)) as each:
+                async with aclosing(_one_by_one(lanes, room.ahead)) as each:
                     await dispatcher.run(each, work)
     except TimeoutError:
         if not limit.expired():
@@ -210,8 +225,8 @@ async def writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIter
         yield writer
 
 
-async def _one_by_one(lanes: Lanes[_Lane]) -> AsyncGenerator[_Lane, None]:
-    """Read lanes off the event loop, some products ahead."""
-    while found := await in_thread(lanes.next_lanes):
+async def _one_by_one(lanes: Lanes[_Lane], products: int) -> AsyncGenerator[_Lane, None]:
+    """Read lanes off the event loop, so many products ahead."""
+    while found := await in_thread(lanes.next_lanes, products):
         for lane in found:
             yield lane

@@ -228,7 +228,7 @@ class Calls:
         while True:
             probing = lull.is_on and await lull.wait()
             try:
-                # Others of the rate group may go on: who is to stop does not get into their line.
+                # Others of the rate group may go on: an account that is to stop does not join their line.
                 released_at = None if self._stop.requested else await gate.acquire(self)
             except BaseException:
                 if probing:

@@ -34,7 +34,7 @@ GivenKeys = Mapping[str, "CredentialProvider"]
 _OPENED_PER_S = 50.0
 """Half of what a token service grants an account."""
 
-_PATIENCE_S = 10.0
+_PATIENCE_S = 3.0
 """How long the first request of a job waits for keys that are long in coming: their accounts come later then."""
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Self
@@ -11,6 +12,7 @@ from bulk.control.retry import RetryPolicy
 from bulk.engine.sessions.connect import connected
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.session import SYSTEM_CLOCK, RateGroup, Session
+from bulk.errors import SettingsError
 from bulk.events import ClockCorrected, RateChanged
 from bulk.model import Failure
 
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.keys import KeyRing, Opened
     from bulk.engine.sessions.recorder import Writer
     from bulk.events import Event, Listener
+    from bulk.model import Action
 
 __all__ = ["Opening", "is_the_right_one"]
 
@@ -51,6 +54,10 @@ class Opening:
         self._writer = writer
         self._states = states
         self._groups: dict[str, RateGroup] = {}
+        self._rates: dict[str, Mapping[Action, float]] = {}
+        """Asked for, of each group."""
+
+        self._opening_group = asyncio.Lock()
         self._shared = AsyncExitStack()
         self._began_at = SYSTEM_CLOCK.monotonic()
 
@@ -109,13 +116,17 @@ class Opening:
         return (phase_s - (SYSTEM_CLOCK.monotonic() - self._began_at)) % step_s if number else 0.0
 
     async def _group(self, part: Part, opened: Opened) -> RateGroup:
-        group = self._groups.get(opened.rate_group)
-        if group is None:
-            rates, name = asked_rates(part.account.settings, syncs=self._job.syncs), opened.shared_as
-            group = RateGroup(rates, name=name, listener=_named(self._job.listener, part.name))
-            self._groups[opened.rate_group] = group
-            group.close_on(self._job.stop)
-            await self._shared.enter_async_context(group.shared())
+        rates = asked_rates(part.account.settings, syncs=self._job.syncs)
+        async with self._opening_group:  # a second account of the group waits until its window is open
+            group = self._groups.get(opened.rate_group)
+            if group is None:
+                listener = _named(self._job.listener, part.name)
+                group = RateGroup(rates, name=opened.shared_as, listener=listener)
+                group.close_on(self._job.stop)
+                await self._shared.enter_async_context(group.shared())
+                self._groups[opened.rate_group] = group
+        if self._rates.setdefault(opened.rate_group, rates) != rates:
+            raise SettingsError("another account has the same key or rate group, and other rates: give both the same")
         return group
 
 
@@ -126,8 +137,8 @@ async def is_the_right_one(session: Session, sample_product: str | None) -> bool
     answer = await session.calls.list_modules(sample_product)
     if isinstance(answer, Failure):
         session.stop.request(
-            f"sample_product {sample_product} could not be listed, so nothing was sent for this account: "
-            f"{answer.code}, {answer.message}. {answer.remedy or 'Check its key, its endpoint and sample_product'}"
+            f"sample_product {sample_product} could not be listed, so nothing was written: "
+            f"{answer.code}, {answer.message}. {answer.remedy or 'Check the key, the endpoint and sample_product'}"
         )
     return not session.stop.requested
 

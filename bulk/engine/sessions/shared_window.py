@@ -59,13 +59,22 @@ _AT_ONCE = 64
 _KEPT_S = 24 * 3600.0
 """A file that nobody has used for so long is removed."""
 
+_PLACES = ("/dev/shm", "/tmp")  # noqa: S108 - what lies there is checked
+"""In memory first: it is quicker, and a service's private ``/tmp`` does not hide it from other jobs."""
+
+_NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR})
+"""What the system says where another user, or a link, is in the way."""
+
 _NOTHING_NEW = News((), is_whole=True)
 
 
 def shared_folder() -> Path:
-    """Return where this user's processes meet: the same place for all of them, whatever their environment."""
-    memory = Path("/dev/shm")  # noqa: S108 - what lies there is checked
-    place = memory if memory.is_dir() else Path("/tmp")  # noqa: S108 - the same
+    """Return where this user's processes meet: the same place for all of them, whatever their environment.
+
+    What is missing or read-only is so for all of them. A place that is full is not: so that does not count here.
+    """
+    places = [Path(place) for place in _PLACES]
+    place = next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[-1])
     return place / f"bulk-{os.geteuid()}"
 
 
@@ -180,10 +189,12 @@ class SharedWindow:
         return News([(kind, at) for _, kind, at in notes], is_whole)
 
     def _lay_out(self) -> None:
-        if hasattr(os, "posix_fallocate"):
+        os.ftruncate(self._file, _offset(self._room))
+        try:
             os.posix_fallocate(self._file, 0, _offset(self._room))  # a file system that is full says so here, and once
-        else:
-            os.ftruncate(self._file, _offset(self._room))
+        except (AttributeError, OSError) as exc:
+            if isinstance(exc, OSError) and exc.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                raise
         os.pwrite(self._file, _HEAD.pack(_MAGIC, secrets.randbits(64), self._room), 0)
 
     def _remove(self) -> None:
@@ -221,7 +232,7 @@ class SharedWindow:
         found = os.fstat(file)
         if not stat.S_ISREG(found.st_mode) or not _is_private(found) or found.st_nlink > 1:
             os.close(file)
-            raise ExchangeLostError(f"{self._folder / self._name} is not a private file of this user: remove it")
+            raise self._not_private()
         return file
 
     def _opened_folder(self, folder: Path) -> int:
@@ -234,9 +245,7 @@ class SharedWindow:
             opened = os.open(folder, flags)
         if not _is_private(os.fstat(opened)):
             os.close(opened)
-            raise ExchangeLostError(
-                f"{folder} is not a private folder of this user: remove it, or let its owner do so, or make it mode 700"
-            )
+            raise self._not_private()
         return opened
 
     def _sweep(self) -> None:
@@ -245,7 +254,14 @@ class SharedWindow:
             if len(path.name) == len(self._name) and path.lstat().st_mtime < before:
                 path.unlink()
 
+    def _not_private(self) -> ExchangeLostError:
+        return ExchangeLostError(
+            f"{self._folder}, or a file in it, is not private to this user: remove the folder, or ask its owner to"
+        )
+
     def _lost(self, exc: OSError) -> ExchangeLostError:
+        if exc.errno in _NOT_OURS:
+            return self._not_private()
         return ExchangeLostError(f"{self._folder} can't be used: {explain_os_error(exc)}")
 
 

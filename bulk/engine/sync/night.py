@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.control.guard import Objection
+    from bulk.engine.lanes.sending import Room
     from bulk.engine.sessions.session import Session
     from bulk.engine.sync.options import SyncOptions
     from bulk.engine.sync.writing import PlanWriter
@@ -71,7 +72,7 @@ class Night:
     lost: list[OtaModule] = field(default_factory=list, init=False)
     """Deleted for a create that was then refused, and not made again."""
 
-    async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, concurrency: int) -> None:
+    async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, room: Room) -> None:
         """Look, judge and work.
 
         Raises:
@@ -87,7 +88,7 @@ class Night:
             keep_products=terms.keep_products,
             keeps_all=terms.keeps_all,
         )
-        await visit(session, lanes, look.at, concurrency=concurrency)
+        await visit(session, lanes, look.at, room=room)
         self.unlisted = look.unlisted
         await writer.claim(())
         if session.stop.requested:
@@ -95,7 +96,7 @@ class Night:
         await self._judge(session, writer)
         await self._settle_withheld(session, writer)
         if not terms.is_plan:
-            await self._work(session, writer, concurrency=concurrency)
+            await self._work(session, writer, room=room)
         self.finished = not session.stop.requested
 
     async def _judge(self, session: Session, writer: PlanWriter) -> None:
@@ -138,13 +139,13 @@ class Night:
         )
         return guard(look, max_updates=options.max_updates, max_deletes=options.max_deletes)
 
-    async def _work(self, session: Session, writer: PlanWriter, *, concurrency: int) -> None:
+    async def _work(self, session: Session, writer: PlanWriter, *, room: Room) -> None:
         terms, account = self.terms, self.account
         writer.amend("adopt_planned", account, terms.run_id)
         await writer.claim(())
         work = AccountWork(session=session, writer=writer, run_id=terms.run_id, approved=terms.is_apply)
         async with held(WorkReader, terms.ledger, account=account, run_id=terms.run_id) as lanes:
-            await visit(session, lanes, lambda lane: work_off_changes(lane, work), concurrency=concurrency)
+            await visit(session, lanes, lambda lane: work_off_changes(lane, work), room=room)
         for kind, failure in work.denied.items():
             writer.amend("withhold_kind", Withheld.NO_PERMISSION.value, account, terms.run_id, kind.value)
             self._note(f"the key lacks the right to {kind}: {failure.permission}")

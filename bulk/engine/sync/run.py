@@ -52,6 +52,7 @@ if TYPE_CHECKING:
     from bulk.cloud.credentials import CredentialProvider
     from bulk.engine.conclude import Done
     from bulk.engine.job import Part
+    from bulk.engine.lanes.sending import Room
     from bulk.engine.sessions.session import Session
     from bulk.events import Listener
     from bulk.ledger.planning import PlannedEntry
@@ -154,8 +155,7 @@ class Sync(Run):
             connection, run_id=self.run_id, at=time.time()
         )
         self.ledger.check_intake = self._refuse_other_file
-        await self.read_in()
-        self._read_in = True
+        await self._read_input()
         self._sha256 = await in_thread(sha256_of, self.input_name)
         async with self._readers() as readers, self._announced(readers):
             if readers:
@@ -177,9 +177,9 @@ class Sync(Run):
                 self._nights[part.name] = Night(account=part.name, terms=await in_thread(self._terms, part))
                 self._begin_plan(part, writer)
 
-            async def through(number: int, session: Session, concurrency: int) -> None:
+            async def through(number: int, session: Session, room: Room) -> None:
                 part, lanes = readers[number]
-                await self._nights[part.name].through(session, writer, lanes, concurrency=concurrency)
+                await self._nights[part.name].through(session, writer, lanes, room=room)
 
             parts = [part for part, _ in readers]
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)

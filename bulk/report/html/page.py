@@ -9,13 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 from functools import cache
-from importlib.metadata import version
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
+from bulk.distribution import installed_version
 from bulk.legible import brief_run_id
 from bulk.report.html.view import view_of
 from bulk.report.wording import outcome_words
@@ -48,7 +48,7 @@ def render(content: Content, *, written_at: datetime, program: Sequence[str] = (
         # Ours, or the chart library's, as they lie in the package: nothing in them to escape.
         style=Markup(style),  # noqa: S704 - see above
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - see above
-        version=version("bulk"),
+        version=installed_version(),
     )
 
 

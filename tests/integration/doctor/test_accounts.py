@@ -21,7 +21,7 @@ from bulk.settings import Settings
 if TYPE_CHECKING:
     from bulk.engine.checks.diagnosis import Check
 
-OF_AN_ACCOUNT = ["endpoint", "keys", "listing", "clock", "speed"]
+OF_AN_ACCOUNT = ["settings", "endpoint", "keys", "listing", "clock", "speed"]
 OF_ALL = ["settings", "accounts", "rates", "ledger", "disk"]
 
 
@@ -165,6 +165,13 @@ async def test_rate_group_named_as_advised_is_the_end_of_the_warning(monkeypatch
 
     assert found(made.checks)["rates"].detail == "1 rate group; 2 of 2 accounts told their UID"
     assert not any(one.verdict is Verdict.WARNED for one in found(made.accounts["a"]).values())
+
+
+async def test_key_of_tuya_is_shown_to_no_token_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = await of_one_platform(monkeypatch, {"a": {}, "b": {"uid": "2"}}, a={"dialect": Dialect.TUYA})
+
+    assert "identity" not in found(made.accounts["a"])
+    assert "identity" in found(made.accounts["b"])
 
 
 async def test_role_is_asked_for_its_own_identity(monkeypatch: pytest.MonkeyPatch) -> None:

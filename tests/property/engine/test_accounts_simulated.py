@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 ACCOUNTS = 1_000
 ROWS = 100_000
 PER_S = 10
-WAY_THERE_S = 0.005
+WAY_THERE_S = 0.005, 0.007
 WORK_AND_WAY_BACK_S = 0.005, 0.02
 RATES = {Action.CREATE: float(PER_S), Action.LIST: float(PER_S)}
 
@@ -122,7 +122,7 @@ class Cloud:
             return NOT_SENT
         if not leave():
             raise TurnMissedError("too late")
-        await asyncio.sleep(WAY_THERE_S)
+        await asyncio.sleep(self.dice.uniform(*WAY_THERE_S))
         now = asyncio.get_running_loop().time()
         self.arrived[action].append(now)
         back_s = self.dice.uniform(*WORK_AND_WAY_BACK_S)
@@ -187,18 +187,24 @@ class World:
     accounts: int = ACCOUNTS
     rows: int = ROWS
     weather: Callable[[random.Random], Weather] = lambda _: Weather()
+    is_spared: Callable[[int], bool] = lambda _: False
+    """Says of an account's number whether its platform is well, whatever the weather."""
+
     group_of: Callable[[int], int] = lambda number: number
     stops_after_s: float | None = None
     stopped_alone: dict[str, float] = field(default_factory=dict)
     """Account → when a person stops it."""
 
     def __post_init__(self) -> None:
-        self.dice = random.Random(self.seed)
         sizes = [self.rows // self.accounts + spread for spread in (-50, 0, 50)]
         self.names = [f"a{number}" for number in range(self.accounts)]
         self.ledger = Ledger({name: list(_rows(sizes[number % 3])) for number, name in enumerate(self.names)})
-        self.clouds = {name: Cloud(random.Random(self.dice.random()), self.weather(self.dice)) for name in self.names}
+        self.clouds = {name: self._cloud(number, name) for number, name in enumerate(self.names)}
         self.stopped: dict[str, str | None] = {}
+
+    def _cloud(self, number: int, name: str) -> Cloud:
+        weather = self.weather(random.Random(f"{self.seed} {name}"))
+        return Cloud(random.Random(name), Weather() if self.is_spared(number) else weather)
 
     async def run(self) -> float:
         """Work off every account side by side, and return how long it took."""
@@ -328,6 +334,20 @@ def test_whatever_befalls_a_thousand_accounts_no_promise_is_broken(
     refused = [name for name, cloud in world.clouds.items() if cloud.weather.refuses_from_s < 2.5]
     assert refused
     assert all("InvalidAccessKeyId" in (world.stopped[name] or "") for name in refused if name not in alone)
+
+
+def test_what_befalls_others_costs_an_account_nothing(in_simulated_time: InSimulatedTime) -> None:
+    fair = World(seed=5, accounts=40, rows=40 * 60)
+    rough_for_odd = World(seed=5, accounts=40, rows=40 * 60, weather=rough, is_spared=lambda number: number % 2 == 0)
+
+    for world in (fair, rough_for_odd):
+        in_simulated_time(world.run())
+
+    assert any(rough_for_odd.stopped.values())
+    for name in fair.names[::2]:
+        alone, among_others = (world.clouds[name].arrived[Action.CREATE] for world in (fair, rough_for_odd))
+        assert len(among_others) == len(alone)
+        assert among_others[-1] - among_others[0] == pytest.approx(alone[-1] - alone[0], rel=0.01)
 
 
 def test_a_next_run_finishes_what_faults_and_stops_left(in_simulated_time: InSimulatedTime) -> None:

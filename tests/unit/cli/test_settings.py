@@ -341,3 +341,11 @@ def test_keys_without_a_flag_are_shown_too(capsys: pytest.CaptureFixture[str]) -
     assert settings["key_env"] == ("CN", "./bulk.toml")
     assert settings["sts_endpoint"] == ("https://***@sts.example", "./bulk.toml")
     assert settings["rate_group"] == (None, "default")
+
+
+@pytest.mark.usefixtures("_accounts")
+def test_keys_of_a_rehearsal_are_the_sandboxs_own(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings", "--sandbox"]) == 0
+
+    of_accounts = capsys.readouterr().out.splitlines()[-2:]
+    assert [line.rpartition("; ")[2] for line in of_accounts] == ["key: the sandbox's own"] * 2

@@ -251,6 +251,19 @@ def test_few_answers_leave_the_margin_that_is_assumed() -> None:
     assert pace.wait_s(now + 0.102) == pytest.approx(0.102)
 
 
+def test_windows_are_safe_as_soon_as_answers_say_anything() -> None:
+    pace = Pace(10.0, now=0.0)
+    latencies_s = [0.010, *[0.020] * 28, 0.011]
+
+    last = answered_after(pace, latencies_s)
+
+    # The last one was hardly late; what is quicker than all so far must not share its second all the same.
+    for _ in range(9):
+        pace.release(last)
+        pace.answered(last, last + 0.011)
+    assert pace.room_at() - last >= 1.002
+
+
 def test_a_late_request_keeps_its_place_in_the_window_for_longer() -> None:
     pace = Pace(1.0, now=0.0)
     now = answered_after(pace, [0.015] * 100)

@@ -93,6 +93,11 @@ def test_only_the_named_accounts_are_tried_and_the_others_are_known() -> None:
             {"endpoint": "https://h:8686"},
             "instance_id at the top of the settings is Alibaba's IotInstanceId, and this account is Tuya's: move it",
         ),
+        (
+            {},
+            {"region": "cn-x", "sts_endpoint": "http://sts.example"},
+            "sts_endpoint: endpoint http://sts.example is not",
+        ),
         ({}, {"region": "cn-x", "external_id": "ticket"}, "external_id belongs to a role"),
         ({}, {"region": "cn-x", "sts_endpoint": "x", "external_id": "ticket"}, "external_id belongs to a role"),
     ],
@@ -111,9 +116,9 @@ def test_account_that_cannot_be_sent_to_is_named_with_its_place(
 
 
 def test_two_names_for_the_same_words_are_refused_before_any_key_is_opened() -> None:
-    settings = Settings(key_env="CN", accounts={"a": CN, "c": EU, "b": replace(CN, qps=5)})
+    settings = Settings(key_env="CN", accounts={"a": CN, "c": EU, "b": replace(CN, qps=5, place="./bulk.toml, line 9")})
 
-    with pytest.raises(SettingsError, match="accounts 'a' and 'b' are one: the same endpoint, instance and key"):
+    with pytest.raises(SettingsError, match=r"^\./bulk\.toml, line 9: accounts 'a' and 'b' are one: the same endpoint"):
         accounts_of(settings)
 
 

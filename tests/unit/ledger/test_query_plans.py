@@ -55,6 +55,14 @@ def test_the_next_products_are_found_where_the_last_ones_ended(connection: sqlit
     assert BY_LINE in steps[0]
 
 
+def test_products_of_several_accounts_are_grouped_in_the_order_of_the_index(connection: sqlite3.Connection) -> None:
+    steps = plan_of(connection, "open_products_of_accounts")
+
+    assert any(step == f"SEARCH r {OF_ACCOUNT}" for step in steps), steps
+    assert [step for step in scanned(steps) if "json_each" not in step] == [], steps
+    assert "USE TEMP B-TREE FOR GROUP BY" not in steps, steps
+
+
 @pytest.mark.parametrize(("name", "rows"), [("open_products", "r"), ("crowded_products", "rows")])
 def test_products_are_grouped_in_the_order_of_the_index(connection: sqlite3.Connection, name: str, rows: str) -> None:
     steps = plan_of(connection, name)

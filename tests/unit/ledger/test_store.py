@@ -208,8 +208,7 @@ def test_open_products_are_in_the_order_of_their_first_lines_whatever_became_of_
     settle(ledger, "p9", "a", "created")
     settle(ledger, "p5", "d", "exists")
 
-    assert ledger.open_products() == {"p9": 1, "p1": 1}
-    assert list(ledger.open_products()) == ["p9", "p1"]
+    assert ledger.open_products([""]) == [("", "p9", 1), ("", "p1", 1)]
     with closing(LaneReader(ledger.path)) as reader:
         assert reader.products == 2
 
@@ -221,7 +220,7 @@ def test_products_of_which_all_rows_have_failed_before_come_last(
     for product_key, name in (("p9", "a"), ("p5", "d"), ("p1", "b")):
         settle(ledger, product_key, name, "failed")
 
-    assert list(ledger.open_products()) == ["p5", "p2", "p9", "p1"]
+    assert [key for _, key, _ in ledger.open_products([""])] == ["p5", "p2", "p9", "p1"]
 
 
 def test_rows_that_are_all_settled_leave_nothing_to_try(

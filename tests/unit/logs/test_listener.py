@@ -159,6 +159,11 @@ LOGGED = [
     (ATTEMPT, "request.ended", "debug"),
     (LaneOpened("pk", 3), "lane.opened", "debug"),
     (LaneClosed("pk"), "lane.closed", "debug"),
+    (
+        RateChanged(action=Action.LIST, per_s=5.0, asked_per_s=10.0, throttled=False, unshared="no folder"),
+        "rate.halved",
+        "warning",
+    ),
     (LedgerUpgraded(ledger="l.db", layout=1, copy="l.db.v1.bak"), "ledger.upgraded", "info"),
     (IngestProgressed(9), "rows.read", "debug"),
     (InputRead(FOUND), "input.read", "info"),

@@ -278,6 +278,39 @@ def test_waiter_cancelled_while_the_gate_closes_hands_nothing_on() -> None:
     in_simulated_time(main)
 
 
+def test_owner_that_is_sent_home_takes_no_turn_of_those_behind() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10, loop)
+        await gate.acquire()
+        ends, stays = object(), object()
+        leaving = [asyncio.ensure_future(gate.acquire(ends)) for _ in range(5)]
+        staying = asyncio.ensure_future(gate.acquire(stays))
+        await turns()
+
+        gate.send_home(ends)
+        await turns()
+
+        assert [place.result() for place in leaving] == [None] * 5
+        assert gate.waiting == 1
+        assert await staying == pytest.approx(2 * 0.102, abs=0.002)
+
+    in_simulated_time(main)
+
+
+def test_owner_that_waits_nowhere_can_be_sent_home() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(10, loop)
+        await gate.acquire()
+        waiting = asyncio.ensure_future(gate.acquire())
+        await turns()
+
+        gate.send_home(object())
+
+        assert await waiting is not None
+
+    in_simulated_time(main)
+
+
 def test_throttled_reply_holds_back_who_waits_already() -> None:
     async def main(loop: SimulatedLoop) -> None:
         gate = gate_of(10.0, loop)
@@ -341,6 +374,33 @@ def test_stall_between_grant_and_going_counts_from_the_going() -> None:
 
         assert went_at == pytest.approx(1.6, abs=0.003)
         assert loop.time() - went_at > 1.0
+
+    in_simulated_time(main)
+
+
+def test_one_whose_place_others_have_taken_while_the_loop_stalled_waits_again_and_first() -> None:
+    class Pitiless(Pace):
+        """Another process has filled the window in the first stall."""
+
+        is_lost = False
+
+        def postpone(self, released_at: float, now: float) -> bool:
+            self.is_lost, was_lost = True, self.is_lost
+            return was_lost and super().postpone(released_at, now)
+
+    async def main(loop: SimulatedLoop) -> None:
+        gate = Gate(Pitiless(10.0, now=loop.time()), clock=loop.time)
+        first, second = (asyncio.create_task(gate.acquire()) for _ in range(2))
+        await turns()
+        # The timer of the first grant and this one are due in the same turn; the waiter goes in the next.
+        loop.call_later(0.05, loop.stall, 0.2)
+        loop.call_later(0.104, loop.stall, 0.1)
+
+        assert await first
+        first_at = loop.time()
+        assert await second
+
+        assert 0.3 < first_at <= loop.time()
 
     in_simulated_time(main)
 
