@@ -292,7 +292,7 @@ def is_unchanged(change: Change, there: OtaModule) -> bool:
         found is not None
         and (found.module_name, found.alias_name or "", found.desc or "")
         == (there.module_name, there.alias_name or "", there.desc or "")
-        and found.gmt_create == there.gmt_create
+        and found.created_at == there.created_at
     )
 
 

@@ -14,6 +14,7 @@ from bulk.control.budget import judge
 from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard
 from bulk.control.reconcile import Withheld
 from bulk.engine.lanes.sending import visit
+from bulk.engine.sessions.session import SYSTEM_CLOCK
 from bulk.engine.sync.account import AccountWork
 from bulk.engine.sync.look import Look, withheld_words
 from bulk.engine.sync.work import work_off_changes
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from bulk.ledger.looking import LookReader
     from bulk.model import OtaModule
 
-__all__ = ["Night", "NightTerms"]
+__all__ = ["Night", "NightTerms", "amend_gone_products"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,12 @@ class NightTerms:
 
     keep_products: Collection[str] = ()
     keeps_all: bool = False
+
+
+def amend_gone_products(writer: PlanWriter, account: str, run_id: str, options: SyncOptions) -> None:
+    """Count what is ours of products that no row names; nobody looks at them."""
+    besides = orjson.dumps(options.prune_products).decode()
+    writer.amend("surplus_of_gone_products", iso_utc(SYSTEM_CLOCK.wall()), run_id, account, besides)
 
 
 @dataclass(kw_only=True)
@@ -102,15 +109,13 @@ class Night:
     async def _judge(self, session: Session, writer: PlanWriter) -> None:
         """Withhold what the guard objects to; what an apply carries out was approved by a person."""
         terms, account, run_id = self.terms, self.account, self.terms.run_id
-        now = session.clock.wall()
         if not terms.is_apply:
             for kind, objection in (await self._objections(session)).items():
                 writer.amend("withhold_kind", objection.withheld.value, account, run_id, kind.value)
                 self._note(objection.message)
         writer.amend("withhold_swapped", account, run_id)
         if not terms.is_narrowed:
-            besides = orjson.dumps(terms.options.prune_products).decode()
-            writer.amend("surplus_of_gone_products", iso_utc(now), run_id, account, besides)
+            amend_gone_products(writer, account, run_id, terms.options)
         await writer.claim(())
 
     async def _objections(self, session: Session) -> Mapping[ChangeKind, Objection]:

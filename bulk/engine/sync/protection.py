@@ -25,22 +25,23 @@ def protection_of(ledger: Ledger, account: str) -> Protection:
     Raises:
         LedgerError: The ledger can't be read.
     """
-    products = set()
+    products: set[str] = set()
     with translated(ledger.path):
         for product_key in _products(ledger, account):
-            if product_key is None:
+            if product_key in products:
+                continue
+            if product_key is None or not _is_known(ledger, account, product_key):
                 return frozenset(), True
             products.add(product_key)
     return frozenset(products), False
 
 
 def _products(ledger: Ledger, account: str) -> Iterator[str | None]:
-    """Yield the product of each invalid row; ``None``: it can't be told."""
+    """Yield the product that each invalid row names; ``None``: it names none."""
     found = ledger.connection.execute("SELECT shape FROM input").fetchone()
     shape = InputShape.from_json(found[0]) if found else None
-    for _, product_key, record in ledger.connection.execute(query("invalid_records"), {"account": account}).fetchall():
-        told = product_key or (shape and _written_product(shape, record))
-        yield told if told and _is_known(ledger, account, told) else None
+    for _, product_key, record in ledger.connection.execute(query("invalid_records"), {"account": account}):
+        yield product_key or (shape and _written_product(shape, record)) or None
 
 
 def _written_product(shape: InputShape, record: str) -> str | None:
