@@ -59,6 +59,13 @@ class AccountWork:
             module.module_name,
         )
 
+    def end(self, change: Change, state: str) -> None:
+        """Note in the plan that a change does not wait any more: it is ``done``, or has ``moved``."""
+        module = change.wanted
+        self.writer.amend(
+            "end_planned", state, self.session.account, self.run_id, module.product_key, module.module_name
+        )
+
     def deny(self, kind: ChangeKind, failure: Failure) -> None:
         """Take note that the key lacks the right to a kind of change; the other kinds go on."""
         self.denied[kind] = failure

@@ -116,6 +116,7 @@ class _ProductWork:
             return True
         if there is not None and is_unchanged(change, there):
             return True
+        self._account.end(change, "moved")
         if change.kind is ChangeKind.DELETE:
             self._settle_moved_delete(each, there)
         elif there is not None and not differences(row.module, there):
@@ -382,6 +383,8 @@ class _ProductWork:
             self._withhold(each, Withheld.NO_PERMISSION)
         elif ending.rest is Rest.REFUSED:
             self._is_refused = ending
+        if ending.rest not in {Rest.DENIED, Rest.ANEW, Rest.STOPPED}:
+            self._account.end(each.change, "done")
         return ending
 
 
