@@ -29,6 +29,7 @@ from bulk.summaries import AccountSummary, Reason, Summary
 
 __all__ = [
     "MAX_CUSTOM_MODULES",
+    "NO_LINE",
     "OPEN_OUTCOMES",
     "PROVISIONED_OUTCOMES",
     "REASONED_OUTCOMES",
@@ -170,11 +171,15 @@ class Change(NamedTuple):
         return self.kind.action
 
 
+NO_LINE = -1
+"""In the place of a row's line: no row asks for the module, it is to go."""
+
+
 class Row(NamedTuple):
     """A valid row, with what the ledger knows of it."""
 
     line: int
-    """Line of the input file, starting at 1; the header is a line too. 0: no row asks for the module, it is to go."""
+    """Line of the input file, starting at 1; the header is a line too. Or `NO_LINE`."""
 
     module: OtaModule
     attempts: int = 0

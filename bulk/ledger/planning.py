@@ -11,7 +11,7 @@ from bulk.ledger.lanes import row_in_doubt
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
 from bulk.ledger.times import iso_utc
-from bulk.model import Change, ChangeKind, Lane, OtaModule, Row
+from bulk.model import NO_LINE, Change, ChangeKind, Lane, OtaModule, Row
 
 if TYPE_CHECKING:
     import sqlite3
@@ -242,7 +242,11 @@ def _work(  # noqa: PLR0917 - the columns of its query
     if change_kind is ChangeKind.DELETE and found is not None:
         wanted = found
     module = wanted if line is None else OtaModule(key, name, row_alias, row_desc)
-    row = row_in_doubt(line or 0, module, attempts, claimed, since) if in_doubt else Row(line or 0, module, attempts)
+    row = (
+        row_in_doubt(NO_LINE if line is None else line, module, attempts, claimed, since)
+        if in_doubt
+        else Row(NO_LINE if line is None else line, module, attempts)
+    )
     return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for)
 
 

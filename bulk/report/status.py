@@ -64,6 +64,8 @@ def status_json(status: LedgerStatus, pulse: Pulse | None) -> dict[str, object]:
     """Return what was read as the keys of a JSON object: those of accounts only where the ledger knows names."""
     # The target is one string here, as it is in a run's summary.
     keys = asdict(status) | {"target": status.spoken_target, "now": pulse.keys() if pulse else None}
+    if not status.approvals:
+        del keys["approvals"]
     if not status.accounts:
         del keys["accounts"]
         for reason in keys["reasons"]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bulk.control.budget import decide
 from bulk.control.diff import differences
 from bulk.control.retry import Next
-from bulk.model import Accepted, ChangeKind, Failure, FailureKind, Listing, OtaModule, Outcome
+from bulk.model import NO_LINE, Accepted, ChangeKind, Failure, FailureKind, Listing, OtaModule, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -245,7 +245,7 @@ class ChangeWork:
             self._change.action,
             failure,
             product_key=self._row.module.product_key,
-            line=self._row.line or None,
+            line=None if self._row.line == NO_LINE else self._row.line,
             attempt=self._attempt,
             delay_s=step.delay_s,
         )
@@ -302,7 +302,7 @@ def reopen(row: Row, recorder: Recorder) -> None:
         kind = f"{'an' if row.doubted is ChangeKind.UPDATE else 'a'} {row.doubted}"
         message = f"{kind} may have been carried out, and the run stopped before a listing could tell; run again"
         recorder.settle(row, Outcome.UNKNOWN, code="stopped", message=message)
-    elif row.line:
+    elif row.line != NO_LINE:
         recorder.settle(row, Outcome.PENDING)
     else:
         recorder.settle(row, Outcome.SURPLUS, code="stopped", message="the run stopped before it was deleted")

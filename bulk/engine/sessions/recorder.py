@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from bulk.events import AttemptMade, RetryScheduled, RowSettled
-from bulk.model import Action, Attempt, Failure, FailureKind, Outcome, Settlement
+from bulk.model import NO_LINE, Action, Attempt, Failure, FailureKind, Outcome, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -156,7 +156,7 @@ class Recorder:
     ) -> None:
         """Record what became of a row, or of a module that no row asks for; see `Settlement` for the arguments."""
         settlement = Settlement(
-            line=row.line or None,
+            line=None if row.line == NO_LINE else row.line,
             module=row.module,
             outcome=outcome,
             code=code,

@@ -12,7 +12,7 @@ from bulk.control.guard import SENT_SPAN_S
 from bulk.control.reconcile import Kept, Owned, PlannedChange, Terms, Withheld, reconcile
 from bulk.ledger.planning import ADOPT, PlannedEntry
 from bulk.ledger.times import iso_utc
-from bulk.model import PROVISIONED_OUTCOMES, ChangeKind, Failure, OtaModule, Outcome, Row
+from bulk.model import NO_LINE, PROVISIONED_OUTCOMES, ChangeKind, Failure, OtaModule, Outcome, Row
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -172,7 +172,7 @@ class _HandOver:
         owned = self._owned[module.key[1]]
         if (owned.outcome, owned.code) != (Outcome.SURPLUS, kept.value):
             self._session.recorder.settle(
-                Row(0, module, owned.attempts), Outcome.SURPLUS, code=kept.value, message=_why_kept(kept)
+                Row(NO_LINE, module, owned.attempts), Outcome.SURPLUS, code=kept.value, message=_why_kept(kept)
             )
 
     def _lose(self, name: str) -> None:
@@ -182,11 +182,13 @@ class _HandOver:
         if any(record.row.module.key == module.key for record in self._state.records):
             self._writer.amend("end_ownership", self._session.account, module.product_key, module.module_name)
         elif owned.in_doubt:
-            row = Row(0, module, owned.attempts)
+            row = Row(NO_LINE, module, owned.attempts)
             self._session.recorder.settle(row, Outcome.DELETED, recovered=True)
         else:
             message = "somebody else deleted it"
-            self._session.recorder.settle(Row(0, module, owned.attempts), Outcome.DELETED, code="gone", message=message)
+            self._session.recorder.settle(
+                Row(NO_LINE, module, owned.attempts), Outcome.DELETED, code="gone", message=message
+            )
 
     def _adopt(self, row: Row, module: OtaModule) -> None:
         record = self._records[row.line]
@@ -205,7 +207,7 @@ class _HandOver:
             withheld=planned.withheld and planned.withheld.value,
             frees_slot_for=planned.frees_slot_for,
         )
-        record = self._records.get(change.line or 0)
+        record = self._records.get(NO_LINE if change.line is None else change.line)
         if record and self._has_moved(record, planned):
             return
         if not self._may_go(entry):
@@ -231,7 +233,7 @@ class _HandOver:
             self._session.recorder.settle(record.row, Outcome.MOVED, code="not_in_plan", message=message)
         elif (owned := self._owned[module.key[1]]).code != "not_in_plan":
             self._session.recorder.settle(
-                Row(0, module, owned.attempts), Outcome.SURPLUS, code="not_in_plan", message=message
+                Row(NO_LINE, module, owned.attempts), Outcome.SURPLUS, code="not_in_plan", message=message
             )
 
     def _has_moved(self, record: RowRecord, planned: PlannedChange) -> bool:

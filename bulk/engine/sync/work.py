@@ -15,6 +15,7 @@ from bulk.engine.lanes.change import ChangeWork, Ending, Rest, is_unchanged, reo
 from bulk.engine.sync.look import held_packages
 from bulk.model import (
     MAX_CUSTOM_MODULES,
+    NO_LINE,
     RESERVED_MODULE_NAME,
     Change,
     ChangeKind,
@@ -265,7 +266,7 @@ class _ProductWork:
             self._account.undone.append(module)
             return
         change = _again(module)
-        row = Row(0, change.wanted)
+        row = Row(NO_LINE, change.wanted)
         await self._session.recorder.claim([(row, change)], approved=self._account.approved)
         ending = await ChangeWork(row, change, self._session).run()
         if ending.outcome is not Outcome.CREATED:

@@ -16,7 +16,10 @@ from bulk.ledger.store import Ledger
 from bulk.model import ROW_OUTCOMES, Action, Dialect, Outcome, Target
 
 TARGET = Target(Dialect.TUYA, "sandbox")
-STORED = sorted(set(ROW_OUTCOMES) - {Outcome.DUPLICATE, Outcome.INVALID})
+STORED = sorted(
+    set(ROW_OUTCOMES) - {Outcome.DUPLICATE, Outcome.INVALID, Outcome.UPDATED, Outcome.MOVED, Outcome.WITHHELD}
+)
+"""Outcomes that layout 1 has of modules."""
 
 products = st.sampled_from(["p1", "p2", "P1"])
 names = st.sampled_from(["a", "A", "b", "x-1", "X-1"])

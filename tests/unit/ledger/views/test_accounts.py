@@ -12,7 +12,7 @@ from bulk.ledger.views.history import Window, read_over_budget
 from bulk.ledger.views.pulse import read_pulse
 from bulk.ledger.views.reading import at_one_moment, read_results
 from bulk.ledger.views.snapshot import Snapshot
-from bulk.model import Action, Dialect, Outcome, ReadRows, Target
+from bulk.model import ROW_OUTCOMES, Action, Dialect, ReadRows, Target
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def send(ledger: Ledger, account: str, run_id: str, action: Action, *, code: str
 
 
 def some(**outcomes: int) -> dict[str, int]:
-    return dict.fromkeys(map(str, Outcome), 0) | outcomes
+    return dict.fromkeys(map(str, ROW_OUTCOMES), 0) | outcomes
 
 
 def test_rows_are_counted_in_all_and_by_account(ledger: Ledger, path: Path) -> None:
