@@ -242,11 +242,8 @@ def _work(  # noqa: PLR0917 - the columns of its query
     if change_kind is ChangeKind.DELETE and found is not None:
         wanted = found
     module = wanted if line is None else OtaModule(key, name, row_alias, row_desc)
-    row = (
-        row_in_doubt(NO_LINE if line is None else line, module, attempts, claimed, since)
-        if in_doubt
-        else Row(NO_LINE if line is None else line, module, attempts)
-    )
+    of_line = NO_LINE if line is None else line
+    row = row_in_doubt(of_line, module, attempts, claimed, since) if in_doubt else Row(of_line, module, attempts)
     return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for)
 
 

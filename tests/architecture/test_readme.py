@@ -13,7 +13,7 @@ import pytest
 from bulk.cli.app import COMMANDS, app
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.ledger.storage.files import lock_of, log_of
-from bulk.model import PROVISIONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES
 from bulk.settings import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -39,12 +39,12 @@ def test_the_table_of_outcomes_is_complete_and_says_which_are_final() -> None:
     final = {name for row in rows if "| yes |" in row for name in re.findall(r"`(\w+)`", row.split("|")[1])}
     named = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
 
-    assert named == set(Outcome)
+    assert named == set(ROW_OUTCOMES)
     assert final == PROVISIONED_OUTCOMES
 
 
 def test_the_table_of_exit_codes_is_that_of_the_help() -> None:
-    epilog = app.get_command(click.Context(app), "run").epilog or ""  # type: ignore[union-attr] # a command without it fails here
+    epilog = app.get_command(click.Context(app), "sync").epilog or ""  # type: ignore[union-attr] # a command without it fails here
     told = re.findall(r"^\s+(\d+(?:, \d+)*)  ", epilog, re.MULTILINE)
 
     assert first_cells(section("README.md", "Exit codes")) == told

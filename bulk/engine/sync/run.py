@@ -21,6 +21,7 @@ from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
+from bulk.engine.sync.ending import code_of, unprovisioned
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import (
@@ -43,7 +44,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
-from bulk.model import PROVISIONED_OUTCOMES, ChangeKind, Outcome
+from bulk.model import ChangeKind, Outcome
 
 if TYPE_CHECKING:
     import sqlite3
@@ -57,7 +58,7 @@ if TYPE_CHECKING:
     from bulk.events import Listener
     from bulk.ledger.planning import PlannedEntry
     from bulk.ledger.writer import LedgerWriter
-    from bulk.model import AccountSummary, Summary
+    from bulk.model import Summary
     from bulk.settings import Settings
 
 __all__ = ["Sync", "sync"]
@@ -278,8 +279,9 @@ class Sync(Run):
         changes = self._changes()
         exit_code = self._exit_code(summary, withheld, changes)
         accounts = {
-            name: replace(account, exit_code=self._code_of(name, account, waiting))
+            name: replace(account, exit_code=code_of(account, part, self._nights.get(name), waiting.get(name, {})))
             for name, account in summary.accounts.items()
+            for part in [next((part for part in self.parts if part.name == name), None)]
         }
         self._note_good({account for account, counts in waiting.items() if any(counts.values())})
         if self.plan_header is not None and self._all_finished() and not self.stop.requested:
@@ -291,6 +293,7 @@ class Sync(Run):
             surplus=surplus,
             plan=plan,
             exit_code=exit_code,
+            stopped=summary.stopped or (self.stop.reason if exit_code == self.stop.exit_code else None),
             accounts=accounts,
             notes=(*self._notes_of_input(), *(note for night in self._nights.values() for note in night.notes)),
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
@@ -343,24 +346,11 @@ class Sync(Run):
             codes.append(ExitCode.CHANGED)
         return gravest(*codes, ExitCode.DONE)
 
-    def _code_of(self, name: str, account: AccountSummary, waiting: Mapping[str, Mapping[str, int]]) -> int:
-        """Return what the sync would have ended with, had there been no other account."""
-        night = self._nights.get(name)
-        if night is None or account.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE}:
-            return account.exit_code
-        stop = next((part.stop.exit_code for part in self.parts if part.name == name), None)
-        codes = [stop] if stop is not None and not night.finished else []
-        if any(waiting[name].values()):
-            codes.append(ExitCode.WITHHELD)
-        if night.left or night.unlisted or night.lost or _unprovisioned(account.outcomes):
-            codes.append(ExitCode.INCOMPLETE)
-        return gravest(*codes, ExitCode.DONE)
-
     def _is_incomplete(self, summary: Summary) -> bool:
         """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
         left = sum(night.left + night.unlisted + len(night.lost) for night in self._nights.values())
         planned = self._count_planned() if self.is_plan else 0
-        return bool(left or _unprovisioned(summary.outcomes) > planned)
+        return bool(left or unprovisioned(summary.outcomes) > planned)
 
     def _count_planned(self) -> int:
         with translated(self.ledger.path):
@@ -410,12 +400,6 @@ class Sync(Run):
             flags=self.flags(),
             made_at=time.time(),
         )
-
-
-def _unprovisioned(outcomes: Mapping[str, int]) -> int:
-    """Return the rows that are not as wanted for another reason than that their change waits for a person."""
-    fine = PROVISIONED_OUTCOMES | {Outcome.WITHHELD}
-    return sum(rows for outcome, rows in outcomes.items() if outcome not in fine)
 
 
 def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:

@@ -1,0 +1,36 @@
+"""Say how a sync ended for one account. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bulk.engine.conclude import gravest
+from bulk.exits import ExitCode
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulk.engine.job import Part
+    from bulk.engine.sync.night import Night
+    from bulk.model import AccountSummary
+
+__all__ = ["code_of", "unprovisioned"]
+
+
+def code_of(account: AccountSummary, part: Part | None, night: Night | None, waiting: Mapping[str, int]) -> int:
+    """Return what the sync would have ended with, had there been no other account."""
+    if part is None or night is None or account.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE}:
+        return account.exit_code
+    codes = [part.stop.exit_code] if part.stop.exit_code is not None and not night.finished else []
+    if any(waiting.values()):
+        codes.append(ExitCode.WITHHELD)
+    if night.left or night.unlisted or night.lost or unprovisioned(account.outcomes):
+        codes.append(ExitCode.INCOMPLETE)
+    return gravest(*codes, ExitCode.DONE)
+
+
+def unprovisioned(outcomes: Mapping[str, int]) -> int:
+    """Return the rows that are not as wanted for another reason than that their change waits for a person."""
+    fine = PROVISIONED_OUTCOMES | {Outcome.WITHHELD}
+    return sum(rows for outcome, rows in outcomes.items() if outcome not in fine)
