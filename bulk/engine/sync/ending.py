@@ -9,13 +9,14 @@ from bulk.exits import ExitCode
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bulk.engine.job import Part
     from bulk.engine.sync.night import Night
+    from bulk.engine.sync.plan_file import PlanHeader
     from bulk.model import AccountSummary
 
-__all__ = ["code_of", "unprovisioned"]
+__all__ = ["changes_of", "code_of", "notes_of_input", "unprovisioned"]
 
 
 def code_of(account: AccountSummary, part: Part | None, night: Night | None, waiting: Mapping[str, int]) -> int:
@@ -34,3 +35,17 @@ def unprovisioned(outcomes: Mapping[str, int]) -> int:
     """Return the rows that are not as wanted for another reason than that their change waits for a person."""
     fine = PROVISIONED_OUTCOMES | {Outcome.WITHHELD}
     return sum(rows for outcome, rows in outcomes.items() if outcome not in fine)
+
+
+def notes_of_input(header: PlanHeader | None, sha256: str) -> tuple[str, ...]:
+    """Say that an apply read another input than its plan was made from."""
+    if header is None or not header.input_sha256 or header.input_sha256 == sha256:
+        return ()
+    return ("the input is not the one that the plan was made from: what differs was left for the next sync",)
+
+
+def changes_of(parts: Iterable[Part]) -> dict[str, int]:
+    """Return what was created, updated and deleted over all accounts."""
+    done = [part.counters.changes for part in parts]
+    changed = (Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED)
+    return {outcome.value: sum(changes.get(outcome, 0) for changes in done) for outcome in changed}

@@ -21,7 +21,7 @@ from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
-from bulk.engine.sync.ending import code_of, unprovisioned
+from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import (
@@ -44,7 +44,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
-from bulk.model import ChangeKind, Outcome
+from bulk.model import ChangeKind
 
 if TYPE_CHECKING:
     import sqlite3
@@ -276,7 +276,7 @@ class Sync(Run):
         withheld = {f"{kind}s": sum(of[f"{kind}s"] for of in waiting.values()) for kind in ChangeKind}
         surplus = sum(self.surplus_reasons().values())
         plan = self._write_plan() if sum(withheld.values()) and not self.is_plan else None
-        changes = self._changes()
+        changes = changes_of(self.parts)
         exit_code = self._exit_code(summary, withheld, changes)
         accounts = {
             name: replace(account, exit_code=code_of(account, part, self._nights.get(name), waiting.get(name, {})))
@@ -284,8 +284,14 @@ class Sync(Run):
             for part in [next((part for part in self.parts if part.name == name), None)]
         }
         self._note_good({account for account, counts in waiting.items() if any(counts.values())})
-        if self.plan_header is not None and self._all_finished() and not self.stop.requested:
+        if (
+            self.plan_header is not None
+            and all(night.finished for night in self._nights.values())
+            and not self.stop.requested
+        ):
             self._finish(self.plan_header.plan_id)
+        of_nights = (note for night in self._nights.values() for note in night.notes)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights)
         return replace(
             summary,
             changes=changes,
@@ -295,22 +301,9 @@ class Sync(Run):
             exit_code=exit_code,
             stopped=summary.stopped or (self.stop.reason if exit_code == self.stop.exit_code else None),
             accounts=accounts,
-            notes=(*self._notes_of_input(), *(note for night in self._nights.values() for note in night.notes)),
+            notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
-
-    def _notes_of_input(self) -> tuple[str, ...]:
-        header = self.plan_header
-        if header is None or not header.input_sha256 or header.input_sha256 == self._sha256:
-            return ()
-        return ("the input is not the one that the plan was made from: what differs was left for the next sync",)
-
-    def _changes(self) -> dict[str, int]:
-        done = [part.counters.changes for part in self.parts]
-        return {
-            outcome.value: sum(changes.get(outcome, 0) for changes in done)
-            for outcome in (Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED)
-        }
 
     def _count_withheld(self, account: str) -> dict[str, int]:
         """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
@@ -330,13 +323,10 @@ class Sync(Run):
                     reasons[code or "unknown"] = reasons.get(code or "unknown", 0) + count
         return reasons
 
-    def _all_finished(self) -> bool:
-        return all(night.finished for night in self._nights.values())
-
     def _exit_code(self, summary: Summary, withheld: Mapping[str, int], changes: Mapping[str, int]) -> int:
         stops = [stop.exit_code for stop in (self.stop, *(part.stop for part in self.parts)) if stop.exit_code]
         codes = [summary.exit_code] if summary.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE} else []
-        if not (self._read_in and self._all_finished()):
+        if not (self._read_in and all(night.finished for night in self._nights.values())):
             codes += stops
         if any(withheld.values()):
             codes.append(ExitCode.WITHHELD)

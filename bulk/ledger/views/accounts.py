@@ -10,7 +10,7 @@ import orjson
 from bulk.ledger.binding import read_targets
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
-from bulk.model import Action, Outcome
+from bulk.model import ROW_OUTCOMES, Action
 
 if TYPE_CHECKING:
     import sqlite3
@@ -95,7 +95,7 @@ def read_accounts(connection: sqlite3.Connection, path: Path) -> tuple[AccountSt
     names = sorted({*targets, *by_account, *absent})
     if names in ([], [""]):
         return ()
-    nothing = dict.fromkeys(map(str, Outcome), 0)
+    nothing = dict.fromkeys(map(str, ROW_OUTCOMES), 0)
     return tuple(
         AccountStatus(
             account=name,
