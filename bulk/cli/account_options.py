@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import click
 
-    from bulk.account_settings import AccountSettings
+    from bulk.settings.account import AccountSettings
 
 __all__ = ["accounts_of_command", "complete_account"]
 
@@ -41,7 +41,7 @@ def accounts_of_command(ctx: click.Context) -> Mapping[str, AccountSettings]:
 
 def complete_account(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the accounts of the settings file to a shell, without those that are named already."""
-    from bulk.settings_file import account_names, find_file  # noqa: PLC0415 - `--help` need not wait for it
+    from bulk.settings.file import account_names, find_file  # noqa: PLC0415 - `--help` need not wait for it
 
     path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
     try:

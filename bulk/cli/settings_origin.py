@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     import click
 
-    from bulk.account_settings import AccountSettings
-    from bulk.settings_file import FileSettings, FileValue
+    from bulk.settings.account import AccountSettings
+    from bulk.settings.file import FileSettings, FileValue
 
 __all__ = [
     "BY_HAND",
@@ -62,7 +62,7 @@ def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: st
 
 def _read(named: str | None, profile: str | None) -> FileSettings:
     # `--help` need not wait for it.
-    from bulk.settings_file import FileSettings, find_file, read_file, user_file  # noqa: PLC0415 - see above
+    from bulk.settings.file import FileSettings, find_file, read_file, user_file  # noqa: PLC0415 - see above
 
     path = find_file(named, os.environ, on_hidden=tell)
     if path is not None:
@@ -75,7 +75,7 @@ def _read(named: str | None, profile: str | None) -> FileSettings:
 
 def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the profiles of the settings file to a shell."""
-    from bulk.settings_file import find_file, profile_names  # noqa: PLC0415 - as above
+    from bulk.settings.file import find_file, profile_names  # noqa: PLC0415 - as above
 
     path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
     try:
@@ -99,7 +99,7 @@ def accounts_in_file(ctx: click.Context) -> Mapping[str, AccountSettings]:
 
 def values_without_flag(ctx: click.Context) -> Mapping[str, FileValue]:
     """Return what only the settings file can say, by fields of `Settings`."""
-    from bulk.settings_keys import KEYS  # noqa: PLC0415 - `--help` need not wait for it
+    from bulk.settings.keys import KEYS  # noqa: PLC0415 - `--help` need not wait for it
 
     values = file_values(ctx)
     alone = {key.option for key in KEYS.values() if not key.has_flag}

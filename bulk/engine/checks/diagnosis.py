@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bulk.cloud.reach import Reach
+    from bulk.cloud.wire.reach import Reach
     from bulk.ledger.storage.folder import FolderTrial
     from bulk.model import Identity, Listing
 
