@@ -12,7 +12,8 @@ from bulk.cli.output import tell
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
+    from pathlib import Path
 
     import click
 
@@ -26,6 +27,7 @@ __all__ = [
     "accounts_in_file",
     "complete_profile",
     "file_values",
+    "names_for_shell",
     "origin_of",
     "overruled",
     "read_settings_file",
@@ -75,14 +77,30 @@ def _read(named: str | None, profile: str | None) -> FileSettings:
 
 def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the profiles of the settings file to a shell."""
-    from bulk.settings.file import find_file, profile_names  # noqa: PLC0415 - as above
+    from bulk.settings.file import profile_names  # noqa: PLC0415 - as above
+
+    return names_for_shell(ctx, profile_names, incomplete)
+
+
+def names_for_shell(
+    ctx: click.Context, names_of: Callable[[Path], Iterable[str]], incomplete: str, *, named: Container[str] = ()
+) -> list[CompletionItem]:
+    """Offer names of the settings file to a shell.
+
+    Args:
+        ctx: Says which file is meant.
+        names_of: Gives the names of a file.
+        incomplete: What is typed of a name.
+        named: Those that are on the command line already.
+    """
+    from bulk.settings.file import find_file  # noqa: PLC0415 - as above
 
     path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
     try:
-        names = profile_names(path) if path else ()
+        names = names_of(path) if path else ()
     except SettingsError:
         return []  # a prompt is no place for a message; the command will have it
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete) and name not in named]
 
 
 def file_values(ctx: click.Context) -> Mapping[str, FileValue]:
