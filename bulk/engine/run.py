@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.lanes.selection import Selection
     from bulk.engine.lanes.sending import Feed
     from bulk.events import Listener

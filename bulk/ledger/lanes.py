@@ -9,7 +9,7 @@ import orjson
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
 from bulk.model import ChangeKind, Lane, OtaModule, Row
-from bulk.stamps import utc_seconds
+from bulk.model.stamps import utc_seconds
 
 if TYPE_CHECKING:
     import sqlite3

@@ -9,8 +9,8 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
+from bulk.model.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of

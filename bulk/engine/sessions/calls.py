@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bulk.cloud.client import Platform
-    from bulk.cloud.transport import Leave
+    from bulk.cloud.wire.transport import Leave
     from bulk.control.breaker import Breaker
     from bulk.control.retry import RetryPolicy, Step, Uniform
     from bulk.engine.sessions.gate import Gate

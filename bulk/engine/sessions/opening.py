@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from bulk.cloud.transport import Transport
+    from bulk.cloud.wire.transport import Transport
     from bulk.engine.job import Job, Part
     from bulk.engine.sessions.keys import KeyRing, Opened
     from bulk.engine.sessions.recorder import Writer

@@ -26,7 +26,7 @@ from bulk.ledger.store import Ledger
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
     from bulk.engine.sync.plan_file import PlanHeader
     from bulk.events import Listener

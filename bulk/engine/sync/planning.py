@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.events import Event, Listener
     from bulk.ledger.planning import PlannedEntry
     from bulk.model import Summary

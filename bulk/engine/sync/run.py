@@ -36,7 +36,6 @@ from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
 from bulk.events import LedgerUpgraded, PlanStarted, ignore
 from bulk.exits import ExitCode
-from bulk.inputs import has_no_place
 from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
 from bulk.ledger.looking import LookReader
 from bulk.ledger.planning import plan_path, read_plan
@@ -45,12 +44,13 @@ from bulk.ledger.storage.database import translated
 from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind
+from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
     import sqlite3
     from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.conclude import Done
     from bulk.engine.job import Part
     from bulk.engine.lanes.sending import Room

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 import pytest
 
-from bulk.account_settings import AccountSettings
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.plan import plan
 from bulk.engine.run import run
 from bulk.engine.stop import StopSignal
@@ -33,6 +32,7 @@ from bulk.ledger.views.status import read_status
 from bulk.model import Dialect, OtaModule
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
 from bulk.settings import FailureCap, Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping

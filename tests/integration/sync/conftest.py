@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.control.guard import Limit
 from bulk.control.retry import RetryPolicy
 from bulk.engine.run import run

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.account_settings import AccountSettings
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.control.guard import Limit
 from bulk.engine.sync.apply import apply
 from bulk.engine.sync.options import SyncOptions
@@ -18,6 +17,7 @@ from bulk.engine.sync.run import sync
 from bulk.model import Dialect
 from bulk.sandbox import Sandbox, SandboxConfig
 from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable

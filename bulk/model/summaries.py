@@ -1,0 +1,97 @@
+"""How a job ended, as values.
+
+A part of `bulk.model`, which offers them to all other modules.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from bulk.model.outcomes import Outcome
+
+__all__ = ["AccountSummary", "Reason", "Summary"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason why rows of a run are not provisioned."""
+
+    outcome: Outcome
+    code: str | None
+    rows: int
+    example_line: int
+    example_message: str | None
+    example_account: str | None = None
+    """Whose that line is; ``None``: no accounts are named, or the line names none of them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountSummary:
+    """How a run ended for one account. Its fields are keys of the JSON."""
+
+    outcomes: Mapping[str, int]
+    """Its rows of the input as they stand now, zeros included."""
+
+    requests: Mapping[str, int]
+    throttled: int
+    stopped: str | None
+    """Why its requests ended early, with the remedy; ``None``: it went through."""
+
+    exit_code: int
+    """What the run would have ended with, had there been no other account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a run ended. Its fields are the keys of `bulk run --json`, which adds the command that goes on."""
+
+    run_id: str
+    ledger: str
+    input: str
+    target: str
+    rows: int
+    """Rows of the input."""
+
+    outcomes: Mapping[str, int]
+    """Every row of the input as it stands now: each outcome's name → rows, zeros included."""
+
+    absent: int
+    """Modules that earlier inputs asked for and this one does not."""
+
+    requests: Mapping[str, int]
+    """This run's requests as the platform saw them: `Action.figure` → how many."""
+
+    retries: int
+    """Attempts of this run after one that failed."""
+
+    throttled: int
+    recovered: int
+    elapsed_s: float
+    exit_code: int
+    stopped: str | None = None
+    """Why the run stopped early, with the remedy; ``None``: it went through."""
+
+    accounts: Mapping[str, AccountSummary] = field(default_factory=dict)
+    """Name → account; empty, and not a key of the JSON: the job names none."""
+
+    changes: Mapping[str, int] | None = None
+    """What a sync created, updated and deleted; ``None``, here and in the next three: it was no sync."""
+
+    withheld: Mapping[str, int] | None = None
+    """Creates, updates and deletes that wait for a person."""
+
+    surplus: int | None = None
+    """Modules of ours that left the file and stay."""
+
+    plan: str | None = None
+    """Path of the plan to approve what is withheld; ``None``: nothing is."""
+
+    notes: tuple[str, ...] = ()
+    """What a person should know of a sync, a sentence each. Not a key of the JSON."""
+
+    reasons: tuple[Reason, ...] = field(default=())
+    """Why rows are not provisioned, most frequent first. Not a key of the JSON."""
