@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bulk.account_settings import AccountSettings
     from bulk.cloud.credentials import CredentialProvider, Credentials, StaticCredentials
+    from bulk.engine.looking.export import Exported, export
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
     from bulk.engine.stop import StopSignal
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         LedgerTargetError,
         SettingsError,
         StoppedError,
+        UnreadError,
     )
     from bulk.events import (
         AccountStart,
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
         LaneOpened,
         LedgerUpgraded,
         Listener,
+        LookStarted,
         PlanStarted,
         RateChanged,
         RetryScheduled,
@@ -74,6 +77,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "bulk.account_settings": ("AccountSettings",),
     "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
+    "bulk.engine.looking.export": ("Exported", "export"),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
     "bulk.engine.stop": ("StopSignal",),
@@ -86,6 +90,7 @@ _HOMES = {
         "LedgerTargetError",
         "SettingsError",
         "StoppedError",
+        "UnreadError",
     ),
     "bulk.events": (
         "AccountStart",
@@ -103,6 +108,7 @@ _HOMES = {
         "LaneOpened",
         "LedgerUpgraded",
         "Listener",
+        "LookStarted",
         "PlanStarted",
         "RateChanged",
         "RetryScheduled",
@@ -149,6 +155,7 @@ __all__ = [
     "Dialect",
     "Event",
     "ExitCode",
+    "Exported",
     "FailureCap",
     "FailureKind",
     "IngestProgressed",
@@ -163,6 +170,7 @@ __all__ = [
     "LedgerTargetError",
     "LedgerUpgraded",
     "Listener",
+    "LookStarted",
     "OtaModule",
     "Outcome",
     "Plan",
@@ -182,6 +190,8 @@ __all__ = [
     "StopSignal",
     "StoppedError",
     "Summary",
+    "UnreadError",
+    "export",
     "plan",
     "run",
 ]

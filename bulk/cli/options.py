@@ -33,6 +33,7 @@ __all__ = [
     "input_argument",
     "json_option",
     "log_options",
+    "looking_options",
     "metrics_option",
     "platform_options",
     "read_settings_of",
@@ -71,10 +72,12 @@ _which = _grouped("Which products")
 _output = _grouped("What is shown")
 _kept = _grouped("Settings that are kept in a file")
 
-_PLATFORM = (
+_PLACE = (
     _where("--endpoint", metavar="URL", envvar="BULK_ENDPOINT", help="The platform's address."),
     _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region instead."),
-    _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside."),
+)
+_BOX = _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside.")
+_WHOSE = (
     _where(
         "--dialect",
         type=click.Choice([dialect.value for dialect in Dialect]),
@@ -94,6 +97,8 @@ _PLATFORM = (
         shell_complete=complete_account,
         help="Work only with this account of bulk.toml; may be repeated.  [default: all of them]",
     ),
+)
+_REHEARSAL = (
     _where(
         "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
     ),
@@ -105,14 +110,16 @@ _PLATFORM = (
         help="What goes wrong on purpose; see bulk sandbox --help.",
     ),
     _rehearsal("--seed", "sandbox_seed", type=int, metavar="N", help="The same number plays the same faults again."),
-    _fast(
-        "--qps",
-        type=float,
-        metavar="N",
-        default=_DEFAULTS.qps,
-        envvar="BULK_QPS",
-        help=f"Creates a second; 0: unlimited.  [default: {_DEFAULTS.qps:g}]",
-    ),
+)
+_CREATES = _fast(
+    "--qps",
+    type=float,
+    metavar="N",
+    default=_DEFAULTS.qps,
+    envvar="BULK_QPS",
+    help=f"Creates a second; 0: unlimited.  [default: {_DEFAULTS.qps:g}]",
+)
+_LISTINGS = (
     _fast(
         "--list-qps",
         type=float,
@@ -129,7 +136,8 @@ _PLATFORM = (
         help="Products side by side.  [default: as rate and latency ask for]",
     ),
 )
-_JOB = (
+_PLATFORM = (*_PLACE, _BOX, *_WHOSE, *_REHEARSAL, _CREATES, *_LISTINGS)
+_REQUEST = (
     _stubborn(
         "--max-attempts",
         type=int,
@@ -147,6 +155,9 @@ _JOB = (
         envvar="BULK_TIMEOUT",
         help=f"How long one request may take.  [default: {_DEFAULTS.timeout_s:g}]",
     ),
+)
+_JOB = (
+    *_REQUEST,
     _stubborn(
         "--max-failures",
         type=read_failure_cap,
@@ -285,6 +296,11 @@ def settings_options(command: _Decorated) -> _Decorated:
 def platform_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that say where modules go, and how fast."""
     return _all((*_PLATFORM, *_KEPT), command)
+
+
+def looking_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
+    return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, *_READING, *_KEPT), command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:
