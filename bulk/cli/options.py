@@ -225,6 +225,15 @@ _READING = (
     _reading("--lenient-keys", is_flag=True, help="Send keys and names that look spoiled by a spreadsheet."),
 )
 
+_MAP = _reading(
+    "--product-map",
+    "product_map",
+    type=click.Path(),
+    any_text=True,  # a file may have such a name
+    metavar="MAP",
+    help="The input's products are those of another platform: use the target's, as this file of bulk map says.",
+)
+
 _WHICH = (
     _which(
         "--limit",
@@ -290,7 +299,7 @@ def input_argument(command: _Decorated) -> _Decorated:
 
 def settings_options(command: _Decorated) -> _Decorated:
     """Let a command take every option that ``settings_of`` reads."""
-    return _all((*_PLATFORM, *_JOB, *_READING, *_WHICH, *_KEPT), command)
+    return _all((*_PLATFORM, *_JOB, *_READING, _MAP, *_WHICH, *_KEPT), command)
 
 
 def platform_options(command: _Decorated) -> _Decorated:

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 __all__ = ["write_results", "write_retry_file"]
 
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
+_OF_A_MAP = ("target_account", "target_product_key")
+"""Columns of a ledger whose input has the keys of another platform: its own columns name the source's."""
+
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The last four are the full-width forms of the first four."""
 
@@ -38,6 +41,8 @@ def write_results(
     excel_safe: bool = False,
 ) -> None:
     """Write ``line``, the input's own columns as they were, then ``outcome, code, message, …``; UTF-8.
+
+    Where a map gave each row its product at the target, that is named in the last columns.
 
     Args:
         ledger: Also one that a run is at work on.
@@ -94,13 +99,18 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
 
 def _as_object(shape: InputShape, result: Result) -> dict[str, object]:
     own = {
-        (f"input.{name}" if name in _OURS or name == "line" else name): value
+        (f"input.{name}" if name in _ours(shape) or name == "line" else name): value
         for name, value in fields(shape, result.record, result.values).items()
     }
-    return {"line": result.line, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
+    return {"line": result.line, **own, **dict(zip(_ours(shape), _our_values(shape, result), strict=True))}
 
 
-def _our_values(result: Result) -> tuple[object, ...]:
+def _ours(shape: InputShape) -> tuple[str, ...]:
+    return (*_OURS, *_OF_A_MAP) if shape.is_mapped else _OURS
+
+
+def _our_values(shape: InputShape, result: Result) -> tuple[object, ...]:
+    of_a_map = (result.account, result.product_key) if shape.is_mapped else ()
     return (
         result.outcome,
         result.code,
@@ -109,6 +119,7 @@ def _our_values(result: Result) -> tuple[object, ...]:
         result.attempts,
         result.recovered,
         result.settled_at,
+        *of_a_map,
     )
 
 
@@ -125,12 +136,12 @@ def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) ->
 def _table(
     shape: InputShape, names: list[str], results: Iterator[Result], *, excel_safe: bool
 ) -> Iterator[list[object]]:
-    yield ["line", *(map(_harmless, names) if excel_safe else names), *_OURS]
+    yield ["line", *(map(_harmless, names) if excel_safe else names), *_ours(shape)]
     for result in results:
         own = _own_cells(shape, names, result)
         if excel_safe:
             own = [_harmless(cell) for cell in own]
-        yield [result.line, *own, *map(_harmless, _our_values(result))]
+        yield [result.line, *own, *map(_harmless, _our_values(shape, result))]
 
 
 def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[object]:
