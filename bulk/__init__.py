@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bulk.account_settings import AccountSettings
     from bulk.cloud.credentials import CredentialProvider, Credentials, StaticCredentials
+    from bulk.engine.looking.check import Checked, check
     from bulk.engine.looking.export import Exported, export
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "bulk.account_settings": ("AccountSettings",),
     "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
+    "bulk.engine.looking.check": ("Checked", "check"),
     "bulk.engine.looking.export": ("Exported", "export"),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
@@ -146,6 +148,7 @@ __all__ = [
     "Attempt",
     "AttemptMade",
     "BulkError",
+    "Checked",
     "ClockCorrected",
     "ConnectionsShort",
     "CredentialProvider",
@@ -191,6 +194,7 @@ __all__ = [
     "StoppedError",
     "Summary",
     "UnreadError",
+    "check",
     "export",
     "plan",
     "run",

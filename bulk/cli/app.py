@@ -33,6 +33,7 @@ COMMANDS = MappingProxyType(
         "expand": "Write an input: every product of one file with every module of another.",
         "export": "Write an input: the modules that products have on the platform.",
         "map": "Find which product of another platform each product of an export is.",
+        "check": "Compare a file with the platform, or with another file.",
         "results": "Write what became of each row, or the rows to try again.",
         "report": "Write one page about a ledger, to read in a browser or print.",
         "doctor": "Try what a run would need, and say what is wrong.",

@@ -34,6 +34,7 @@ __all__ = [
     "json_option",
     "log_options",
     "looking_options",
+    "map_option",
     "metrics_option",
     "platform_options",
     "read_settings_of",
@@ -310,6 +311,11 @@ def platform_options(command: _Decorated) -> _Decorated:
 def looking_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
     return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, *_READING, *_KEPT), command)
+
+
+def map_option(command: _Decorated) -> _Decorated:
+    """Let a command take the map of products that an input goes through; ``settings_options`` has it."""
+    return _MAP(command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:
