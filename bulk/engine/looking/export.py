@@ -37,7 +37,7 @@ from bulk.rows.module_rows import MODULE_ENCODERS, custom_modules
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener

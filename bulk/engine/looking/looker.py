@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bulk.cloud.reading import ReadingPlatform
-    from bulk.cloud.transport import Leave
+    from bulk.cloud.wire.transport import Leave
     from bulk.control.breaker import Breaker
     from bulk.control.retry import RetryPolicy, Uniform
     from bulk.engine.sessions.gate import Gate

@@ -36,7 +36,7 @@ from bulk.rows.reading import open_input
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
 from bulk.cloud.reading import ReadingClient
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.wire.transport import HttpTransport
 from bulk.control.breaker import Breaker
 from bulk.control.retry import RetryPolicy
 from bulk.engine.job import Part
@@ -22,7 +22,7 @@ from bulk.model import Action
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.control.retry import RetryPolicy
 from bulk.model import Dialect
 from bulk.sandbox import Sandbox, SandboxConfig
