@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bulk.cloud.keys.credentials import CredentialProvider, Credentials, StaticCredentials
     from bulk.control.guard import Limit
+    from bulk.engine.looking.check import Checked, check
+    from bulk.engine.looking.export import Exported, export
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
     from bulk.engine.stop import StopSignal
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
         LedgerTargetError,
         SettingsError,
         StoppedError,
+        UnreadError,
     )
     from bulk.events import (
         AccountStart,
@@ -49,6 +52,7 @@ if TYPE_CHECKING:
         LaneOpened,
         LedgerUpgraded,
         Listener,
+        LookStarted,
         PlanStarted,
         RateChanged,
         RetryScheduled,
@@ -79,6 +83,8 @@ _HOMES = {
     "bulk.settings.account": ("AccountSettings",),
     "bulk.cloud.keys.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
     "bulk.control.guard": ("Limit",),
+    "bulk.engine.looking.check": ("Checked", "check"),
+    "bulk.engine.looking.export": ("Exported", "export"),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
     "bulk.engine.stop": ("StopSignal",),
@@ -94,6 +100,7 @@ _HOMES = {
         "LedgerTargetError",
         "SettingsError",
         "StoppedError",
+        "UnreadError",
     ),
     "bulk.events": (
         "AccountStart",
@@ -111,6 +118,7 @@ _HOMES = {
         "LaneOpened",
         "LedgerUpgraded",
         "Listener",
+        "LookStarted",
         "PlanStarted",
         "RateChanged",
         "RetryScheduled",
@@ -148,6 +156,7 @@ __all__ = [
     "Attempt",
     "AttemptMade",
     "BulkError",
+    "Checked",
     "ClockCorrected",
     "ConnectionsShort",
     "CredentialProvider",
@@ -157,6 +166,7 @@ __all__ = [
     "Dialect",
     "Event",
     "ExitCode",
+    "Exported",
     "FailureCap",
     "FailureKind",
     "IngestProgressed",
@@ -172,6 +182,7 @@ __all__ = [
     "LedgerUpgraded",
     "Limit",
     "Listener",
+    "LookStarted",
     "OtaModule",
     "Outcome",
     "Plan",
@@ -192,7 +203,10 @@ __all__ = [
     "StoppedError",
     "Summary",
     "SyncOptions",
+    "UnreadError",
     "apply",
+    "check",
+    "export",
     "plan",
     "run",
     "sync",

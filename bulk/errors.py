@@ -9,6 +9,7 @@ BulkError
 │   ├── LedgerLayoutError         exit 4: a newer bulk wrote it
 │   └── LedgerTargetError         exit 4: it belongs to another target
 ├── OutputError                   exit 3: stdout cannot be written
+├── UnreadError                   exit 3: a part of the platform can't be read, and the whole was asked for
 ├── StoppedError                  exit 130, 143 or 3: asked to stop before there was anything to summarise
 └── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
     ├── NotSentError              repeating is safe
@@ -46,6 +47,7 @@ __all__ = [
     "StoppedError",
     "TransportError",
     "TurnMissedError",
+    "UnreadError",
 ]
 
 
@@ -141,6 +143,10 @@ class LedgerTargetError(LedgerError):
 
 class OutputError(BulkError):
     """What a command has to say can't be written; what it did is done, and recorded."""
+
+
+class UnreadError(BulkError):
+    """A part of what was to be read of the platform can't be read: the rest would pass for the whole."""
 
 
 class StoppedError(BulkError):

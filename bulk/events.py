@@ -30,6 +30,7 @@ __all__ = [
     "LaneOpened",
     "LedgerUpgraded",
     "Listener",
+    "LookStarted",
     "PlanStarted",
     "RateChanged",
     "RetryScheduled",
@@ -103,6 +104,17 @@ class PlanStarted(Event):
     """The input is read; the products of its open rows are listed, and nothing else is done."""
 
     products: int
+
+
+@dataclass(frozen=True, slots=True)
+class LookStarted(Event):
+    """Products are listed, for an export or a comparison; sent again when another account says how many it has."""
+
+    doing: str
+    """The work, as a sentence begins with it: ``Exporting``."""
+
+    products: int
+    """Of all accounts so far."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -43,7 +43,8 @@ def check_run_destinations(ctx: click.Context, input_name: str, settings: Settin
     if outputs:
         from bulk.engine.sessions.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
 
-        _check(outputs, ledger_path(input_name, settings), [] if input_name == _STDIN else [Path(input_name)])
+        inputs = [Path(name) for name in (input_name, settings.product_map) if name and name != _STDIN]
+        _check(outputs, ledger_path(input_name, settings), inputs)
 
 
 def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> None:

@@ -33,6 +33,8 @@ __all__ = [
     "input_argument",
     "json_option",
     "log_options",
+    "looking_options",
+    "map_option",
     "metrics_option",
     "platform_options",
     "read_settings_of",
@@ -71,10 +73,12 @@ _which = _grouped("Which products")
 _output = _grouped("What is shown")
 _kept = _grouped("Settings that are kept in a file")
 
-_PLATFORM = (
+_PLACE = (
     _where("--endpoint", metavar="URL", envvar="BULK_ENDPOINT", help="The platform's address."),
     _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region instead."),
-    _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside."),
+)
+_BOX = _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside.")
+_WHOSE = (
     _where(
         "--dialect",
         type=click.Choice([dialect.value for dialect in Dialect]),
@@ -94,6 +98,8 @@ _PLATFORM = (
         shell_complete=complete_account,
         help="Work only with this account of bulk.toml; may be repeated.  [default: all of them]",
     ),
+)
+_REHEARSAL = (
     _where(
         "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
     ),
@@ -105,14 +111,16 @@ _PLATFORM = (
         help="What goes wrong on purpose; see bulk sandbox --help.",
     ),
     _rehearsal("--seed", "sandbox_seed", type=int, metavar="N", help="The same number plays the same faults again."),
-    _fast(
-        "--qps",
-        type=float,
-        metavar="N",
-        default=_DEFAULTS.qps,
-        envvar="BULK_QPS",
-        help=f"Creates a second; 0: unlimited.  [default: {_DEFAULTS.qps:g}]",
-    ),
+)
+_CREATES = _fast(
+    "--qps",
+    type=float,
+    metavar="N",
+    default=_DEFAULTS.qps,
+    envvar="BULK_QPS",
+    help=f"Creates a second; 0: unlimited.  [default: {_DEFAULTS.qps:g}]",
+)
+_LISTINGS = (
     _fast(
         "--list-qps",
         type=float,
@@ -129,7 +137,8 @@ _PLATFORM = (
         help="Products side by side.  [default: as rate and latency ask for]",
     ),
 )
-_JOB = (
+_PLATFORM = (*_PLACE, _BOX, *_WHOSE, *_REHEARSAL, _CREATES, *_LISTINGS)
+_REQUEST = (
     _stubborn(
         "--max-attempts",
         type=int,
@@ -147,6 +156,9 @@ _JOB = (
         envvar="BULK_TIMEOUT",
         help=f"How long one request may take.  [default: {_DEFAULTS.timeout_s:g}]",
     ),
+)
+_JOB = (
+    *_REQUEST,
     _stubborn(
         "--max-failures",
         type=read_failure_cap,
@@ -214,6 +226,15 @@ _READING = (
     _reading("--lenient-keys", is_flag=True, help="Send keys and names that look spoiled by a spreadsheet."),
 )
 
+_MAP = _reading(
+    "--product-map",
+    "product_map",
+    type=click.Path(),
+    any_text=True,  # a file may have such a name
+    metavar="MAP",
+    help="The input's products are those of another platform: use the target's, as this file of bulk map says.",
+)
+
 _WHICH = (
     _which(
         "--limit",
@@ -279,12 +300,22 @@ def input_argument(command: _Decorated) -> _Decorated:
 
 def settings_options(command: _Decorated) -> _Decorated:
     """Let a command take every option that ``settings_of`` reads."""
-    return _all((*_PLATFORM, *_JOB, *_READING, *_WHICH, *_KEPT), command)
+    return _all((*_PLATFORM, *_JOB, *_READING, _MAP, *_WHICH, *_KEPT), command)
 
 
 def platform_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that say where modules go, and how fast."""
     return _all((*_PLATFORM, *_KEPT), command)
+
+
+def looking_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
+    return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, *_READING, *_KEPT), command)
+
+
+def map_option(command: _Decorated) -> _Decorated:
+    """Let a command take the map of products that an input goes through; ``settings_options`` has it."""
+    return _MAP(command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:

@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 __all__ = ["settings"]
 
 _ADDRESSES = frozenset({"endpoint", "sts_endpoint"})
-_NOT_SETTINGS = frozenset({"as_json", "help", "limit", "only", "only_accounts", SETTINGS_FILE, SETTINGS_PROFILE})
+_NOT_SETTINGS = frozenset(
+    {"as_json", "help", "limit", "only", "only_accounts", "product_map", SETTINGS_FILE, SETTINGS_PROFILE}
+)
 
 
 @click.command(

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.threads import interruptible
 from bulk.events import IngestProgressed, InputRead
-from bulk.rows import open_input
+from bulk.rows.mapped import open_rows
 
 if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
     from bulk.model import AccountNames, InputFound
+    from bulk.rows.product_map import ProductMap
     from bulk.settings import ReadSettings
 
 __all__ = ["IngestStoppedError", "ingest"]
@@ -34,6 +35,7 @@ async def ingest(
     ledger: Ledger,
     *,
     accounts: AccountNames | None = None,
+    product_map: ProductMap | None = None,
     stop: StopSignal,
     listener: Listener,
 ) -> InputFound:
@@ -44,6 +46,7 @@ async def ingest(
         settings: How it is read.
         ledger: Where the rows go.
         accounts: Which accounts they may name; ``None``: the settings name none.
+        product_map: Says which product of the target each row is for; ``None``: the row itself says it.
         stop: Ends it early when it is requested.
         listener: Told how far it is.
 
@@ -65,7 +68,7 @@ async def ingest(
 
     def work() -> InputFound:
         with (
-            open_input(input_name, settings, accounts=accounts, while_waiting=obey) as reader,
+            open_rows(input_name, settings, accounts=accounts, product_map=product_map, while_waiting=obey) as reader,
             ledger.intake(name=input_name, shape=reader.shape.to_json(), at=time.time()) as intake,
         ):
             for batch in reader.batches(_BATCH_ROWS):

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from bulk.engine.ingest import ingest
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
+from bulk.engine.threads import in_thread
 from bulk.events import AccountStopped
 from bulk.legible import spoken_targets
 from bulk.model import AccountNames
+from bulk.rows.product_map import read_product_map
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
     from bulk.model import InputFound
+    from bulk.rows.product_map import ProductMap
     from bulk.settings import Settings
 
 __all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]
@@ -81,9 +84,19 @@ class Job:
             self.settings.read,
             self.ledger,
             accounts=self._account_names(),
+            product_map=await self._product_map(),
             stop=self.stop,
             listener=self.listener,
         )
+
+    async def _product_map(self) -> ProductMap | None:
+        """Return the map of products, if there is one, and it is for this job's targets."""
+        path = self.settings.product_map
+        if path is None:
+            return None
+        product_map = await in_thread(read_product_map, path, self.settings.read)
+        product_map.refuse_other_targets({account.name: str(account.target) for account in self.accounts})
+        return product_map
 
     def _account_names(self) -> AccountNames | None:
         if not self.names_accounts:

@@ -265,7 +265,7 @@ class LogListener:
             case _:
                 self._of_the_job(event)
 
-    def _of_the_job(self, event: events.Event) -> None:
+    def _of_the_job(self, event: events.Event) -> None:  # noqa: C901 - as above
         """Log what happens once, or hardly more often."""
         match event:
             case events.LedgerUpgraded():
@@ -280,6 +280,8 @@ class LogListener:
                 self._log.info("input.read", **found_fields(found))
             case events.PlanStarted(products):
                 self._log.info("plan.started", products=products)
+            case events.LookStarted(doing, products):
+                self._log.info("look.started", doing=doing.lower(), products=products)
             case events.RunStarted():
                 self._run_started(event)
             case events.RunStopping(reason):

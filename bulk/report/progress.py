@@ -273,7 +273,7 @@ def _before_the_run(input_name: str, state: RunState) -> str:
     if state.products is None:
         return f"Reading {input_name}: {spell_count(state.rows, 'row')}"
     left = _left(state)
-    return f"Planning {input_name}: {state.listed:,} of {spell_count(state.products, 'product')} listed" + (
+    return f"{state.doing} {input_name}: {state.listed:,} of {spell_count(state.products, 'product')} listed" + (
         f", {left}" if left else ""
     )
 

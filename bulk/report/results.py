@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["write_results", "write_retry_file"]
 
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
+_OF_A_MAP = ("target_account", "target_product_key")
+"""Columns of a ledger whose input has the keys of another platform: its own columns name the source's."""
+
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """The last four are the full-width forms of the first four."""
 
@@ -43,7 +46,8 @@ def write_results(
     After the rows come the modules that a sync deleted or left on the platform; they have no line.
 
     Where the ledger knows accounts, a JSON line also has ``account``, the one that the row counts for. CSV has it in
-    the input's own column, if there is one: without it all rows are of one account.
+    the input's own column, if there is one: without it all rows are of one account. Where a map gave each row its
+    product at the target, that is named in the last columns.
 
     Args:
         ledger: Also one that a run is at work on.
@@ -121,15 +125,21 @@ def _with_record(shape: InputShape, result: Result) -> Result:
 
 def _as_object(shape: InputShape, result: Result, *, has_accounts: bool) -> dict[str, object]:
     account = {"account": result.account} if has_accounts else {}
-    ours = {*_OURS, *account}
+    ours = {*_ours(shape), *account}
     own = {
         (f"input.{name}" if name in ours or name == "line" else name): value
         for name, value in fields(shape, result.record, result.values).items()
     }
-    return {"line": result.line or None, **account, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
+    our_values = dict(zip(_ours(shape), _our_values(shape, result), strict=True))
+    return {"line": result.line or None, **account, **own, **our_values}
 
 
-def _our_values(result: Result) -> tuple[object, ...]:
+def _ours(shape: InputShape) -> tuple[str, ...]:
+    return (*_OURS, *_OF_A_MAP) if shape.is_mapped else _OURS
+
+
+def _our_values(shape: InputShape, result: Result) -> tuple[object, ...]:
+    of_a_map = (result.account, result.product_key) if shape.is_mapped else ()
     return (
         result.outcome,
         result.code,
@@ -138,6 +148,7 @@ def _our_values(result: Result) -> tuple[object, ...]:
         result.attempts,
         result.recovered,
         result.settled_at,
+        *of_a_map,
     )
 
 
@@ -154,12 +165,12 @@ def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) ->
 def _table(
     shape: InputShape, names: list[str], results: Iterator[Result], *, excel_safe: bool
 ) -> Iterator[list[object]]:
-    yield ["line", *(map(_harmless, names) if excel_safe else names), *_OURS]
+    yield ["line", *(map(_harmless, names) if excel_safe else names), *_ours(shape)]
     for result in results:
         own = _own_cells(shape, names, result)
         if excel_safe:
             own = [_harmless(cell) for cell in own]
-        yield [result.line or None, *own, *map(_harmless, _our_values(result))]
+        yield [result.line or None, *own, *map(_harmless, _our_values(shape, result))]
 
 
 def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[object]:

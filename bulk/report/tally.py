@@ -15,6 +15,7 @@ from bulk.events import (
     IngestProgressed,
     LaneClosed,
     LaneOpened,
+    LookStarted,
     PlanStarted,
     RateChanged,
     RetryScheduled,
@@ -58,6 +59,9 @@ class RunState:
 
     listed: int = 0
     """Those of them that are listed."""
+
+    doing: str = "Planning"
+    """What products are listed for."""
 
     rows: int
     """Rows of the input but for those that the run was told to leave, or rows read so far."""
@@ -117,13 +121,14 @@ class Tally:
         self._lanes = 0
         self._closed = 0
         self._products: int | None = None
+        self._doing = "Planning"
         self._retry: tuple[float, str] | None = None
         self._stopping: str | None = None
         self._accounts = AccountTallies()
         self._create_speed = Speed(_RATE_SPAN_S, since=clock())
         self._settle_speed = Speed(_RATE_SPAN_S * 3, since=clock())
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, event: Event) -> None:  # noqa: C901 - one flat case an event is the plainest dispatch
         """Count one event."""
         match event:
             case RowSettled(settlement) if settlement.line is not None:
@@ -134,6 +139,8 @@ class Tally:
                 self._count_lane(event)
             case PlanStarted(products):
                 self._products = products
+            case LookStarted(doing, products):
+                self._doing, self._products = doing, products
             case RetryScheduled(code=code):
                 self._retry = (self._clock(), code)
             case RateChanged(action=Action.CREATE, per_s=per_s, account=""):
@@ -157,6 +164,7 @@ class Tally:
             started=self._started,
             products=self._products,
             listed=self._closed,
+            doing=self._doing,
             rows=rows,
             settled=settled,
             counts=+self._counts if self._started else {},

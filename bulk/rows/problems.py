@@ -35,6 +35,7 @@ class FieldKind(StrEnum):
     TYPE = "type"  #: JSON that is no text
     BLANK = "blank"  #: the column says nothing of whose the row is
     UNKNOWN = "unknown"  #: a name that the settings don't have
+    UNMAPPED = "unmapped"  #: a product that has no line in the map of products
     CELL = "cell"  #: a workbook's cell that is not what was entered: an error, a date, lost digits
 
 
@@ -85,6 +86,7 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
         FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
         FieldKind.BLANK: "{field} is blank: it says for each row whose it is; {cause}",
         FieldKind.UNKNOWN: "{field} {value!r} is not in the settings; {cause}",
+        FieldKind.UNMAPPED: "{field} {value!r} is not in {cause}, so it has no product at the target",
         FieldKind.CELL: "{field}{value} {cause}",
     }
 )

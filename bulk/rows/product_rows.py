@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bulk.model import ValidRow
     from bulk.rows.reading import RowReader
 
-__all__ = ["ACCOUNT", "ENCODERS", "KEPT", "Encoder", "Kept", "Module"]
+__all__ = ["ACCOUNT", "ENCODERS", "KEPT", "Encoder", "Kept", "Module", "as_cells"]
 
 ACCOUNT, PRODUCT_NAME = "Account", "ProductName"
 KEPT = {
@@ -114,7 +114,7 @@ class _CsvEncoder:
     def __init__(self, modules: Sequence[Module], kept: Collection[str]) -> None:
         self._kept = kept
         self._has_name = PRODUCT_NAME in kept
-        self._tails = [f",{_as_cells(module)}" for module in modules]
+        self._tails = [f",{as_cells(module)}" for module in modules]
 
     def header(self) -> bytes:
         account = [ACCOUNT] if ACCOUNT in self._kept else []
@@ -122,8 +122,8 @@ class _CsvEncoder:
         return f"{','.join([*account, *OF_MODULE, *name])}\n".encode()
 
     def rows(self, key: str, cells: Mapping[str, str]) -> bytes:
-        head = _as_cells((cells[ACCOUNT], key) if ACCOUNT in cells else (key,))
-        end = f",{_as_cells((cells[PRODUCT_NAME],))}\n" if self._has_name else "\n"
+        head = as_cells((cells[ACCOUNT], key) if ACCOUNT in cells else (key,))
+        end = f",{as_cells((cells[PRODUCT_NAME],))}\n" if self._has_name else "\n"
         return "".join([f"{head}{tail}{end}" for tail in self._tails]).encode()
 
 
@@ -153,7 +153,8 @@ ENCODERS: Mapping[str, Callable[[Sequence[Module], Collection[str]], Encoder]] =
 }
 
 
-def _as_cells(values: Sequence[str]) -> str:
+def as_cells(values: Sequence[str]) -> str:
+    """Return texts as cells of CSV, without a line end."""
     text = io.StringIO(newline="")
     # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
     csv.writer(text, lineterminator="\r\n").writerow(values)

@@ -34,6 +34,7 @@ __all__ = [
     "of_json_line",
     "of_line",
     "taken_apart",
+    "with_own_key",
 ]
 
 Values = tuple[str | None, str | None, str | None, str | None]
@@ -109,6 +110,18 @@ def taken_apart(record: str, values: Values = NO_VALUES) -> list[str] | str:
     if isinstance(found, str):
         return found
     return [(values[cell] or "") if isinstance(cell, int) else cell for cell in found]
+
+
+def with_own_key(record: str, values: Sequence[str]) -> str:
+    """Return a record in which no number stands for the first fields: the ledger has others beside it.
+
+    Args:
+        record: Of a row that could be taken apart; the line of JSONL has its own fields anyway.
+        values: The row's first fields as they were read, in the order of `Field`.
+    """
+    if not record.startswith("["):
+        return record
+    return _dumped([values[cell] if isinstance(cell, int) and cell < len(values) else cell for cell in _loaded(record)])
 
 
 def object_of(record: str) -> dict[str, object] | None:

@@ -52,6 +52,9 @@ class InputShape:
     header_line: int | None = 1
     """Line of the file; ``None``: the file has no header, and ``header`` has the columns' numbers."""
 
+    is_mapped: bool = False
+    """Products are those of another platform than the ledger's: its keys were put in the place of the records' own."""
+
     def to_json(self) -> str:
         """Return the form in which a ledger keeps it."""
         return orjson.dumps(asdict(self)).decode()

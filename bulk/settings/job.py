@@ -150,6 +150,9 @@ class Settings:
     only_accounts: tuple[str, ...] = ()
     """Only rows of these accounts are tried; empty: of all."""
 
+    product_map: str | None = None
+    """Path of a table that says which product of the target each ProductKey of the input is; ``None``: itself."""
+
     read: ReadSettings = field(default_factory=ReadSettings)
 
     def __post_init__(self) -> None:

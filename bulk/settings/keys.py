@@ -55,6 +55,7 @@ NOT_IN_A_FILE: Mapping[str, str] = MappingProxyType(
         "limit": "which products are tried is for one run to say: give --limit",
         "only": "which products are tried is for one run to say: give --only",
         "account": "which accounts are tried is for one run to say: give --account",
+        "product_map": "a map belongs to one input: give --product-map",
         "format": "each input has its own, and its name says it: for stdin give --format",
         "faults": "what goes wrong on purpose is for one rehearsal: give --faults",
         "seed": "what goes wrong on purpose is for one rehearsal: give --seed",

@@ -1,0 +1,1 @@
+"""Read whole accounts: for an export, a comparison, a map. Nothing in here can write to a platform."""

@@ -1,0 +1,132 @@
+"""Hold the rows of an input against modules that are there. On disk where they are many, so that memory stays flat."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from enum import StrEnum
+from typing import TYPE_CHECKING, NamedTuple
+
+from bulk.control.diff import differences
+from bulk.model import OtaModule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = ["Comparison", "Finding", "Verdict"]
+
+_SCHEMA = """
+CREATE TABLE wanted (line INTEGER, account TEXT, key TEXT, folded TEXT, name TEXT, alias TEXT, "desc" TEXT);
+CREATE TABLE there (
+    account TEXT, key TEXT, folded TEXT, name TEXT, alias TEXT, "desc" TEXT, line INTEGER,
+    PRIMARY KEY (account, key, folded)
+) WITHOUT ROWID;
+CREATE TABLE unread (account TEXT, key TEXT, reason TEXT, PRIMARY KEY (account, key)) WITHOUT ROWID;
+CREATE TABLE invalid (line INTEGER, reason TEXT);
+"""
+_JUDGED = """
+SELECT w.line, w.account, w.key, w.name, w.alias, w."desc", t.name, t.alias, t."desc", u.reason
+FROM wanted AS w
+LEFT JOIN there AS t USING (account, key, folded)
+LEFT JOIN unread AS u ON u.account = w.account AND u.key = w.key
+UNION ALL SELECT line, '', '', '', NULL, NULL, NULL, NULL, NULL, reason FROM invalid
+ORDER BY 1
+"""
+_SURPLUS = """
+SELECT line, account, key, name FROM there
+WHERE NOT EXISTS (
+    SELECT 1 FROM wanted AS w WHERE w.account = there.account AND w.key = there.key AND w.folded = there.folded
+) ORDER BY account, key, folded
+"""
+
+
+class Verdict(StrEnum):
+    """What a comparison says of a module."""
+
+    MISSING = "missing"  #: a row asks for it, and it is not there
+    DIFFERENT = "different"  #: it is there, with another alias, description or letter case
+    UNREAD = "unread"  #: it can't be said: a row or a product could not be read
+    SURPLUS = "surplus"  #: it is there, and no row asks for it
+
+
+class Finding(NamedTuple):
+    """One module that is not equal."""
+
+    verdict: Verdict
+    line: int | None
+    """Of the row; ``None``: a module that was listed."""
+
+    account: str
+    product_key: str
+    module_name: str
+    reason: str
+    """Which fields differ, and how; or why it is unread."""
+
+
+class Comparison:
+    """Rows that are wanted, and modules that are there."""
+
+    def __init__(self) -> None:
+        """Begin without any. Accounts are noted by threads of their own, one after the other."""
+        self._turn = threading.Lock()
+        # Without a name it is a file that is gone when it is closed, and small ones never leave memory.
+        self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
+        self._database.executescript(_SCHEMA)
+        self._database.execute("BEGIN")
+        self.rows = 0
+
+    def want(self, rows: Iterable[tuple[int, str, OtaModule]]) -> None:
+        """Add rows: line, account, module."""
+        added = [(line, account, *_cells(module)) for line, account, module in rows]
+        self._database.executemany("INSERT INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?)", added)
+        self.rows += len(added)
+
+    def invalid(self, rows: Iterable[tuple[int, str]]) -> None:
+        """Add rows that can't be read: line, and why."""
+        added = list(rows)
+        self._database.executemany("INSERT INTO invalid VALUES (?, ?)", added)
+        self.rows += len(added)
+
+    def add(self, account: str, modules: Iterable[tuple[int | None, OtaModule]]) -> None:
+        """Add modules that are there, each with the line of the file that says so."""
+        added = [(account, *_cells(module), line) for line, module in modules]
+        with self._turn:
+            self._database.executemany("INSERT OR IGNORE INTO there VALUES (?, ?, ?, ?, ?, ?, ?)", added)
+
+    def leave_unread(self, account: str, product_key: str, reason: str) -> None:
+        """Note that nobody knows which modules a product has."""
+        with self._turn:
+            self._database.execute("INSERT OR REPLACE INTO unread VALUES (?, ?, ?)", (account, product_key, reason))
+
+    def forget_accounts(self) -> None:
+        """Compare products by their keys alone: one of the sides does not say whose they are."""
+        self._database.execute("UPDATE wanted SET account = ''")
+        self._database.execute("UPDATE OR REPLACE there SET account = ''")
+
+    def products(self) -> list[tuple[str, str]]:
+        """Return account and ProductKey of all products that rows name."""
+        return self._database.execute("SELECT DISTINCT account, key FROM wanted ORDER BY 1, 2").fetchall()
+
+    def findings(self, *, surplus: bool) -> Iterator[Finding]:
+        """Yield what is not equal: rows in the order of their lines, then modules without a row if asked for."""
+        for line, account, key, name, alias, desc, *there, reason in self._database.execute(_JUDGED):
+            if reason is not None:
+                yield Finding(Verdict.UNREAD, line, account, key, name, reason)
+            elif there[0] is None:
+                yield Finding(Verdict.MISSING, line, account, key, name, "not there")
+            elif found := differences(OtaModule(key, name, alias, desc), OtaModule(key, *there)):
+                words = "; ".join(f"{each.field}: wanted {each.wanted!r}, found {each.found!r}" for each in found)
+                yield Finding(Verdict.DIFFERENT, line, account, key, name, words)
+        if surplus:
+            for line, account, key, name in self._database.execute(_SURPLUS):
+                where = f"line {line} of the other file" if line else "on the platform"
+                yield Finding(Verdict.SURPLUS, None, account, key, name, f"{where}, and no row asks for it")
+
+    def close(self) -> None:
+        """Forget all of it."""
+        self._database.close()
+
+
+def _cells(module: OtaModule) -> tuple[str | None, ...]:
+    folded = module.module_name.casefold()
+    return module.product_key, folded, module.module_name, module.alias_name, module.desc

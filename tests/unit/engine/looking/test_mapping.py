@@ -1,0 +1,33 @@
+"""Which product is found for which, and what stays open."""
+
+from __future__ import annotations
+
+import pytest
+
+from bulk.engine.looking.mapping import SourceProduct, TargetProduct, matched
+
+
+@pytest.mark.parametrize(
+    ("sources", "targets", "becomes"),
+    [
+        ([("", "k1", "Lamp")], [("", "k1", "Other"), ("", "k2", "Lamp")], ["k1"]),
+        ([("", "k1", "Lamp")], [("", "t1", "Lamp")], ["t1"]),
+        ([("", "k1", "Lamp")], [("", "t1", "lamp")], [None]),
+        ([("", "k1", "Lamp")], [("", "t1", "Lamp"), ("", "t2", "Lamp")], [None]),
+        ([("", "k1", "Lamp"), ("", "k2", "Lamp")], [("", "t1", "Lamp")], [None, None]),
+        ([("", "k1", "Lamp"), ("", "k2", "Lamp")], [("", "k1", "Lamp")], ["k1", None]),
+        ([("", "k1", "")], [("", "t1", "")], [None]),
+        ([("cn", "k1", "Lamp")], [("cn", "t1", "Lamp"), ("eu", "t2", "Lamp")], ["t1"]),
+        ([("cn", "k1", "Lamp")], [("eu", "t1", "Lamp"), ("us", "t2", "Lamp")], [None]),
+        ([("cn", "k1", "Lamp")], [("cn", "t1", "Other"), ("eu", "t2", "Lamp")], [None]),
+        ([("cn", "k1", "Lamp")], [("eu", "t1", "Lamp")], ["t1"]),
+        ([("old", "k1", "A")], [("a", "k1", "A"), ("b", "k1", "A")], [None]),
+    ],
+)
+def test_products_are_matched_by_key_then_by_unique_name(
+    sources: list[tuple[str, str, str]], targets: list[tuple[str, str, str]], becomes: list[str | None]
+) -> None:
+    found = matched([SourceProduct(*each) for each in sources], [TargetProduct(*each) for each in targets])
+
+    assert [product.target.product_key if product.target else None for product in found] == becomes
+    assert all(product.how for product in found)
