@@ -76,6 +76,11 @@ class Terms:
         return self.term_s / 3
 
     @property
+    def retry_every_s(self) -> float:
+        """How soon a renewal that failed is tried again."""
+        return self.term_s / 15
+
+    @property
     def poll_every_s(self) -> float:
         """How often a contender looks."""
         return self.term_s / 6
