@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.engine.ingest import ingest
+from bulk.engine.sessions.gate import always
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
 from bulk.events import AccountStopped
 from bulk.model import AccountNames
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bulk.engine.accounts import Account
     from bulk.engine.stop import StopSignal
@@ -58,6 +59,9 @@ class Job:
     stop: StopSignal
     parts: tuple[Part, ...]
     """One for each account that is tried."""
+
+    may_send: Callable[[], bool] = always
+    """Asked at every send: where machines share a job, another may have the right to."""
 
     @property
     def names_accounts(self) -> bool:
