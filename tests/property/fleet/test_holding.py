@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import selectors
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,42 +15,17 @@ from bulk.fleet.lease import Host, Instant, Terms
 from bulk.fleet.store import ABSENT, Outage, Put
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from bulk.fleet.holding import Held
     from bulk.fleet.store import Absent
 
+    Simulate = Callable[[Coroutine[Any, Any, None]], None]
+
 TERMS = Terms()
 HERE = Host(boot_id="here")
 THERE = Host(boot_id="there")
-
-
-class JumpingSelector(selectors.SelectSelector):
-    """Waits in no time: whatever the loop would have waited is added to its clock."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = 0.0
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everything waits and no timer is set"
-        self.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class SimulatedLoop(asyncio.SelectorEventLoop):
-    def __init__(self) -> None:
-        self.jumping = JumpingSelector()
-        super().__init__(self.jumping)
-
-    def time(self) -> float:
-        return self.jumping.now
-
-
-def simulate(main: Coroutine[Any, Any, None]) -> None:
-    with asyncio.Runner(loop_factory=SimulatedLoop) as runner:
-        runner.run(main)
 
 
 class MemoryStore:
@@ -107,7 +81,7 @@ def now_s() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_shard_that_is_renewed_may_be_sent_for_at_any_time() -> None:
+def test_shard_that_is_renewed_may_be_sent_for_at_any_time(simulate: Simulate) -> None:
     async def main() -> None:
         async with Machine(HERE).holding(MemoryStore()) as held:
             for _ in range(3000):
@@ -117,7 +91,7 @@ def test_shard_that_is_renewed_may_be_sent_for_at_any_time() -> None:
     simulate(main())
 
 
-def test_outage_ends_the_right_within_a_term_and_its_end_gives_it_back() -> None:
+def test_outage_ends_the_right_within_a_term_and_its_end_gives_it_back(simulate: Simulate) -> None:
     async def main() -> None:
         store = MemoryStore()
         async with Machine(HERE).holding(store) as held:
@@ -134,7 +108,7 @@ def test_outage_ends_the_right_within_a_term_and_its_end_gives_it_back() -> None
     simulate(main())
 
 
-def test_shard_that_another_took_stops_the_work_and_is_not_released() -> None:
+def test_shard_that_another_took_stops_the_work_and_is_not_released(simulate: Simulate) -> None:
     async def main() -> None:
         store, machine = MemoryStore(), Machine(HERE)
         async with machine.holding(store) as held:
@@ -150,7 +124,7 @@ def test_shard_that_another_took_stops_the_work_and_is_not_released() -> None:
     simulate(main())
 
 
-def test_wall_clock_that_is_set_is_followed_by_a_renewal_at_once() -> None:
+def test_wall_clock_that_is_set_is_followed_by_a_renewal_at_once(simulate: Simulate) -> None:
     async def main() -> None:
         store, machine = MemoryStore(), Machine(HERE)
         async with machine.holding(store) as held:
@@ -165,7 +139,7 @@ def test_wall_clock_that_is_set_is_followed_by_a_renewal_at_once() -> None:
     simulate(main())
 
 
-def test_shard_that_is_released_goes_to_the_next_in_less_than_a_term() -> None:
+def test_shard_that_is_released_goes_to_the_next_in_less_than_a_term(simulate: Simulate) -> None:
     async def main() -> None:
         store = MemoryStore()
         async with Machine(HERE).holding(store):
@@ -178,7 +152,7 @@ def test_shard_that_is_released_goes_to_the_next_in_less_than_a_term() -> None:
     simulate(main())
 
 
-def test_held_shard_is_waited_for_until_a_stop_is_requested() -> None:
+def test_held_shard_is_waited_for_until_a_stop_is_requested(simulate: Simulate) -> None:
     async def main() -> None:
         store, waiting = MemoryStore(), Machine(THERE)
         async with Machine(HERE).holding(store) as held:
@@ -193,7 +167,7 @@ def test_held_shard_is_waited_for_until_a_stop_is_requested() -> None:
     simulate(main())
 
 
-def test_machine_that_is_cut_off_alone_sends_nothing_before_another_does() -> None:
+def test_machine_that_is_cut_off_alone_sends_nothing_before_another_does(simulate: Simulate) -> None:
     async def main() -> None:
         store = MemoryStore()
         own_way = MemoryStore()
