@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from bulk.fleet.store import Store
     from bulk.model import Attempt
 
-__all__ = ["ShippingWriter", "decoded", "encoded", "segments_of", "standing_after"]
+__all__ = ["ShippingWriter", "decoded", "encoded", "replay", "segments_of", "standing_after"]
 
 _EVERY_S = 1.0
 _LAST_S = 4.0
@@ -108,6 +108,25 @@ async def segments_of(store: Store, shard: int) -> list[Settlement] | Outage:
 def _order(name: str) -> tuple[int, int]:
     fence, number = name.rpartition("/")[2].split(".")
     return int(fence), int(number)
+
+
+async def replay(settlements: Iterable[Settlement], writer: Writer) -> None:
+    """Bring a lost ledger's records into a new one; what was claimed is in doubt there, so the next lane asks.
+
+    Args:
+        settlements: As `segments_of` gave them.
+        writer: Of the new ledger itself.
+
+    Raises:
+        LedgerError: It can't be written.
+    """
+    claims = []
+    for one in standing_after(settlements):
+        if one.outcome is Outcome.SENDING:
+            claims.append(one)
+        else:
+            writer.settle(one)
+    await writer.claim(claims)
 
 
 class ShippingWriter:
