@@ -56,10 +56,12 @@ async def test_rows_that_a_lost_machine_claimed_and_made_come_back_as_created_an
     loop = asyncio.get_running_loop()
     async with held(Ledger.open, second, targets=targets) as ledger:
         writer = LedgerWriter(ledger.connection, ledger.path, run_id="lost", loop=loop, on_failure=fail)
-        async with closed_in_thread(writer):
-            async with ShippingWriter(writer, store, shard=0, fence=1, every_s=0.01) as shipping:
-                if shipped:
-                    await shipping.claim(claims())
+        async with (
+            closed_in_thread(writer),
+            ShippingWriter(writer, store, shard=0, fence=1, every_s=0.01) as shipping,
+        ):
+            if shipped:
+                await shipping.claim(claims())
     await asyncio.to_thread(second.unlink)  # with its disk
     async with held(Ledger.open, second, targets=targets) as ledger:
         writer = LedgerWriter(ledger.connection, ledger.path, run_id="next", loop=loop, on_failure=fail)
@@ -68,7 +70,7 @@ async def test_rows_that_a_lost_machine_claimed_and_made_come_back_as_created_an
             assert isinstance(found, list)
             await replay(found, writer)
     worlds = [sandbox_states(path, [""])[""] for path in (first, second)]
-    await asyncio.to_thread(shutil.copy, *worlds)
+    await asyncio.to_thread(lambda: shutil.copy(*worlds))
 
     summary = await run(str(source), settings_of(second))
 
