@@ -148,7 +148,7 @@ def test_span_in_which_nothing_moved_is_measured_within_the_two_looks(world: Wor
     world.run(world.holder().renew(State.SENDING))
     world.read_takes_s = 3.4
     made_at_s: list[float] = []
-    first_look_ends_s = 100.0 + 2 * 3.4
+    first_look_ends_s = 100.0 + 3 * 3.4  # it finds the fence, sees no later one, and reads it
 
     def note_making(asked: Question) -> None:
         if isinstance(asked, Write) and asked.only_if_absent:
