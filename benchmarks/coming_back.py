@@ -23,7 +23,7 @@ from inputs import write_csv
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import tiny_platform
 
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.ingest import ingest
 from bulk.engine.run import run
 from bulk.engine.stop import StopSignal

@@ -22,10 +22,10 @@ from inputs import module_of
 from loops import loop_factory
 from yarl import URL
 
-from bulk.cloud.credentials import Credentials
 from bulk.cloud.dialects import change_parameters, common_parameters, list_parameters
+from bulk.cloud.keys.credentials import Credentials
 from bulk.cloud.signing import Signer, timestamp
-from bulk.cloud.transport import HttpTransport, SignedRequest
+from bulk.cloud.wire.transport import HttpTransport, SignedRequest
 from bulk.model import Change, ChangeKind, Dialect, OtaModule, Target
 
 if TYPE_CHECKING:

@@ -34,7 +34,7 @@ from loops import loop_factory
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
 
-from bulk.cloud.credentials import StaticCredentials
+from bulk.cloud.keys.credentials import StaticCredentials
 from bulk.engine.run import run
 from bulk.settings import Settings
 

@@ -20,7 +20,7 @@ from loops import loop_factory
 from tiny_platform import on_first_cpu
 
 import bulk
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.run import run
 from bulk.settings import Settings
 

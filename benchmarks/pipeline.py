@@ -20,7 +20,7 @@ from loops import installed_loops, loop_factory
 from reporting import Verdict, middle, options_of, report
 from tiny_platform import on_first_cpu, tiny_platform
 
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.run import run
 from bulk.settings import Settings
 

@@ -15,8 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bulk.account_settings import AccountSettings
-    from bulk.cloud.credentials import CredentialProvider, Credentials, StaticCredentials
+    from bulk.cloud.keys.credentials import CredentialProvider, Credentials, StaticCredentials
     from bulk.engine.plan import Plan, plan
     from bulk.engine.run import run
     from bulk.engine.stop import StopSignal
@@ -68,12 +67,13 @@ if TYPE_CHECKING:
         Settlement,
         Summary,
     )
-    from bulk.setting_values import FailureCap
     from bulk.settings import ReadSettings, Settings
+    from bulk.settings.account import AccountSettings
+    from bulk.settings.values import FailureCap
 
 _HOMES = {
-    "bulk.account_settings": ("AccountSettings",),
-    "bulk.cloud.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
+    "bulk.settings.account": ("AccountSettings",),
+    "bulk.cloud.keys.credentials": ("CredentialProvider", "Credentials", "StaticCredentials"),
     "bulk.engine.plan": ("Plan", "plan"),
     "bulk.engine.run": ("run",),
     "bulk.engine.stop": ("StopSignal",),
@@ -125,7 +125,7 @@ _HOMES = {
         "Settlement",
         "Summary",
     ),
-    "bulk.setting_values": ("FailureCap",),
+    "bulk.settings.values": ("FailureCap",),
     "bulk.settings": ("ReadSettings", "Settings"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}

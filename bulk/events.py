@@ -113,6 +113,8 @@ class AccountStart:
     rows: int
     outcomes: Mapping[str, int]
     rates: Mapping[Action, float]
+    outside: int = 0
+    """Open rows that this run was told to leave for another one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["brief_run_id", "legible", "legible_fields"]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["brief_run_id", "legible", "legible_fields", "spoken_targets"]
 
 _BRIEF_DIGITS = 8
 """Enough to tell the runs of one ledger apart."""
@@ -32,3 +37,9 @@ def legible_fields(value: object) -> object:
             return [legible_fields(one) for one in value]
         case _:
             return value
+
+
+def spoken_targets(targets: Iterable[object]) -> str:
+    """Return where the requests of all accounts go, for a line of a screen."""
+    each = list(dict.fromkeys(map(str, targets)))
+    return each[0] if len(each) == 1 else f"{len(each)} targets"

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from click.core import ParameterSource
-from click.shell_completion import CompletionItem
 
-from bulk.cli.settings_origin import BY_HAND, SETTINGS_FILE, accounts_in_file, origin_of, overruled
+from bulk.cli.settings_origin import BY_HAND, accounts_in_file, names_for_shell, origin_of, overruled
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import click
+    from click.shell_completion import CompletionItem
 
-    from bulk.account_settings import AccountSettings
+    from bulk.settings.account import AccountSettings
 
 __all__ = ["accounts_of_command", "complete_account"]
 
@@ -41,15 +40,9 @@ def accounts_of_command(ctx: click.Context) -> Mapping[str, AccountSettings]:
 
 def complete_account(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the accounts of the settings file to a shell, without those that are named already."""
-    from bulk.settings_file import account_names, find_file  # noqa: PLC0415 - `--help` need not wait for it
+    from bulk.settings.file import account_names  # noqa: PLC0415 - `--help` need not wait for it
 
-    path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
-    try:
-        names = account_names(path) if path else ()
-    except SettingsError:
-        return []  # a prompt is no place for a message; the command will have it
-    named = ctx.params.get("only_accounts") or ()
-    return [CompletionItem(name) for name in names if name.startswith(incomplete) and name not in named]
+    return names_for_shell(ctx, account_names, incomplete, named=ctx.params.get("only_accounts") or ())
 
 
 def _refuse_flags_of_one(ctx: click.Context, accounts: Mapping[str, AccountSettings]) -> None:

@@ -15,7 +15,7 @@ from bulk.engine.plan import plan
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
-from bulk.inputs import has_no_place
+from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
     from bulk.settings import Settings

@@ -53,6 +53,9 @@ class Invocation:
         Args:
             options: Long names of options that take one value each, such as ``--limit``.
         """
+        return shell_join([*self.program, *self._without(options)])
+
+    def _without(self, options: Collection[str]) -> list[str]:
         kept: list[str] = []
         rest = iter(self.arguments)
         for argument in rest:
@@ -60,7 +63,21 @@ class Invocation:
                 next(rest, None)
             elif argument.partition("=")[0] not in options:
                 kept.append(argument)
-        return shell_join([*self.program, *kept])
+        return kept
+
+    def again_with(self, option: str, values: Sequence[str], *, without: Collection[str] = ()) -> str:
+        """Return the command line with an option once for each of these values, in the place of what it had of it.
+
+        Args:
+            option: Long name of an option that takes one value each, such as ``--account``.
+            values: What it takes.
+            without: Other options that are left out, with their values.
+        """
+        kept = self._without({option, *without})
+        # Right behind the command: after `--` nothing is an option.
+        behind = kept.index(self.command) + 1 if self.command in kept else 0
+        given = [word for value in values for word in _spelled(option, value)]
+        return shell_join([*self.program, *kept[:behind], *given, *kept[behind:]])
 
     @property
     def command(self) -> str | None:
@@ -76,6 +93,10 @@ class Invocation:
     def is_verbose(self) -> bool:
         """Whether whoever called wants to see more than a message."""
         return bool({"-v", "-vv", "--verbose"} & set(self.arguments))
+
+
+def _spelled(option: str, value: str) -> tuple[str, ...]:
+    return (f"{option}={value}",) if value.startswith("-") else (option, value)
 
 
 def _program(started: str) -> tuple[str, ...]:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.model import Outcome
+from bulk.report.accounts import AccountLine, Gravity, account_table, gravity_of, not_provisioned
 from bulk.report.summary import Count, count_lines
 from bulk.report.tones import Tone, plain, tone_of
-from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
+from bulk.report.wording import (
+    MEANINGS,
+    columns_of,
+    cut,
+    cut_middle,
+    outcome_words,
+    padded,
+    spell_count,
+    spell_duration,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
-    from bulk.engine.planned import FullProduct, Plan, PlannedRow
+    from bulk.engine.planned import FullProduct, Plan, PlannedAccount, PlannedRow
     from bulk.model import InputFound
     from bulk.report.tones import Paint
 
@@ -24,6 +35,7 @@ _SHOWN_PRODUCTS = 5
 _SHOWN_LINES = 8
 """Lines of a full product's rows that are named; more are counted."""
 
+_ACCOUNT_LINES = 14
 _TO_CREATE = "to create"
 _DELIMITERS = MappingProxyType({",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"})
 _WIDEST_CELL = 24
@@ -43,13 +55,22 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
     if plan.found:
         lines += _found(plan.found, width)
     if plan.stopped:
-        lines.append(paint(cut(f"Not whole: {plan.stopped}", width), Tone.BAD))
+        lines.append(paint(cut(f"Not whole: {_stopped(plan)}", width), Tone.BAD))
     lines += ["", *count_lines(list(_counts(plan)), width=width, paint=paint)]
+    if plan.accounts:
+        lines += ["", *_accounts(plan, width, paint)]
     if plan.full_products:
         lines += ["", paint("Products without a slot for every row", Tone.HEADING), *_full(plan, width)]
     if plan.examples:
         lines += ["", paint("The first rows of each kind", Tone.HEADING), *_table(plan.examples, width)]
     return [*lines, "", *_effort(plan, width)]
+
+
+def _stopped(plan: Plan) -> str | None:
+    reasons = [account.stopped for account in plan.accounts.values() if account.stopped]
+    if not reasons or plan.stopped in reasons:
+        return plan.stopped
+    return f"{len(reasons):,} of {spell_count(len(plan.accounts), 'account')} could not be asked"
 
 
 def _found(found: InputFound, width: int) -> Iterator[str]:
@@ -78,13 +99,62 @@ def _counts(plan: Plan) -> Iterator[Count]:
             yield Count(rows, outcome_words(outcome), meaning, tone_of(outcome))
 
 
+def _accounts(plan: Plan, width: int, paint: Paint) -> list[str]:
+    """Return the table of accounts; of many, those that are not whole or have rows in trouble, and the longest."""
+    longest = max(account.seconds for account in plan.accounts.values())
+    lines = [_account(name, account) for name, account in plan.accounts.items()]
+    if longest:
+        name = next(name for name, account in plan.accounts.items() if account.seconds == longest)
+        lines = [_as_longest(line) if line.name == name else line for line in lines]
+    named = sum(account.rows for account in plan.accounts.values())
+    return account_table(
+        lines,
+        ("rows", _TO_CREATE, "takes"),
+        width=width,
+        room=_ACCOUNT_LINES,
+        all_by="see --json",
+        nameless=plan.rows - named if plan.found else 0,
+        paint=paint,
+        folded=_folded(plan.accounts, lines),
+    )
+
+
+def _account(name: str, account: PlannedAccount) -> AccountLine:
+    creates = account.requests.get("create", 0)
+    return AccountLine(
+        name=name,
+        gravity=gravity_of(account.outcomes, stopped=account.stopped),
+        weight=creates,
+        cells=(f"{account.rows:,}", f"{creates:,}", spell_duration(account.seconds) if account.seconds else "-"),
+        note=not_provisioned(account.outcomes),
+        reason=f"not whole: {account.stopped}" if account.stopped else None,
+    )
+
+
+def _as_longest(line: AccountLine) -> AccountLine:
+    """Return the line of the account that takes longest: it is named, how well it may be."""
+    note = "; ".join(part for part in (line.note, "takes longest") if part)
+    return replace(line, note=note, gravity=min(line.gravity, Gravity.IN_TROUBLE), tone=line.shown_tone)
+
+
+def _folded(accounts: Mapping[str, PlannedAccount], lines: Sequence[AccountLine]) -> dict[Gravity, str]:
+    """Say of the accounts that are only counted how many rows they have and how long they take."""
+    texts = {Gravity.OPEN: "rows that this plan did not look at", Gravity.EMPTY: "no rows"}
+    well = [accounts[line.name] for line in lines if line.gravity is Gravity.DONE]
+    creates = sum(account.requests.get("create", 0) for account in well)
+    slowest = max((account.seconds for account in well), default=0.0)
+    took = f" in up to {spell_duration(slowest)}" if slowest else ""
+    return texts | {Gravity.DONE: f"every row can be provisioned; {spell_count(creates, 'create')}{took}"}
+
+
 def _pending(plan: Plan) -> str:
     return "left for another run by --limit or --only" if plan.outside else "not looked at"
 
 
 def _full(plan: Plan, width: int) -> Iterator[str]:
     for product in plan.full_products[:_SHOWN_PRODUCTS]:
-        yield cut(f"  {product.product_key}: no slot for {_line_numbers(product.lines)}", width)
+        of = f" of {product.account}" if product.account else ""
+        yield cut(f"  {product.product_key}{of}: no slot for {_line_numbers(product.lines)}", width)
         yield cut(f"    {'; '.join(_holders(product))}", width)
     more = len(plan.full_products) - _SHOWN_PRODUCTS
     if more > 0:
@@ -109,18 +179,26 @@ def _line_numbers(lines: Sequence[int]) -> str:
 def _table(rows: Sequence[PlannedRow], width: int) -> Iterator[str]:
     order = {outcome: number for number, outcome in enumerate(MEANINGS)}
     grouped = sorted(rows, key=lambda row: (order[row.outcome], row.already, row.line))
-    cells = [("line", "becomes", "product", "module", "why"), *map(_cells, grouped)]
-    widths = [min(max(map(len, column)), _WIDEST_CELL) for column in zip(*cells, strict=True)]
-    line, becomes, product, module, _ = widths
-    for number, kind, key, name, why in cells:
-        text = f"  {number:>{line}}  {kind:<{becomes}}  {cut(key, product):<{product}}  {cut(name, module):<{module}}"
-        yield cut(f"{text}  {why}".rstrip(), width)
+    cells = [("line", "becomes", "account", "product", "module", "why"), *map(_cells, grouped)]
+    if not any(row.account for row in rows):
+        cells = [(*line[:2], *line[3:]) for line in cells]
+    widths = [min(max(map(columns_of, column)), _WIDEST_CELL) for column in zip(*cells, strict=True)]
+    for number, *texts, why in cells:
+        columns = (padded(cut(text, most), most) for text, most in zip(texts, widths[1:], strict=False))
+        yield cut("  ".join([f"  {number:>{widths[0]}}", *columns, why]).rstrip(), width)
 
 
-def _cells(row: PlannedRow) -> tuple[str, str, str, str, str]:
+def _cells(row: PlannedRow) -> tuple[str, ...]:
     to_create = row.outcome is Outcome.CREATED and not row.already
     kind = _TO_CREATE if to_create else outcome_words(row.outcome)
-    return f"{row.line}", kind, row.product_key or "-", row.module_name or "-", row.message or ""
+    return (
+        f"{row.line}",
+        kind,
+        cut_middle(row.account or "-", _WIDEST_CELL),
+        row.product_key or "-",
+        row.module_name or "-",
+        row.message or "",
+    )
 
 
 def _effort(plan: Plan, width: int) -> Iterator[str]:
@@ -136,8 +214,7 @@ def _requests(plan: Plan) -> str:
     if not (lists or creates):
         return "not known, the plan is not whole" if plan.stopped else "none"
     calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
-    return (
-        f"{calls}, {spell_duration(plan.seconds)} at the rate asked for"
-        if plan.seconds
-        else f"{calls}, without a limit"
-    )
+    if not plan.seconds:
+        return f"{calls}, without a limit"
+    how = ", all accounts side by side" if plan.accounts else " at the rate asked for"
+    return f"{calls}, {spell_duration(plan.seconds)}{how}"

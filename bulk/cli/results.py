@@ -17,7 +17,7 @@ from bulk.cli.output import closed_pipe_is_fine, tell
 from bulk.cli.values import complete_outcomes, read_outcomes
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
-from bulk.inputs import WORKBOOK_SUFFIXES
+from bulk.model.inputs import WORKBOOK_SUFFIXES
 from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from bulk.cli.options import (
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
 from bulk.exits import ExitCode
-from bulk.report.summary import summary_lines
+from bulk.report.summary import stopped_accounts, summary_lines
 from bulk.shell import shell_quote
 
 if TYPE_CHECKING:
@@ -31,6 +31,10 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 _FIRST = "Before it begins"
+_ACCOUNT = "--account"
+_NAMED_ACCOUNTS = 3
+"""So many accounts at most are named in a command that goes on."""
+
 _TRYING = ("--limit", "--only")
 
 
@@ -47,6 +51,7 @@ _TRYING = ("--limit", "--only")
       4  the ledger is held by another run, belongs to another target, or was
          written by a newer version
       130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
+    With accounts: the first of 130, 143, 3, 1, 0 that any of them has.
     """,
 )
 @input_argument
@@ -111,6 +116,7 @@ def run(
                 paint=paint,
                 program=invocation.program,
                 resume=_resume(invocation, summary, settings, stopped=stop.requested),
+                resume_accounts=_resume_accounts(invocation, summary, stopped=stop.requested),
                 input_format=settings.read.format,
                 pending=f"not tried: outside {given}" if (given := _selection(settings)) else None,
             )
@@ -128,6 +134,14 @@ def _resume(invocation: Invocation, summary: Summary, settings: Settings, *, sto
     is_try = bool(settings.only_accounts) and any(any(one.outcomes.values()) for one in left)
     trying = (*_TRYING, *(["--account"] if is_try else []))
     return invocation.again if stopped else invocation.again_without(trying)
+
+
+def _resume_accounts(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
+    """Return the command that tries only the accounts that stopped, where that is shorter than to name all."""
+    alone = stopped_accounts(summary)
+    if stopped or not 0 < len(alone) <= _NAMED_ACCOUNTS or len(alone) == len(summary.accounts):
+        return None
+    return invocation.again_with(_ACCOUNT, alone, without=_TRYING)
 
 
 def _selection(settings: Settings) -> str:

@@ -24,7 +24,7 @@ from bulk.errors import BulkError
 from bulk.exits import ExitCode
 from bulk.redaction import MASK, shown_address
 from bulk.report.tones import Tone
-from bulk.settings_keys import ACCOUNT_KEYS, KEYS
+from bulk.settings.keys import ACCOUNT_KEYS, KEYS
 
 if TYPE_CHECKING:
     from bulk.events import Event

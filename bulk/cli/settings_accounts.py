@@ -10,7 +10,7 @@ from bulk.cli.settings_origin import accounts_in_file, file_values, origin_of
 from bulk.errors import BulkError
 from bulk.events import CredentialsFound
 from bulk.redaction import shown_address
-from bulk.settings_keys import ACCOUNT_KEYS
+from bulk.settings.keys import ACCOUNT_KEYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

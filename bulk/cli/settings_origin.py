@@ -12,12 +12,13 @@ from bulk.cli.output import tell
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Container, Iterable, Mapping
+    from pathlib import Path
 
     import click
 
-    from bulk.account_settings import AccountSettings
-    from bulk.settings_file import FileSettings, FileValue
+    from bulk.settings.account import AccountSettings
+    from bulk.settings.file import FileSettings, FileValue
 
 __all__ = [
     "BY_HAND",
@@ -26,6 +27,7 @@ __all__ = [
     "accounts_in_file",
     "complete_profile",
     "file_values",
+    "names_for_shell",
     "origin_of",
     "overruled",
     "read_settings_file",
@@ -62,7 +64,7 @@ def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: st
 
 def _read(named: str | None, profile: str | None) -> FileSettings:
     # `--help` need not wait for it.
-    from bulk.settings_file import FileSettings, find_file, read_file, user_file  # noqa: PLC0415 - see above
+    from bulk.settings.file import FileSettings, find_file, read_file, user_file  # noqa: PLC0415 - see above
 
     path = find_file(named, os.environ, on_hidden=tell)
     if path is not None:
@@ -75,14 +77,30 @@ def _read(named: str | None, profile: str | None) -> FileSettings:
 
 def complete_profile(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Offer the profiles of the settings file to a shell."""
-    from bulk.settings_file import find_file, profile_names  # noqa: PLC0415 - as above
+    from bulk.settings.file import profile_names  # noqa: PLC0415 - as above
+
+    return names_for_shell(ctx, profile_names, incomplete)
+
+
+def names_for_shell(
+    ctx: click.Context, names_of: Callable[[Path], Iterable[str]], incomplete: str, *, named: Container[str] = ()
+) -> list[CompletionItem]:
+    """Offer names of the settings file to a shell.
+
+    Args:
+        ctx: Says which file is meant.
+        names_of: Gives the names of a file.
+        incomplete: What is typed of a name.
+        named: Those that are on the command line already.
+    """
+    from bulk.settings.file import find_file  # noqa: PLC0415 - as above
 
     path = find_file(ctx.params.get(SETTINGS_FILE), os.environ)
     try:
-        names = profile_names(path) if path else ()
+        names = names_of(path) if path else ()
     except SettingsError:
         return []  # a prompt is no place for a message; the command will have it
-    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+    return [CompletionItem(name) for name in names if name.startswith(incomplete) and name not in named]
 
 
 def file_values(ctx: click.Context) -> Mapping[str, FileValue]:
@@ -99,7 +117,7 @@ def accounts_in_file(ctx: click.Context) -> Mapping[str, AccountSettings]:
 
 def values_without_flag(ctx: click.Context) -> Mapping[str, FileValue]:
     """Return what only the settings file can say, by fields of `Settings`."""
-    from bulk.settings_keys import KEYS  # noqa: PLC0415 - `--help` need not wait for it
+    from bulk.settings.keys import KEYS  # noqa: PLC0415 - `--help` need not wait for it
 
     values = file_values(ctx)
     alone = {key.option for key in KEYS.values() if not key.has_flag}

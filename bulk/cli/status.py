@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager, suppress
-from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -133,8 +132,9 @@ def _show_screen(read: LedgerStatus, pulse: Pulse | None) -> None:
 
 
 def _show_json(read: LedgerStatus, pulse: Pulse | None) -> None:
-    # The target is one string here, as it is in a run's summary.
-    print_json(asdict(read) | {"target": str(read.target), "now": pulse.keys() if pulse else None})
+    from bulk.report.status import status_json  # noqa: PLC0415 - as in _look()
+
+    print_json(status_json(read, pulse))
 
 
 def _is_number(text: str) -> bool:

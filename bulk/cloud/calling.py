@@ -9,19 +9,19 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bulk.cloud.failures import is_of_another, lost, refused
-from bulk.cloud.refusals import KeyRefusals
 from bulk.cloud.replies import read_answer, server_time_at
 from bulk.cloud.signing import Signer, timestamp
-from bulk.cloud.transport import SignedRequest
+from bulk.cloud.wire.refusals import KeyRefusals
+from bulk.cloud.wire.transport import SignedRequest
 from bulk.errors import TransportError, TurnMissedError
 from bulk.model import Failure, FailureKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulk.cloud.credentials import CredentialProvider, Credentials
+    from bulk.cloud.keys.credentials import CredentialProvider, Credentials
     from bulk.cloud.replies import Answer
-    from bulk.cloud.transport import Leave, Reply, Transport
+    from bulk.cloud.wire.transport import Leave, Reply, Transport
     from bulk.model import Action
 
 __all__ = ["Caller", "says_success", "unique_nonces"]

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Protocol
 from bulk.cloud.calling import unique_nonces
 from bulk.cloud.dialects import change_parameters
 from bulk.cloud.reading import ReadingClient, ReadingPlatform
-from bulk.cloud.transport import at_once
+from bulk.cloud.wire.transport import at_once
 from bulk.model import Accepted, Failure
 
 if TYPE_CHECKING:
-    from bulk.cloud.transport import Leave
+    from bulk.cloud.wire.transport import Leave
     from bulk.model import Change
 
 __all__ = ["Client", "Platform", "unique_nonces"]

@@ -17,7 +17,7 @@ from bulk.model import Action, ChangeKind, Dialect, Target
 from bulk.redaction import shown_address
 
 if TYPE_CHECKING:
-    from bulk.cloud.credentials import Credentials
+    from bulk.cloud.keys.credentials import Credentials
     from bulk.model import Change
     from bulk.settings import Settings
 

@@ -13,9 +13,9 @@ from bulk.redaction import MAX_ID_CHARACTERS, echoed_string_to_sign, redact
 
 if TYPE_CHECKING:
     from bulk.cloud.codes import Verdict
-    from bulk.cloud.credentials import Credentials
+    from bulk.cloud.keys.credentials import Credentials
     from bulk.cloud.replies import Answer
-    from bulk.cloud.transport import Reply, SignedRequest
+    from bulk.cloud.wire.transport import Reply, SignedRequest
     from bulk.errors import TransportError
     from bulk.model import Action
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from bulk.cloud.replies import UnreadableDataError, text_of, truth_of
 from bulk.model import Failure, FailureKind, Package, Page, Product
-from bulk.stamps import utc_seconds
+from bulk.model.stamps import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Hashable, Mapping

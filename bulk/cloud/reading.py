@@ -18,15 +18,15 @@ from bulk.cloud.dialects import (
 from bulk.cloud.failures import unreadable
 from bulk.cloud.paging import PACKAGES_A_PAGE, PRODUCTS_A_PAGE, read_packages, read_product, read_products
 from bulk.cloud.replies import UnreadableDataError, read_modules
-from bulk.cloud.transport import at_once
+from bulk.cloud.wire.transport import at_once
 from bulk.model import Action, Failure, Listing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.cloud.replies import Answer
-    from bulk.cloud.transport import Leave, Reply, Transport
+    from bulk.cloud.wire.transport import Leave, Reply, Transport
     from bulk.model import Package, Page, Product, Target
 
 __all__ = ["ReadingClient", "ReadingPlatform"]

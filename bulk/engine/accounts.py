@@ -6,9 +6,9 @@ import os
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
-from bulk.cloud.credentials import variables_of
 from bulk.cloud.dialects import resolve_target
-from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials, token_endpoint
+from bulk.cloud.keys.credentials import variables_of
+from bulk.cloud.keys.sources import KeysSource, default_rate_group, open_credentials, token_endpoint
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, CredentialsNotRenewed, ignore
 from bulk.model import Dialect
@@ -16,11 +16,11 @@ from bulk.model import Dialect
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bulk.account_settings import AccountSettings
-    from bulk.cloud.credentials import AccountCredentials
+    from bulk.cloud.keys.credentials import AccountCredentials
     from bulk.events import Event, Listener
     from bulk.model import Target
     from bulk.settings import Settings
+    from bulk.settings.account import AccountSettings
 
 __all__ = ["Account", "OpenedAccount", "accounts_of", "keys_source", "open_account_keys", "refuse_double"]
 

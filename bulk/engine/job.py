@@ -10,6 +10,7 @@ from bulk.engine.sessions.gate import always
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
 from bulk.events import AccountStopped
+from bulk.legible import spoken_targets
 from bulk.model import AccountNames
 
 if TYPE_CHECKING:
@@ -116,8 +117,7 @@ def part_of(account: Account, *, stop: StopSignal, listener: Listener) -> Part:
 
 def spoken_target(accounts: Iterable[Account]) -> str:
     """Return where the requests of all accounts go, for a line of a screen."""
-    targets = list(dict.fromkeys(str(account.target) for account in accounts))
-    return targets[0] if len(targets) == 1 else f"{len(targets)} targets"
+    return spoken_targets(account.target for account in accounts)
 
 
 def _scope(account: str, stop: StopSignal, listener: Listener) -> StopSignal:

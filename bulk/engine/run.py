@@ -29,12 +29,13 @@ from bulk.exits import ExitCode
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.accounts import Counted
 from bulk.ledger.views.snapshot import Snapshot
+from bulk.model import TRIED_AGAIN_OUTCOMES
 
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.lanes.selection import Selection
     from bulk.engine.lanes.sending import Feed
     from bulk.events import Listener
@@ -201,15 +202,17 @@ class _Run(Job):
                 outcomes=dict(outcomes),
                 rates=asked_rates(self.settings),
                 outside=selection.outside,
-                accounts=dict(self._account_starts(counted)),
+                accounts=dict(self._account_starts(counted, selection)),
             )
         )
         return counted
 
-    def _account_starts(self, counted: Counted) -> Iterator[tuple[str, AccountStart]]:
+    def _account_starts(self, counted: Counted, selection: Selection) -> Iterator[tuple[str, AccountStart]]:
         for part in self.parts if self.names_accounts else ():
             outcomes = counted.by_account.get(part.name)
+            wanted = selection.of(part.name)
             if outcomes:
+                open_rows = sum(outcomes[outcome] for outcome in TRIED_AGAIN_OUTCOMES)
                 yield (
                     part.name,
                     AccountStart(
@@ -217,6 +220,7 @@ class _Run(Job):
                         rows=sum(outcomes.values()),
                         outcomes=outcomes,
                         rates=asked_rates(part.account.settings),
+                        outside=0 if wanted is None else open_rows - sum(wanted.values()),
                     ),
                 )
 

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from bulk.inputs import ReadRows
+from bulk.model.inputs import ReadRows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from bulk.inputs import InvalidRow, ValidRow
+    from bulk.model.inputs import InvalidRow, ValidRow
 
 __all__ = ["read_slice", "slice_line"]
 

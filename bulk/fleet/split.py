@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bulk.engine.accounts import Account
     from bulk.engine.stop import StopSignal
     from bulk.fleet.store import Store
-    from bulk.inputs import ReadRows
+    from bulk.model.inputs import ReadRows
     from bulk.settings import Settings
 
 __all__ = ["MOST_ACCOUNTS", "shards_of", "split"]

@@ -15,7 +15,7 @@ from enum import Enum, StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
-from bulk.cloud.own_thread import started
+from bulk.cloud.wire.own_thread import started
 from bulk.conditions import explain_os_error
 from bulk.redaction import redact
 

@@ -409,12 +409,13 @@ GROUP BY account;
 
 -- name: reasons
 -- Why rows are not provisioned, most frequent first. Invalid rows are grouped by the kind of their problem.
-SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message
+-- What is not counted is that of the line with the least number.
+SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message, account
 FROM rows
 WHERE outcome = 'invalid'
 GROUP BY outcome, problem_code
 UNION ALL
-SELECT outcome, code, count(*), min(line), message
+SELECT outcome, code, count(*), min(line), message, account
 FROM standing
 WHERE outcome_when_read IS NULL AND outcome NOT IN ('created', 'exists', 'pending', 'sending')
 GROUP BY outcome, code
@@ -422,12 +423,12 @@ ORDER BY rows DESC, example_line;
 
 -- name: reasons_of_account
 -- As `reasons`, of one account: its rows alone are walked along.
-SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message
+SELECT outcome, problem_code AS code, count(*) AS rows, min(line) AS example_line, message, account
 FROM rows
 WHERE outcome = 'invalid' AND account = :account
 GROUP BY outcome, problem_code
 UNION ALL
-SELECT outcome, code, count(*), min(line), message
+SELECT outcome, code, count(*), min(line), message, account
 FROM standing
 WHERE outcome_when_read IS NULL AND account = :account
   AND outcome NOT IN ('created', 'exists', 'pending', 'sending')

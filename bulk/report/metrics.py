@@ -22,9 +22,17 @@ from prometheus_client.registry import Collector
 from bulk.atomic import replaced
 from bulk.distribution import installed_version
 from bulk.errors import BulkError
-from bulk.events import AttemptMade, RateChanged, RetryScheduled, RowSettled, RunEnded, RunStarted
+from bulk.events import (
+    AttemptMade,
+    RateChanged,
+    RetryScheduled,
+    RowSettled,
+    RunEnded,
+    RunStarted,
+)
 from bulk.exits import ExitCode
 from bulk.model import Action, FailureKind, Outcome
+from bulk.report.account_metrics import AccountMetrics
 from bulk.report.tally import Tally
 
 if TYPE_CHECKING:
@@ -92,6 +100,7 @@ class RunMetrics(Collector):
         self._task = task
         self._clock = clock
         self._tally = Tally(time.monotonic)
+        self._by_account = AccountMetrics()
         self._began_at = clock()
         self._ended_at: float | None = None
         self._exit_code: int | None = None
@@ -110,6 +119,7 @@ class RunMetrics(Collector):
     def __call__(self, event: Event) -> None:
         """Count one event."""
         self._tally(event)
+        self._by_account(event)
         match event:
             case AttemptMade(attempt):
                 self._count(attempt)
@@ -142,11 +152,21 @@ class RunMetrics(Collector):
     def _metrics(self) -> Iterator[Metric]:
         yield InfoMetricFamily("bulk_run", METRICS["bulk_run"], value=self._labels)
         yield from self._moments()
-        yield _gauges("bulk_rows", "outcome", self._rows or self._rows_so_far())
+        yield _gauges("bulk_rows", ("outcome",), _keyed(self._rows or self._rows_so_far()))
         yield from self._traffic()
         yield CounterMetricFamily("bulk_recovered", METRICS["bulk_recovered"], value=self._recovered)
-        yield _gauges("bulk_rate_asked_per_second", "action", self._of_sent(self._asked_per_s))
-        yield _gauges("bulk_rate_granted_per_second", "action", self._of_sent(self._allowed_per_s))
+        yield from self._rates()
+        yield from self._by_account.collect()
+
+    def _rates(self) -> Iterator[Metric]:
+        """Yield the rates; of each account, where there are any, as each has its own."""
+        asked, granted = self._by_account.rates()
+        if asked:
+            yield _gauges("bulk_rate_asked_per_second", ("account", "action"), asked)
+            yield _gauges("bulk_rate_granted_per_second", ("account", "action"), granted)
+            return
+        yield _gauges("bulk_rate_asked_per_second", ("action",), _keyed(self._of_sent(self._asked_per_s)))
+        yield _gauges("bulk_rate_granted_per_second", ("action",), _keyed(self._of_sent(self._allowed_per_s)))
 
     def _is_sent(self, action: Action) -> bool:
         return action in self._sent
@@ -290,11 +310,15 @@ class _Kept:
             self._is_lost = False
 
 
-def _gauges(name: str, label: str, values: Mapping[str, float]) -> GaugeMetricFamily:
-    gauges = GaugeMetricFamily(name, METRICS[name], labels=[label])
+def _gauges(name: str, labels: tuple[str, ...], values: Mapping[tuple[str, ...], float]) -> GaugeMetricFamily:
+    gauges = GaugeMetricFamily(name, METRICS[name], labels=labels)
     for value_of, value in values.items():
-        gauges.add_metric([value_of], value)
+        gauges.add_metric(value_of, value)
     return gauges
+
+
+def _keyed(values: Mapping[str, float]) -> dict[tuple[str, ...], float]:
+    return {(name,): value for name, value in values.items()}
 
 
 def _exit_code(exc: BaseException) -> int:

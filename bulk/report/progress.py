@@ -13,7 +13,9 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from bulk.events import (
+    AccountTakenOver,
     ClockCorrected,
+    ConnectionsShort,
     CredentialsNotRenewed,
     InputRead,
     LedgerUpgraded,
@@ -22,6 +24,7 @@ from bulk.events import (
     RunStopping,
 )
 from bulk.legible import brief_run_id, legible
+from bulk.report.account_progress import account_words, progress_lines
 from bulk.report.tally import RunState, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
@@ -41,10 +44,12 @@ if TYPE_CHECKING:
 __all__ = [
     "bar",
     "clock_line",
+    "connections_line",
     "plain_line",
     "progress",
     "renewal_line",
     "start_line",
+    "takeover_line",
     "unshared_line",
     "upgrade_line",
     "wants_live",
@@ -97,19 +102,36 @@ def _bar(input_name: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
         def listen(event: Event) -> None:
             tally(event)
-            if isinstance(event, ClockCorrected):
-                console.print(clock_line(event), highlight=False, markup=False)
-            elif isinstance(event, RateChanged) and event.unshared:
-                console.print(unshared_line(event), highlight=False, markup=False)
-            elif isinstance(event, CredentialsNotRenewed):
-                console.print(renewal_line(event), highlight=False, markup=False)
-            elif isinstance(event, LedgerUpgraded):
-                console.print(upgrade_line(event), highlight=False, markup=False)
-            elif isinstance(event, InputRead):
-                for notice in event.found.notices:
-                    console.print(legible(notice), highlight=False, markup=False)
+            for line in _notes_beside_the_bar(event):
+                console.print(line, highlight=False, markup=False)
 
         yield listen
+
+
+def _notes_beside_the_bar(event: Event) -> Iterator[str]:
+    """Yield what stays on the screen: a live bar shows no warnings of the log."""
+    match event:
+        case ClockCorrected():
+            yield clock_line(event)
+        case RateChanged() if event.unshared:
+            yield unshared_line(event)
+        case CredentialsNotRenewed():
+            yield renewal_line(event)
+        case ConnectionsShort():
+            yield connections_line(event)
+        case _:
+            yield from _notes(event)
+
+
+def _notes(event: Event) -> Iterator[str]:
+    """Yield what is said of the input and the ledger, with a live bar or without."""
+    match event:
+        case InputRead():
+            yield from map(legible, event.found.notices)
+        case LedgerUpgraded():
+            yield upgrade_line(event)
+        case AccountTakenOver():
+            yield takeover_line(event)
 
 
 def bar(input_name: str, state: RunState, width: int) -> RenderableType:
@@ -130,12 +152,13 @@ def bar(input_name: str, state: RunState, width: int) -> RenderableType:
     title = Text(f"{input_name} → {state.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
     words = [_counts(state, " · ") or "nothing settled yet", f"{_rates(state)} · {_doing(state)}"]
     share, left = _share(state), _left(state)
+    accounts = [Text(line, no_wrap=True, overflow="ellipsis") for line in progress_lines(state.accounts, width)]
     if width < _ROOMY_COLUMNS:
-        return Group(title, *map(Text, [f"{share} · {left}", *words]))
+        return Group(title, *map(Text, [f"{share} · {left}", *words]), *accounts)
     figures = Table.grid(padding=(0, 1), expand=True)
     figures.add_column(ratio=1)
     figures.add_row(ProgressBar(total=max(state.rows, 1), completed=state.settled), share, left)
-    return Group(title, figures, *map(Text, words))
+    return Group(title, figures, *map(Text, words), *accounts)
 
 
 @contextmanager
@@ -171,14 +194,12 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 def _lines_of(event: Event) -> Iterator[str]:
     """Yield what is said of an event where there is no live bar."""
     match event:
-        case InputRead():
-            yield from map(legible, event.found.notices)
-        case LedgerUpgraded():
-            yield upgrade_line(event)
         case RunStarted():
             yield start_line(event)
         case RunStopping():
             yield f"Stopping: {event.reason} (requests in flight end first)"
+        case _:
+            yield from _notes(event)
 
 
 def clock_line(event: ClockCorrected) -> str:
@@ -210,12 +231,32 @@ def upgrade_line(event: LedgerUpgraded) -> str:
     return f"The ledger was upgraded from layout {event.layout}; as it was before: {event.copy}"
 
 
+def takeover_line(event: AccountTakenOver) -> str:
+    """Return what is said where records have another name from now on."""
+    before = f"for account {event.before}" if event.before else "without accounts"
+    return (
+        f"What this ledger recorded {before}, {spell_count(event.keys, 'module')}, is now account {event.account}'s: "
+        "it is the same target under a new name."
+    )
+
+
+def connections_line(event: ConnectionsShort) -> str:
+    """Return what is said where connections are few."""
+    return (
+        f"This process may open {event.files:,} files, which leaves {spell_count(event.each, 'connection')} to each of "
+        f"{event.accounts:,} accounts: some may be slower than their rate; raise the limit with `ulimit -n`."
+    )
+
+
 def start_line(event: RunStarted) -> str:
     """Return the line that a run begins with where there is no live bar."""
     limits = ", ".join(f"{action.noun}s {_limit(per_s)}" for action, per_s in event.rates.items())
+    accounts = f", {spell_count(len(event.accounts), 'account')}" if event.accounts else ""
+    # Each account may have rates of its own.
+    how_fast = "" if event.accounts else f"; {limits}"
     return (
-        f"Run {brief_run_id(event.run_id)}: {spell_count(event.rows, 'row')}, {open_rows(event):,} open,"
-        f" to {event.target}; {limits}; ledger {event.ledger}"
+        f"Run {brief_run_id(event.run_id)}: {spell_count(event.rows, 'row')}, {open_rows(event):,} open{accounts},"
+        f" to {event.target}{how_fast}; ledger {event.ledger}"
     )
 
 
@@ -223,7 +264,8 @@ def plain_line(state: RunState) -> str:
     """Return one line that says how a run stands."""
     if state.started is None:
         return _before_the_run("the input", state)
-    figures = (_share(state), _counts(state, ", "), _rates(state), _left(state), _doing(state))
+    accounts = account_words(state.accounts) if state.accounts else ""
+    figures = (_share(state), _counts(state, ", "), _rates(state), _left(state), _doing(state), accounts)
     return f"[{spell_duration(state.elapsed_s)}] {'; '.join(figure for figure in figures if figure)}"
 
 
@@ -259,7 +301,9 @@ def _left(state: RunState) -> str:
 def _doing(state: RunState) -> str:
     if state.stopping:
         return f"stopping: {state.stopping}"
-    return f"{spell_count(state.lanes, 'product')} at once, waiting for {state.waiting_for}"
+    at_once = f"{spell_count(state.lanes, 'product')} at once"
+    # Each account waits for something of its own.
+    return at_once if state.accounts else f"{at_once}, waiting for {state.waiting_for}"
 
 
 def _limit(per_s: float) -> str:

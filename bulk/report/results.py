@@ -10,7 +10,7 @@ import orjson
 
 from bulk.atomic import replaced
 from bulk.errors import LedgerError
-from bulk.ledger.views.reading import at_one_moment, read_input, read_results
+from bulk.ledger.views.reading import at_one_moment, names_accounts, read_input, read_results
 from bulk.model import PROVISIONED_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 from bulk.shell import shell_path
@@ -39,6 +39,9 @@ def write_results(
 ) -> None:
     """Write ``line``, the input's own columns as they were, then ``outcome, code, message, …``; UTF-8.
 
+    Where the ledger knows accounts, a JSON line also has ``account``, the one that the row counts for. CSV has it in
+    the input's own column, if there is one: without it all rows are of one account.
+
     Args:
         ledger: Also one that a run is at work on.
         out: Where to.
@@ -54,8 +57,10 @@ def write_results(
         shape = _shape(connection, ledger)
         results = read_results(connection, ledger, outcomes=outcomes)
         if format == "jsonl":
+            has_accounts = names_accounts(connection, ledger)
             out.writelines(
-                orjson.dumps(_as_object(shape, result), option=orjson.OPT_APPEND_NEWLINE) for result in results
+                orjson.dumps(_as_object(shape, result, has_accounts=has_accounts), option=orjson.OPT_APPEND_NEWLINE)
+                for result in results
             )
         else:
             names = _columns(connection, ledger, shape)
@@ -92,12 +97,14 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
     return InputShape.from_json(text)
 
 
-def _as_object(shape: InputShape, result: Result) -> dict[str, object]:
+def _as_object(shape: InputShape, result: Result, *, has_accounts: bool) -> dict[str, object]:
+    account = {"account": result.account} if has_accounts else {}
+    ours = {*_OURS, *account}
     own = {
-        (f"input.{name}" if name in _OURS or name == "line" else name): value
+        (f"input.{name}" if name in ours or name == "line" else name): value
         for name, value in fields(shape, result.record, result.values).items()
     }
-    return {"line": result.line, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
+    return {"line": result.line, **account, **own, **dict(zip(_OURS, _our_values(result), strict=True))}
 
 
 def _our_values(result: Result) -> tuple[object, ...]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bulk.legible import brief_run_id
 from bulk.model import Action
+from bulk.report.accounts import Gravity, account_line, account_table, gravity_of
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
+from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,9 +20,10 @@ if TYPE_CHECKING:
     from bulk.ledger.views.status import LedgerStatus
     from bulk.report.tones import Paint
 
-__all__ = ["status_line", "status_lines"]
+__all__ = ["status_json", "status_line", "status_lines"]
 
 _SHOWN_RUNS = 4
+_ACCOUNT_LINES = 14
 _REASONS_ROOM = 9
 """Lines for reasons, so that the whole fits a screen of 24 lines."""
 
@@ -37,7 +41,7 @@ def status_lines(
     """
     lines = [
         paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
-        cut(f"To {status.target}", width),
+        cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),
         *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
         "",
@@ -45,6 +49,8 @@ def status_lines(
     ]
     if status.absent:
         lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
+    if status.accounts:
+        lines += ["", *_accounts(status, width, paint)]
     if status.reasons:
         reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
         lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
@@ -53,16 +59,56 @@ def status_lines(
     return lines
 
 
+def status_json(status: LedgerStatus, pulse: Pulse | None) -> dict[str, object]:
+    """Return what was read as the keys of a JSON object: those of accounts only where the ledger knows names."""
+    # The target is one string here, as it is in a run's summary.
+    keys = asdict(status) | {"target": status.spoken_target, "now": pulse.keys() if pulse else None}
+    if not status.accounts:
+        del keys["accounts"]
+        for reason in keys["reasons"]:
+            del reason["example_account"]
+    return keys
+
+
+def _accounts(status: LedgerStatus, width: int, paint: Paint) -> list[str]:
+    lines = [
+        account_line(
+            name,
+            account.outcomes,
+            # While a run is at work, how an earlier one ended is no news.
+            exit_code=None if status.holder else account.exit_code,
+            stopped=status.reason_of(account),
+        )
+        for name, account in status.accounts.items()
+    ]
+    return account_table(
+        lines,
+        ("exit", "provisioned"),
+        width=width,
+        room=_ACCOUNT_LINES,
+        all_by=f"bulk status {shell_path(status.path)} --json",
+        nameless=status.rows - sum(account.rows for account in status.accounts.values()),
+        paint=paint,
+    )
+
+
 def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
     """Return one line that says how a ledger stands while a run is at work, for a pipe."""
     counts = ", ".join(
         f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes[outcome]
     )
-    return f"{spell_count(status.rows, 'row')}: {counts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+    accounts = f"; {_done(status)}" if status.accounts else ""
+    return f"{spell_count(status.rows, 'row')}: {counts}{accounts}" + (f"; {_rates(status, pulse)}" if pulse else "")
+
+
+def _done(status: LedgerStatus) -> str:
+    gravities = [gravity_of(account.outcomes, stopped=None) for account in status.accounts.values()]
+    return f"{sum(gravity is not Gravity.OPEN for gravity in gravities):,} of {len(gravities):,} accounts done"
 
 
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:
     asked = {run.run_id: run.create_per_s for run in status.runs}.get(status.holder.run_id) if status.holder else None
+    asked = None if status.accounts else asked  # each account asked for that rate
     of = f" of {spell_rate(asked)}" if asked else ""
     others = ", ".join(
         f"{action.noun}s {per_s:,.1f}" for action, per_s in pulse.per_s.items() if action is not Action.CREATE

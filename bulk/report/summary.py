@@ -9,8 +9,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
+from bulk.model.inputs import WORKBOOK_SUFFIXES, has_no_place
+from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
 from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
@@ -28,6 +29,7 @@ __all__ = [
     "outcome_lines",
     "reason_lines",
     "retry_command",
+    "stopped_accounts",
     "summary_lines",
 ]
 
@@ -42,6 +44,9 @@ _ROOMY_LINES = 10
 _TIGHT_LINES = 5
 """With less room than this, what to do about it gets one line too."""
 
+_ACCOUNT_LINES = 16
+"""Lines for accounts; with the rest, a screen with accounts may be longer than one without."""
+
 _HARD_SPACE = "\u00a0"
 
 
@@ -54,6 +59,7 @@ def summary_lines(
     pending: str | None = None,
     input_format: str | None = None,
     resume: str | None = None,
+    resume_accounts: str | None = None,
 ) -> list[str]:
     """Return the screen that ends a run.
 
@@ -65,13 +71,14 @@ def summary_lines(
         pending: What `pending` means here, where a run was told to leave some rows.
         input_format: ``csv``, ``tsv`` or ``jsonl``, where it is known.
         resume: The command that goes on; ``None``: nothing is left to do.
+        resume_accounts: The command that goes on with those accounts alone that stopped; ``None``: none is needed.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
     outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
-    head = [*_title(summary, width, paint), "", *outcomes]
+    head = [*_title(summary, width, paint), "", *outcomes, *_accounts(summary, width, paint, pending)]
     commands = [
         line
-        for label, command in _ways_on(summary, program, input_format, resume)
+        for label, command in _ways_on(summary, program, input_format, resume, resume_accounts)
         for line in _command(paint, label, command, width)
     ]
     foot = ["", *_effort(summary, width), *commands]
@@ -180,11 +187,51 @@ def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:
     return path if named else path.with_name(f"{path.name}.{input_format}")
 
 
+def stopped_accounts(summary: Summary) -> list[str]:
+    """Return the accounts that stopped for a reason of their own, not for that of the whole run."""
+    return [name for name, account in summary.accounts.items() if account.stopped not in (None, summary.stopped)]
+
+
+def _stopped_as_a_whole(summary: Summary) -> bool:
+    return not summary.accounts or any(account.stopped == summary.stopped for account in summary.accounts.values())
+
+
+def _accounts(summary: Summary, width: int, paint: Paint, pending: str | None) -> list[str]:
+    if not summary.accounts:
+        return []
+    # Where the whole run stopped, its first line says why: once is enough.
+    alone = stopped_accounts(summary)
+    lines = [
+        account_line(
+            name,
+            account.outcomes,
+            exit_code=account.exit_code,
+            stopped=account.stopped if name in alone else None,
+            open_note=None if summary.stopped else pending,
+        )
+        for name, account in summary.accounts.items()
+    ]
+    all_by = f"bulk status {shell_path(summary.ledger)} --json"
+    table = account_table(
+        lines,
+        ("exit", "provisioned"),
+        width=width,
+        room=_ACCOUNT_LINES,
+        all_by=all_by,
+        nameless=summary.rows - sum(sum(account.outcomes.values()) for account in summary.accounts.values()),
+        paint=paint,
+        folded=FOLDED if pending is None or summary.stopped else {**FOLDED, Gravity.OPEN: pending},
+    )
+    return ["", *table]
+
+
 def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
     done = sum(summary.outcomes.get(outcome, 0) for outcome in PROVISIONED_OUTCOMES)
     share = f"{done:,} of {spell_count(summary.rows, 'row')} provisioned, {spell_duration(summary.elapsed_s)}"
     if summary.stopped:
-        why = _wrapped(f"Stopped: {summary.stopped}", width)
+        alone = len(stopped_accounts(summary))
+        of_accounts = f"{alone:,} of {spell_count(len(summary.accounts), 'account')}; the others went through"
+        why = _wrapped(f"Stopped: {summary.stopped if _stopped_as_a_whole(summary) else of_accounts}", width)
         return [*(paint(line, Tone.BAD) for line in why), *_wrapped(share, width)]
     tone = Tone.GOOD if summary.exit_code == ExitCode.DONE else Tone.WARNING
     return [paint(line, tone) for line in _wrapped(f"Finished: {share}", width)]
@@ -206,10 +253,16 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
 
 
 def _ways_on(
-    summary: Summary, program: Sequence[str], input_format: str | None, resume: str | None
+    summary: Summary,
+    program: Sequence[str],
+    input_format: str | None,
+    resume: str | None,
+    resume_accounts: str | None,
 ) -> Iterator[tuple[str, str]]:
     if resume:
         yield "Go on with:", resume
+    if resume_accounts:
+        yield "Once fixed, only what stopped:", resume_accounts
     if any(summary.outcomes.get(outcome) for outcome in REASONED_OUTCOMES):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command
@@ -224,7 +277,8 @@ def _command(paint: Paint, label: str, command: str, width: int) -> list[str]:
 def _reason(reason: Reason, width: int, *, example_lines: int, remedy_lines: int) -> list[str]:
     code = f", {reason.code}" if reason.code else ""
     head = f"  {spell_count(reason.rows, 'row')} {outcome_words(reason.outcome)}{code}"
-    example = f"line {reason.example_line}: {reason.example_message or 'no message'}"
+    of = f" of {reason.example_account}" if reason.example_account else ""
+    example = f"line {reason.example_line}{of}: {reason.example_message or 'no message'}"
     to_do = f"to do: {remedy(reason)}"
     return [cut(head, width), *_indented(example, width, example_lines), *_indented(to_do, width, remedy_lines)]
 

@@ -5,11 +5,12 @@ Counting is all that an event costs. Rates, time left and the reason for waiting
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.events import (
+    AccountStopped,
     AttemptMade,
     IngestProgressed,
     LaneClosed,
@@ -22,19 +23,18 @@ from bulk.events import (
     RunStopping,
 )
 from bulk.model import OPEN_OUTCOMES, TRIED_AGAIN_OUTCOMES, Action, Outcome
+from bulk.report.account_tally import AccountState, AccountTallies
+from bulk.report.speed import Speed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bulk.events import Event
+    from bulk.events import AccountStart, Event
 
 __all__ = ["RunState", "Tally", "open_rows"]
 
 _RATE_SPAN_S = 10.0
 """How far back "now" reaches: long enough for ten requests at the slowest granted rate."""
-
-_FEWEST_POINTS = 2
-"""A speed needs two."""
 
 _DONE_WITH = frozenset(Outcome) - TRIED_AGAIN_OUTCOMES
 """No run tries these rows again: the others are open, whatever earlier runs made of them."""
@@ -87,27 +87,13 @@ class RunState:
     stopping: str | None
     """Why the run is stopping; ``None``: it isn't."""
 
+    accounts: tuple[AccountState, ...] = ()
+    """Those that the run works on, and those that stopped before it began; empty: it names none."""
 
-def open_rows(event: RunStarted) -> int:
-    """Return how many rows a run that starts so will try."""
+
+def open_rows(event: RunStarted | AccountStart) -> int:
+    """Return how many rows a run that starts so will try, or an account."""
     return event.rows - event.outside - sum(event.outcomes.get(outcome, 0) for outcome in _DONE_WITH)
-
-
-class _Speed:
-    """How fast a growing count grows, over a sliding span."""
-
-    def __init__(self, span_s: float, *, since: float, count: int = 0) -> None:
-        self._span_s = span_s
-        self._points = deque([(since, count)])
-
-    def look(self, now: float, count: int) -> float:
-        """Note the count and return its growth a second since the oldest note inside the span."""
-        self._points.append((now, count))
-        # The last note before the span stays: without it a quiet span would have nothing to compare with.
-        while len(self._points) > _FEWEST_POINTS and self._points[1][0] <= now - self._span_s:
-            self._points.popleft()
-        then, before = self._points[0]
-        return (count - before) / (now - then) if now > then else 0.0
 
 
 class Tally:
@@ -133,14 +119,15 @@ class Tally:
         self._products: int | None = None
         self._retry: tuple[float, str] | None = None
         self._stopping: str | None = None
-        self._create_speed = _Speed(_RATE_SPAN_S, since=clock())
-        self._settle_speed = _Speed(_RATE_SPAN_S * 3, since=clock())
+        self._accounts = AccountTallies()
+        self._create_speed = Speed(_RATE_SPAN_S, since=clock())
+        self._settle_speed = Speed(_RATE_SPAN_S * 3, since=clock())
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
             case RowSettled(settlement):
-                self._settle(settlement.outcome)
+                self._settle(settlement.outcome, settlement.account)
             case AttemptMade(attempt):
                 self._creates += attempt.action is Action.CREATE
             case LaneOpened() | LaneClosed():
@@ -149,20 +136,21 @@ class Tally:
                 self._products = products
             case RetryScheduled(code=code):
                 self._retry = (self._clock(), code)
-            case RateChanged(action=Action.CREATE, per_s=per_s):
+            case RateChanged(action=Action.CREATE, per_s=per_s, account=""):
                 self._allowed_per_s = per_s
             case IngestProgressed(rows):
                 self._read = rows
             case RunStarted():
                 self._start(event)
-            case RunStopping(reason):
-                self._stopping = reason
+            case AccountStopped() | RunStopping():
+                self._stop(event)
 
     def look(self) -> RunState:
         """Return how the run stands now."""
         now = self._clock()
         rows = self._started.rows - self._started.outside if self._started else self._read
         settled = rows - self._open if self._started else 0
+        accounts = self._accounts.look(now)
         create_per_s = self._create_speed.look(now, self._creates)
         done_per_s = self._settle_speed.look(now, settled if self._started else self._closed)
         return RunState(
@@ -175,10 +163,11 @@ class Tally:
             elapsed_s=now - self._started_at if self._started else 0.0,
             create_per_s=create_per_s,
             allowed_per_s=self._allowed_per_s,
-            left_s=self._left_s(now, done_per_s),
+            left_s=_longest(accounts) if accounts and self._started else self._left_s(now, done_per_s),
             lanes=self._lanes,
             waiting_for=self._waiting_for(now, create_per_s),
             stopping=self._stopping,
+            accounts=accounts,
         )
 
     def _start(self, event: RunStarted) -> None:
@@ -187,20 +176,30 @@ class Tally:
         # Where very many rows had to be counted, some were settled meanwhile, and the rate may have changed.
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
         self._open += open_rows(event)
-        self._allowed_per_s = self._allowed_per_s or event.rates[Action.CREATE]
+        self._accounts.start(event.accounts, open_rows, self._started_at)
+        # Each account has a rate of its own, and those of one rate group share it: no figure is the limit of all.
+        self._allowed_per_s = 0.0 if event.accounts else self._allowed_per_s or event.rates[Action.CREATE]
         # From now on, as the first look may come ten seconds later. What was settled before is no speed of this run.
-        self._create_speed = _Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
+        self._create_speed = Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
         settled = event.rows - event.outside - self._open
-        self._settle_speed = _Speed(_RATE_SPAN_S * 3, since=self._started_at, count=settled)
+        self._settle_speed = Speed(_RATE_SPAN_S * 3, since=self._started_at, count=settled)
+
+    def _stop(self, event: AccountStopped | RunStopping) -> None:
+        if isinstance(event, AccountStopped):
+            self._accounts.stop(event.account, event.reason)
+        else:
+            self._stopping = event.reason
 
     def _count_lane(self, event: LaneOpened | LaneClosed) -> None:
         closed = isinstance(event, LaneClosed)
         self._lanes += -1 if closed else 1
         self._closed += closed
 
-    def _settle(self, outcome: str) -> None:
+    def _settle(self, outcome: str, account: str) -> None:
         if outcome in OPEN_OUTCOMES:
             return
+        if account:
+            self._accounts.settle(account)
         self._counts[outcome] += 1
         self._open -= 1
 
@@ -225,3 +224,10 @@ class Tally:
         if self._allowed_per_s and create_per_s >= self._allowed_per_s * _AT_THE_LIMIT:
             return "the rate limit"
         return "the platform's replies" if self._lanes > 0 else "the ledger"
+
+
+def _longest(accounts: tuple[AccountState, ...]) -> float | None:
+    """Return when the slowest account is done, of those that are at work; ``None``: not known yet."""
+    left = [account.left_s for account in accounts if not account.stopped]
+    known = [left_s for left_s in left if left_s is not None]
+    return max(known, default=0.0) if len(known) == len(left) else None

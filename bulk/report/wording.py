@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "MEANINGS",
+    "columns_of",
     "cut",
+    "cut_middle",
     "outcome_words",
+    "padded",
     "spell_count",
     "spell_duration",
     "spell_ending",
@@ -46,7 +50,27 @@ MEANINGS: Mapping[Outcome, str] = MappingProxyType(
 def cut(text: str, width: int) -> str:
     """Return the text on one line, shortened to the columns that there are."""
     line = " ".join(text.splitlines())
-    return line if len(line) <= width else f"{line[: max(width - 1, 0)]}…"
+    if line.isascii() and len(line) <= width:
+        return line
+    return line if columns_of(line) <= width else f"{_beginning(line, max(width - 1, 0))}…"
+
+
+def cut_middle(text: str, width: int) -> str:
+    """Return a name shortened to the columns that there are: names that belong together differ at their ends."""
+    if columns_of(text) <= width:
+        return text
+    tail = _beginning(text[::-1], max((width - 1) // 2, 0))[::-1]
+    return f"{_beginning(text, max(width - 1 - columns_of(tail), 0))}…{tail}"
+
+
+def columns_of(text: str) -> int:
+    """Return how many columns of a terminal a text takes: a Chinese character takes two."""
+    return len(text) if text.isascii() else sum(map(_columns_of_character, text))
+
+
+def padded(text: str, width: int) -> str:
+    """Return the text with blanks behind it, so that it takes so many columns."""
+    return text + " " * (width - columns_of(text))
 
 
 def outcome_words(outcome: str) -> str:
@@ -84,3 +108,18 @@ def spell_rate(per_s: float) -> str:
     if per_s == 0:
         return "unlimited"
     return f"{per_s:,.0f}/s" if per_s >= _TENTHS_BELOW * 10 or per_s == int(per_s) else f"{per_s:.1f}/s"
+
+
+def _beginning(text: str, width: int) -> str:
+    taken = 0
+    for at, character in enumerate(text):
+        taken += _columns_of_character(character)
+        if taken > width:
+            return text[:at]
+    return text
+
+
+def _columns_of_character(character: str) -> int:
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bulk.errors import InputError, SettingsError
-from bulk.inputs import WORKBOOK_SUFFIXES
 from bulk.model import InputFound, ReadRows
+from bulk.model.inputs import WORKBOOK_SUFFIXES
 from bulk.rows.columns import ColumnNames
 from bulk.rows.delimited import DelimitedReader
 from bulk.rows.fields import ACCOUNT_ROWS, ROWS

@@ -105,3 +105,26 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(run) == 1
     assert main(["report", str(ledger), "-o", str(report)]) == 0
     return report
+
+
+@pytest.fixture(scope="session")
+def page_of_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of 40 accounts, of which three have a product with too many rows."""
+    folder = tmp_path_factory.mktemp("accounts")
+    source, ledger, report = folder / "modules.csv", folder / "modules.db", folder / "report.html"
+    names = [f"天河第{number}工厂 <b>" for number in range(40)]
+    tables = [f"[accounts.{orjson.dumps(name).decode()}]\nkey_env = 'KEY{number}'" for number, name in enumerate(names)]
+    (folder / "bulk.toml").write_text(
+        "\n".join(["sandbox = true", "qps = 0", "list_qps = 0", *tables]), encoding="utf-8"
+    )
+    rows = [
+        (name, f"a1Prod{number:05d}", f"module-{module}")
+        for number, name in enumerate(names)
+        for module in range(12 if number in {7, 20, 33} else 2)
+    ]
+    with source.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("Account", "ProductKey", "ModuleName"), *rows, ("", "a1", "m")])
+    run = ["run", str(source), "--ledger", str(ledger), "--settings", str(folder / "bulk.toml")]
+    assert main(run) == 1
+    assert main(["report", str(ledger), "-o", str(report)]) == 0
+    return report

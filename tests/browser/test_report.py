@@ -192,3 +192,21 @@ def test_every_control_has_a_name(browser: Any, page: Path) -> None:
     )
 
     assert unnamed == 0
+
+
+@pytest.mark.parametrize("width", [320, 390, 1_200])
+def test_accounts_in_trouble_are_seen_and_the_others_unfold(browser: Any, page_of_accounts: Path, width: int) -> None:
+    browser.screen(width)
+    browser.open(page_of_accounts)
+    seen = """return [...document.querySelectorAll("section[aria-labelledby=accounts] tbody tr")]
+      .filter((row) => row.checkVisibility({contentVisibilityAuto: true}) && row.getBoundingClientRect().height > 0)
+      .map((row) => row.cells[0].textContent);"""
+
+    folded = browser.run(seen)
+    browser.run("document.querySelector('details.accounts').open = true;")
+    unfolded = browser.run(seen)
+
+    assert folded == [f"天河第{number}工厂 <b>" for number in (20, 33, 7)]
+    assert len(unfolded) == 40
+    assert browser.run("return document.documentElement.scrollWidth;") <= width
+    assert browser.complaints() == []

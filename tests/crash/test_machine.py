@@ -170,7 +170,7 @@ Timer(1.0, end).start()
     ("place", "flags"),
     [
         ("import socket; socket.getaddrinfo", ("--endpoint", "https://nowhere.example")),
-        ("import bulk.cloud.official_chain as m; m.OfficialChain.fetch", NOWHERE),
+        ("import bulk.cloud.keys.official_chain as m; m.OfficialChain.fetch", NOWHERE),
     ],
 )
 def test_thread_that_a_silent_network_holds_does_not_hold_up_the_end(

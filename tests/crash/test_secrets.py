@@ -27,7 +27,7 @@ FAULTS = "redirect=1x@60,latency=0-5ms,throttle=5%,reset-after=5%,http502=5%,htm
 
 WRONG_SECRET = {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": SECRET, "ALIBABA_CLOUD_SECURITY_TOKEN": TOKEN}
 CRASH_IN_TRANSPORT = """
-import bulk.cloud.transport as m
+import bulk.cloud.wire.transport as m
 
 async def crash(self, request, *, timeout_s):
     raise RuntimeError(f"{request.endpoint}/?{request.query} {os.environ['ALIBABA_CLOUD_ACCESS_KEY_SECRET']}")

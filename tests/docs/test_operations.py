@@ -14,6 +14,7 @@ import yaml
 
 from bulk.exits import ExitCode
 from bulk.model import Outcome
+from bulk.report.account_metrics import ACCOUNT_METRICS
 from bulk.report.metrics import METRICS
 
 if TYPE_CHECKING:
@@ -152,7 +153,7 @@ def test_alerts_ask_for_figures_that_there_are(documents: list[dict[str, Any]]) 
     outcomes = {name for expression in expressions for name in re.findall(r'outcome=~"([^"]*)"', expression)}
 
     assert expressions
-    assert asked <= set(METRICS)
+    assert asked <= {*METRICS, *ACCOUNT_METRICS}
     assert {name for names in outcomes for name in names.split("|")} <= set(Outcome)
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from bulk.cli.run import run
-from bulk.settings_keys import ACCOUNT_KEYS, KEYS
+from bulk.settings.keys import ACCOUNT_KEYS, KEYS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")
 ROWS = {

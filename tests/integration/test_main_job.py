@@ -13,8 +13,8 @@ import pytest
 
 import bulk
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import Credentials, StaticCredentials
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
+from bulk.cloud.wire.transport import HttpTransport
 from bulk.model import Accepted, Change, ChangeKind, Dialect, OtaModule, Target
 from bulk.sandbox import Casing, DataShape, Sandbox, SandboxConfig
 from bulk.settings import Settings

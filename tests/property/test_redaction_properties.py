@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from bulk.cli.app import main
 from bulk.cli.settings import settings as command
-from bulk.cloud.credentials import Credentials
 from bulk.cloud.failures import lost
+from bulk.cloud.keys.credentials import Credentials
 from bulk.errors import OutcomeUnknownError
 from bulk.logs.listener import Redactor
 from bulk.model import Action

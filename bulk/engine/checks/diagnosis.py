@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bulk.cloud.reach import Reach
+    from bulk.cloud.wire.reach import Reach
     from bulk.ledger.storage.folder import FolderTrial
     from bulk.model import Identity, Listing
 
@@ -148,12 +148,7 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
         return Check("listing", Verdict.SKIPPED, "the keys were refused")
     if product_key is None and answer.kind in {FailureKind.REFUSED, FailureKind.UNRECOGNISED}:
         detail = f"the made-up product {MADE_UP_PRODUCT} was refused: {_said(answer)}"
-        return Check(
-            "listing",
-            Verdict.WARNED,
-            detail,
-            "Ask for a product of yours with --product KEY, or write it as sample_product into bulk.toml.",
-        )
+        return Check("listing", Verdict.WARNED, detail, _ASK_FOR_YOURS)
     if answer.kind is FailureKind.THROTTLED:
         detail = f"throttled each time: {_said(answer)}"
         return Check("listing", Verdict.WARNED, detail, "Others use up the account's rate: give a lower --list-qps.")

@@ -12,11 +12,11 @@ from urllib.parse import urlsplit
 
 from bulk.cloud.client import Client
 from bulk.cloud.codes import classify
-from bulk.cloud.key_sources import token_endpoint
-from bulk.cloud.reach import reach
+from bulk.cloud.keys.sources import token_endpoint
+from bulk.cloud.keys.token_service import TokenService
 from bulk.cloud.replies import server_time_at
-from bulk.cloud.token_service import TokenService
-from bulk.cloud.transport import HttpTransport, at_once
+from bulk.cloud.wire.reach import reach
+from bulk.cloud.wire.transport import HttpTransport, at_once
 from bulk.engine.accounts import open_account_keys
 from bulk.engine.checks.diagnosis import (
     MADE_UP_PRODUCT,
@@ -39,8 +39,8 @@ from bulk.events import CredentialsFound
 from bulk.model import Action, Dialect, Failure, FailureKind, Identity
 
 if TYPE_CHECKING:
-    from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.transport import Leave, Reply, SignedRequest, Transport
+    from bulk.cloud.keys.credentials import CredentialProvider
+    from bulk.cloud.wire.transport import Leave, Reply, SignedRequest, Transport
     from bulk.engine.accounts import Account, OpenedAccount
     from bulk.engine.sessions.gate import Gate
     from bulk.events import Event

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.wire.transport import HttpTransport
 from bulk.engine.lanes.dispatch import Dispatcher, first_of, lanes_of_each
 from bulk.engine.lanes.lane import work_off
 from bulk.engine.lanes.selection import selected_lanes

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from bulk.cloud.client import Platform
-    from bulk.cloud.transport import Leave
+    from bulk.cloud.wire.transport import Leave
     from bulk.control.breaker import Breaker
     from bulk.control.retry import RetryPolicy, Step, Uniform
     from bulk.engine.sessions.gate import Gate
@@ -206,7 +206,7 @@ class Calls:
             await self._until_rightful(gate)
             probing = lull.is_on and await lull.wait()
             try:
-                # Others of the rate group may go on: who is to stop does not get into their line.
+                # Others of the rate group may go on: an account that is to stop does not join their line.
                 released_at = None if self._stop.requested else await gate.acquire(self)
             except BaseException:
                 if probing:

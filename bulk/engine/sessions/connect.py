@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import Credentials, StaticCredentials
-from bulk.cloud.key_sources import open_credentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.sources import open_credentials
 from bulk.engine.accounts import keys_source
 from bulk.errors import SettingsError
 from bulk.events import ignore
-from bulk.inputs import has_no_place
+from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
     from bulk.cloud.client import Platform
-    from bulk.cloud.credentials import CredentialProvider
-    from bulk.cloud.transport import Transport
+    from bulk.cloud.keys.credentials import CredentialProvider
+    from bulk.cloud.wire.transport import Transport
     from bulk.events import Listener
     from bulk.model import Target
     from bulk.settings import Settings

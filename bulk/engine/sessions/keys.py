@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from aiolimiter import AsyncLimiter
 
-    from bulk.cloud.credentials import CredentialProvider
+    from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account, OpenedAccount
     from bulk.engine.job import Part
     from bulk.events import Listener

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from bulk.cloud.transport import Transport
+    from bulk.cloud.wire.transport import Transport
     from bulk.engine.job import Job, Part
     from bulk.engine.sessions.keys import KeyRing, Opened
     from bulk.engine.sessions.recorder import Writer
@@ -117,7 +117,7 @@ class Opening:
 
     async def _group(self, part: Part, opened: Opened) -> RateGroup:
         rates = asked_rates(part.account.settings)
-        async with self._opening_group:  # whoever comes second waits until its window is open
+        async with self._opening_group:  # a second account of the group waits until its window is open
             group = self._groups.get(opened.rate_group)
             if group is None:
                 listener = _named(self._job.listener, part.name)

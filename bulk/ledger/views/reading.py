@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
+from bulk.ledger.binding import read_targets
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import open_for_reading, translated
 
@@ -17,7 +18,15 @@ if TYPE_CHECKING:
 
     from bulk.model import Outcome
 
-__all__ = ["Result", "at_one_moment", "open_for_reading", "read_input", "read_input_name", "read_results"]
+__all__ = [
+    "Result",
+    "at_one_moment",
+    "names_accounts",
+    "open_for_reading",
+    "read_input",
+    "read_input_name",
+    "read_results",
+]
 
 
 class Result(NamedTuple):
@@ -71,6 +80,16 @@ def read_input(connection: sqlite3.Connection, ledger: Path) -> str | None:
     with translated(ledger):
         record = connection.execute("SELECT shape FROM input").fetchone()
     return record[0] if record else None
+
+
+def names_accounts(connection: sqlite3.Connection, ledger: Path) -> bool:
+    """Whether the ledger's accounts have names.
+
+    Raises:
+        LedgerError: The ledger can't be read.
+    """
+    with translated(ledger):
+        return any(read_targets(connection))
 
 
 def read_input_name(ledger: Path) -> str | None:

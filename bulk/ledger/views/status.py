@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
 
 from bulk.ledger.binding import read_targets
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import NotBegunError, translated
 from bulk.ledger.storage.holder import Holder, read_holder
 from bulk.ledger.storage.lock import is_held
+from bulk.ledger.views.accounts import read_accounts
 from bulk.ledger.views.reading import at_one_moment
-from bulk.legible import legible
+from bulk.legible import legible, spoken_targets
 from bulk.model import Outcome, Reason
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from bulk.model import Target
 
 __all__ = [
+    "AccountStanding",
     "Holder",
     "LedgerStatus",
     "RunRecord",
@@ -55,6 +59,23 @@ class RunRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class AccountStanding:
+    """How an account's part of a ledger stands now. Its fields are keys of `bulk status --json`."""
+
+    target: str | None
+    """``None``: rows name it, and no run has bound it to a target."""
+
+    rows: int
+    outcomes: Mapping[str, int]
+    absent: int
+    exit_code: int | None
+    """What the last run that ended would have ended with for this account alone; ``None``: it had not this account."""
+
+    stopped: str | None
+    """Why that run sent no more requests for it; ``None``: it went through."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerStatus:
     """How a ledger stands now."""
 
@@ -73,6 +94,19 @@ class LedgerStatus:
 
     runs: tuple[RunRecord, ...]
     reasons: tuple[Reason, ...]
+    accounts: Mapping[str, AccountStanding] = field(default_factory=dict)
+    """Name → account, in the order of their names; empty: the ledger knows no names."""
+
+    @property
+    def spoken_target(self) -> str:
+        """Where the requests of all accounts go, as a line of a screen has it."""
+        known = [account.target for account in self.accounts.values() if account.target]
+        return spoken_targets(known or [self.target])
+
+    def reason_of(self, account: AccountStanding) -> str | None:
+        """Return why an account stopped alone in the last run; ``None``: it did not, or a run is at work now."""
+        whole = self.runs[-1].stopped if self.runs else None
+        return None if self.holder or account.stopped == whole else account.stopped
 
     def is_at_work(self, run: RunRecord) -> bool:
         """Whether it is this run that holds the ledger now."""
@@ -93,6 +127,7 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
     """Do as `read_status` does, at the moment that the connection sees."""
     with translated(path):
         read = connection.execute("SELECT name, rows FROM input").fetchone()
+        runs = tuple(_run_record(record) for record in connection.execute(query("runs")))
         return LedgerStatus(
             path=legible(str(path)),
             target=_target(connection, path),
@@ -102,8 +137,9 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
             absent=connection.execute(query("count_absent")).fetchone()[0],
             # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
             holder=None if is_held(path) is False else read_holder(path),
-            runs=tuple(_run_record(record) for record in connection.execute(query("runs"))),
+            runs=runs,
             reasons=read_reasons(connection),
+            accounts=_accounts(connection, path, runs),
         )
 
 
@@ -112,6 +148,31 @@ def _target(connection: sqlite3.Connection, path: Path) -> Target:
     if not targets:
         raise NotBegunError(path)
     return next(iter(targets.values()))
+
+
+def _accounts(connection: sqlite3.Connection, path: Path, runs: Sequence[RunRecord]) -> dict[str, AccountStanding]:
+    if not any(read_targets(connection)):
+        return {}  # what all rows are is known: to count them by account takes as long again
+    ended = _accounts_when_ended(runs)
+    return {
+        found.account: AccountStanding(
+            target=str(found.target) if found.target else None,
+            rows=sum(found.outcomes.values()),
+            outcomes=found.outcomes,
+            absent=found.absent,
+            exit_code=ended.get(found.account, {}).get("exit_code"),
+            stopped=ended.get(found.account, {}).get("stopped"),
+        )
+        for found in read_accounts(connection, path)
+        if found.account
+    }
+
+
+def _accounts_when_ended(runs: Sequence[RunRecord]) -> dict[str, dict[str, Any]]:
+    """Return what the last run that ended said of each account."""
+    last = next((run.summary for run in reversed(runs) if run.summary), None)
+    accounts: dict[str, dict[str, Any]] = orjson.loads(last).get("accounts", {}) if last else {}
+    return accounts
 
 
 def count_outcomes(connection: sqlite3.Connection) -> dict[str, int]:
@@ -125,7 +186,10 @@ def read_reasons(connection: sqlite3.Connection, *, account: str | None = None) 
     found = connection.execute(
         query("reasons") if account is None else query("reasons_of_account"), {"account": account}
     )
-    return tuple(Reason(Outcome(outcome), code, rows, line, message) for outcome, code, rows, line, message in found)
+    return tuple(
+        Reason(Outcome(outcome), code, rows, line, message, name or None)
+        for outcome, code, rows, line, message, name in found
+    )
 
 
 def _run_record(record: tuple[object, ...]) -> RunRecord:

@@ -48,6 +48,8 @@ class OpenRow:
     outcome: str
     code: str | None
     message: str | None
+    account: str | None = None
+    """Whose it is; ``None``: it does not say, or no accounts are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +99,8 @@ def _charts(connection: sqlite3.Connection, ledger: Path, status: LedgerStatus) 
         spans,
         read_traffic(connection, ledger, windows),
         read_failed_attempts(connection, ledger, windows),
-        {run.run_id: run.create_per_s for run in status.runs},
+        # What each account asked for is no line in a chart of what all of them sent.
+        {} if status.accounts else {run.run_id: run.create_per_s for run in status.runs},
     )
 
 
@@ -116,6 +119,7 @@ def _rows(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> It
             outcome=result.outcome,
             code=result.code,
             message=result.message,
+            account=result.account or None,
         )
 
 

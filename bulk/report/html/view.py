@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome
+from bulk.report.html.accounts import accounts_view
 from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.remedies import remedy
 from bulk.report.summary import retry_command
@@ -44,12 +45,13 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     status = content.status
     provisioned = sum(status.outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
     runs = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
-    charts = [_chart(chart) for chart in content.charts]
+    charts = [_chart(chart, of_accounts=bool(status.accounts)) for chart in content.charts]
     results = f"{shell_join(program)} results {shell_path(content.path)} --outcome"
     return {
         "title": PurePath(status.input).name if status.input else "no input yet",
         "input": status.input,
-        "target": str(status.target),
+        "target": _spoken_target(status),
+        "accounts": accounts_view(status),
         "ledger": status.path,
         "written_at": _clock_time(written_at),
         "rows_in_all": status.rows,
@@ -76,6 +78,12 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
     }
 
 
+def _spoken_target(status: LedgerStatus) -> str:
+    if not status.accounts:
+        return str(status.target)
+    return f"{spell_count(len(status.accounts), 'account')}, {status.spoken_target}"
+
+
 def _tone(status: LedgerStatus) -> Tone:
     """Return the worst tone of all rows; no rows are nothing to be glad of."""
     tones = {tone_of(outcome) for outcome in Outcome if status.outcomes[outcome]} or {Tone.WARNING}
@@ -89,7 +97,11 @@ def _how_it_ended(status: LedgerStatus, runs: Sequence[RunRecord]) -> str:
         return "No run yet."
     last = runs[0]
     when = f" ended {_clock_time(datetime.fromisoformat(last.ended_at))}" if last.ended_at else ""
-    return f"The last run{when}: {spell_ending(last, is_at_work=False)}."
+    alone = [account for account in status.accounts.values() if status.reason_of(account)]
+    if alone and all(account.stopped != last.stopped for account in status.accounts.values()):
+        stopped = f"{len(alone):,} of {spell_count(len(status.accounts), 'account')}"
+        return f"The last run{when}: exit code {last.exit_code}, stopped: {stopped}."
+    return f"The last run{when}: {spell_ending(last, is_at_work=False).removesuffix('.')}."
 
 
 def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -114,19 +126,22 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "name": outcome_words(reason.outcome),
         "code": reason.code,
         "line": reason.example_line,
+        "account": reason.example_account,
         "message": reason.example_message,
         "remedy": remedy(reason),
     }
 
 
-def _chart(chart: RunChart) -> dict[str, Any]:
+def _chart(chart: RunChart, *, of_accounts: bool) -> dict[str, Any]:
     began = _clock_time(datetime.fromtimestamp(chart.at[0], UTC))
-    return {**asdict(chart), "began": began, "words": _chart_words(chart, began)}
+    return {**asdict(chart), "began": began, "words": _chart_words(chart, began, of_accounts=of_accounts)}
 
 
-def _chart_words(chart: RunChart, began: str) -> str:
+def _chart_words(chart: RunChart, began: str, *, of_accounts: bool) -> str:
     """Return what the charts show, for who can't see them."""
     asked = f"{spell_rate(chart.asked_per_s)} asked for" if chart.asked_per_s else "no limit asked for"
+    if of_accounts:
+        asked = "all accounts together"
     throttled = (
         f"{spell_count(chart.throttled_in_all, 'request')} throttled" if chart.throttled_in_all else "no throttling"
     )

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.cloud.paging import gather
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.wire.transport import HttpTransport
 from bulk.model import Accepted, Change, ChangeKind, Dialect, Failure, FailureKind, Listing, OtaModule, Target
 from bulk.sandbox import Sandbox, SandboxConfig
 

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.cloud.connections import Connections
-from bulk.cloud.route import find_route
+from bulk.cloud.wire.connections import Connections
+from bulk.cloud.wire.route import find_route
 from bulk.errors import NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from bulk.cloud.route import Route
+    from bulk.cloud.wire.route import Route
 
     Serve = Callable[..., Any]
 

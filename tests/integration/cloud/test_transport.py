@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from bulk.cloud.replies import read_answer
-from bulk.cloud.transport import MAX_REPLY_BYTES, HttpTransport, SignedRequest
+from bulk.cloud.wire.transport import MAX_REPLY_BYTES, HttpTransport, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import pytest
 from cryptography import x509
 
 from bulk.cloud.codes import TABLE
-from bulk.cloud.transport import HttpTransport, SignedRequest
+from bulk.cloud.wire.transport import HttpTransport, SignedRequest
 from bulk.errors import NotSentError
 from bulk.model import FailureKind
 

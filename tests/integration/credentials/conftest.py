@@ -21,7 +21,7 @@ import pytest
 from alibabacloud_credentials.utils import auth_util
 from cryptography import x509
 
-from bulk.cloud.official_chain import OfficialChain
+from bulk.cloud.keys.official_chain import OfficialChain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from alibabacloud_credentials.utils import parameter_helper
 
-from bulk.cloud.credentials import Credentials, StaticCredentials
-from bulk.cloud.key_sources import KeysSource, default_rate_group, open_credentials
-from bulk.cloud.token_service import TokenService
-from bulk.cloud.transport import HttpTransport
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.sources import KeysSource, default_rate_group, open_credentials
+from bulk.cloud.keys.token_service import TokenService
+from bulk.cloud.wire.transport import HttpTransport
 from bulk.errors import KeysUnavailableError, SettingsError
 from bulk.events import CredentialsFound, Event
 from bulk.model import Identity
@@ -111,7 +111,7 @@ async def test_role_on_top_of_variables_of_ones_own(sts: Sts, source: Callable[.
 @pytest.mark.usefixtures("sts")
 async def test_role_on_top_of_variables_loads_no_library(stand_in: StandIn) -> None:
     code = (
-        "import asyncio, os, sys; from bulk.cloud.key_sources import KeysSource, open_credentials;"
+        "import asyncio, os, sys; from bulk.cloud.keys.sources import KeysSource, open_credentials;"
         f"source = KeysSource(key_env='FACTORY', role_arn={ARN!r}, sts_endpoint={stand_in.url!r});"
         "print(asyncio.run(asyncio.run(open_credentials(source, environ=os.environ)).current()).access_key_id,"
         "{'alibabacloud_credentials', 'requests', 'apscheduler'} & set(sys.modules))"
@@ -220,7 +220,7 @@ async def test_service_that_is_down_is_no_wrong_setting(
     sts: Sts, source: Callable[..., KeysSource], stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stand_in.answers["127.0.0.1"] = lambda _: (503, "<html>down</html>")
-    monkeypatch.setattr("bulk.cloud.token_service._PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr("bulk.cloud.keys.token_service._PAUSES_S", (0.0, 0.0))
 
     with pytest.raises(KeysUnavailableError, match="http_503"):
         await open_credentials(source(key_env="FACTORY"), environ=FACTORY)

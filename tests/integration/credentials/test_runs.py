@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.cloud.credentials import StaticCredentials
-from bulk.cloud.renewal import RenewedCredentials
+from bulk.cloud.keys.credentials import StaticCredentials
+from bulk.cloud.keys.renewal import RenewedCredentials
 from bulk.engine.run import run
 from bulk.engine.sessions.connect import credentials_for
 from bulk.errors import KeysUnavailableError, SettingsError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bulk.cloud.official_chain import OfficialChain
+    from bulk.cloud.keys.official_chain import OfficialChain
     from bulk.sandbox import Seen
     from tests.conftest import Audit, Job
     from tests.integration.credentials.conftest import StandIn

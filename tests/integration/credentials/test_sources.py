@@ -12,15 +12,15 @@ import pytest
 from alibabacloud_credentials.provider import DefaultCredentialsProvider
 from alibabacloud_credentials.utils import auth_util
 
-from bulk.cloud.credentials import Credentials
-from bulk.cloud.official_sources import default_sources
+from bulk.cloud.keys.credentials import Credentials
+from bulk.cloud.keys.official_sources import default_sources
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bulk.cloud.official_chain import OfficialChain
+    from bulk.cloud.keys.official_chain import OfficialChain
     from tests.integration.credentials.conftest import StandIn
 
     Chain = Callable[..., OfficialChain]

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.account_settings import AccountSettings
 from bulk.cli import main
 from bulk.engine.checks.diagnosis import Verdict, exit_code
 from bulk.engine.checks.doctor import Examination, examine_accounts
@@ -17,6 +16,7 @@ from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.sandbox import Account, FaultPlan, Sandbox, SandboxConfig
 from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from bulk.engine.checks.diagnosis import Check

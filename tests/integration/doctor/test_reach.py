@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 from cryptography import x509
 
-from bulk.cloud.reach import reach
+from bulk.cloud.wire.reach import reach
 from bulk.engine.checks.diagnosis import Verdict
 from bulk.engine.checks.doctor import examine
 from bulk.errors import NotSentError

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.plan import plan
 from bulk.model import Dialect, OtaModule
 from bulk.sandbox import Sandbox, SandboxConfig

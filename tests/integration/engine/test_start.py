@@ -117,7 +117,7 @@ async def test_a_run_that_breaks_off_does_not_wait_for_the_count(
         snapshot._connection.execute(endless)
         return {}
 
-    def break_off(_: LaneReader) -> None:
+    def break_off(_reader: LaneReader, _products: int) -> None:
         raise LedgerError("the lanes can't be read")
 
     monkeypatch.setattr(Snapshot, "outcomes", count_for_ever)

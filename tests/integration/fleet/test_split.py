@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.account_settings import AccountSettings
 from bulk.engine.accounts import accounts_of
 from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, SettingsError, StoppedError
@@ -17,13 +16,14 @@ from bulk.fleet.slices import read_slice
 from bulk.fleet.split import MOST_ACCOUNTS, shards_of, split
 from bulk.fleet.store_url import open_store
 from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.fleet.manifest import Shard
     from bulk.fleet.store import Store
-    from bulk.inputs import ReadRows
+    from bulk.model.inputs import ReadRows
 
 
 def account(number: int, group: str | None = None) -> AccountSettings:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import pytest
 
-from bulk.cloud.transport import at_once
+from bulk.cloud.wire.transport import at_once
 from bulk.control.breaker import Breaker
 from bulk.control.retry import RetryPolicy
 from bulk.engine.lanes.dispatch import Dispatcher

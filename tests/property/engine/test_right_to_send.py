@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.cloud.transport import at_once
+from bulk.cloud.wire.transport import at_once
 from bulk.control.breaker import Breaker
 from bulk.control.pace import Pace
 from bulk.control.retry import RetryPolicy
@@ -26,7 +26,7 @@ from bulk.model import Accepted, Action, Failure, Lane, Listing, OtaModule, Outc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
-    from bulk.cloud.transport import Leave
+    from bulk.cloud.wire.transport import Leave
     from bulk.model import Attempt, Change, Settlement
 
 CONNECTING_S = 0.03

@@ -51,14 +51,22 @@ FACTS = (
     f"SELECT {OF_MODULES} FROM modules ORDER BY product_key, module_name",
     f"SELECT {OF_ATTEMPTS} FROM attempts ORDER BY id",
     "SELECT line, outcome, message FROM rows ORDER BY line",
-    "SELECT * FROM runs ORDER BY run_id",
+    (
+        "SELECT run_id, started_at, ended_at, pid, host, version, input, {rates}, exit_code, stopped, summary "
+        "FROM runs ORDER BY run_id"
+    ),
     "SELECT * FROM input",
     "SELECT dialect, endpoint, instance_id FROM target",
 )
 
 
 def facts(connection: sqlite3.Connection) -> list[list[Any]]:
-    return [connection.execute(query).fetchall() for query in FACTS]
+    """Return what both layouts say; the first one kept two rates in columns of their own."""
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    rates = "create_per_s, list_per_s"
+    if layout > 1:
+        rates = "json_extract(rates, '$.create'), json_extract(rates, '$.list')"
+    return [connection.execute(question.replace("{rates}", rates)).fetchall() for question in FACTS]
 
 
 def write(path: Path, of_modules: list[Any], of_attempts: list[Any], of_rows: list[Any]) -> list[list[Any]]:

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import click
 import pytest
 
-from bulk.account_settings import AccountSettings
 from bulk.cli.app import app, main
 from bulk.cli.options import settings_of, settings_options
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -72,3 +72,18 @@ def test_what_was_wanted_is_known_before_options_are_read(
     invocation = Invocation.here(arguments)
 
     assert (invocation.command, invocation.wants_json, invocation.is_verbose) == (command, wants_json, is_verbose)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "again"),
+    [
+        (["run", "m.csv"], "bulk run --account eu --account=-x m.csv"),
+        (["run", "--account", "cn", "m.csv", "--limit", "5"], "bulk run --account eu --account=-x m.csv"),
+        (["run", "--account=cn", "--", "-m.csv"], "bulk run --account eu --account=-x -- -m.csv"),
+        (["-v", "run", "m.csv"], "bulk -v run --account eu --account=-x m.csv"),
+    ],
+)
+def test_accounts_are_named_where_options_are_read(arguments: list[str], again: str) -> None:
+    invocation = Invocation(("bulk",), tuple(arguments))
+
+    assert invocation.again_with("--account", ["eu", "-x"], without=("--limit",)) == again

@@ -14,7 +14,7 @@ from bulk.cli.run import run
 from bulk.errors import SettingsError
 from bulk.model import Dialect
 from bulk.settings import FailureCap, ReadSettings, Settings
-from bulk.settings_keys import KEYS
+from bulk.settings.keys import KEYS
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,10 +9,11 @@ import pytest
 
 from bulk.cli.app import main
 from bulk.cli.plan_screen import plan_lines
-from bulk.engine.planned import FullProduct, Plan, PlannedRow
+from bulk.engine.planned import FullProduct, Plan, PlannedAccount, PlannedRow
 from bulk.model import InputFound, Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 
@@ -171,3 +172,69 @@ def test_plan_without_requests_does_not_say_that_they_are_unlimited(
     nothing = replace(plan, requests={"list": 0, "create": 0}, seconds=0, stopped=stopped)
 
     assert f"Requests: {words}" in plan_lines(nothing)
+
+
+@pytest.fixture
+def of_accounts(plan: Plan) -> Callable[[int], Plan]:
+    """Return a maker of a plan with so many accounts: one could not be asked, one has a full product."""
+
+    def make(count: int) -> Plan:
+        accounts = {}
+        for number in range(count):
+            full = {"created": 48, "over_budget": 12} if number == 2 else {"created": 60}
+            outcomes = {"pending": 60} if number == 1 else full
+            creates = outcomes.get("created", 0)
+            accounts[f"factory-{number:03}"] = PlannedAccount(
+                target="https://h (tuya)",
+                rows=60,
+                outcomes=dict.fromkeys(map(str, Outcome), 0) | outcomes,
+                requests={"list": 6, "create": creates},
+                seconds=72.0 if number == 0 else creates / 10,
+                stopped="InvalidAccessKeyId.NotFound: the key is not known" if number == 1 else None,
+            )
+        stopped = "account factory-001: InvalidAccessKeyId.NotFound: the key is not known"
+        return replace(plan, rows=60 * count, accounts=accounts, seconds=72.0, stopped=stopped)
+
+    return make
+
+
+def test_plan_of_three_accounts_says_what_each_would_do(of_accounts: Callable[[int], Plan]) -> None:
+    lines = plan_lines(of_accounts(3))
+
+    at = lines.index("Accounts       rows  to create       takes")
+    assert lines[at + 1 : at + 5] == [
+        "  factory-001    60          0           -  not whole:",
+        "      InvalidAccessKeyId.NotFound: the key is not known",
+        "  factory-000    60         60  1 min 12 s  takes longest",
+        "  factory-002    60         48       4.8 s  12 over budget",
+    ]
+    assert "Not whole: 1 of 3 accounts could not be asked" in lines
+    assert "Requests: 20 lists and 80 creates, 1 min 12 s, all accounts side by side" in lines
+
+
+def test_plan_of_150_accounts_names_those_in_trouble_and_the_slowest(of_accounts: Callable[[int], Plan]) -> None:
+    lines = plan_lines(of_accounts(150))
+
+    named = [line.split()[0] for line in lines if line.startswith("  factory-")]
+    assert named == ["factory-001", "factory-000", "factory-002"]
+    assert "  147 accounts: every row can be provisioned; 8,820 creates in up to 6.0 s" in lines
+
+
+def test_plan_without_accounts_shows_none(plan: Plan) -> None:
+    assert not [line for line in plan_lines(plan) if "account" in line.lower()]
+
+
+def test_rows_and_full_products_of_a_plan_say_whose_they_are(plan: Plan) -> None:
+    full = tuple(replace(product, account="天河") for product in plan.full_products)
+    rows = tuple(replace(row, account="天河" if row.product_key else None) for row in plan.examples)
+
+    lines = plan_lines(replace(plan, full_products=full, examples=rows))
+
+    assert "  pk3 of 天河: no slot for lines 30, 31, 32, 33, 34, 35, 36, 37 and 4 more" in lines
+    at = next(number for number, line in enumerate(lines) if line.startswith("  line  becomes"))
+    assert lines[at : at + 4] == [
+        "  line  becomes      account  product  module  why",
+        "     2  to create    天河     pk1      mod-1",
+        "    30  over budget  天河     pk3      mod-11  all slots are taken",
+        "    99  invalid      -        -        -       ModuleName is missing",
+    ]

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from bulk.account_settings import AccountSettings
 from bulk.cli.app import main
 from bulk.cli.run import run
 from bulk.cli.settings import settings as settings_command
 from bulk.settings import ReadSettings, Settings
-from bulk.settings_keys import ACCOUNT_KEYS, KEYS, NOT_IN_A_FILE
+from bulk.settings.account import AccountSettings
+from bulk.settings.keys import ACCOUNT_KEYS, KEYS, NOT_IN_A_FILE
 
 SECRET = "s3cr3tS3cr3tS3cr3t"
 FILE = """

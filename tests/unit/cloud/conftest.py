@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from bulk.cloud.transport import Reply, SignedRequest
+from bulk.cloud.wire.transport import Reply, SignedRequest
 
 if TYPE_CHECKING:
     from collections.abc import Callable

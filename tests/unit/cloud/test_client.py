@@ -13,8 +13,8 @@ import pytest
 
 from bulk.cloud.client import Client
 from bulk.cloud.codes import classify, look_up
-from bulk.cloud.credentials import ENVIRONMENT, Credentials, StaticCredentials
-from bulk.cloud.transport import Reply, SignedRequest
+from bulk.cloud.keys.credentials import ENVIRONMENT, Credentials, StaticCredentials
+from bulk.cloud.wire.transport import Reply, SignedRequest
 from bulk.errors import NotSentError, OutcomeUnknownError
 from bulk.model import Accepted, Action, Change, ChangeKind, Dialect, Failure, FailureKind, Listing, OtaModule, Target
 from bulk.redaction import MAX_ID_CHARACTERS

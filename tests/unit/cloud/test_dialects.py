@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from bulk.cloud.credentials import Credentials
 from bulk.cloud.dialects import (
     change_parameters,
     common_parameters,
@@ -14,6 +13,7 @@ from bulk.cloud.dialects import (
     list_parameters,
     resolve_target,
 )
+from bulk.cloud.keys.credentials import Credentials
 from bulk.errors import SettingsError
 from bulk.model import Change, ChangeKind, Dialect, OtaModule, Target
 from bulk.settings import Settings

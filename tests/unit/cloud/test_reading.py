@@ -11,9 +11,9 @@ import pytest
 
 from bulk.cloud import reading
 from bulk.cloud.client import Client
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.cloud.reading import ReadingClient
-from bulk.cloud.transport import Reply
+from bulk.cloud.wire.transport import Reply
 from bulk.model import Dialect, Failure, FailureKind, Package, Page, Product, Target
 
 Script = Callable[..., Any]

@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from bulk.account_settings import AccountSettings
 from bulk.engine.accounts import Account, OpenedAccount, accounts_of, open_account_keys, refuse_double
 from bulk.errors import SettingsError
 from bulk.events import CredentialsFound, Event
 from bulk.model import Dialect, Target
 from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 ROLE = "acs:ram::1234567890:role/nightly"
 CN = AccountSettings(region="cn-shanghai")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bulk.fleet.slices import read_slice, slice_line
 
 if TYPE_CHECKING:
-    from bulk.inputs import InvalidRow, ValidRow
+    from bulk.model.inputs import InvalidRow, ValidRow
 
 VALID: list[ValidRow] = [
     (2, "pk1", "mcu", "", "", '[1,2,"\\u4e2d"]'),

@@ -16,7 +16,7 @@ from bulk import events
 from bulk.cli.following import watched
 from bulk.cli.invocation import Invocation
 from bulk.cli.run import run
-from bulk.cloud.credentials import Credentials
+from bulk.cloud.keys.credentials import Credentials
 from bulk.events import (
     AccountStart,
     AccountStopped,

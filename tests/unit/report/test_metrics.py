@@ -8,8 +8,18 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from bulk.errors import LedgerError
-from bulk.events import AttemptMade, Event, RateChanged, RetryScheduled, RowSettled, RunEnded
+from bulk.events import (
+    AccountStart,
+    AccountStopped,
+    AttemptMade,
+    Event,
+    RateChanged,
+    RetryScheduled,
+    RowSettled,
+    RunEnded,
+)
 from bulk.model import Action, Attempt, FailureKind, OtaModule, Outcome, Settlement
+from bulk.report.account_metrics import ACCOUNT_METRICS
 from bulk.report.metrics import METRICS, RunMetrics, metrics_file
 
 if TYPE_CHECKING:
@@ -299,3 +309,92 @@ def test_a_link_stays_a_link_and_a_pipe_is_not_read(tmp_path: Path) -> None:
 
     assert link.is_symlink()
     assert (tmp_path / "real.prom").read_text().startswith("# HELP bulk_run_info")
+
+
+def of_account(name: str, outcome: Outcome) -> Event:
+    return RowSettled(Settlement(line=2, module=OtaModule("a1", "m"), outcome=outcome, at=0.0, account=name))
+
+
+def attempt_of(name: str, failure: FailureKind | None = None) -> Event:
+    event = attempt(Action.CREATE, failure=failure)
+    assert isinstance(event, AttemptMade)
+    return AttemptMade(event.attempt._replace(account=name))
+
+
+@pytest.fixture
+def start_of(make_started: Callable[..., Event]) -> Callable[[int], Event]:
+    def make(count: int) -> Event:
+        rates = {Action.CREATE: 8.0, Action.LIST: 10.0}
+        rows = {"pending": 50, "failed": 8, "created": 2}
+        one = AccountStart(target="https://h (tuya)", rows=60, outcomes=rows, rates=rates)
+        return make_started(accounts={f"factory-{number:03}": one for number in range(count)})
+
+    return make
+
+
+def test_run_without_accounts_has_no_label_for_them(metrics: RunMetrics, start_of: Callable[[int], Event]) -> None:
+    metrics(start_of(0))
+    metrics(settled(Outcome.CREATED))
+    metrics(attempt(Action.CREATE))
+
+    assert "account" not in shown(metrics)
+
+
+def test_each_account_has_figures_of_its_own(metrics: RunMetrics, start_of: Callable[[int], Event]) -> None:
+    metrics(of_account("factory-001", Outcome.CREATED))
+    metrics(start_of(3))
+    metrics(of_account("factory-001", Outcome.OVER_BUDGET))
+    metrics(of_account("factory-001", Outcome.SENDING))
+    metrics(attempt_of("factory-001"))
+    metrics(attempt_of("factory-001", FailureKind.REFUSED))
+    metrics(AccountStopped(account="factory-002", reason="the key is not known"))
+    metrics(RateChanged(action=Action.CREATE, per_s=4.0, asked_per_s=8.0, throttled=True, account="factory-002"))
+
+    found = figures(shown(metrics), account="factory-001")
+    other = figures(shown(metrics), account="factory-002")
+
+    rows = {name: value for name, value in found.items() if name.startswith("bulk_account_rows") and value}
+    assert rows == {
+        "bulk_account_rows pending": 56,
+        "bulk_account_rows created": 3,
+        "bulk_account_rows over_budget": 1,
+    }
+    assert found["bulk_account_requests_total CreateOTAModule ok"] == 1
+    assert found["bulk_account_requests_total CreateOTAModule refused"] == 1
+    assert (found["bulk_account_stopped"], other["bulk_account_stopped"]) == (0, 1)
+    assert other["bulk_rate_asked_per_second CreateOTAModule"] == 8.0
+    assert other["bulk_rate_granted_per_second CreateOTAModule"] == 4.0
+    assert "bulk_account_exit_code" not in found
+
+
+def test_at_the_end_an_account_has_its_exit_code_and_the_ledgers_rows(
+    metrics: RunMetrics, start_of: Callable[[int], Event], make_summary_of: Callable[..., Any]
+) -> None:
+    metrics(start_of(3))
+    metrics(RunEnded(make_summary_of(3)))
+
+    found = figures(shown(metrics), account="factory-002")
+
+    assert (found["bulk_account_exit_code"], found["bulk_account_rows over_budget"]) == (1, 10)
+
+
+def test_150_accounts_are_no_flood_of_series(
+    metrics: RunMetrics, start_of: Callable[[int], Event], make_summary_of: Callable[..., Any]
+) -> None:
+    metrics(start_of(150))
+    metrics(RunEnded(make_summary_of(150)))
+
+    series = [line for line in shown(metrics).splitlines() if 'account="' in line]
+
+    assert 150 * 10 < len(series) <= 150 * 40
+
+
+def test_every_metric_of_accounts_is_described(
+    metrics: RunMetrics, start_of: Callable[[int], Event], make_summary_of: Callable[..., Any]
+) -> None:
+    metrics(start_of(3))
+    metrics(RunEnded(make_summary_of(3, exit_code=0)))
+
+    described = {metric.name: metric.documentation for metric in metrics.collect()}
+
+    assert described == {**METRICS, **ACCOUNT_METRICS}

@@ -9,8 +9,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from rich.console import Console
 
-from bulk.events import ClockCorrected, IngestProgressed, RateChanged, RunStopping
+from bulk.events import (
+    AccountStart,
+    AccountTakenOver,
+    ClockCorrected,
+    ConnectionsShort,
+    IngestProgressed,
+    RateChanged,
+    RunStopping,
+)
 from bulk.model import Action
+from bulk.report.account_tally import AccountState
 from bulk.report.progress import bar, clock_line, plain_line, progress, start_line, wants_live
 from bulk.report.tally import RunState
 
@@ -184,6 +193,83 @@ def test_live_progress_says_that_the_clock_is_off() -> None:
         listener(ClockCorrected(900.0))
 
     assert "15 min behind" in stream.getvalue()
+
+
+def accounts(count: int) -> tuple[AccountState, ...]:
+    """Return so many accounts at work; of 150, five stopped and ten are done."""
+    stopped = {7, 31, 60, 90, 120} if count > 3 else {1}
+    return tuple(
+        AccountState(
+            name=f"factory-{number:03}",
+            rows=60,
+            settled=60 if number >= count - 10 and count > 3 else 20,
+            left_s=None if number in stopped else 0.0 if number >= count - 10 and count > 3 else 4.0 + number,
+            stopped="SignatureDoesNotMatch: " + "correct the key " * 9 if number in stopped else None,
+        )
+        for number in range(count)
+    )
+
+
+def test_bar_shows_three_accounts_the_stopped_one_first(state: RunState) -> None:
+    lines = drawn(replace(state, accounts=accounts(3)), 80)
+
+    assert lines[-3].startswith("  factory-001 stopped: SignatureDoesNotMatch: correct the key")
+    assert lines[-2:] == ["  factory-002 20 of 60 (33%), 6.0 s left", "  factory-000 20 of 60 (33%), 4.0 s left"]
+
+
+@pytest.mark.parametrize("width", [20, 40, 80, 200])
+def test_bar_of_150_accounts_is_a_part_of_the_screen(state: RunState, width: int) -> None:
+    lines = drawn(replace(state, accounts=accounts(150)), width)
+
+    assert len(lines) <= 16
+    assert all(len(line) <= width for line in lines)
+
+
+def test_bar_of_150_accounts_names_the_stopped_and_the_slowest(state: RunState) -> None:
+    lines = drawn(replace(state, accounts=accounts(150)), 80)
+
+    assert [line.split()[0] for line in lines[-6:-1]] == [f"factory-{n:03}" for n in (7, 31, 60, 139, 138)]
+    assert lines[-1] == "  and 145 more accounts: 2 stopped, 133 at work, 10 done"
+
+
+def test_start_line_says_how_many_accounts_there_are(make_started: Callable[..., Any]) -> None:
+    one = AccountStart(target="https://h (tuya)", rows=500, outcomes={"pending": 500}, rates={})
+
+    line = start_line(make_started(accounts={"cn": one, "eu": one}))
+
+    assert line == "Run r1: 1,000 rows, 900 open, 2 accounts, to https://h (tuya); ledger modules.csv.ledger.db"
+
+
+def test_plain_line_counts_accounts_and_names_the_stopped(state: RunState) -> None:
+    few, many = (plain_line(replace(state, accounts=accounts(count))) for count in (3, 150))
+
+    assert few.endswith("; accounts: 2 at work, 0 done, 1 stopped (factory-001), the slowest is factory-002")
+    stopped = "factory-007, factory-031, factory-060, …"
+    assert many.endswith(f"; accounts: 135 at work, 10 done, 5 stopped ({stopped}), the slowest is factory-139")
+
+
+@pytest.mark.parametrize(
+    ("before", "words"), [("", "What this ledger recorded without accounts, 3"), ("old", "for account old, 3 modules")]
+)
+@pytest.mark.parametrize("live", [False, True])
+def test_takeover_is_said_in_a_line(before: str, words: str, live: bool) -> None:
+    stream = Terminal()
+
+    with progress("modules.csv", stream=stream, live=live) as listen:
+        listen(AccountTakenOver(account="new", before=before, keys=3))
+
+    shown = " ".join(stream.getvalue().split())
+    assert words in shown
+    assert "is now account new's" in shown
+
+
+def test_live_progress_says_that_connections_are_few() -> None:
+    stream = Terminal()
+
+    with progress("modules.csv", stream=stream, live=True) as listen:
+        listen(ConnectionsShort(files=64, accounts=50, each=1))
+
+    assert "1 connection to each of 50 accounts" in " ".join(stream.getvalue().split())
 
 
 def test_live_progress_says_that_the_rate_is_halved_because_others_cannot_be_heard() -> None:

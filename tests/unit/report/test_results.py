@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import sqlite3
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ import pytest
 from bulk.errors import LedgerError
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.reading import read_input
-from bulk.model import Dialect, Outcome, Target
+from bulk.model import AccountNames, Dialect, Outcome, Target
 from bulk.report.results import write_results, write_retry_file
 from bulk.rows import open_input
 from bulk.settings import ReadSettings
@@ -23,10 +24,11 @@ TARGET = Target(Dialect.TUYA, "https://example.tuyacloud.com:8686")
 OURS = ["outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at"]
 
 
-def read_in(source: Path, ledger: Path) -> Ledger:
-    opened = Ledger.open(ledger, targets={"": TARGET})
+def read_in(source: Path, ledger: Path, *, accounts: AccountNames | None = None) -> Ledger:
+    names = accounts.known if accounts else ("",)
+    opened = Ledger.open(ledger, targets={name: replace(TARGET, instance_id=name) for name in names})
     with (
-        open_input(str(source), ReadSettings()) as reader,
+        open_input(str(source), ReadSettings(), accounts=accounts) as reader,
         opened.intake(name=str(source), shape=reader.shape.to_json(), at=0.0) as intake,
     ):
         for batch in reader.batches():
@@ -187,3 +189,51 @@ def test_results_are_of_one_moment(ledger: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr("bulk.report.results.read_input", read_and_change)
 
     assert len(list(csv.reader(io.StringIO(written(ledger), newline="")))) == 4
+
+
+def test_a_json_line_says_whose_its_row_is(tmp_path: Path) -> None:
+    source = tmp_path / "modules.csv"
+    source.write_text("Account,ProductKey,ModuleName\ncn,p1,a\neu,p2,b\nus,p3,c\n,p4,d\n")
+    read_in(source, tmp_path / "x.db", accounts=AccountNames(("cn", "eu"), None)).close()
+
+    lines = [json.loads(line) for line in written(tmp_path / "x.db", format="jsonl").splitlines()]
+
+    assert [(line["account"], line["Account"]) for line in lines] == [
+        ("cn", "cn"),
+        ("eu", "eu"),
+        (None, "us"),
+        (None, ""),
+    ]
+
+
+def test_a_row_without_the_column_is_of_the_account_that_was_named(tmp_path: Path) -> None:
+    source = tmp_path / "modules.csv"
+    source.write_text("ProductKey,ModuleName\np1,a\n")
+    read_in(source, tmp_path / "x.db", accounts=AccountNames(("cn", "eu"), "eu")).close()
+
+    assert json.loads(written(tmp_path / "x.db", format="jsonl"))["account"] == "eu"
+    assert written(tmp_path / "x.db").splitlines()[0] == f"line,ProductKey,ModuleName,{','.join(OURS)}"
+
+
+def test_an_own_field_that_is_called_account_is_kept_beside_ours(tmp_path: Path) -> None:
+    source = tmp_path / "modules.jsonl"
+    source.write_text('{"account": " cn ", "ProductKey": "p1", "ModuleName": "a"}\n')
+    read_in(source, tmp_path / "x.db", accounts=AccountNames(("cn", "eu"), None)).close()
+
+    line = json.loads(written(tmp_path / "x.db", format="jsonl"))
+
+    assert (line["account"], line["input.account"]) == ("cn", " cn ")
+
+
+def test_without_accounts_a_json_line_has_no_account(ledger: Path) -> None:
+    assert "account" not in json.loads(written(ledger, format="jsonl").splitlines()[0])
+
+
+def test_a_retry_file_keeps_the_column_of_accounts(tmp_path: Path) -> None:
+    source = tmp_path / "modules.csv"
+    source.write_text("Account,ProductKey,ModuleName\ncn,p1,a\nus,p3,c\n")
+    read_in(source, tmp_path / "x.db", accounts=AccountNames(("cn", "eu"), None)).close()
+
+    write_retry_file(tmp_path / "x.db", tmp_path / "retry.csv")
+
+    assert (tmp_path / "retry.csv").read_text() == source.read_text()

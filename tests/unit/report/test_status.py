@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bulk.ledger.views.pulse import Pulse
-from bulk.ledger.views.status import Holder, LedgerStatus, RunRecord
+from bulk.ledger.views.status import AccountStanding, Holder, LedgerStatus, RunRecord
 from bulk.model import Action, Dialect, Outcome, Reason, Target
-from bulk.report.status import status_line, status_lines
+from bulk.report.status import status_json, status_line, status_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulk.model import AccountSummary
 
 
 def run_record(number: int, *, exit_code: int | None = 0, stopped: str | None = None) -> RunRecord:
@@ -115,3 +121,78 @@ def test_ledger_without_input_says_so(status: LedgerStatus) -> None:
         "",
         "  no rows",
     ]
+
+
+@pytest.fixture
+def of_accounts(
+    status: LedgerStatus, make_accounts: Callable[[int], dict[str, AccountSummary]]
+) -> Callable[[int], Any]:
+    def make(count: int) -> LedgerStatus:
+        accounts = {
+            name: AccountStanding(
+                target=f"https://h{number % 2} (tuya)",
+                rows=60,
+                outcomes=account.outcomes,
+                absent=0,
+                exit_code=account.exit_code,
+                stopped=account.stopped,
+            )
+            for number, (name, account) in enumerate(make_accounts(count).items())
+        }
+        return replace(status, rows=60 * count + 1, accounts=accounts)
+
+    return make
+
+
+def test_three_accounts_are_shown_as_the_last_run_left_them(of_accounts: Callable[[int], LedgerStatus]) -> None:
+    lines = status_lines(of_accounts(3))
+
+    assert lines[1] == "To 2 targets"
+    at = lines.index("Accounts       exit  provisioned")
+    assert lines[at + 1].startswith("  factory-001     3      0 of 60  InvalidAccessKeyId.NotFound: ")
+    assert lines[at + 4 : at + 6] == [
+        "  factory-000     0     60 of 60",
+        "  1 row that names no account of the settings",
+    ]
+
+
+def test_of_150_accounts_those_in_trouble_are_shown(of_accounts: Callable[[int], LedgerStatus]) -> None:
+    lines = status_lines(of_accounts(150))
+
+    assert sum(line.startswith("  factory-") for line in lines) == 5
+    assert "  145 accounts: every row is provisioned" in lines
+    assert len(lines) <= 40
+
+
+def test_line_for_a_pipe_says_how_many_accounts_are_done(of_accounts: Callable[[int], LedgerStatus]) -> None:
+    assert status_line(of_accounts(150), None).endswith("; 147 of 150 accounts done")
+
+
+def test_accounts_of_a_run_that_stopped_as_a_whole_have_no_reason_of_their_own(
+    of_accounts: Callable[[int], LedgerStatus],
+) -> None:
+    status = of_accounts(3)
+    why = "interrupted by Ctrl-C"
+    accounts = {name: replace(account, stopped=account.stopped and why) for name, account in status.accounts.items()}
+
+    lines = status_lines(replace(status, runs=(run_record(1, exit_code=130, stopped=why),), accounts=accounts))
+
+    assert "  factory-001     3      0 of 60  60 pending" in lines
+
+
+def test_while_a_run_is_at_work_the_last_one_s_reasons_are_not_shown(
+    of_accounts: Callable[[int], LedgerStatus],
+) -> None:
+    lines = status_lines(replace(of_accounts(3), holder=Holder("r2", "2026-11-22T21:20:18.338Z", 1, "h")))
+
+    assert "  factory-001     -      0 of 60  60 pending" in lines
+
+
+@pytest.mark.parametrize(("count", "has_key"), [(0, False), (3, True), (150, True)])
+def test_json_has_accounts_where_there_are_any(
+    of_accounts: Callable[[int], LedgerStatus], count: int, has_key: bool
+) -> None:
+    keys: Any = status_json(of_accounts(count), None)
+
+    assert len(keys.get("accounts", ())) == count
+    assert ("accounts" in keys, "example_account" in keys["reasons"][0]) == (has_key, has_key)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -177,3 +178,70 @@ def test_colours_change_no_word(make_summary: Callable[..., Any]) -> None:
 
     assert painted == summary_lines(summary, resume="bulk run f")
     assert tones == set(Tone)
+
+
+def test_three_accounts_are_all_named_with_their_exit_codes(make_summary_of: Callable[..., Any]) -> None:
+    lines = summary_lines(make_summary_of(3), resume="bulk run m.csv", resume_accounts="bulk run --account a m.csv")
+
+    assert lines[0] == "Stopped: 1 of 3 accounts; the others went through"
+    table = lines[lines.index("Accounts       exit  provisioned") :]
+    assert table[1].startswith("  factory-001     3      0 of 60  InvalidAccessKeyId.NotFound: the key is not")
+    assert "  factory-002     1     50 of 60  10 over budget" in table
+    assert "  factory-000     0     60 of 60" in table
+    assert "Go on with: bulk run m.csv" in table
+    assert "Once fixed, only what stopped: bulk run --account a m.csv" in table
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_of_150_accounts_the_five_in_trouble_are_named_and_the_others_are_a_line(
+    make_summary_of: Callable[..., Any], width: int
+) -> None:
+    lines = summary_lines(make_summary_of(150), width=width)
+
+    assert lines[0] == "Stopped: 3 of 150 accounts; the others went through"
+    assert sum(line.startswith("  factory-") for line in lines) == 5
+    assert "  145 accounts: every row is provisioned" in lines
+    assert len(lines) <= 40
+    assert all(len(line) <= width for line in lines if "--retry-file" not in line)
+
+
+def test_run_that_stopped_as_a_whole_says_why_once(make_summary_of: Callable[..., Any]) -> None:
+    summary = make_summary_of(3, stopped="interrupted by Ctrl-C", exit_code=130)
+    accounts = {
+        name: replace(account, stopped="interrupted by Ctrl-C", exit_code=130) if account.exit_code else account
+        for name, account in summary.accounts.items()
+    }
+
+    lines = summary_lines(replace(summary, accounts=accounts))
+
+    assert lines[0] == "Stopped: interrupted by Ctrl-C"
+    assert "".join(lines).count("Ctrl-C") == 1
+    assert "  factory-001   130      0 of 60  60 pending" in lines
+
+
+def test_account_that_stopped_before_the_whole_run_keeps_its_reason(make_summary_of: Callable[..., Any]) -> None:
+    summary = make_summary_of(3, stopped="interrupted by Ctrl-C", exit_code=130)
+    full = replace(summary.accounts["factory-002"], stopped="interrupted by Ctrl-C", exit_code=130)
+
+    lines = summary_lines(replace(summary, accounts={**summary.accounts, "factory-002": full}))
+
+    assert lines[0] == "Stopped: interrupted by Ctrl-C"
+    assert any(line.startswith("  factory-001     3      0 of 60  InvalidAccessKeyId.NotFound") for line in lines)
+
+
+def test_accounts_that_were_left_out_are_said_to_be_so(make_summary_of: Callable[..., Any]) -> None:
+    summary = make_summary_of(150, stopped=None, exit_code=1)
+    accounts = {
+        name: replace(account, stopped=None, outcomes={"pending": 60}) if name != "factory-000" else account
+        for name, account in summary.accounts.items()
+    }
+
+    lines = summary_lines(replace(summary, accounts=accounts), pending="not tried: outside --account factory-000")
+
+    assert "  149 accounts: not tried: outside --account factory-000" in lines
+
+
+def test_example_says_whose_it_is() -> None:
+    reason = Reason(Outcome.FAILED, "iot.Code", 2, 7, "refused", "factory-007")
+
+    assert reason_lines([reason], width=80, room=9)[1] == "    line 7 of factory-007: refused"

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.events import (
+    AccountStart,
+    AccountStopped,
     AttemptMade,
     IngestProgressed,
     LaneClosed,
@@ -257,3 +259,77 @@ def test_stop_is_remembered_with_its_reason(tally: Tally) -> None:
     tally(RunStopping("interrupted by Ctrl-C"))
 
     assert tally.look().stopping == "interrupted by Ctrl-C"
+
+
+def account(rows: int = 100, *, outside: int = 0) -> AccountStart:
+    rates = {Action.CREATE: 10.0, Action.LIST: 10.0}
+    return AccountStart(
+        target="https://h (tuya)",
+        rows=rows,
+        outcomes={"pending": rows - 10, "created": 10},
+        rates=rates,
+        outside=outside,
+    )
+
+
+def settled_of(name: str) -> RowSettled:
+    settlement = Settlement(line=2, module=OtaModule("pk", "m"), outcome=Outcome.CREATED, at=0.0, account=name)
+    return RowSettled(settlement)
+
+
+def test_run_without_accounts_has_none(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started())
+
+    assert tally.look().accounts == ()
+
+
+def test_each_account_is_counted_on_its_own_also_before_the_start(
+    tally: Tally, make_started: Callable[..., Any]
+) -> None:
+    tally(settled_of("cn"))
+    tally(make_started(accounts={"cn": account(), "eu": account(60, outside=20)}))
+    tally(settled_of("cn"))
+    tally(settled_of("eu"))
+
+    cn, eu = tally.look().accounts
+
+    assert (cn.name, cn.rows, cn.settled) == ("cn", 100, 12)
+    assert (eu.name, eu.rows, eu.settled) == ("eu", 40, 11)
+
+
+@pytest.mark.parametrize("count", [3, 150])
+def test_time_left_is_that_of_the_slowest_account_at_work(
+    tally: Tally, clock: Any, make_started: Callable[..., Any], count: int
+) -> None:
+    names = [f"factory-{number}" for number in range(count)]
+    tally(make_started(accounts={name: account() for name in names}))
+    tally(AccountStopped(account=names[0], reason="the key is not known"))
+    clock.now += 10.0
+    for name in names[1:]:
+        for _ in range(45):
+            tally(settled_of(name))
+    for _ in range(30):
+        tally(settled_of(names[1]))
+
+    state = tally.look()
+
+    assert [one.left_s for one in state.accounts[:3]] == [None, 2.0, 10.0]
+    assert state.accounts[0].stopped == "the key is not known"
+    assert state.left_s == 10.0
+
+
+def test_account_that_stops_before_the_start_is_known(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(AccountStopped(account="eu", reason="no key"))
+    tally(make_started(accounts={"cn": account()}))
+
+    assert [(one.name, one.stopped) for one in tally.look().accounts] == [("cn", None), ("eu", "no key")]
+
+
+def test_time_left_is_not_known_where_an_account_at_work_settles_nothing(
+    tally: Tally, clock: Any, make_started: Callable[..., Any]
+) -> None:
+    tally(make_started(accounts={"cn": account(), "eu": account()}))
+    clock.now += 60.0
+    tally(settled_of("cn"))
+
+    assert tally.look().left_s is None

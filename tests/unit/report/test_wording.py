@@ -3,7 +3,17 @@ from __future__ import annotations
 import pytest
 
 from bulk.model import Outcome
-from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_rate
+from bulk.report.wording import (
+    MEANINGS,
+    columns_of,
+    cut,
+    cut_middle,
+    outcome_words,
+    padded,
+    spell_count,
+    spell_duration,
+    spell_rate,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +56,24 @@ def test_every_outcome_has_a_meaning_that_fits_beside_its_count() -> None:
 
 def test_outcome_reads_without_underscores() -> None:
     assert outcome_words(Outcome.OVER_BUDGET) == "over budget"
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"), [("eu", 2), ("天河工厂", 8), ("cafe\u0301", 4), ("ｅｕ", 4), ("naïve", 5), ("", 0)]
+)
+def test_columns_are_those_of_a_terminal(text: str, columns: int) -> None:
+    assert columns_of(text) == columns
+    assert columns_of(padded(text, 10)) == 10
+
+
+@pytest.mark.parametrize("width", range(1, 12))
+def test_cut_text_of_wide_characters_fits(width: int) -> None:
+    text = "天河工厂 eu"
+
+    assert columns_of(cut(text, width)) <= width
+    assert columns_of(cut_middle(text, width)) <= width
+
+
+def test_name_is_cut_in_its_middle() -> None:
+    assert cut_middle("0123456789", 7) == "012…789"
+    assert cut_middle("0123456789", 10) == "0123456789"

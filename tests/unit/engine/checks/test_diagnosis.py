@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bulk.cloud.reach import Reach
+from bulk.cloud.wire.reach import Reach
 from bulk.engine.checks.diagnosis import (
     Check,
     Verdict,

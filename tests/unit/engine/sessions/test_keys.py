@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.account_settings import AccountSettings
-from bulk.cloud.credentials import Credentials, StaticCredentials
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.accounts import Account, OpenedAccount, accounts_of
 from bulk.engine.job import Part, parts_of
 from bulk.engine.sessions.keys import KeyRing
@@ -16,6 +15,7 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError, StoppedError
 from bulk.events import ignore
 from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable

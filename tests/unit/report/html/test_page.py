@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from bulk.ledger.views.status import AccountStanding
 from bulk.model import Outcome
+from bulk.report.html.page import render
 from bulk.report.html.view import PRINTED_ROWS
 
 if TYPE_CHECKING:
@@ -190,3 +194,67 @@ def test_vendored_files_are_those_that_their_list_names() -> None:
 
 def test_the_chart_library_s_licence_is_in_every_page(finished: Callable[[], Any]) -> None:
     assert "Copyright (c) 2022 Leon Sorokin" in finished().page()
+
+
+@pytest.fixture
+def page_of(finished: Callable[[], Any], make_accounts: Callable[[int], Any]) -> Callable[..., Page]:
+    """Return a maker of the page of a ledger with so many accounts, up to five of them in trouble."""
+
+    def make(count: int, *, renamed: str | None = None) -> Page:
+        content = finished().content()
+        accounts = {
+            name: AccountStanding(
+                target="https://h (tuya)",
+                rows=60,
+                outcomes=account.outcomes,
+                absent=0,
+                exit_code=account.exit_code,
+                stopped=account.stopped,
+            )
+            for name, account in make_accounts(count).items()
+        }
+        if renamed:
+            accounts[renamed] = accounts.pop("factory-001")
+        status = replace(content.status, accounts=accounts)
+        return Page(render(replace(content, status=status), written_at=datetime.fromtimestamp(0, UTC)))
+
+    return make
+
+
+def rows_before_the_fold(page: Page) -> int:
+    """Return how many accounts are to be seen without a click."""
+    places = [(tag, attributes.get("id")) for tag, attributes in page.tags if tag in {"tr", "details", "h2"}]
+    of_accounts = places[places.index(("h2", "accounts")) + 1 :]
+    end = next(number for number, (tag, _) in enumerate(of_accounts) if tag != "tr")
+    return end - 1  # the first is the table's head
+
+
+def test_page_without_accounts_does_not_speak_of_them(finished: Callable[[], Any]) -> None:
+    assert "accounts" not in {attributes.get("id") for _, attributes in Page(finished().page()).tags}
+
+
+def test_page_shows_three_accounts_with_all_that_is_known(page_of: Callable[..., Page]) -> None:
+    page = page_of(3, renamed="天河工厂")
+
+    words = " ".join(page.text.split())
+    assert rows_before_the_fold(page) == 3
+    assert (
+        "天河工厂 3 0 of 60 InvalidAccessKeyId.NotFound: the key is not known. Give the account another key." in words
+    )
+    assert "3 accounts, https://h (tuya)" in words
+
+
+def test_page_of_150_accounts_shows_those_in_trouble_and_folds_the_others(page_of: Callable[..., Page]) -> None:
+    page = page_of(150)
+
+    assert rows_before_the_fold(page) == 5
+    assert "145 accounts with every row provisioned" in page.text
+    assert all(f"factory-{number:03}" in page.text for number in range(150))
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_name_of_an_account_stays_text(page_of: Callable[..., Page], text: str) -> None:
+    page = page_of(3, renamed=text)
+
+    assert text in page.text
+    assert {tag for tag, _ in page.tags}.isdisjoint({"img", "svg", "b"})

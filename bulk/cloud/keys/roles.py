@@ -1,0 +1,124 @@
+"""Assume a role with the keys of another source, and keep its keys until they near their end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from bulk.cloud.keys.credentials import StaticCredentials
+from bulk.cloud.keys.renewal import Found
+from bulk.cloud.keys.token_service import TokenService
+from bulk.cloud.wire.transport import HttpTransport
+from bulk.errors import KeysUnavailableError, SettingsError
+from bulk.model import Failure, FailureKind
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bulk.cloud.keys.renewal import Fetch
+    from bulk.cloud.keys.token_service import Granted, Role
+
+__all__ = ["AssumedRole", "assuming"]
+
+_RENEWED_AHEAD_S = 900.0
+"""Leaves many tries before the old keys end, as the official tools do it."""
+
+_UNKNOWN_END_S = 900.0
+"""The shortest that keys of a role last: what is counted with where the reply's time can't be read."""
+
+_PASSING = frozenset({FailureKind.CLOCK, FailureKind.DOUBTFUL, FailureKind.NOT_SENT, FailureKind.THROTTLED})
+
+_MAY_NOT = (
+    "The user of these keys needs sts:AssumeRole; the role's trust policy must name that user, and external_id must be "
+    "the one that it asks for. The keys of an account itself, without a user, can't assume roles."
+)
+_REMEDIES = (
+    ("nopermission", _MAY_NOT),
+    ("forbidden", _MAY_NOT),
+    ("notauthorized", _MAY_NOT),
+    ("entitynotexist.role", "Check role_arn: the account has no such role."),
+    ("invalidparameter.rolearn", "Write role_arn as acs:ram::UID:role/NAME."),
+    ("invalidparameter.rolesessionname", "A session's name has 2 to 64 letters, digits and . @ - _."),
+)
+"""Beginning of an error code, in lower case → what to do (page "AssumeRole", and "STS FAQ" of OSS)."""
+
+
+def assuming(endpoint: str, role: Role) -> Callable[[Found], Granted | Failure]:
+    """Return what asks the Security Token Service for keys of a role. It blocks, and needs a thread without a loop.
+
+    Args:
+        endpoint: URL of the service, without path.
+        role: The role.
+    """
+
+    async def ask(base: Found) -> Granted | Failure:
+        keys = StaticCredentials(base.credentials, source=base.source, stays="the token service refused them")
+        async with HttpTransport(limit=1) as transport:
+            return await TokenService(endpoint=endpoint, credentials=keys, transport=transport).assume(role)
+
+    return lambda base: asyncio.run(ask(base))
+
+
+class AssumedRole:
+    """A source of keys, to be asked as `cloud.renewal.Fetch` says."""
+
+    def __init__(
+        self,
+        base: Fetch,
+        role: Role,
+        *,
+        assume: Callable[[Found], Granted | Failure],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Ask nobody yet.
+
+        Args:
+            base: Gives the keys that may assume the role.
+            role: The role.
+            assume: Asks for keys of the role, with those keys; see `assuming`.
+            wall_clock: Seconds since the epoch.
+        """
+        self._base = base
+        self._role = role
+        self._assume = assume
+        self._wall_clock = wall_clock
+        self._kept: Found | None = None
+        self._renew_at = 0.0
+
+    def fetch(self, *, anew: bool = False) -> Found:
+        """Return the keys as they are now. Blocks; one thread at a time.
+
+        Args:
+            anew: Ask for others, past what is kept here and in the source of the keys behind.
+
+        Raises:
+            SettingsError: There are none; says why, without secrets.
+            KeysUnavailableError: So it is, and asking later may help.
+        """
+        if self._kept is not None and not anew and self._wall_clock() < self._renew_at:
+            return self._kept
+        base = self._base(anew=anew)
+        granted = self._assume(base)
+        if isinstance(granted, Failure) and not anew and granted.kind not in _PASSING:
+            # The keys behind may have been replaced, unseen by what remembers them.
+            others = self._base(anew=True)
+            if others.credentials != base.credentials:
+                base, granted = others, self._assume(others)
+        if isinstance(granted, Failure):
+            raise self._error(granted, base)
+        return self._keep(granted, base)
+
+    def _keep(self, granted: Granted, base: Found) -> Found:
+        ends_at = granted.ends_at or self._wall_clock() + _UNKNOWN_END_S
+        self._renew_at = ends_at - _RENEWED_AHEAD_S
+        source = f"role {self._role.arn}, assumed with the keys from {base.source}"
+        self._kept = Found(granted.credentials, source, granted.ends_at, base.credentials)
+        return self._kept
+
+    def _error(self, failure: Failure, base: Found) -> SettingsError:
+        remedy = next((text for code, text in _REMEDIES if failure.code.lower().startswith(code)), failure.remedy)
+        end = "" if failure.message.endswith((".", "!", "?")) else "."
+        words = f"role {self._role.arn} can't be assumed with the keys from {base.source}"
+        message = f"{words}: {failure.code}, {failure.message}{end}{f' {remedy}' if remedy else ''}"
+        return (KeysUnavailableError if failure.kind in _PASSING else SettingsError)(message)

@@ -1,0 +1,1 @@
+"""The way to an endpoint: connections, proxies, certificates, and what went wrong on it."""

@@ -1,0 +1,114 @@
+"""Count what a run announces of each account. Pure: no I/O; the clock is given by the tally that owns this."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.model import Action
+from bulk.report.speed import Speed
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from bulk.events import AccountStart
+
+__all__ = ["AccountState", "AccountTallies"]
+
+_SPAN_S = 30.0
+"""How far back an account's speed reaches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountState:
+    """How an account stands at one moment."""
+
+    name: str
+    rows: int
+    settled: int
+    """Rows that need no trying any more."""
+
+    left_s: float | None
+    """Time left at its present speed; ``None``: not known, or it stopped."""
+
+    stopped: str | None
+    """Why no request of it is sent any more; ``None``: it is at work, or done."""
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nothing of it is left to do."""
+        return self.settled >= self.rows
+
+
+class AccountTallies:
+    """What is counted of each account, once a run says that there are any."""
+
+    def __init__(self) -> None:
+        """Start without accounts."""
+        self._accounts: Mapping[str, _Account] = {}
+        self._early: Counter[str] = Counter()
+        """Account → rows that were settled before the run said how many it has."""
+
+        self._stopped: dict[str, str] = {}
+
+    def start(
+        self, accounts: Mapping[str, AccountStart], count_open: Callable[[AccountStart], int], now: float
+    ) -> None:
+        """Begin to count, with rows that were settled meanwhile.
+
+        Args:
+            accounts: As the run announced them.
+            count_open: Rows that the run tries.
+            now: On the tally's clock.
+        """
+        # Whole before it is seen: the thread that looks must not meet a growing dictionary.
+        self._accounts = {
+            name: _Account(start, count_open(start) - self._early[name], now) for name, start in accounts.items()
+        }
+
+    def settle(self, account: str) -> None:
+        """Count a row that needs no trying any more."""
+        if known := self._accounts.get(account):
+            known.open -= 1
+        else:
+            self._early[account] += 1
+
+    def stop(self, account: str, reason: str) -> None:
+        """Note that no request of an account is sent any more."""
+        self._stopped[account] = reason
+
+    def look(self, now: float) -> tuple[AccountState, ...]:
+        """Return how each account stands, in the order of the settings; those that stopped before the start too."""
+        stopped = self._stopped.copy()
+        states = [account.look(name, now, stopped.pop(name, None)) for name, account in self._accounts.items()]
+        early = (AccountState(name=name, rows=0, settled=0, left_s=None, stopped=why) for name, why in stopped.items())
+        return (*states, *early)
+
+
+class _Account:
+    def __init__(self, start: AccountStart, open_rows: int, now: float) -> None:
+        self._rows = start.rows - start.outside
+        self._per_s = start.rates[Action.CREATE]
+        self._since = now
+        self._speed = Speed(_SPAN_S, since=now, count=self._rows - open_rows)
+        self.open = open_rows
+
+    def look(self, name: str, now: float, stopped: str | None) -> AccountState:
+        settled = self._rows - self.open
+        per_s = self._speed.look(now, settled)
+        return AccountState(
+            name=name,
+            rows=self._rows,
+            settled=settled,
+            left_s=None if stopped else self._left_s(now, per_s),
+            stopped=stopped,
+        )
+
+    def _left_s(self, now: float, per_s: float) -> float | None:
+        if self.open <= 0:
+            return 0.0
+        if per_s > 0:
+            return self.open / per_s
+        # A guess at first; later nobody knows, as nothing is settled.
+        return self.open / self._per_s if self._per_s and now - self._since < _SPAN_S else None

@@ -1,0 +1,9 @@
+"""What a run is told: one frozen value, checked as a whole. Secrets are not in here: see `cloud.credentials`."""
+
+from __future__ import annotations
+
+from bulk.settings.account import AccountSettings
+from bulk.settings.job import ReadSettings, Settings
+from bulk.settings.values import FailureCap, parse_delimiter, parse_duration
+
+__all__ = ["AccountSettings", "FailureCap", "ReadSettings", "Settings", "parse_delimiter", "parse_duration"]
