@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.engine.ingest import ingest
+from bulk.engine.sessions.gate import always
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.sessions.recorder import Counters
 from bulk.engine.threads import in_thread
@@ -15,7 +16,7 @@ from bulk.model import AccountNames
 from bulk.rows.product_map import read_product_map
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from bulk.engine.accounts import Account
     from bulk.engine.stop import StopSignal
@@ -65,6 +66,9 @@ class Job:
 
     syncs: bool = False
     """It also updates and deletes."""
+
+    may_send: Callable[[], bool] = always
+    """Asked at every send: where machines share a job, another may have the right to."""
 
     @property
     def names_accounts(self) -> bool:

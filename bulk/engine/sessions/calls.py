@@ -33,6 +33,9 @@ _LATENCY_WEIGHT = 0.1
 _ANNOUNCED_STEP = 1.05
 """A rate climbs a little with every success; only steps that an operator would notice are announced."""
 
+_WITHOUT_RIGHT_S = 0.25
+"""How often a request that may not leave looks again: a right comes back by a renewal, which takes longer."""
+
 _MOST_TURNS = 10
 """Turns that one request may miss before that is a failure like any other: an endpoint may close what it accepts."""
 
@@ -191,7 +194,9 @@ class Calls:
         repeat: bool,
     ) -> _Success | Failure | None:
         gate, lull = self._gates[action], self._lulls[action]
-        for _ in range(_MOST_TURNS):
+        turns = 0
+        while turns < _MOST_TURNS:
+            turns += 1
             released_at, probing = await self._turn(gate, lull)
             if released_at is None:
                 if probing:
@@ -204,6 +209,7 @@ class Calls:
                 break
             except TurnMissedError as exc:
                 gate.give_back(released_at)
+                turns -= not gate.may_send()
                 answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
             except asyncio.CancelledError:
                 # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
@@ -226,6 +232,7 @@ class Calls:
     async def _turn(self, gate: Gate, lull: Lull) -> tuple[float | None, bool]:
         """Wait for a request's turn; say when it was let out, and whether it is to find out if an outage is over."""
         while True:
+            await self._until_rightful(gate)
             probing = lull.is_on and await lull.wait()
             try:
                 # Others of the rate group may go on: an account that is to stop does not join their line.
@@ -241,6 +248,11 @@ class Calls:
             if probing or released_at is None or not lull.is_on:
                 return released_at, probing
             gate.give_back(released_at)  # the outage began while it stood in line
+
+    async def _until_rightful(self, gate: Gate) -> None:
+        """Wait for the right to send; that is no failure of a request, and no attempt of a row."""
+        while not gate.may_send() and not await self._stop.sleep(_WITHOUT_RIGHT_S):
+            pass
 
     def _leave_lines(self) -> None:
         """Give up every place before a gate: others of the rate group are behind."""

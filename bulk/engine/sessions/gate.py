@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bulk.control.pace import Pace
     from bulk.control.sharing import SharedPace
 
-__all__ = ["Gate", "Turn"]
+__all__ = ["Gate", "Turn", "always"]
 
 SHORTEST_WAIT_S = 0.003
 """A timer is set no closer: waking for each request of a high rate would cost more than sending it."""
@@ -27,19 +27,34 @@ LATE_S = 0.002
 _LONG_AGO = -math.inf
 
 
+def always() -> bool:
+    """Say that a request may leave: nobody else has these accounts."""
+    return True
+
+
 class Gate:
     """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
 
-    def __init__(self, pace: Pace | SharedPace, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        pace: Pace | SharedPace,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        may_send: Callable[[], bool] = always,
+    ) -> None:
         """Stand open.
 
         Args:
             pace: Says when the next request may leave.
             clock: The clock that ``pace`` was started with. Not the loop's own: uvloop's stands still between two
                 turns, so that it would date a release before the stall that delayed it.
+            may_send: Asked when a request leaves, at the last moment that there is.
         """
         self._pace = pace
         self._clock = clock
+        self.may_send = may_send
+        """Whether the right to send is this process's."""
+
         self._queue: deque[asyncio.Future[float | None]] = deque()
         self._owners: dict[asyncio.Future[float | None], object] = {}
         """Of those in the queue, where they said it."""
@@ -89,11 +104,13 @@ class Gate:
 
         A connection or a key may have taken its time. What leaves late is noted as released when it leaves. One whose
         place in the window is over by then takes that of another who is not ready yet; if there is none, it has missed
-        its turn.
+        its turn. So has every request while there is no right to send.
 
         Returns:
             When the pace counts it as released; ``None``: it has missed its turn.
         """
+        if not self.may_send():
+            return None
         if not self._pace.per_s:
             return released_at
         now = self._clock()

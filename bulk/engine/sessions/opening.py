@@ -121,7 +121,7 @@ class Opening:
             group = self._groups.get(opened.rate_group)
             if group is None:
                 listener = _named(self._job.listener, part.name)
-                group = RateGroup(rates, name=opened.shared_as, listener=listener)
+                group = RateGroup(rates, name=opened.shared_as, listener=listener, may_send=self._job.may_send)
                 group.close_on(self._job.stop)
                 await self._shared.enter_async_context(group.shared())
                 self._groups[opened.rate_group] = group

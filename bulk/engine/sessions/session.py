@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bulk.control.pace import Pace
 from bulk.control.sharing import SharedPace
 from bulk.engine.sessions.calls import Calls
-from bulk.engine.sessions.gate import Gate
+from bulk.engine.sessions.gate import Gate, always
 from bulk.engine.sessions.recorder import Recorder
 from bulk.engine.sessions.shared_window import SharedWindow, window_name
 from bulk.engine.threads import in_thread
@@ -63,6 +63,7 @@ class RateGroup:
         clock: Clock = SYSTEM_CLOCK,
         listener: Listener = ignore,
         folder: Path | None = None,
+        may_send: Callable[[], bool] = always,
     ) -> None:
         """Stand open.
 
@@ -73,12 +74,13 @@ class RateGroup:
             clock: Keeps the pace.
             listener: Told where limits can't be shared.
             folder: Where processes meet; ``None``: the same place for all of this user's.
+            may_send: Asked at every send: another machine may have the right to.
         """
         self._listener = listener
         self._clock = clock
         self._windows: list[SharedWindow] = []
         self.gates: Mapping[Action, Gate] = {
-            action: Gate(self._pace(action, per_s, name, folder), clock=clock.monotonic)
+            action: Gate(self._pace(action, per_s, name, folder), clock=clock.monotonic, may_send=may_send)
             for action, per_s in rates.items()
         }
 

@@ -1,0 +1,202 @@
+"""Split an input into shards: whole rate groups, so that no two machines share a limit of the platform."""
+
+from __future__ import annotations
+
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, BinaryIO
+
+from bulk.engine.accounts import accounts_of
+from bulk.engine.threads import in_thread
+from bulk.errors import InputError, SettingsError, StoppedError
+from bulk.exits import ExitCode
+from bulk.fleet.lease import Terms
+from bulk.fleet.manifest import MANIFEST, Manifest, Shard, sha256_of
+from bulk.fleet.slices import slice_line
+from bulk.fleet.store import ABSENT, Outage, Put
+from bulk.model import AccountNames
+from bulk.rows import open_input
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bulk.engine.accounts import Account
+    from bulk.engine.stop import StopSignal
+    from bulk.fleet.store import Store
+    from bulk.model.inputs import ReadRows
+    from bulk.settings import Settings
+
+__all__ = ["MOST_ACCOUNTS", "shards_of", "split"]
+
+MOST_ACCOUNTS = 150
+"""So many accounts fit a process. A rate group of more is one shard all the same: it can't be divided."""
+
+_BATCH_ROWS = 1_000
+
+
+@dataclass(slots=True)
+class _Slice:
+    """A shard's file while it is written."""
+
+    file: BinaryIO
+    rows: int = 0
+
+
+@dataclass(slots=True)
+class _Products:
+    """Whose each product is: under two accounts of one target its modules would be counted twice."""
+
+    file: str
+    targets: Mapping[str, str]
+    owners: dict[tuple[str, str], tuple[str, int]] = field(default_factory=dict)
+
+    def note(self, account: str, product_key: str, line: int) -> None:
+        owner, first = self.owners.setdefault((self.targets[account], product_key), (account, line))
+        if owner != account:
+            raise InputError(
+                f"ProductKey {product_key!r} is of the account {owner!r} in line {first} and of {account!r} here, and"
+                " both are on one platform: its modules would be counted twice. Give it to one of them",
+                file=self.file,
+                line=line,
+            )
+
+
+async def split(
+    input_name: str, settings: Settings, store: Store, *, stop: StopSignal, shards: int | None = None
+) -> Manifest:
+    """Store an input's shards, and then the manifest that names them.
+
+    Args:
+        input_name: Path of the input; ``-`` for stdin.
+        settings: Name the accounts, and how the input is read.
+        store: Where no fleet is yet.
+        stop: Ends it early; what was stored by then is named by no manifest.
+        shards: How many; ``None``: as few as fit.
+
+    Raises:
+        SettingsError: An account has no rate group, or the store has a fleet already or does not answer.
+        InputError: The input can't be read, or a product is of two accounts.
+        StoppedError: A stop was requested.
+    """
+    accounts = accounts_of(settings)
+    parts = shards_of([account for account in accounts if account.is_tried], shards)
+    _expect_none(await store.get(MANIFEST))
+    with TemporaryDirectory(prefix="bulk-split-") as name:
+        folder, split_id = Path(name), secrets.token_hex(8)
+        shape, rows = await in_thread(_write_slices, input_name, settings, accounts, parts, folder, stop)
+        made = []
+        for number, part in enumerate(parts):
+            path, file = folder / str(number), f"input/{split_id}.{number}"
+            _expect_stored(await store.overwrite(file, path))
+            sha256 = await in_thread(sha256_of, path)
+            made.append(Shard(number=number, accounts=tuple(part), rows=rows[number], sha256=sha256, file=file))
+    manifest = Manifest(
+        split=split_id,
+        input=input_name,
+        shape=shape,
+        rows=sum(rows),
+        terms=Terms(request_timeout_s=settings.timeout_s),
+        shards=tuple(made),
+    )
+    _expect_stored(await store.put_if_absent(MANIFEST, manifest.encoded()))
+    return manifest
+
+
+def shards_of(accounts: Sequence[Account], shards: int | None = None) -> list[list[str]]:
+    """Return the names of accounts that go together, by shard.
+
+    Args:
+        accounts: Those that are tried.
+        shards: How many; ``None``: as few as hold `MOST_ACCOUNTS` each.
+
+    Raises:
+        SettingsError: One has no rate group that all machines see alike, or there are fewer groups than shards.
+    """
+    groups: dict[str, list[str]] = {}
+    for account in accounts:
+        groups.setdefault(_group_of(account), []).append(account.name)
+    count = -(-len(accounts) // MOST_ACCOUNTS) if shards is None else shards
+    if not 0 < count <= len(groups):
+        raise SettingsError(
+            f"--shards {count}: there are {len(groups)} rate groups, and a shard is one or more;"
+            f" give 1 to {len(groups)}"
+        )
+    while True:
+        parts: list[list[str]] = [[] for _ in range(count)]
+        for group in sorted(groups.values(), key=len, reverse=True):
+            min(parts, key=len).extend(group)
+        if shards is not None or count == len(groups) or max(map(len, parts)) <= MOST_ACCOUNTS:
+            return parts
+        count += 1
+
+
+def _group_of(account: Account) -> str:
+    group = account.settings.rate_group or account.keys.uid
+    if not account.name:
+        raise SettingsError(
+            "a fleet shares accounts out, and the settings name none: write [accounts.NAME] in bulk.toml"
+        )
+    if not group:
+        raise SettingsError(
+            f"the account {account.name!r} has neither rate_group nor role_arn: two shards could share one limit of the"
+            " platform. Write rate_group for it, the same name for all accounts of one Alibaba UID"
+        )
+    return group
+
+
+def _write_slices(
+    input_name: str,
+    settings: Settings,
+    accounts: Iterable[Account],
+    parts: Sequence[Sequence[str]],
+    folder: Path,
+    stop: StopSignal,
+) -> tuple[str, list[int]]:
+    """Write a file for each shard; return the input's shape, and the rows of each."""
+    known = tuple(account.name for account in accounts)
+    names = AccountNames(known=known, of_all=settings.only_accounts[0] if len(settings.only_accounts) == 1 else None)
+    products = _Products(input_name, {account.name: str(account.target) for account in accounts})
+
+    def obey() -> None:
+        if stop.requested:
+            raise StoppedError(stop.reason or "", exit_code=stop.exit_code or ExitCode.STOPPED)
+
+    with ExitStack() as files:
+        slices = [_Slice(files.enter_context((folder / str(number)).open("wb"))) for number in range(len(parts))]
+        places = {name: slices[number] for number, part in enumerate(parts) for name in part}
+        reader = files.enter_context(open_input(input_name, settings.read, accounts=names, while_waiting=obey))
+        for batch in reader.batches(_BATCH_ROWS):
+            _share_out(batch, places, products, otherwise=slices[0])
+            obey()
+        return reader.shape.to_json(), [each.rows for each in slices]
+
+
+def _share_out(batch: ReadRows, places: Mapping[str, _Slice], products: _Products, *, otherwise: _Slice) -> None:
+    """Write each row to the shard of its account; what is of no account that is tried stays with the first."""
+    for account, row in zip(batch.accounts, batch.valid, strict=True):
+        products.note(account, row[1], row[0])
+        _add(places.get(account, otherwise), slice_line(account, row))
+    for invalid in batch.invalid:
+        _add(places.get(invalid[4] or "", otherwise), slice_line(None, invalid))
+
+
+def _add(place: _Slice, line: bytes) -> None:
+    place.file.write(line)
+    place.rows += 1
+
+
+def _expect_none(found: object) -> None:
+    if isinstance(found, Outage):
+        raise SettingsError(f"the store can't be used: {found.why}")
+    if found is not ABSENT:
+        raise SettingsError("the store has a fleet already: name an empty folder or path. One store is one input")
+
+
+def _expect_stored(end: Put | Outage) -> None:
+    if isinstance(end, Outage):
+        raise SettingsError(f"the store can't be written: {end.why}")
+    if end is Put.EXISTS:
+        raise SettingsError("another split was faster in this store: name another folder or path")
