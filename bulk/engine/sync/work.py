@@ -233,7 +233,7 @@ class _Work(Carrying):
 
     async def _may_go(self, each: PlannedWork, *, in_exchange: bool = False) -> bool:
         """Decide, from what is known now, whether a module may be deleted; settle it where it may not."""
-        if self._does_not_go(each) or not await self._knows_of_packages() or not await self._is_listed(each):
+        if self._does_not_go(each) or not await self._has_looked(each):
             return False
         there = self._known.modules.get(each.change.wanted.key)
         if there is None or not is_unchanged(each.change, there):
@@ -253,24 +253,23 @@ class _Work(Carrying):
             return False
         return True
 
-    async def _knows_of_packages(self) -> bool:
-        """Ask for the product's packages before its first delete; say whether the run goes on."""
+    async def _has_looked(self, each: PlannedWork) -> bool:
+        """Look again where what is known is too old to delete by, and at packages before the first delete.
+
+        A delete whose product can't be listed is settled.
+        """
+        if not self._known.is_fresh:
+            listing = await self._session.calls.list_modules(self._product_key)
+            if not isinstance(listing, Listing):
+                _settle_unlisted(each, listing, self._account)
+                return False
+            self._known.look_at(listing)
+            self._asked_for_packages = False
         if not self._asked_for_packages:
-            listing = Listing(tuple(self._known.modules.values()), None, 200)
-            self._packages = await held_packages(self._session, self._product_key, listing)
+            known = Listing(tuple(self._known.modules.values()), None, 200)
+            self._packages = await held_packages(self._session, self._product_key, known)
             self._asked_for_packages = True
         return not self._session.stop.requested
-
-    async def _is_listed(self, each: PlannedWork) -> bool:
-        """List again where the last listing is too old to delete by; a delete that has none is settled."""
-        if self._known.is_fresh:
-            return True
-        listing = await self._session.calls.list_modules(self._product_key)
-        if not isinstance(listing, Listing):
-            _settle_unlisted(each, listing, self._account)
-            return False
-        self._known.look_at(listing)
-        return True
 
     # What was deleted for a create that is not there.
 
