@@ -1,9 +1,8 @@
-"""What a platform holds, whose each module is, and a jury that looks at every request of a sync while it is carried out."""
+"""What a platform holds, whose each module is, and a jury that looks at every request of a sync as it is carried out."""
 
 from __future__ import annotations
 
 import csv
-import random
 import sqlite3
 from collections import Counter, defaultdict
 from contextlib import closing
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action
 
 if TYPE_CHECKING:
+    import random
     from pathlib import Path
 
     from bulk.sandbox import Sandbox, Seen

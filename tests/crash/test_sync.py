@@ -160,7 +160,9 @@ async def test_a_kill_before_a_swap_is_undone_loses_no_module(
     """The create was refused for good, and the run dies before the deleted module is made again."""
     creates = len(job.wanted) + 1
     remade = step == "before its end is recorded"
-    faults = [f"create:code:iot.ota.CreateOTAModuleParamError=1x@{number}" for number in (creates, creates + 1 + remade)]
+    faults = [
+        f"create:code:iot.ota.CreateOTAModuleParamError=1x@{number}" for number in (creates, creates + 1 + remade)
+    ]
     async with box_with(",".join(faults[:refused])) as box:
         await run_child(job, box, command="sync")
         change_the_file_and_the_platform(job, box)

@@ -89,7 +89,7 @@ async def kill_at_a_random_instant(
         met, writes = len(box.seen), jury.done.total()
         of_looking, of_writing = dice.randint(1, products), dice.randint(1, 30)
         while_looking, delay_s = dice.random() < 0.25, dice.choice([0.0, dice.uniform(0, 0.05)])
-        done = []
+        done: list[int] = []
 
         def kill_soon(_: Seen) -> None:
             if not done and (
@@ -100,6 +100,13 @@ async def kill_at_a_random_instant(
 
         watch(box, kill_soon)
         return (await running.ended()).returncode  # type: ignore[no-any-return]  # what the fixture starts
+
+
+def is_through(night: Ended) -> bool:
+    """Say whether all is as the file says, but for rows whose slots somebody else took."""
+    outcomes = night.summary["outcomes"]
+    provisioned = sum(outcomes[name] for name in ("created", "updated", "exists"))
+    return night.returncode in {0, 1} and provisioned + outcomes["over_budget"] == night.summary["rows"]
 
 
 async def judged(
@@ -116,9 +123,7 @@ async def judged(
     file = first_file(folder / "m.csv", sizes["products"], sizes["full"], dice)
     calm = 2 * sizes["products"] + len(file.rows)
     plan = FaultPlan.parse(",".join(f"{fault}={share}%@{calm + 1}" for fault, share in FAULTS.items()))
-    config = SandboxConfig(
-        qps=0, list_qps=0, starting_world=False, faults=plan, seed=seed, unguarded_tuya_deletes=True
-    )
+    config = SandboxConfig(qps=0, list_qps=0, starting_world=False, faults=plan, seed=seed, unguarded_tuya_deletes=True)
     async with Sandbox(config) as box:
         jury = Jury(box, file, dice)
         first = await run_child(file, box, *SYNC, command="sync")
@@ -127,9 +132,7 @@ async def judged(
 
         jury.rival_share = 0.03
         codes = [
-            await kill_at_a_random_instant(
-                jury, child=child, watch=watch, products=sizes["products"], dice=dice
-            )
+            await kill_at_a_random_instant(jury, child=child, watch=watch, products=sizes["products"], dice=dice)
             for _ in range(kills)
         ]
         jury.rival_share = 0.0
@@ -137,15 +140,15 @@ async def judged(
         nights = []
         for _ in range(MOST_NIGHTS):
             nights.append(await run_child(file, box, *SYNC, command="sync"))
-            if nights[-1].returncode == 0:
+            if is_through(nights[-1]):
                 break
         seen = len(box.seen)
-        quiet = await run_child(file, box, *SYNC, command="sync")
+        await run_child(file, box, *SYNC, command="sync")
 
         sent = Counter(each.action for each in list(box.seen)[seen:])
-        print(codes, [night.returncode for night in nights], jury.done, sent, nights[-1].stdout, nights[-1].stderr[-3000:])  # noqa: T201 - shown where it fails
+        print(codes, [(night.returncode, night.summary["stopped"]) for night in nights], jury.done, sent)  # noqa: T201 - shown where it fails
         assert jury.module_by_module(nights[-1].summary.get("notes", [])) == []
-    assert nights[-1].returncode == 0, nights[-1].stdout
+    assert is_through(nights[-1]), nights[-1].stdout
     assert not WRITES & sent.keys()
     assert sent[Action.LIST] >= sizes["products"]
     assert codes.count(-signal.SIGKILL) >= kills // 2

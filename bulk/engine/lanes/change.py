@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
     from bulk.model import Change, Row
 
-__all__ = ["ChangeWork", "Ending", "Rest", "is_unchanged", "reopen"]
+__all__ = ["ChangeWork", "Ending", "Rest", "is_another", "is_unchanged", "reopen"]
 
 
 class Rest(StrEnum):
@@ -191,8 +191,7 @@ class ChangeWork:
             code=Kept.CHANGED if deletes else "moved",
             message=f"{failure.message}; {how}",
             request_id=failure.request_id,
-            # Whoever makes it again makes it theirs.
-            owned=None if there else False,
+            owned=False if is_another(self._change, there) else None,
         )
 
     def _done(self, *, request_id: str | None, recovered: bool = False) -> Ending:
@@ -317,6 +316,11 @@ def is_unchanged(change: Change, there: OtaModule) -> bool:
         == (there.module_name, there.alias_name or "", there.desc or "")
         and found.created_at == there.created_at
     )
+
+
+def is_another(change: Change, there: OtaModule | None) -> bool:
+    """Say whether the module that was found is gone, also where somebody has made another of its name since."""
+    return there is None or (change.found is not None and change.found.created_at != there.created_at)
 
 
 def reopen(row: Row, recorder: Recorder) -> None:

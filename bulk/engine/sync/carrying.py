@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bulk.control.budget import judge, who_holds_the_slots
 from bulk.control.diff import differences
 from bulk.control.reconcile import Kept, Withheld
-from bulk.engine.lanes.change import ChangeWork, Ending, Rest, is_unchanged
+from bulk.engine.lanes.change import ChangeWork, Ending, Rest, is_another, is_unchanged
 from bulk.engine.sync.known import Known
 from bulk.model import ChangeKind, Outcome
 
@@ -55,7 +55,11 @@ class Carrying:
         else:
             how = "is not there any more" if there is None else "is not as it was found"
             self._session.recorder.settle(
-                row, Outcome.MOVED, code="moved", message=f"not sent: since the look the module {how}"
+                row,
+                Outcome.MOVED,
+                code="moved",
+                message=f"not sent: since the look the module {how}",
+                owned=False if is_another(change, there) else None,
             )
         return False
 
@@ -63,11 +67,12 @@ class Carrying:
         if there is None:
             self._session.recorder.settle(each.row, Outcome.DELETED, code="gone", message="somebody else deleted it")
             return
-        self._keep(each, Kept.CHANGED.value, "not deleted: since the look somebody has changed it")
+        owned = False if is_another(each.change, there) else None
+        self._keep(each, Kept.CHANGED.value, "not deleted: since the look somebody has changed it", owned=owned)
 
-    def _keep(self, each: PlannedWork, code: str, message: str) -> None:
+    def _keep(self, each: PlannedWork, code: str, message: str, *, owned: bool | None = None) -> None:
         self._account.left += 1
-        self._session.recorder.settle(each.row, Outcome.SURPLUS, code=code, message=message)
+        self._session.recorder.settle(each.row, Outcome.SURPLUS, code=code, message=message, owned=owned)
 
     def _settle_without_slot(self, each: PlannedWork) -> None:
         message = who_holds_the_slots(self._known.customs, (), self._known.held)
