@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.model import ChangeKind, Lane, OtaModule, Row
 from bulk.model.stamps import utc_seconds
 
@@ -45,7 +45,7 @@ class LaneReader:
         """
         self._path = path
         self._account = account
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             # Each commit empties the cache of whoever reads beside it: a large one would only hold memory.
             self._connection.execute(f"PRAGMA cache_size = {_CACHE_KIB}")

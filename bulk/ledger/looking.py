@@ -10,7 +10,7 @@ import orjson
 from bulk.ledger.lanes import row_in_doubt
 from bulk.ledger.planning import OpenSwap, PlannedEntry, open_swaps
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.model import ChangeKind, Lane, OtaModule, Outcome, Row
 from bulk.model.stamps import utc_seconds
 
@@ -96,7 +96,7 @@ class LookReader:
         self._account = account
         self._applies = approved is not None
         self._after = 0
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             # Both may be longer than memory should hold: they are tables of this connection alone.
             self._connection.execute("PRAGMA query_only = OFF")

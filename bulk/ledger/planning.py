@@ -9,7 +9,7 @@ import orjson
 
 from bulk.ledger.lanes import names_of_ours, row_in_doubt
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.ledger.times import iso_utc
 from bulk.model import NO_LINE, Change, ChangeKind, Lane, OtaModule, Row
 
@@ -121,7 +121,7 @@ class WorkReader:
         self._path = path
         self._asked = {"account": account, "run_id": run_id}
         self._after = 0
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             self._connection.execute("PRAGMA query_only = OFF")
             self._connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
@@ -186,7 +186,7 @@ class WithheldReader:
         self._path = path
         self._asked = {"account": account, "run_id": run_id}
         self._after = 0
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
 
     def next_rows(self) -> list[tuple[Row, OtaModule | None, str]]:
         """Return the next rows in file order, with the module that was found and why they wait; none: that is all.
@@ -234,7 +234,7 @@ def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) ->
     Raises:
         LedgerError: The ledger can't be read.
     """
-    connection = open_for_reading(path)
+    connection = open_beside_writer(path)
     with closed_on_failure(connection), translated(path):
         asked = {"account": account, "run_id": run_id, "since": iso_utc(sent_since)}
         counted = connection.execute(query("guard_figures"), asked).fetchone()

@@ -1,4 +1,4 @@
-"""What a platform holds, whose each module is, and a jury that looks at every request of a sync as it is carried out."""
+"""What a platform holds, whose each module is, and a jury that looks at every request of a sync as it is done."""
 
 from __future__ import annotations
 
