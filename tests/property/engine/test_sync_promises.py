@@ -91,6 +91,9 @@ FAILURES = {
 }
 
 
+BY_DAY = (Luck.THEY_ADD, Luck.THEY_CHANGE, Luck.THEY_DELETE, Luck.THEY_PACK)
+
+
 class CrashedError(Exception):
     """The process is gone; only the test is left."""
 
@@ -268,10 +271,9 @@ class ModelPlatform:
         self.there[module.key] = There(made, (module.alias_name or "", module.desc or "") if is_ours else None)
         assert self.customs() <= MAX_CUSTOM_MODULES
 
-    async def _luck(self, change: Change | None) -> Luck:  # noqa: C901 - a case for each kind of luck
+    async def _luck(self, change: Change | None) -> Luck:
         await asyncio.sleep(0.01)
         luck = self.script.pop(0) if self.script else Luck.FINE
-        customs = sorted(key for key in self.there if key[1] != RESERVED_MODULE_NAME)
         self.disturbed |= luck.startswith("they")
         # What others do between the last listing and a write nobody can see.
         self.disturbed_since_listed = luck.startswith("they") or (change is not None and self.disturbed_since_listed)
@@ -282,6 +284,17 @@ class ModelPlatform:
                 raise CrashedError
             case Luck.INTERRUPTED:
                 self.stop.request("interrupted by Ctrl-C", exit_code=130)
+            case Luck.THEY_TAKE_NAME if change is not None and change.kind is ChangeKind.CREATE:
+                if change.wanted.key not in self.there and self.customs() < MAX_CUSTOM_MODULES:
+                    self.put(OtaModule(PRODUCT, change.wanted.module_name, "theirs"), is_ours=False)
+            case _:
+                self.live_on(luck)
+        return luck
+
+    def live_on(self, luck: Luck) -> None:
+        """Let somebody else do something."""
+        customs = sorted(key for key in self.there if key[1] != RESERVED_MODULE_NAME)
+        match luck:
             case Luck.THEY_ADD if self.customs() < MAX_CUSTOM_MODULES:
                 name = OtaModule(PRODUCT, f"theirs-{self.dice.randint(0, 99)}", "theirs")
                 if name.key not in self.there:
@@ -298,10 +311,6 @@ class ModelPlatform:
                 self.put(module, is_ours=False)
             case Luck.THEY_PACK if customs:
                 self.packed.add(self.dice.choice(customs)[1])
-            case Luck.THEY_TAKE_NAME if change is not None and change.kind is ChangeKind.CREATE:
-                if change.wanted.key not in self.there and self.customs() < MAX_CUSTOM_MODULES:
-                    self.put(OtaModule(PRODUCT, change.wanted.module_name, "theirs"), is_ours=False)
-        return luck
 
 
 class PlayedWriter:
@@ -503,6 +512,8 @@ async def live(files: Sequence[Sequence[OtaModule]], foreign: int, script: list[
         life = Life(platform, ledger, dice)
         for rows in files:
             life.read(rows)
+            for _ in range(dice.randint(0, 3) if script else 0):
+                platform.live_on(dice.choice(BY_DAY))
             for _ in range(4):
                 await life.night()
                 life.check(rows)
