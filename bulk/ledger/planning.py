@@ -68,6 +68,9 @@ class PlannedWork(NamedTuple):
     row: Row
     change: Change
     frees_slot_for: str | None
+    lifted: str | None = None
+    """Why it waited, until somebody approved it."""
+
     in_place_of: tuple[OtaModule, ...] = ()
     """Of a create: what was deleted for it on an earlier night, and is not there any more."""
 
@@ -267,6 +270,7 @@ def _work(  # noqa: PLR0917 - the columns of its query
     found_made: str | None,
     line: int | None,
     frees_slot_for: str | None,
+    lifted: str | None,
     row_alias: str | None,
     row_desc: str | None,
     attempts: int,
@@ -286,7 +290,7 @@ def _work(  # noqa: PLR0917 - the columns of its query
     module = wanted if line is None else OtaModule(key, name, row_alias, row_desc)
     of_line = NO_LINE if line is None else line
     row = row_in_doubt(of_line, module, attempts, claimed, since) if in_doubt else Row(of_line, module, attempts)
-    return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for)
+    return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for, lifted)
 
 
 def _withheld_row(  # noqa: PLR0917 - the columns of its query

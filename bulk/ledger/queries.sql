@@ -707,9 +707,9 @@ UPDATE plans SET finished_at = ?, applied_by = ? WHERE run_id = ?;
 -- name: plan_change
 INSERT OR REPLACE INTO planned (
     account, run_id, product_key, module_name, kind, wanted_alias, wanted_desc, found_name, found_alias, found_desc,
-    found_made, line, adopted, withheld, frees_slot_for
+    found_made, line, adopted, withheld, frees_slot_for, lifted
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: withhold_kind
 -- A whole kind of change waits for a person; adopting counts as an update.
@@ -767,7 +767,7 @@ ORDER BY coalesce(min(line), 9223372036854775807);
 -- name: planned_work
 SELECT
     p.product_key, p.module_name, p.kind, p.wanted_alias, p.wanted_desc, p.found_name, p.found_alias, p.found_desc,
-    p.found_made, p.line, p.frees_slot_for, r.alias_name, r."desc", coalesce(m.attempts, 0),
+    p.found_made, p.line, p.frees_slot_for, p.lifted, r.alias_name, r."desc", coalesce(m.attempts, 0),
     coalesce(m.in_doubt OR m.outcome = 'sending', 0), m.claimed, m.settled_at
 FROM json_each(:product_keys) AS wanted
 JOIN planned AS p ON p.account = :account AND p.run_id = :run_id AND p.product_key = wanted.value

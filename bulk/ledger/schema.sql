@@ -160,6 +160,7 @@ CREATE TABLE planned (
     adopted        INTEGER NOT NULL DEFAULT 0, -- 1: taken over as ours, nothing is sent
     withheld       TEXT,                     -- why it waits for approval; NULL: it may go
     frees_slot_for TEXT,                     -- of a delete: the module whose create needs its slot
+    lifted         TEXT,                     -- of an apply: why it waited until somebody approved it
     state          TEXT NOT NULL DEFAULT 'open', -- 'open', 'done', or 'moved': found otherwise than planned
     PRIMARY KEY (account, run_id, product_key, module_name)
 ) WITHOUT ROWID;

@@ -248,9 +248,10 @@ class _HandOver:
         if not self._may_go(entry):
             self._set_aside(record, change.wanted)
             return
-        if self._state.approved is not None:
+        lifted = entry.withheld if self._is_approved(entry) else None
+        if lifted:
             entry = entry._replace(withheld=None)
-        self._write(entry, change.found)
+        self._write(entry, change.found, lifted=lifted)
         if record and record.outcome in PROVISIONED_OUTCOMES:
             self._say_that_it_is_not_so(record, change.found)
 
@@ -260,6 +261,13 @@ class _HandOver:
             return True
         approved = self._state.approved.get(entry.module_name.casefold())
         return approved is not None and approved.asks_the_same(entry)
+
+    def _is_approved(self, entry: PlannedEntry) -> bool:
+        """Say whether an apply lifts the reason to wait: that a product ends up empty has to be in the plan itself."""
+        if self._state.approved is None:
+            return False
+        approved = self._state.approved[entry.module_name.casefold()]
+        return entry.withheld != Withheld.EMPTIES_PRODUCT or approved.withheld == Withheld.EMPTIES_PRODUCT
 
     def _set_aside(self, record: RowRecord | None, module: OtaModule) -> None:
         """Settle what the plan that is applied does not list so: it is decided anew by the next sync."""
@@ -304,7 +312,7 @@ class _HandOver:
             frees_slot_for=None,
         )
 
-    def _write(self, entry: PlannedEntry, found: OtaModule | None) -> None:
+    def _write(self, entry: PlannedEntry, found: OtaModule | None, *, lifted: str | None = None) -> None:
         adopted = entry.kind == ADOPT
         self._writer.amend(
             "plan_change",
@@ -323,6 +331,7 @@ class _HandOver:
             int(adopted),
             entry.withheld,
             entry.frees_slot_for,
+            lifted,
         )
 
 

@@ -242,7 +242,7 @@ class _Work(Carrying):
         if there.key[1] == RESERVED_MODULE_NAME:
             self._keep(each, Kept.NOT_ASKED.value, "not deleted: it is the device's own firmware")
             return False
-        if len(self._known.customs) <= 1 and not in_exchange and not self._account.approved:
+        if len(self._known.customs) <= 1 and not in_exchange and each.lifted != Withheld.EMPTIES_PRODUCT:
             self._account.withhold(each.change, Withheld.EMPTIES_PRODUCT)
             self._account.left += 1
             self._session.recorder.settle(each.row, Outcome.SURPLUS, code=Withheld.EMPTIES_PRODUCT.value)

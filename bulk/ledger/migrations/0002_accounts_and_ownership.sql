@@ -139,6 +139,7 @@ CREATE TABLE planned (
     adopted        INTEGER NOT NULL DEFAULT 0,
     withheld       TEXT,
     frees_slot_for TEXT,
+    lifted         TEXT,
     state          TEXT NOT NULL DEFAULT 'open',
     PRIMARY KEY (account, run_id, product_key, module_name)
 ) WITHOUT ROWID;

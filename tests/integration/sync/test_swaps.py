@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -148,3 +149,41 @@ async def test_what_could_not_be_made_again_is_named_every_night_until_it_is_the
     assert all(any("m0 of a1Prod00000 was deleted" in note for note in one.notes) for one in (first, second))
     assert (nights[-1].exit_code, nights[-1].notes) == (0, ())
     assert "new" in synced.modules(FULL)
+
+
+@pytest.mark.parametrize("instant", ["before the look", "before the work"])
+async def test_an_approval_to_delete_is_none_to_leave_a_product_empty(synced: Nights, instant: str) -> None:
+    """A plan was approved while somebody else had a module there."""
+    console = synced.box.console()
+    console.create(OTHER, "theirs", alias_name="theirs", desc=None)
+    synced.write([row for row in synced.rows if row[0] != OTHER] + [(THIRD, f"n{n}", "n", f"{n}") for n in range(4)])
+    waiting = await synced.sync(prune=True, prune_products=(OTHER,), max_deletes=Limit(0))
+    assert waiting.plan is not None
+    looked = {"times": 0}
+
+    def leave(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
+            looked["times"] += 1
+            if looked["times"] == 1:
+                console.delete(OTHER, "theirs")
+
+    if instant == "before the look":
+        console.delete(OTHER, "theirs")
+    else:
+        synced.box.let_in(leave)
+
+    summary = await synced.apply(Path(waiting.plan))
+
+    assert summary.exit_code == 5
+    assert len(synced.modules(OTHER)) == (4 if instant == "before the look" else 1)
+
+
+async def test_an_approval_to_leave_a_product_empty_is_carried_out(synced: Nights) -> None:
+    synced.write([row for row in synced.rows if row[0] != OTHER] + [(THIRD, f"n{n}", "n", f"{n}") for n in range(4)])
+    waiting = await synced.sync(prune=True, prune_products=(OTHER,), **EVERYTHING_GOES)
+    assert waiting.plan is not None
+
+    summary = await synced.apply(Path(waiting.plan))
+
+    assert (waiting.exit_code, summary.exit_code) == (5, 0)
+    assert synced.modules(OTHER) == {}
