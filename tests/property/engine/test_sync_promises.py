@@ -512,7 +512,7 @@ async def live(files: Sequence[Sequence[OtaModule]], foreign: int, script: list[
         life = Life(platform, ledger, dice)
         for rows in files:
             life.read(rows)
-            for _ in range(dice.randint(0, 3) if script else 0):
+            for _ in range(dice.randint(0, 4)):
                 platform.live_on(dice.choice(BY_DAY))
             for _ in range(4):
                 await life.night()
@@ -541,13 +541,13 @@ files = st.lists(
         st.lists(st.sampled_from(NAMES), min_size=1, max_size=11, unique=True),
         st.lists(st.sampled_from(["a", "b", None]), min_size=11, max_size=11),
     ).map(lambda drawn: rows_of(*drawn)),
-    min_size=1,
+    min_size=2,
     max_size=3,
 )
 lives = {
     "files": files,
     "foreign": st.integers(0, 6),
-    "script": st.lists(st.sampled_from(list(Luck)), max_size=40),
+    "script": st.lists(st.sampled_from([*Luck, *[Luck.FINE] * len(Luck)]), min_size=12, max_size=60),
     "seed": st.integers(0, 2**16),
 }
 
