@@ -16,16 +16,16 @@ __all__ = ["compare_keys", "note_first_good_input", "note_good_input"]
 
 
 def note_first_good_input(connection: sqlite3.Connection, *, run_id: str, at: float) -> None:
-    """Take the input of the last finished run for good, where no sync was good yet; the rows are still that input's.
+    """Take the input that was last read for good, where no sync was good yet and its run came to its end.
 
     Args:
-        connection: Within the intake's transaction.
+        connection: Within the intake's transaction, while the rows are still that input's.
         run_id: Of the run that asks.
         at: Now, in seconds since the epoch.
     """
     if connection.execute("SELECT 1 FROM good_syncs").fetchone():
         return
-    finished = connection.execute(query("last_run_finished"), (run_id,)).fetchone()
+    finished = connection.execute(query("last_input_finished")).fetchone()
     if finished and finished[0]:
         connection.execute(query("note_first_good_syncs"), (run_id, iso_utc(at)))
         connection.execute(query("note_first_good_keys"))
@@ -37,8 +37,18 @@ def compare_keys(connection: sqlite3.Connection) -> tuple[int, int | None, int]:
     return keys, good or None, common
 
 
-def note_good_input(connection: sqlite3.Connection, path: Path, *, account: str, run_id: str, at: float) -> None:
+def note_good_input(
+    connection: sqlite3.Connection, path: Path, *, account: str, run_id: str, at: float, also_shorter: bool
+) -> None:
     """Note that an account's part of the input went through; keys that stay are not written again.
+
+    Args:
+        connection: A connection for writing, used by nobody else meanwhile.
+        path: The ledger, for messages.
+        account: Whose part.
+        run_id: Of the run that it went through.
+        at: Now, in seconds since the epoch.
+        also_shorter: It takes the place of the last one also as what the length of the next is held against.
 
     Raises:
         LedgerError: The ledger can't be written.
@@ -46,7 +56,8 @@ def note_good_input(connection: sqlite3.Connection, path: Path, *, account: str,
     with translated(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute(query("note_good_sync"), (account, run_id, iso_utc(at)))
+            noted = {"account": account, "run_id": run_id, "at": iso_utc(at), "also_shorter": also_shorter}
+            connection.execute(query("note_good_sync"), noted)
             connection.execute(query("forget_good_keys"), (account,))
             connection.execute(query("note_good_keys"), (account,))
             connection.execute("COMMIT")

@@ -104,7 +104,7 @@ INSERT INTO rows (line, record, outcome, problem_code, message, account)
 VALUES (?, ?, 'invalid', nullif(?, ''), ?, ?);
 
 -- name: add_input
-INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
+INSERT INTO input (name, shape, rows, read_at, run_id) VALUES (?, ?, ?, ?, ?);
 
 -- name: accounts_of_one_target
 -- Whether any two accounts with rows have the same target.
@@ -828,9 +828,9 @@ WHERE outcome = 'invalid' AND (account IS :account OR account IS NULL);
 SELECT EXISTS (SELECT 1 FROM rows WHERE outcome IS NULL AND account = :account AND product_key = :product_key)
     OR EXISTS (SELECT 1 FROM modules WHERE account = :account AND product_key = :product_key);
 
--- name: last_run_finished
--- Whether the last run before this one came to its end, so that the rows are those of a finished input.
-SELECT exit_code IN (0, 1) AND stopped IS NULL FROM runs WHERE run_id <> ? ORDER BY rowid DESC LIMIT 1;
+-- name: last_input_finished
+-- Whether the run that read the rows came to its end. A later run may have been refused, and has left them as they were.
+SELECT exit_code IN (0, 1) AND stopped IS NULL FROM runs JOIN input USING (run_id);
 
 -- name: note_first_good_syncs
 -- Before the first good sync, the input of the last finished run counts.
@@ -850,8 +850,13 @@ SELECT
           AND r.account = g.account AND r.product_key = g.product_key AND r.module_name = g.module_name));
 
 -- name: note_good_sync
-INSERT OR REPLACE INTO good_syncs (account, run_id, at, rows, products)
-SELECT ?1, ?2, ?3, count(*), count(DISTINCT product_key) FROM rows WHERE outcome IS NULL AND account = ?1;
+-- How long the input is, is noted only where nobody has to approve it first.
+INSERT INTO good_syncs (account, run_id, at, rows, products)
+SELECT :account, :run_id, :at, count(*), count(DISTINCT product_key)
+FROM rows WHERE outcome IS NULL AND account = :account
+ON CONFLICT (account) DO UPDATE SET
+    run_id = excluded.run_id, at = excluded.at,
+    rows = iif(:also_shorter, excluded.rows, rows), products = iif(:also_shorter, excluded.products, products);
 
 -- name: forget_good_keys
 DELETE FROM good_keys WHERE account = ?1 AND NOT EXISTS (

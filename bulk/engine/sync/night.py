@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.control.budget import judge
-from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard
+from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard, lost_too_much
 from bulk.control.reconcile import Withheld
 from bulk.engine.lanes.sending import visit
 from bulk.engine.sessions.session import SYSTEM_CLOCK
@@ -24,10 +24,9 @@ from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
-    from bulk.control.guard import Objection
     from bulk.engine.lanes.sending import Room
     from bulk.engine.sessions.session import Session
     from bulk.engine.sync.options import SyncOptions
@@ -73,6 +72,9 @@ class Night:
 
     notes: list[str] = field(default_factory=list, init=False)
     unlisted: int = field(default=0, init=False)
+    lost_too_much: bool = field(default=False, init=False)
+    """The input has lost more rows or products than may go unseen."""
+
     left: int = field(default=0, init=False)
     """Deletes that were to be sent and were not carried out."""
 
@@ -110,16 +112,25 @@ class Night:
         """Withhold what the guard objects to; what an apply carries out was approved by a person."""
         terms, account, run_id = self.terms, self.account, self.terms.run_id
         if not terms.is_apply:
-            for kind, objection in (await self._objections(session)).items():
-                writer.amend("withhold_kind", objection.withheld.value, account, run_id, kind.value)
-                self._note(objection.message)
+            await self._withhold(session, writer)
         writer.amend("withhold_swapped", account, run_id)
         if not terms.is_narrowed:
             amend_gone_products(writer, account, run_id, terms.options)
         await writer.claim(())
 
-    async def _objections(self, session: Session) -> Mapping[ChangeKind, Objection]:
-        options = self.terms.options
+    async def _withhold(self, session: Session, writer: PlanWriter) -> None:
+        look, options = await self._counted(session), self.terms.options
+        objections = guard(look, max_updates=options.max_updates, max_deletes=options.max_deletes)
+        for kind, objection in objections.items():
+            writer.amend("withhold_kind", objection.withheld.value, self.account, self.terms.run_id, kind.value)
+            self._note(objection.message)
+        if lost := lost_too_much(look):
+            self.lost_too_much = True
+            if lost not in objections.values():
+                self._note(lost.message)
+
+    async def _counted(self, session: Session) -> AccountLook:
+        """Count what the guard asks about."""
         figures = await in_thread(
             read_figures,
             self.terms.ledger,
@@ -132,7 +143,7 @@ class Night:
             if figures.good_rows is None or figures.good_products is None
             else GoodInput(rows=figures.good_rows, products=figures.good_products)
         )
-        look = AccountLook(
+        return AccountLook(
             managed=figures.managed,
             owned=figures.owned,
             updates=figures.updates,
@@ -142,7 +153,6 @@ class Night:
             input=GoodInput(rows=figures.rows, products=figures.products),
             last_good=good,
         )
-        return guard(look, max_updates=options.max_updates, max_deletes=options.max_deletes)
 
     async def _work(self, session: Session, writer: PlanWriter, *, room: Room) -> None:
         terms, account = self.terms, self.account

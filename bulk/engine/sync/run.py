@@ -234,10 +234,7 @@ class Sync(Run):
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
         keys, good, common = compare_keys(connection)
         if reason := refuse_other_file(keys=keys, common=common, last_good_keys=good):
-            raise InputError(
-                f"{reason}; nothing was sent. A job of its own needs a ledger of its own: --ledger",
-                file=self.input_name,
-            )
+            raise InputError(f"{reason}; nothing was sent", file=self.input_name)
 
     @asynccontextmanager
     async def _readers(self) -> AsyncIterator[list[tuple[Part, LookReader]]]:
@@ -288,6 +285,7 @@ class Sync(Run):
             self.plan_header is not None
             and all(night.finished for night in self._nights.values())
             and not self.stop.requested
+            and not any(withheld.values())
         ):
             self._finish(self.plan_header.plan_id)
         of_nights = (note for night in self._nights.values() for note in night.notes)
@@ -348,12 +346,23 @@ class Sync(Run):
         return int(found[0])
 
     def _note_good(self, waiting: Collection[str]) -> None:
-        """Note each account whose whole input went through: the next one is held against it."""
+        """Note each account whose whole input went through: the next one is held against it.
+
+        Of a plan, a person has seen what it was made from: that input alone is approved, and only if it was looked at
+        as a whole.
+        """
+        if self.is_plan or self.is_narrowed:
+            return
+        approved = self.plan_header is not None and self.plan_header.input_sha256 == self._sha256
         for name, night in self._nights.items():
-            went_through = not self.is_narrowed and name not in waiting
-            if night.finished and not self.is_plan and (went_through or self.plan_header is not None):
+            if night.finished and (approved or (self.plan_header is None and name not in waiting)):
                 note_good_input(
-                    self.ledger.connection, self.ledger.path, account=name, run_id=self.run_id, at=time.time()
+                    self.ledger.connection,
+                    self.ledger.path,
+                    account=name,
+                    run_id=self.run_id,
+                    at=time.time(),
+                    also_shorter=approved or not night.lost_too_much,
                 )
 
     def _finish(self, plan_id: str) -> None:

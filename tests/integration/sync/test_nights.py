@@ -58,12 +58,12 @@ async def test_letter_case_alone_stays_drifted(synced: Nights) -> None:
 
 
 async def test_what_left_the_file_stays_until_a_sync_prunes(synced: Nights) -> None:
-    synced.write(synced.without((OTHER, "m0")))
+    synced.write([*synced.without((OTHER, "m0")), (OTHER, "new", "another", "")])
 
     kept = await synced.sync()
     gone = await synced.sync(prune=True, **EVERYTHING_GOES)
 
-    assert (kept.exit_code, kept.surplus, kept.changes) == (0, 1, {"created": 0, "updated": 0, "deleted": 0})
+    assert (kept.exit_code, kept.surplus, kept.changes) == (0, 1, {"created": 1, "updated": 0, "deleted": 0})
     assert (gone.exit_code, gone.surplus, gone.changes) == (0, 0, {"created": 0, "updated": 0, "deleted": 1})
 
 
