@@ -69,8 +69,8 @@ def apply(ctx: click.Context, /, plan: Path, *, max_age_s: float, as_json: bool,
     invocation: Invocation = ctx.obj
     stop = StopSignal()
 
-    def resume(_summary: Summary) -> str | None:
-        return invocation.again if stop.requested else None
+    def resume(summary: Summary) -> str | None:
+        return invocation.again if stop.requested or summary.exit_code == ExitCode.WITHHELD else None
 
     def to_json(summary: Summary) -> bytes:
         return summary_json(summary, resume=resume(summary))

@@ -877,8 +877,17 @@ WHERE outcome IS NULL AND account IN (SELECT value FROM json_each(:accounts))
 GROUP BY account, product_key
 ORDER BY min(line);
 
--- name: first_run
-SELECT run_id FROM runs ORDER BY rowid LIMIT 1;
+-- name: first_and_last_run
+-- Apart from one that only this copy of the ledger knows.
+SELECT
+    (SELECT run_id FROM runs WHERE run_id <> ?1 ORDER BY rowid LIMIT 1),
+    (SELECT run_id FROM runs WHERE run_id <> ?1 ORDER BY rowid DESC LIMIT 1);
+
+-- name: is_of_ledger
+-- Whether the ledger began with that run, and knows the other one; NULL: of that one nothing is known.
+SELECT
+    :first IS NULL OR :first IS (SELECT run_id FROM runs ORDER BY rowid LIMIT 1),
+    :last IS NULL OR EXISTS (SELECT 1 FROM runs WHERE run_id = :last);
 
 -- name: count_planned_rows
 -- Rows with a change that may go.

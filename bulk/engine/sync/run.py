@@ -388,17 +388,23 @@ class Sync(Run):
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
         with translated(self.ledger.path):
-            first = self.ledger.connection.execute(query("first_run")).fetchone()
+            first, last = self.ledger.connection.execute(query("first_and_last_run"), (self._own_run,)).fetchone()
         return PlanHeader(
             plan_id=self.run_id,
             ledger=str((ledger or self.ledger.path).resolve()),
-            ledger_id=None if first is None or (first[0] == self.run_id and self.is_plan) else first[0],
+            ledger_id=first,
+            last_run=last,
             input=str(Path(self.input_name).resolve()),
             input_sha256=self._sha256,
             targets={account.name: str(account.target) for account in self.accounts},
             flags=self.flags(),
-            made_at=time.time(),
+            made_at=iso_utc(time.time()),
         )
+
+    @property
+    def _own_run(self) -> str:
+        """Its id where the ledger does not keep it: a plan's is in the copy alone."""
+        return self.run_id if self.is_plan else ""
 
 
 def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:

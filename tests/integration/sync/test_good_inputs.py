@@ -54,8 +54,8 @@ async def test_an_input_whose_run_was_cut_off_is_no_good_one(nights: Nights) -> 
 async def test_half_a_file_that_deletes_nothing_is_told_and_does_not_become_the_measure(synced: Nights) -> None:
     whole = synced.rows
     synced.write(half(synced))
-    for options in ({}, {}, {"prune": True}):
-        summary = await synced.sync(**options, **EVERYTHING_GOES)
+    for prune in (False, False, True):
+        summary = await synced.sync(prune=prune, **EVERYTHING_GOES)
         assert "the input has 9 rows, and had 18 in the last good sync" in summary.notes
 
     assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
