@@ -288,3 +288,16 @@ async def test_a_plan_changes_nothing(synced: Nights, tmp_path: Path) -> None:
     assert synced.written(before) == 0
     assert synced.records("outcome, code, owned, settled_at") == records
     assert mode_of(tmp_path / "plan.jsonl") == 0o600
+
+
+async def test_a_module_of_ours_whose_texts_another_wrote_is_adopted_with_them(synced: Nights) -> None:
+    synced.box.console().update(OTHER, "m0", alias_name="theirs", desc="desc 1")
+    synced.write([(OTHER, "m0", "theirs", "desc 1") if row[:2] == (OTHER, "m0") else row for row in synced.rows])
+
+    plan = await synced.plan(adopt=True)
+    await synced.sync(adopt=True)
+    synced.write([*synced.without((OTHER, "m0")), (THIRD, "n", "n", "")])
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert plan.planned == {"adopt": 1}
+    assert summary.changes == {"created": 1, "updated": 0, "deleted": 1}
