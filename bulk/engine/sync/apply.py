@@ -122,7 +122,9 @@ def settings_for(header: PlanHeader, settings: Settings) -> Settings:
     for name, planned in scope.items():
         asked = getattr(settings, name)
         if asked and asked != planned:
-            raise SettingsError("{0}: the plan says what is in scope; to leave changes out, take their lines out", name)
+            raise SettingsError(
+                "{0}: the plan itself says what is in scope; to leave changes out, take their lines out", name
+            )
     return replace(settings, ledger=header.ledger, **scope)
 
 

@@ -163,7 +163,10 @@ class Night:
             await visit(session, lanes, lambda lane: work_off_changes(lane, work), room=room)
         for kind, failure in work.denied.items():
             writer.amend("withhold_kind", Withheld.NO_PERMISSION.value, account, terms.run_id, kind.value)
-            self._note(f"the key lacks the right to {kind}: {failure.permission}")
+            self._note(
+                f"the key lacks the right to {kind}: {failure.permission}; grant it, or apply the plan with a key that "
+                "has it"
+            )
         if work.others_changed:
             writer.amend("withhold_kind", Withheld.OTHERS_CHANGED.value, account, terms.run_id, ChangeKind.UPDATE.value)
             self._note(f"updates stopped: the first one also changed {work.others_changed}")
