@@ -7,8 +7,8 @@ machine is slower in one minute than in the next.
 
 - deciding: CPU of `bulk plan --sync` beside that of `bulk plan`, for a platform without a module and a new ledger, so
   that both decide on every row. What reading the input takes, measured by `bulk plan --offline`, is not counted.
-- quiet: the same for the second `bulk sync` on a platform that has all modules as they are wanted, after the first has
-  adopted them; it must send listings only, and write no record of a row.
+- quiet: the same on a platform that has all modules as they are wanted, for the second `bulk sync` beside `bulk plan`;
+  the first has adopted them. It must send listings only, and write no record of a row.
 - memory: the peak of the quiet night beside that of one with a tenth of the rows.
 - rate: listings a second of a quiet night, between its first and its last one, beside the 50 that are granted.
 """
@@ -29,7 +29,7 @@ from reporting import Verdict, middle, options_of, report
 from tiny_platform import tiny_platform
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Sequence
 
 ROWS_A_PRODUCT = 10
 LISTS_PER_S = 50
@@ -48,23 +48,22 @@ def main() -> None:
         tiny_platform(modules=ROWS_A_PRODUCT) as whole,
     ):
         job = _Job(Path(name))
-        plans, syncs, offline = [], [], []
+        offline, plans, syncs, plans_of_quiet = [], [], [], []
         for _ in range(options.repeats):
             offline.append(job.on(many, "plan", "--offline", endpoint=empty))
             plans.append(job.on(many, "plan", endpoint=empty))
             syncs.append(job.on(many, "plan", "--sync", endpoint=empty))
+            plans_of_quiet.append(job.on(many, "plan", endpoint=whole))
         quiet = {rows: _quiet_night(job, rows, whole) for rows in (few, many)}
         rate = _rate(job, paced, patient)
-    costs = {
-        what: 1e6 * (middle(each.cpu_s for each in runs) - middle(each.cpu_s for each in offline)) / many
-        for what, runs in {"plan": plans, "plan --sync": syncs, "quiet": [quiet[many]]}.items()
-    }
+    read_s = middle(each.cpu_s for each in offline)
     verdicts = [
-        *_judge_costs(costs),
+        _judge_cost("deciding", plans, syncs, read_s),
+        _judge_cost("a quiet night", plans_of_quiet, [quiet[many]], read_s),
         *judge_memory(quiet[few], quiet[many]),
         Verdict(claim=f"a quiet night: listings a second / {LISTS_PER_S}", figure=rate / LISTS_PER_S, limit=0.97),
     ]
-    report(options, verdicts, [asdict(each) for each in (*offline, *plans, *syncs, *quiet.values())])
+    report(options, verdicts, [asdict(each) for each in (*offline, *plans, *syncs, *plans_of_quiet, *quiet.values())])
 
 
 class _Job:
@@ -110,15 +109,15 @@ def _rate(job: _Job, rows: int, endpoint: str) -> float:
     return float((sent - 1) / seconds)
 
 
-def _judge_costs(costs: dict[str, float]) -> Iterator[Verdict]:
-    for what, limit in {"plan --sync": 2.0, "quiet": 2.0}.items():
-        yield Verdict(
-            claim=f"CPU of a row: {what} / plan",
-            figure=costs[what] / costs["plan"],
-            limit=limit,
-            at_most=True,
-            detail=f"{costs[what]:.1f} / {costs['plan']:.1f} µs",
-        )
+def _judge_cost(what: str, plans: Sequence[OnRows], syncs: Sequence[OnRows], read_s: float) -> Verdict:
+    plan, sync = (1e6 * (middle(each.cpu_s for each in runs) - read_s) / runs[0].rows for runs in (plans, syncs))
+    return Verdict(
+        claim=f"{what}: CPU of a row / that of a plan",
+        figure=sync / plan,
+        limit=2.0,
+        at_most=True,
+        detail=f"{sync:.1f} / {plan:.1f} µs",
+    )
 
 
 if __name__ == "__main__":

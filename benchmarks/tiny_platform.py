@@ -38,7 +38,7 @@ CREATED = _reply(b'{"RequestId":"9E76053E-26ED-4AB4-AE58-8AFC3F1D7A6E","Success"
 
 
 def _listed(modules: int) -> bytes:
-    """Return the listing of a product whose modules are as the rows of `inputs` want them; ``KEY`` is to be replaced."""
+    """Return the listing of a product whose modules are as the rows of `inputs` want them, with ``KEY`` for its key."""
     shown = [
         {"ProductKey": "KEY", "ModuleName": name, "AliasName": alias, "Desc": desc, "GmtCreate": "2026-11-27T09:46Z"}
         for _, name, alias, desc in (module_of(slot, products=1) for slot in range(modules))

@@ -754,7 +754,16 @@ SELECT
     found_name, found_alias, found_desc, line, withheld, frees_slot_for
 FROM planned
 WHERE run_id = :run_id AND (withheld IS NOT NULL OR NOT :only_withheld)
+  AND (:kind IS NULL OR iif(adopted, 'adopt', kind) = :kind)
 ORDER BY account, product_key, coalesce(line, 9223372036854775807), module_name;
+
+-- name: count_planned
+-- What waits among it is counted by its reason.
+SELECT iif(adopted, 'adopt', kind) AS what, withheld, count(*)
+FROM planned
+WHERE run_id = ?
+GROUP BY what, withheld
+ORDER BY what, withheld;
 
 -- name: withheld_rows
 -- Rows whose change waits for a person, unless the ledger says so already.

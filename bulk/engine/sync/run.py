@@ -381,9 +381,15 @@ class Sync(Run):
         forget_old_plans(self.ledger.path)
         return str(path)
 
-    def entries(self, *, only_withheld: bool = False) -> Iterator[PlannedEntry]:
-        """Yield the changes that were planned."""
-        return read_plan(self.ledger.connection, self.ledger.path, run_id=self.run_id, only_withheld=only_withheld)
+    def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
+        """Yield the changes that were planned, or those of a kind."""
+        connection, path = self.ledger.connection, self.ledger.path
+        return read_plan(connection, path, run_id=self.run_id, kind=kind, only_withheld=only_withheld)
+
+    def counted_entries(self) -> list[tuple[str, str | None, int]]:
+        """Return how many changes of each kind were planned, by why they wait; ``None``: they may go."""
+        with translated(self.ledger.path):
+            return self.ledger.connection.execute(query("count_planned"), (self.run_id,)).fetchall()
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
