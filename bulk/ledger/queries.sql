@@ -672,17 +672,23 @@ INSERT OR IGNORE INTO temp.approved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 SELECT * FROM temp.approved WHERE product_key = ?;
 
 -- name: begin_plan
--- A plan of each account: a new one takes the place of those before, but of a finished one the record stays.
 INSERT INTO plans (account, run_id, made_at, input, input_sha256, flags) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: forget_plans
-DELETE FROM plans WHERE account = ? AND finished_at IS NULL;
+-- A new plan of an account takes the place of all before; one of a part, of those of the same part. Of a finished one the
+-- record stays.
+DELETE FROM plans WHERE account = ?1 AND finished_at IS NULL AND (?2 IS NULL OR flags = ?2);
 
 -- name: forget_planned
-DELETE FROM planned WHERE account = ?;
+DELETE FROM planned WHERE account = ?1 AND run_id NOT IN (
+    SELECT run_id FROM plans WHERE account = ?1 AND finished_at IS NULL
+);
 
--- name: finish_plan
-UPDATE plans SET finished_at = ?, applied_by = ? WHERE run_id = ?;
+-- name: forget_old_plans
+DELETE FROM plans WHERE coalesce(finished_at, made_at) < ?;
+
+-- name: forget_planned_of_no_plan
+DELETE FROM planned WHERE (account, run_id) NOT IN (SELECT account, run_id FROM plans);
 
 -- name: plan_change
 INSERT OR REPLACE INTO planned (

@@ -185,6 +185,7 @@ class Sync(Run):
             parts = [part for part, _ in readers]
             for part in self.parts:
                 if part not in parts and not self.is_narrowed:
+                    self._forget_plans(part, writer, flags=None)
                     amend_gone_products(writer, part.name, self.run_id, self.options)
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
 
@@ -207,9 +208,8 @@ class Sync(Run):
         )
 
     def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
-        if not self.is_narrowed:
-            writer.amend("forget_plans", part.name)
-            writer.amend("forget_planned", part.name)
+        flags = orjson.dumps(self.flags()).decode()
+        self._forget_plans(part, writer, flags=flags if self.is_narrowed else None)
         writer.amend(
             "begin_plan",
             part.name,
@@ -217,8 +217,13 @@ class Sync(Run):
             iso_utc(time.time()),
             self.input_name,
             self._sha256,
-            orjson.dumps(self.flags()).decode(),
+            flags,
         )
+
+    def _forget_plans(self, part: Part, writer: LedgerWriter, *, flags: str | None) -> None:
+        """Let a new plan take the place of those before it: all, or those of the same part of the account."""
+        writer.amend("forget_plans", part.name, flags)
+        writer.amend("forget_planned", part.name)
 
     def flags(self) -> dict[str, object]:
         """Return what the plan was made with."""
