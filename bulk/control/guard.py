@@ -106,6 +106,11 @@ class AccountLook:
     """The account's part of the whole input as it is now, whatever narrows the scope."""
 
     last_good: GoodInput | None = None
+    good_keys: int = 0
+    """Modules that the account's part of the last good input asked for."""
+
+    common_keys: int = 0
+    """Those of them that this one asks for too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,12 +146,16 @@ def refuse_other_file(*, keys: int, common: int, last_good_keys: int | None) -> 
     """
     if not keys:
         return "the input has no valid row, and a sync would take everything for surplus"
-    if last_good_keys and common * _OTHER_FILE_FRACTION < last_good_keys:
+    if last_good_keys and _is_another(common, last_good_keys):
         return (
             f"the input has {common:,} of the {last_good_keys:,} modules of the last one that went through: "
             "this looks like another file. A job of its own needs a ledger of its own: name one with --ledger"
         )
     return None
+
+
+def _is_another(common: int, last_good_keys: int) -> bool:
+    return common * _OTHER_FILE_FRACTION < last_good_keys
 
 
 def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, which: str) -> str | None:
@@ -171,4 +180,7 @@ def lost_too_much(look: AccountLook) -> Objection | None:
     ):
         if (before - now) * 100 > before * _LOST_PERCENT:
             return Objection(withheld, f"the input has {now:,} {what}, and had {before:,} in the last good sync")
+    if _is_another(look.common_keys, look.good_keys):
+        message = f"the input has {look.common_keys:,} of the {look.good_keys:,} modules of the last good sync"
+        return Objection(Withheld.OTHER_KEYS, message)
     return None

@@ -32,6 +32,7 @@ class Withheld(StrEnum):
     MAX_DELETES = "max_deletes"  #: more deletes than the limit allows in a night
     FEWER_ROWS = "fewer_rows"  #: the input has lost more than a twentieth of its rows
     FEWER_PRODUCTS = "fewer_products"  #: or of its products
+    OTHER_KEYS = "other_keys"  #: an account's part of the input looks like that of another job
     EMPTIES_PRODUCT = "empties_product"  #: the product would be left without a module
     LOOKS_LIKE_RENAME = "looks_like_rename"  #: a delete and a create in one product with the same texts
     NEEDS_DELETE = "needs_delete"  #: a create whose slot only a withheld delete makes free

@@ -862,12 +862,18 @@ WHERE outcome IS NULL GROUP BY account;
 INSERT OR IGNORE INTO good_keys SELECT account, product_key, module_name FROM rows WHERE outcome IS NULL;
 
 -- name: compare_keys
-SELECT
-    (SELECT count(*) FROM rows WHERE outcome IS NULL),
-    (SELECT count(*) FROM good_keys),
-    (SELECT count(*) FROM good_keys AS g WHERE EXISTS (
+-- For each account the keys of the input, those of the last good one, and how many are in both.
+SELECT account, sum(keys), sum(good), sum(common)
+FROM (
+    SELECT account, count(*) AS keys, 0 AS good, 0 AS common FROM rows WHERE outcome IS NULL GROUP BY account
+    UNION ALL
+    SELECT account, 0, count(*), count(*) FILTER (WHERE EXISTS (
         SELECT 1 FROM rows AS r WHERE r.outcome IS NULL
-          AND r.account = g.account AND r.product_key = g.product_key AND r.module_name = g.module_name));
+          AND r.account = g.account AND r.product_key = g.product_key AND r.module_name = g.module_name))
+    FROM good_keys AS g
+    GROUP BY account
+)
+GROUP BY account;
 
 -- name: note_good_sync
 -- How long the input is, is noted only where nobody has to approve it first.

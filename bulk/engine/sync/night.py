@@ -19,6 +19,7 @@ from bulk.engine.sync.account import AccountWork
 from bulk.engine.sync.look import Look, withheld_words
 from bulk.engine.sync.work import work_off_changes
 from bulk.engine.threads import held, in_thread
+from bulk.ledger.good_inputs import KeyCounts
 from bulk.ledger.planning import WithheldReader, WorkReader, read_figures
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
     from bulk.model import OtaModule
 
 __all__ = ["Night", "NightTerms", "amend_gone_products"]
+
+_ACCEPT = "if that is right, accept it with bulk plan INPUT --sync -o PLAN, then bulk apply PLAN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +56,8 @@ class NightTerms:
 
     keep_products: Collection[str] = ()
     keeps_all: bool = False
+    keys: KeyCounts = field(default_factory=KeyCounts)
+    """Of the account's part of the whole input."""
 
 
 def amend_gone_products(writer: PlanWriter, account: str, run_id: str, options: SyncOptions) -> None:
@@ -72,13 +77,13 @@ class Night:
 
     notes: list[str] = field(default_factory=list, init=False)
     unlisted: int = field(default=0, init=False)
-    lost_too_much: bool = field(default=False, init=False)
-    """The input has lost more rows or products than may go unseen."""
+    lost: Withheld | None = field(default=None, init=False)
+    """What the input has lost, if that is more than may go unseen."""
 
     left: int = field(default=0, init=False)
     """Deletes that were to be sent and were not carried out."""
 
-    lost: list[OtaModule] = field(default_factory=list, init=False)
+    not_restored: list[OtaModule] = field(default_factory=list, init=False)
     """Deleted for a create that was then refused, and not made again."""
 
     async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, room: Room) -> None:
@@ -125,9 +130,9 @@ class Night:
             writer.amend("withhold_kind", objection.withheld.value, self.account, self.terms.run_id, kind.value)
             self._note(objection.message)
         if lost := lost_too_much(look):
-            self.lost_too_much = True
+            self.lost = lost.withheld
             if lost not in objections.values():
-                self._note(lost.message)
+                self._note(f"{lost.message}: {_ACCEPT}")
 
     async def _counted(self, session: Session) -> AccountLook:
         """Count what the guard asks about."""
@@ -152,6 +157,8 @@ class Night:
             deletes_sent=figures.deletes_sent,
             input=GoodInput(rows=figures.rows, products=figures.products),
             last_good=good,
+            good_keys=self.terms.keys.good,
+            common_keys=self.terms.keys.common,
         )
 
     async def _work(self, session: Session, writer: PlanWriter, *, room: Room) -> None:
@@ -170,7 +177,7 @@ class Night:
         if work.others_changed:
             writer.amend("withhold_kind", Withheld.OTHERS_CHANGED.value, account, terms.run_id, ChangeKind.UPDATE.value)
             self._note(f"updates stopped: the first one also changed {work.others_changed}")
-        self.left, self.lost = work.left, work.undone
+        self.left, self.not_restored = work.left, work.undone
         for module in work.undone:
             self._note(
                 f"{module.module_name} of {module.product_key} was deleted for a module that could then not be "

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.control.guard import refuse_other_file
+from bulk.control.reconcile import Withheld
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
 from bulk.engine.job import parts_of
@@ -36,7 +37,7 @@ from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
 from bulk.events import LedgerUpgraded, PlanStarted, ignore
 from bulk.exits import ExitCode
-from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
+from bulk.ledger.good_inputs import KeyCounts, compare_keys, note_first_good_input, note_good_input
 from bulk.ledger.looking import LookReader
 from bulk.ledger.planning import plan_path, read_plan
 from bulk.ledger.sql import query
@@ -145,6 +146,7 @@ class Sync(Run):
         super().__post_init__()
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
+        self._keys: dict[str, KeyCounts] = {}
 
     @property
     def is_narrowed(self) -> bool:
@@ -205,6 +207,7 @@ class Sync(Run):
             is_plan=self.is_plan,
             keep_products=products,
             keeps_all=all_stay,
+            keys=self._keys.get(part.name, KeyCounts()),
         )
 
     def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
@@ -237,7 +240,8 @@ class Sync(Run):
         }
 
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
-        keys, good, common = compare_keys(connection)
+        self._keys = compare_keys(connection)
+        keys, good, common = map(sum, zip(KeyCounts(), *self._keys.values(), strict=True))
         if reason := refuse_other_file(keys=keys, common=common, last_good_keys=good):
             raise InputError(f"{reason}; nothing was sent", file=self.input_name)
 
@@ -341,7 +345,7 @@ class Sync(Run):
 
     def _is_incomplete(self, summary: Summary) -> bool:
         """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
-        left = sum(night.left + night.unlisted + len(night.lost) for night in self._nights.values())
+        left = sum(night.left + night.unlisted + len(night.not_restored) for night in self._nights.values())
         planned = self._count_planned() if self.is_plan else 0
         return bool(left or unprovisioned(summary.outcomes) > planned)
 
@@ -367,7 +371,8 @@ class Sync(Run):
                     account=name,
                     run_id=self.run_id,
                     at=time.time(),
-                    also_shorter=approved or not night.lost_too_much,
+                    also_shorter=approved or night.lost is None,
+                    also_others=approved or night.lost is not Withheld.OTHER_KEYS,
                 )
 
     def _finish(self, plan_id: str) -> None:

@@ -209,3 +209,16 @@ async def test_an_account_of_another_name_owns_what_it_owned(estate: Estate) -> 
     summary = await estate.sync(prune=True)
 
     assert (summary.exit_code, summary.changes) == (0, {"created": 0, "updated": 0, "deleted": 1})
+
+
+async def test_the_part_of_an_account_that_looks_like_another_jobs_withholds_its_deletes(estate: Estate) -> None:
+    mine = [row for row in ROWS if row[0] == "eu"]
+    others = [("cn", row[1], f"x{row[2]}", "") for row in ROWS if row[0] == "cn"]
+    estate.write([*mine, *others])
+
+    for _ in range(2):
+        summary = await estate.sync(prune=True, max_deletes=Limit(100))
+
+    assert (summary.exit_code, summary.withheld) == (5, {"creates": 30, "updates": 0, "deletes": 30})
+    assert summary.notes == ("account cn: the input has 0 of the 30 modules of the last good sync",)
+    assert estate.names("cn") == {f"m{row}" for row in range(10)}

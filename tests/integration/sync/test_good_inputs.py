@@ -56,7 +56,7 @@ async def test_half_a_file_that_deletes_nothing_is_told_and_does_not_become_the_
     synced.write(half(synced))
     for prune in (False, False, True):
         summary = await synced.sync(prune=prune, **EVERYTHING_GOES)
-        assert "the input has 9 rows, and had 18 in the last good sync" in summary.notes
+        assert "the input has 9 rows, and had 18 in the last good sync" in summary.notes[0]
 
     assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
     synced.write(whole)
@@ -71,7 +71,7 @@ async def test_products_that_left_the_file_are_told_and_the_next_deletes_wait(sy
     summary = await synced.sync(prune=True, **EVERYTHING_GOES)
 
     assert (gone.exit_code, gone.surplus) == (0, 4)
-    assert gone.notes == ("the input has 14 rows, and had 18 in the last good sync",)
+    assert "the input has 14 rows, and had 18 in the last good sync: if that is right, accept" in gone.notes[0]
     assert (summary.exit_code, withheld_deletes(summary)) == (5, 1)
 
 
@@ -85,6 +85,17 @@ async def test_an_input_that_was_approved_is_the_measure_from_then_on(synced: Ni
     summary = await synced.sync(prune=True, **EVERYTHING_GOES)
 
     assert (summary.exit_code, summary.changes) == (0, {"created": 1, "updated": 0, "deleted": 1})
+
+
+async def test_a_shorter_input_without_deletes_is_accepted_as_the_note_says(synced: Nights, tmp_path: Path) -> None:
+    synced.write([row for row in synced.rows if row[0] != THIRD])
+    await synced.sync(prune=True)
+    await synced.plan(tmp_path / "PLAN", prune=True)
+
+    applied = await synced.apply(tmp_path / "PLAN")
+
+    assert (applied.exit_code, applied.notes) == (0, ())
+    assert (await synced.sync(prune=True)).notes == ()
 
 
 async def test_an_approved_trial_approves_no_more_than_its_products(synced: Nights) -> None:
