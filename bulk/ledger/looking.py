@@ -133,7 +133,7 @@ class LookReader:
         self._connection.execute(f"CREATE TEMP TABLE products AS {query('scope_products')}", asked)
         for key in besides:
             if wanted(key):
-                self._connection.execute(query("add_product_besides"), {"product_key": key})
+                self._connection.execute(query("add_product_besides"), {"account": self._account, "product_key": key})
 
     def _states(self, product_keys: list[str]) -> list[ProductState]:
         asked = {"account": self._account, "product_keys": orjson.dumps(product_keys).decode()}

@@ -623,8 +623,14 @@ ORDER BY min(line)
 LIMIT :most;
 
 -- name: add_product_besides
+-- Where nothing is ours there is nothing to delete; and it may be another account's product.
 INSERT INTO temp.products
-SELECT :product_key WHERE NOT EXISTS (SELECT 1 FROM temp.products WHERE product_key = :product_key);
+SELECT :product_key
+WHERE NOT EXISTS (SELECT 1 FROM temp.products WHERE product_key = :product_key)
+  AND EXISTS (SELECT 1 FROM modules WHERE account = :account AND product_key = :product_key AND owned);
+
+-- name: is_unknown_product
+SELECT NOT EXISTS (SELECT 1 FROM modules WHERE product_key = ?);
 
 -- name: look_rows
 -- The rows of some products, a product after the other, in file order, with what the ledger says of them. What our

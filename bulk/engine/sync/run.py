@@ -298,7 +298,7 @@ class Sync(Run):
         ):
             self._finish(self.plan_header.plan_id)
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *self._notes_of_products(), *of_nights)
         return replace(
             summary,
             changes=changes,
@@ -311,6 +311,13 @@ class Sync(Run):
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
+
+    def _notes_of_products(self) -> Iterator[str]:
+        """Name the products that were to be pruned and that this ledger has never met: a slip, as a rule."""
+        with translated(self.ledger.path):
+            for key in self.options.prune_products:
+                if self.ledger.connection.execute(query("is_unknown_product"), (key,)).fetchone()[0]:
+                    yield f"--prune-product {key}: no input of this ledger has named this product"
 
     def _count_withheld(self, account: str) -> dict[str, int]:
         """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""

@@ -222,3 +222,15 @@ async def test_the_part_of_an_account_that_looks_like_another_jobs_withholds_its
     assert (summary.exit_code, summary.withheld) == (5, {"creates": 30, "updates": 0, "deletes": 30})
     assert summary.notes == ("account cn: the input has 0 of the 30 modules of the last good sync",)
     assert estate.names("cn") == {f"m{row}" for row in range(10)}
+
+
+async def test_a_product_to_be_pruned_is_looked_at_in_the_account_that_owns_something_there(estate: Estate) -> None:
+    estate.write([*(row for row in ROWS if row[1] != "a1cn000000"), ("cn", "a1cn000009", "m", "")])
+    before = len(estate.boxes["eu"].seen)
+
+    summary = await estate.sync(prune=True, prune_products=("a1cn000000", "a1Slip00000"), max_deletes=Limit(100))
+
+    asked = {seen.product_key for seen in list(estate.boxes["eu"].seen)[before:]}
+    assert asked == {f"a1eu{number:06d}" for number in range(3)}
+    assert summary.notes[0] == "--prune-product a1Slip00000: no input of this ledger has named this product"
+    assert (summary.withheld or {})["deletes"] == 10

@@ -312,3 +312,14 @@ async def test_the_last_plans_are_kept(synced: Nights) -> None:
 def waiting(nights: Nights) -> list[tuple[str, str, int]]:
     with closing(connect(nights.ledger)) as connection:
         return sorted(record[3:] for record in connection.execute(query("pending_approvals")))
+
+
+async def test_what_a_clock_that_was_ahead_has_sent_counts(synced: Nights) -> None:
+    drift(synced, 2)
+    await synced.sync(max_updates=Limit(2))
+    with closing(connect(synced.ledger)) as connection:
+        connection.execute("UPDATE claims SET at = ?", (iso_utc(time.time() + 30 * 86_400),))
+        connection.commit()
+    synced.box.console().update(OTHER, "m0", alias_name="hand", desc="1")
+
+    assert (await synced.sync(max_updates=Limit(2))).exit_code == 5
