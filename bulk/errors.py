@@ -81,7 +81,7 @@ class SettingsError(BulkError):
         Args:
             name_of: Gives a field's other name.
         """
-        return SettingsError(_with_names(self._message, [name_of(field) for field in self._settings]))
+        return type(self)(_with_names(self._message, [name_of(field) for field in self._settings]))
 
 
 def _with_names(message: str, names: Sequence[str]) -> str:

@@ -53,6 +53,7 @@ def replaced_rows(
     name: str,
     shape: str,
     at: float,
+    run_id: str | None,
     accounts: Collection[str],
     before: Callable[[sqlite3.Connection], None] | None = None,
     check: Callable[[sqlite3.Connection], None] | None = None,
@@ -67,6 +68,7 @@ def replaced_rows(
         name: The input's name, as the user gave it.
         shape: JSON that says how its records are laid out.
         at: Now, in seconds since the epoch.
+        run_id: Of the run that reads it.
         accounts: All that the settings name.
         before: Called while the rows are still those of the input before.
         check: Called when all rows are judged; what it raises leaves the ledger as it was.
@@ -88,7 +90,7 @@ def replaced_rows(
             _judge_together(connection)
             intake.takeovers = take_over(connection, accounts)
             connection.execute("DELETE FROM input")
-            connection.execute(query("add_input"), (name, shape, intake.rows, iso_utc(at)))
+            connection.execute(query("add_input"), (name, shape, intake.rows, iso_utc(at), run_id))
             if check is not None:
                 check(connection)
             connection.execute("COMMIT")

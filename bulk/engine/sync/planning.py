@@ -127,14 +127,11 @@ def _without_a_run(listener: Listener) -> Listener:
 def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> SyncPlan:
     planned: Counter[str] = Counter()
     withheld: Counter[str] = Counter()
-    examples: dict[str, list[PlannedEntry]] = {}
-    for entry in job.entries():
-        planned[entry.kind] += 1
-        if entry.withheld:
-            withheld[entry.withheld] += 1
-        shown = examples.setdefault(entry.kind, [])
-        if len(shown) < _EXAMPLES:
-            shown.append(entry)
+    for kind, reason, count in job.counted_entries():
+        planned[kind] += count
+        if reason is not None:
+            withheld[reason] += count
+    examples = [entry for kind in planned for entry in islice(job.entries(kind=kind), _EXAMPLES)]
     if output is not None:
         write_plan(output, job.header(ledger=path), job.entries())
     return SyncPlan(
@@ -142,7 +139,7 @@ def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> Syn
         ledger=str(path),
         planned=dict(planned),
         withheld=dict(withheld),
-        examples=tuple(entry for kind in examples.values() for entry in islice(kind, _EXAMPLES)),
+        examples=tuple(examples),
         surplus=job.surplus_reasons(),
     )
 

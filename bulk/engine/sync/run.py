@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.control.guard import refuse_other_file
+from bulk.control.reconcile import Withheld
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
 from bulk.engine.job import parts_of
@@ -36,7 +37,7 @@ from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
 from bulk.events import LedgerUpgraded, PlanStarted, ignore
 from bulk.exits import ExitCode
-from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
+from bulk.ledger.good_inputs import KeyCounts, compare_keys, note_first_good_input, note_good_input
 from bulk.ledger.looking import LookReader
 from bulk.ledger.planning import plan_path, read_plan
 from bulk.ledger.sql import query
@@ -145,6 +146,7 @@ class Sync(Run):
         super().__post_init__()
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
+        self._keys: dict[str, KeyCounts] = {}
 
     @property
     def is_narrowed(self) -> bool:
@@ -185,6 +187,7 @@ class Sync(Run):
             parts = [part for part, _ in readers]
             for part in self.parts:
                 if part not in parts and not self.is_narrowed:
+                    self._forget_plans(part, writer, flags=None)
                     amend_gone_products(writer, part.name, self.run_id, self.options)
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
 
@@ -204,12 +207,12 @@ class Sync(Run):
             is_plan=self.is_plan,
             keep_products=products,
             keeps_all=all_stay,
+            keys=self._keys.get(part.name, KeyCounts()),
         )
 
     def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
-        if not self.is_narrowed:
-            writer.amend("forget_plans", part.name)
-            writer.amend("forget_planned", part.name)
+        flags = orjson.dumps(self.flags()).decode()
+        self._forget_plans(part, writer, flags=flags if self.is_narrowed else None)
         writer.amend(
             "begin_plan",
             part.name,
@@ -217,8 +220,13 @@ class Sync(Run):
             iso_utc(time.time()),
             self.input_name,
             self._sha256,
-            orjson.dumps(self.flags()).decode(),
+            flags,
         )
+
+    def _forget_plans(self, part: Part, writer: LedgerWriter, *, flags: str | None) -> None:
+        """Let a new plan take the place of those before it: all, or those of the same part of the account."""
+        writer.amend("forget_plans", part.name, flags)
+        writer.amend("forget_planned", part.name)
 
     def flags(self) -> dict[str, object]:
         """Return what the plan was made with."""
@@ -232,12 +240,10 @@ class Sync(Run):
         }
 
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
-        keys, good, common = compare_keys(connection)
+        self._keys = compare_keys(connection)
+        keys, good, common = map(sum, zip(KeyCounts(), *self._keys.values(), strict=True))
         if reason := refuse_other_file(keys=keys, common=common, last_good_keys=good):
-            raise InputError(
-                f"{reason}; nothing was sent. A job of its own needs a ledger of its own: --ledger",
-                file=self.input_name,
-            )
+            raise InputError(f"{reason}; nothing was sent", file=self.input_name)
 
     @asynccontextmanager
     async def _readers(self) -> AsyncIterator[list[tuple[Part, LookReader]]]:
@@ -288,10 +294,11 @@ class Sync(Run):
             self.plan_header is not None
             and all(night.finished for night in self._nights.values())
             and not self.stop.requested
+            and not any(withheld.values())
         ):
             self._finish(self.plan_header.plan_id)
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *self._notes_of_products(), *of_nights)
         return replace(
             summary,
             changes=changes,
@@ -304,6 +311,13 @@ class Sync(Run):
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
+
+    def _notes_of_products(self) -> Iterator[str]:
+        """Name the products that were to be pruned and that this ledger has never met: a slip, as a rule."""
+        with translated(self.ledger.path):
+            for key in self.options.prune_products:
+                if self.ledger.connection.execute(query("is_unknown_product"), (key,)).fetchone()[0]:
+                    yield f"--prune-product {key}: no input of this ledger has named this product"
 
     def _count_withheld(self, account: str) -> dict[str, int]:
         """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
@@ -338,7 +352,7 @@ class Sync(Run):
 
     def _is_incomplete(self, summary: Summary) -> bool:
         """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
-        left = sum(night.left + night.unlisted + len(night.lost) for night in self._nights.values())
+        left = sum(night.left + night.unlisted + len(night.not_restored) for night in self._nights.values())
         planned = self._count_planned() if self.is_plan else 0
         return bool(left or unprovisioned(summary.outcomes) > planned)
 
@@ -348,12 +362,24 @@ class Sync(Run):
         return int(found[0])
 
     def _note_good(self, waiting: Collection[str]) -> None:
-        """Note each account whose whole input went through: the next one is held against it."""
+        """Note each account whose whole input went through: the next one is held against it.
+
+        Of a plan, a person has seen what it was made from: that input alone is approved, and only if it was looked at
+        as a whole.
+        """
+        if self.is_plan or self.is_narrowed:
+            return
+        approved = self.plan_header is not None and self.plan_header.input_sha256 == self._sha256
         for name, night in self._nights.items():
-            went_through = not self.is_narrowed and name not in waiting
-            if night.finished and not self.is_plan and (went_through or self.plan_header is not None):
+            if night.finished and (approved or (self.plan_header is None and name not in waiting)):
                 note_good_input(
-                    self.ledger.connection, self.ledger.path, account=name, run_id=self.run_id, at=time.time()
+                    self.ledger.connection,
+                    self.ledger.path,
+                    account=name,
+                    run_id=self.run_id,
+                    at=time.time(),
+                    also_shorter=approved or night.lost is None,
+                    also_others=approved or night.lost is not Withheld.OTHER_KEYS,
                 )
 
     def _finish(self, plan_id: str) -> None:
@@ -372,24 +398,36 @@ class Sync(Run):
         forget_old_plans(self.ledger.path)
         return str(path)
 
-    def entries(self, *, only_withheld: bool = False) -> Iterator[PlannedEntry]:
-        """Yield the changes that were planned."""
-        return read_plan(self.ledger.connection, self.ledger.path, run_id=self.run_id, only_withheld=only_withheld)
+    def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
+        """Yield the changes that were planned, or those of a kind."""
+        connection, path = self.ledger.connection, self.ledger.path
+        return read_plan(connection, path, run_id=self.run_id, kind=kind, only_withheld=only_withheld)
+
+    def counted_entries(self) -> list[tuple[str, str | None, int]]:
+        """Return how many changes of each kind were planned, by why they wait; ``None``: they may go."""
+        with translated(self.ledger.path):
+            return self.ledger.connection.execute(query("count_planned"), (self.run_id,)).fetchall()
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
         with translated(self.ledger.path):
-            first = self.ledger.connection.execute(query("first_run")).fetchone()
+            first, last = self.ledger.connection.execute(query("first_and_last_run"), (self._own_run,)).fetchone()
         return PlanHeader(
             plan_id=self.run_id,
             ledger=str((ledger or self.ledger.path).resolve()),
-            ledger_id=None if first is None or (first[0] == self.run_id and self.is_plan) else first[0],
+            ledger_id=first,
+            last_run=last,
             input=str(Path(self.input_name).resolve()),
             input_sha256=self._sha256,
             targets={account.name: str(account.target) for account in self.accounts},
             flags=self.flags(),
-            made_at=time.time(),
+            made_at=iso_utc(time.time()),
         )
+
+    @property
+    def _own_run(self) -> str:
+        """Its id where the ledger does not keep it: a plan's is in the copy alone."""
+        return self.run_id if self.is_plan else ""
 
 
 def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:
