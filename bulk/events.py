@@ -160,6 +160,9 @@ class RunStarted(Event):
     accounts: Mapping[str, AccountStart] = field(default_factory=dict)
     """Name → how its rows stand, for the accounts that the run sends to; empty: the job names none."""
 
+    syncs: bool = False
+    """It is a sync, or an apply: it also looks at rows that are provisioned, and changes what is there."""
+
 
 @dataclass(frozen=True, slots=True)
 class LaneOpened(Event):

@@ -83,7 +83,7 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
         resume: The command that goes on, where a command line began the run and something is left to do.
     """
     keys = asdict(summary)
-    del keys["reasons"], keys["notes"]
+    del keys["reasons"], keys["notes"], keys["figures"]
     if summary.changes is None:
         for name in _OF_A_SYNC:
             del keys[name]

@@ -797,6 +797,13 @@ WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
 )
 GROUP BY m.account, m.code;
 
+-- name: count_contested
+-- Rows whose update is no longer sent, as somebody undoes it every night.
+SELECT account, count(*)
+FROM standing
+WHERE outcome_when_read IS NULL AND outcome = 'drifted' AND code = 'contested'
+GROUP BY account;
+
 -- name: guard_figures
 SELECT
     (SELECT count(*) FROM planned WHERE account = :account AND run_id = :run_id AND kind = 'update'),

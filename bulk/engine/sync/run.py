@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,15 +23,10 @@ from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
+from bulk.engine.sync.figures import figures_by_account, surplus_by_account
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import (
-    PlanHeader,
-    forget_old_plans,
-    read_entries,
-    sha256_of,
-    write_plan,
-)
+from bulk.engine.sync.plan_file import PlanHeader, forget_old_plans, read_entries, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
@@ -301,6 +297,13 @@ class Sync(Run):
             exit_code=exit_code,
             stopped=summary.stopped or (self.stop.reason if exit_code == self.stop.exit_code else None),
             accounts=accounts,
+            figures=figures_by_account(
+                self.ledger,
+                self.parts,
+                self._nights,
+                {name: account.exit_code for name, account in accounts.items()} or {"": exit_code},
+                is_narrowed=self.is_narrowed,
+            ),
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
@@ -315,13 +318,8 @@ class Sync(Run):
 
     def surplus_reasons(self) -> dict[str, int]:
         """Return the modules of ours that left the file and stay, by reason."""
-        tried = {part.name for part in self.parts}
-        reasons: dict[str, int] = {}
-        with translated(self.ledger.path):
-            for account, code, count in self.ledger.connection.execute(query("count_surplus")):
-                if account in tried:
-                    reasons[code or "unknown"] = reasons.get(code or "unknown", 0) + count
-        return reasons
+        found = surplus_by_account(self.ledger, [part.name for part in self.parts])
+        return dict(sum(map(Counter, found.values()), Counter()))
 
     def _exit_code(self, summary: Summary, withheld: Mapping[str, int], changes: Mapping[str, int]) -> int:
         stops = [stop.exit_code for stop in (self.stop, *(part.stop for part in self.parts)) if stop.exit_code]
