@@ -17,6 +17,7 @@ from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
+    from bulk.cli.invocation import Invocation
     from bulk.settings import Settings
 
 __all__ = ["plan"]
@@ -138,5 +139,8 @@ def _plan_sync(
             print_json(sync_plan_json(made))
         else:
             shown = str(output) if output else None
-            print_lines(plan_sync_lines(made, width=screen_width(), paint=paint_for_stdout(), output=shown))
+            invocation: Invocation = ctx.obj
+            approve = invocation.approving(shown, input_name) if shown and made.planned else None
+            width, paint = screen_width(), paint_for_stdout()
+            print_lines(plan_sync_lines(made, width=width, paint=paint, output=shown, approve=approve))
     return stop.exit_code or made.exit_code

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPT",
+    "MAX_AGE_S",
     "Figures",
     "PlannedEntry",
     "PlannedWork",
@@ -33,6 +34,9 @@ __all__ = [
 
 ADOPT = "adopt"
 """Kind of what is taken over: no request is sent."""
+
+MAX_AGE_S = 24 * 3_600.0
+"""How old a plan may be that is applied, unless a person says otherwise."""
 
 
 class PlannedEntry(NamedTuple):

@@ -525,7 +525,7 @@ WHERE ended_at IS NULL;
 SELECT
     run_id, started_at, ended_at, pid, host, version, input,
     json_extract(rates, '$.create') AS create_per_s, json_extract(rates, '$.list') AS list_per_s,
-    exit_code, stopped, summary
+    exit_code, stopped, summary, command, applied, user
 FROM runs
 ORDER BY rowid;
 
@@ -771,12 +771,12 @@ GROUP BY kind, withheld, adopted;
 
 -- name: pending_approvals
 -- What waits for a person, by account: of each account's last plan.
-SELECT p.account, p.run_id, p.made_at, c.kind, c.withheld, count(*)
+SELECT p.account, p.run_id, p.made_at, iif(c.adopted, 'adopt', c.kind), c.withheld, count(*)
 FROM plans AS p
 JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
 WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
-GROUP BY p.account, p.run_id, c.kind, c.withheld
-ORDER BY p.account, c.kind, c.withheld;
+GROUP BY p.account, p.run_id, c.kind, c.adopted, c.withheld
+ORDER BY p.account, c.kind, c.adopted, c.withheld;
 
 -- name: surplus_of_gone_products
 -- What is ours of products that no row names and nobody asks to prune: counted without a look.

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
+from bulk.ledger.planning import ADOPT
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.views.approvals import read_approvals
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from bulk.engine.job import Part
     from bulk.engine.sync.night import Night
     from bulk.ledger.store import Ledger
+    from bulk.ledger.views.approvals import Approval
 
 __all__ = ["figures_by_account", "surplus_by_account"]
 
@@ -62,7 +65,7 @@ def figures_by_account(
     with translated(ledger.path):
         contested: dict[str, int] = dict(ledger.connection.execute(query("count_contested")).fetchall())
         # As `bulk status` tells it: also what a sync of other products withheld.
-        waiting = {one.account: one.changes for one in read_approvals(ledger.connection, ledger.path)}
+        waiting = _count_waiting(read_approvals(ledger.connection, ledger.path))
     figures = {}
     for part in parts:
         night = nights.get(part.name)
@@ -70,8 +73,17 @@ def figures_by_account(
         figures[part.name] = SyncFigures(
             converged=went_through and not is_narrowed and exit_codes[part.name] in _AS_THE_FILE_SAYS,
             changes={kind.value: part.counters.changes.get(outcome, 0) for kind, outcome in _DONE.items()},
-            withheld={kind.value: waiting.get(part.name, {}).get(kind, 0) for kind in ChangeKind},
+            withheld={kind.value: waiting[part.name, kind] for kind in ChangeKind},
             contested=contested.get(part.name, 0),
             surplus=surplus[part.name],
         )
     return figures
+
+
+def _count_waiting(approvals: Iterable[Approval]) -> Counter[tuple[str, str]]:
+    """Return what waits by account and kind; what waits to be adopted counts as an update."""
+    waiting: Counter[tuple[str, str]] = Counter()
+    for approval in approvals:
+        for kind, changes in approval.changes.items():
+            waiting[approval.account, ChangeKind.UPDATE if kind == ADOPT else kind] += changes
+    return waiting

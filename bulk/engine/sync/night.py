@@ -12,11 +12,12 @@ import orjson
 
 from bulk.control.budget import judge
 from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard
+from bulk.control.reasons import withheld_words
 from bulk.control.reconcile import Withheld
 from bulk.engine.lanes.sending import visit
 from bulk.engine.sessions.session import SYSTEM_CLOCK
 from bulk.engine.sync.account import AccountWork
-from bulk.engine.sync.look import Look, withheld_words
+from bulk.engine.sync.look import Look
 from bulk.engine.sync.work import work_off_changes
 from bulk.engine.threads import held, in_thread
 from bulk.ledger.planning import WithheldReader, WorkReader, read_figures

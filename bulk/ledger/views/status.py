@@ -58,6 +58,15 @@ class RunRecord:
     summary: str | None
     """JSON, as `bulk run --json` printed it."""
 
+    command: str = "run"
+    """``run``, ``sync`` or ``apply``."""
+
+    applied: str | None = None
+    """Of an apply: the run that made the plan."""
+
+    user: str | None = None
+    """Who began it, by the system's name; ``None``: not noted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStanding:

@@ -89,7 +89,7 @@ def test_the_screen_says_what_waits_why_and_how_to_approve_it() -> None:
     assert "Withheld, until you approve: 3 updates, 1 delete" in shown
     assert "3 updates planned: the limit is 2" in shown
     assert "Approve it:  bulk apply P" in shown
-    assert "Left on the platform: 1 module that left the file" in shown
+    assert "Left the file, and stay: 1 module" in shown
 
 
 def test_the_screen_of_a_plan_shows_old_and_new_texts() -> None:
@@ -107,5 +107,5 @@ def test_the_screen_of_a_plan_shows_old_and_new_texts() -> None:
 
     assert re.search(r"1  to update\n +2  to delete", shown)
     assert "more deletes than --max-deletes allows" in shown
-    assert "line 2, a1Demo00001 mcu: AliasName 'old' → 'new'" in shown
-    assert "Plan: plan.jsonl" in shown
+    assert re.search(r'line 2, a1Demo00001 mcu\n +AliasName +"old" → "new"\n', shown)
+    assert "All changes: plan.jsonl" in shown
