@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from bulk.cli.invocation import Invocation
 from bulk.cli.sync_screen import plan_sync_lines, sync_lines
 from bulk.engine.sync.planning import SyncPlan
 from bulk.ledger.planning import PlannedEntry
-from bulk.model import ROW_OUTCOMES, Summary
+from bulk.model import ROW_OUTCOMES, Outcome, Reason, Summary, SyncFigures
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +75,8 @@ def test_what_contradicts_itself_is_refused(
         ("sync m.csv --prune", "bulk apply P"),
         ("sync --endpoint https://h m.csv --max-updates 5 --adopt -v", "bulk apply --endpoint https://h P -v"),
         ("sync m.csv --max-deletes=2% --ledger l.db --map Desc=d", "bulk apply P --map Desc=d"),
+        ("plan m.csv --sync --adopt -o P1 --ledger l.db --region r", "bulk apply P --region r"),
+        ("plan --sync m.csv -oP1 --output=P2 --output P3 --json", "bulk apply P --json"),
         ("sync m.csv --prune --prune-product a1 --only 'a*' --account cn --limit 3", "bulk apply P"),
     ],
 )
@@ -109,3 +112,33 @@ def test_the_screen_of_a_plan_shows_old_and_new_texts() -> None:
     assert "more deletes than --max-deletes allows" in shown
     assert re.search(r'line 2, a1Demo00001 mcu\n +AliasName +"old" → "new"\n', shown)
     assert "All changes: plan.jsonl" in shown
+
+
+def test_requests_of_a_sync_are_all_named_and_none_that_was_not_sent() -> None:
+    summary = replace(SUMMARY, requests={"list": 4, "create": 0, "update": 1, "delete": 2, "list_packages": 3})
+
+    assert "Requests: 4 lists, 1 update, 2 deletes, 3 package listings" in sync_lines(summary)
+
+
+def test_rows_that_only_wait_are_offered_no_retry_file_and_no_second_reason() -> None:
+    reason = Reason(Outcome.WITHHELD, "max_updates", 3, 2, "more updates than --max-updates allows")
+
+    shown = "\n".join(sync_lines(replace(SUMMARY, reasons=(reason,)), approve="bulk apply P"))
+
+    assert "--retry-file" not in shown
+    assert "Why rows are not provisioned" not in shown
+
+
+def test_what_stays_is_told_by_reason_with_the_command_that_lists_it() -> None:
+    figures = SyncFigures(converged=True, changes={}, withheld={}, contested=0, surplus={"package": 2, "changed": 1})
+
+    lines = sync_lines(replace(SUMMARY, surplus=3, figures={"": figures}))
+
+    assert "Left the file, and stay: 3 modules (2 package, 1 changed)" in lines
+    assert "  bulk results m.csv.ledger.db --outcome surplus" in lines
+
+
+def test_what_waits_of_an_input_without_a_place_has_no_plan_and_says_so() -> None:
+    shown = "\n".join(sync_lines(replace(SUMMARY, plan=None)))
+
+    assert "No plan was written: stdin can't be read again." in shown
