@@ -778,6 +778,51 @@ WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
 GROUP BY p.account, p.run_id, c.kind, c.adopted, c.withheld
 ORDER BY p.account, c.kind, c.adopted, c.withheld;
 
+-- name: waiting_changes
+-- The first changes of each kind that wait for a person, module by module; deletes before all others.
+SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, withheld
+FROM (
+    SELECT
+        c.account, c.product_key, c.module_name, c.found_alias, c.found_desc, c.wanted_alias, c.wanted_desc, c.line,
+        c.withheld, iif(c.adopted, 'adopt', c.kind) AS kind,
+        row_number() OVER (
+            PARTITION BY c.kind, c.adopted
+            ORDER BY c.account, coalesce(c.line, 9223372036854775807), c.product_key, c.module_name
+        ) AS number
+    FROM plans AS p
+    JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
+    WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
+)
+WHERE number <= :changes
+ORDER BY kind <> 'delete', kind <> 'update', kind <> 'create', number;
+
+-- name: changes_made
+-- The first updates and deletes of each kind that a run sent, each with what it replaced; deletes first.
+SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, NULL
+FROM (
+    SELECT c.*, row_number() OVER (PARTITION BY kind ORDER BY id) AS number
+    FROM claims AS c
+    WHERE run_id = :run AND kind <> 'create' AND NOT EXISTS (
+        SELECT 1 FROM claims AS earlier
+        WHERE earlier.account = c.account AND earlier.product_key = c.product_key
+          AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
+    )
+)
+WHERE number <= :changes
+ORDER BY kind, number;
+
+-- name: surplus_by_reason
+-- Modules of ours that left the file and stay, the most frequent reason first, each with an example.
+SELECT coalesce(m.code, 'unknown') AS reason, count(*) AS modules, min(m.product_key), m.module_name, m.account
+FROM modules AS m
+WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+GROUP BY reason
+ORDER BY modules DESC, reason;
+
 -- name: surplus_of_gone_products
 -- What is ours of products that no row names and nobody asks to prune: counted without a look.
 UPDATE modules SET

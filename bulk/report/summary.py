@@ -31,6 +31,7 @@ __all__ = [
     "retry_command",
     "stopped_accounts",
     "summary_lines",
+    "undo_command",
 ]
 
 _SCREEN_LINES = 23
@@ -185,6 +186,11 @@ def retry_command(
         suffix = "csv"  # as which rows of a workbook are written
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
+
+
+def undo_command(ledger: str, *, program: Sequence[str] = ("bulk",)) -> str:
+    """Return the command that writes the input that restores what the last changing run replaced."""
+    return f"{shell_join(program)} results {shell_path(ledger)} --undo-file {shell_path(f'{ledger}.undo.csv')}"
 
 
 def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:
