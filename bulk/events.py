@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "LedgerUpgraded",
     "Listener",
     "LookStarted",
+    "PhaseStarted",
     "PlanStarted",
     "RateChanged",
     "RetryScheduled",
@@ -38,6 +40,7 @@ __all__ = [
     "RunEnded",
     "RunStarted",
     "RunStopping",
+    "SyncPhase",
     "ignore",
 ]
 
@@ -115,6 +118,27 @@ class LookStarted(Event):
 
     products: int
     """Of all accounts so far."""
+
+
+class SyncPhase(StrEnum):
+    """What a sync does for an account."""
+
+    LOOK = "look"  #: every product in scope is listed, and everything is decided
+    WORK = "work"  #: the changes that may go are carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(Event):
+    """A sync looks at the products of an account from now on, or carries out its changes."""
+
+    phase: SyncPhase
+    products: int
+    """Products that it goes through."""
+
+    changes: int = 0
+    """Changes that may go; 0 in a look: they are not known yet."""
+
+    account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -115,8 +115,9 @@ class WorkReader:
             self._connection.execute("PRAGMA query_only = OFF")
             self._connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
             self._connection.execute("PRAGMA query_only = ON")
-            self.products = int(self._connection.execute("SELECT count(*) FROM products").fetchone()[0])
-            """How many products it walks through."""
+            counted = self._connection.execute("SELECT count(*), coalesce(sum(changes), 0) FROM products").fetchone()
+            self.products, self.changes = map(int, counted)
+            """How many products it walks through, and their changes."""
 
     def next_lanes(self, products: int = 64) -> list[ProductWork]:
         """Return the next products; an empty list: there are no more.

@@ -726,7 +726,7 @@ WHERE account = ? AND product_key = ? AND module_name = ?;
 UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
 
 -- name: planned_products
-SELECT product_key FROM planned
+SELECT product_key, count(*) AS changes FROM planned
 WHERE account = :account AND run_id = :run_id AND withheld IS NULL AND NOT adopted AND state = 'open'
 GROUP BY product_key
 ORDER BY coalesce(min(line), 9223372036854775807);

@@ -20,6 +20,7 @@ from bulk.engine.sync.account import AccountWork
 from bulk.engine.sync.look import Look
 from bulk.engine.sync.work import work_off_changes
 from bulk.engine.threads import held, in_thread
+from bulk.events import PhaseStarted, SyncPhase
 from bulk.ledger.planning import WithheldReader, WorkReader, read_figures
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
@@ -96,6 +97,7 @@ class Night:
             keep_products=terms.keep_products,
             keeps_all=terms.keeps_all,
         )
+        session.listener(PhaseStarted(phase=SyncPhase.LOOK, products=lanes.products, account=self.account))
         await visit(session, lanes, look.at, room=room)
         self.unlisted = look.unlisted
         await writer.claim(())
@@ -151,6 +153,9 @@ class Night:
         await writer.claim(())
         work = AccountWork(session=session, writer=writer, run_id=terms.run_id, approved=terms.is_apply)
         async with held(WorkReader, terms.ledger, account=account, run_id=terms.run_id) as lanes:
+            session.listener(
+                PhaseStarted(phase=SyncPhase.WORK, products=lanes.products, changes=lanes.changes, account=self.account)
+            )
             await visit(session, lanes, lambda lane: work_off_changes(lane, work), room=room)
         for kind, failure in work.denied.items():
             writer.amend("withhold_kind", Withheld.NO_PERMISSION.value, account, terms.run_id, kind.value)
