@@ -23,6 +23,7 @@ from bulk.events import (
     RowSettled,
     RunStarted,
     RunStopping,
+    SyncPhase,
 )
 from bulk.model import OPEN_OUTCOMES, ROW_OUTCOMES, TRIED_AGAIN_OUTCOMES, Action
 from bulk.report.account_tally import AccountState, AccountTallies
@@ -32,8 +33,9 @@ from bulk.report.sync_tally import SyncTally
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from bulk.events import AccountStart, Event, SyncPhase
+    from bulk.events import AccountStart, Event
     from bulk.model import Settlement
+    from bulk.report.sync_tally import SyncState
 
 __all__ = ["RunState", "Tally", "open_rows"]
 
@@ -202,7 +204,7 @@ class Tally:
             allowed_per_s=0.0,
             left_s=state.left_s,
             lanes=self._lanes,
-            waiting_for=self._why_waiting(now) or "the platform's replies",
+            waiting_for=self._why_waiting(now) or _what_holds_back(started, state),
             stopping=self._stopping,
             phase=state.phase,
             accounts=accounts,
@@ -269,6 +271,12 @@ class Tally:
     def _why_waiting(self, now: float) -> str | None:
         is_new = self._retry and now - self._retry[0] <= _RETRY_SPAN_S
         return f"a retry after {self._retry[1]}" if self._retry and is_new else None
+
+
+def _what_holds_back(started: RunStarted, state: SyncState) -> str:
+    listed_per_s = started.rates.get(Action.LIST, 0.0) if state.phase is SyncPhase.LOOK else 0.0
+    at_the_limit = listed_per_s and state.per_s >= listed_per_s * _AT_THE_LIMIT
+    return "the rate limit" if at_the_limit else "the platform's replies"
 
 
 def _longest(accounts: tuple[AccountState, ...]) -> float | None:

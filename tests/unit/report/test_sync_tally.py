@@ -59,10 +59,8 @@ def test_look_counts_products(tally: Tally, clock: Clock) -> None:
 
     line = plain_line(tally.look())
 
-    assert (
-        line
-        == "[2.0 s] 20 of 80 products looked at (25%); 10.0/s; 6.0 s left; 0 products at once, waiting for the platform's replies"
-    )
+    assert line.startswith("[2.0 s] 20 of 80 products looked at (25%); 10.0/s; 6.0 s left; 0 products at once, ")
+    assert line.endswith("waiting for the rate limit")
 
 
 def test_row_that_look_and_work_both_settle_counts_once(tally: Tally, clock: Clock) -> None:
