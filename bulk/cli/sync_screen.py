@@ -10,6 +10,7 @@ from bulk.control.reasons import kept_words, withheld_words
 from bulk.control.reconcile import Withheld
 from bulk.ledger.planning import ADOPT
 from bulk.model import Outcome
+from bulk.model.inputs import has_no_place
 from bulk.report.summary import summary_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import cut, spell_count, wrapped
@@ -131,7 +132,7 @@ def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -
     yield from notes
     if summary.plan:
         yield f"  Read it:     {summary.plan}"
-    else:
+    elif has_no_place(summary.input):
         yield from wrapped("  No plan was written: stdin can't be read again. Run the sync on a file.", width)
     if approve:
         yield f"  Approve it:  {approve}"

@@ -113,6 +113,9 @@ class Summary:
     figures: Mapping[str, SyncFigures] = field(default_factory=dict)
     """Of a sync: account → figures, for accounts that were looked at. Not a key of the JSON."""
 
+    undo: str | None = None
+    """Path of the input that undoes a sync's updates and deletes; ``None``: it sent none. Not a key of the JSON."""
+
     notes: tuple[str, ...] = ()
     """What a person should know of a sync, a sentence each. Not a key of the JSON."""
 

@@ -28,6 +28,7 @@ __all__ = [
     "count_lines",
     "outcome_lines",
     "reason_lines",
+    "restore_command",
     "retry_command",
     "stopped_accounts",
     "summary_lines",
@@ -188,6 +189,17 @@ def retry_command(
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 
 
+def restore_command(undo_file: str, run_id: str, *, program: Sequence[str] = ("bulk",)) -> str:
+    """Return the command that restores what an undo file has, without --prune.
+
+    Its ledger is its own, and that of no other undo file: a ledger takes the next file for another job's. There is no
+    limit to its updates: you asked for each of them.
+    """
+    of_run = "" if run_id[:8] in PurePath(undo_file).name else f".{run_id[:8]}"
+    ledger = shell_path(f"{undo_file}{of_run}.ledger.db")
+    return f"{shell_join(program)} sync {shell_path(undo_file)} --ledger {ledger} --max-updates 100%"
+
+
 def undo_command(ledger: str, *, program: Sequence[str] = ("bulk",)) -> str:
     """Return the command that writes the input that restores what the last changing run replaced."""
     return f"{shell_join(program)} results {shell_path(ledger)} --undo-file {shell_path(f'{ledger}.undo.csv')}"
@@ -283,6 +295,8 @@ def _ways_on(
         yield "Go on with:", resume
     if resume_accounts:
         yield "Once fixed, only what stopped:", resume_accounts
+    if summary.undo:
+        yield "To undo its changes:", restore_command(summary.undo, summary.run_id, program=program)
     if any(summary.outcomes.get(outcome) for outcome in _FOR_A_RETRY):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command

@@ -18,17 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
-    "KEPT_PLANS",
     "PlanHeader",
-    "forget_old_plans",
     "read_entries",
     "read_header",
     "sha256_of",
     "write_plan",
 ]
-
-KEPT_PLANS = 14
-"""Plans of one ledger that are kept; older ones are removed when a new one is written."""
 
 _FORMAT = 1
 
@@ -79,14 +74,6 @@ def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) 
         os.fsync(out.fileno())
     part.replace(path)
     return written
-
-
-def forget_old_plans(ledger: Path) -> None:
-    """Remove the plans of a ledger but the last ones; what can't be removed stays."""
-    with suppress(OSError):
-        plans = sorted(ledger.parent.glob(f"{ledger.name}.plan-*.jsonl"), key=lambda plan: plan.stat().st_mtime)
-        for plan in plans[:-KEPT_PLANS]:
-            plan.unlink()
 
 
 def read_header(path: Path) -> PlanHeader:

@@ -24,9 +24,10 @@ from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.figures import figures_by_account, surplus_by_account
+from bulk.engine.sync.left_files import LeftFiles
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import PlanHeader, forget_old_plans, read_entries, sha256_of, write_plan
+from bulk.engine.sync.plan_file import PlanHeader, read_entries, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
@@ -141,6 +142,7 @@ class Sync(Run):
         super().__post_init__()
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
+        self._left = LeftFiles(self.ledger.path, self.run_id)
 
     @property
     def is_narrowed(self) -> bool:
@@ -286,14 +288,16 @@ class Sync(Run):
             and not self.stop.requested
         ):
             self._finish(self.plan_header.plan_id)
+        undo = None if self.is_plan else self._left.leave_undo()
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights, *self._left.notes)
         return replace(
             summary,
             changes=changes,
             withheld=withheld,
             surplus=surplus,
             plan=plan,
+            undo=undo,
             exit_code=exit_code,
             stopped=summary.stopped or (self.stop.reason if exit_code == self.stop.exit_code else None),
             accounts=accounts,
@@ -366,9 +370,9 @@ class Sync(Run):
         if has_no_place(self.input_name):
             return None
         path = plan_path(self.ledger.path, self.run_id)
-        write_plan(path, self.header(), self.entries(only_withheld=True))
-        forget_old_plans(self.ledger.path)
-        return str(path)
+        return self._left.leave_plan(
+            path, lambda path: write_plan(path, self.header(), self.entries(only_withheld=True))
+        )
 
     def entries(self, *, only_withheld: bool = False) -> Iterator[PlannedEntry]:
         """Yield the changes that were planned."""

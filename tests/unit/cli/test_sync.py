@@ -139,6 +139,6 @@ def test_what_stays_is_told_by_reason_with_the_command_that_lists_it() -> None:
 
 
 def test_what_waits_of_an_input_without_a_place_has_no_plan_and_says_so() -> None:
-    shown = "\n".join(sync_lines(replace(SUMMARY, plan=None)))
+    shown = "\n".join(sync_lines(replace(SUMMARY, plan=None, input="-")))
 
     assert "No plan was written: stdin can't be read again." in shown
