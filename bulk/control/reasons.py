@@ -33,7 +33,7 @@ WHY_WITHHELD: Mapping[Withheld, str] = MappingProxyType(
         Withheld.EMPTIES_PRODUCT: "the product would be left without a module",
         Withheld.LOOKS_LIKE_RENAME: "a delete and a create with the same texts look like a rename",
         Withheld.NEEDS_DELETE: "it needs the slot of a delete that waits",
-        Withheld.NO_PERMISSION: "the key lacks the right to it",
+        Withheld.NO_PERMISSION: "the key lacks the right to do it",
         Withheld.OTHERS_CHANGED: "the first update changed more than it was asked to",
     }
 )

@@ -40,7 +40,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
-from bulk.model import ChangeKind
+from bulk.model import ChangeKind, Outcome
 from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
@@ -288,7 +288,8 @@ class Sync(Run):
             and not self.stop.requested
         ):
             self._finish(self.plan_header.plan_id)
-        undo = None if self.is_plan else self._left.leave_undo()
+        in_doubt = self.stop.requested or summary.outcomes[Outcome.UNKNOWN]
+        undo = self._left.leave_undo() if changes["updated"] or changes["deleted"] or in_doubt else None
         of_nights = (note for night in self._nights.values() for note in night.notes)
         notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights, *self._left.notes)
         return replace(
