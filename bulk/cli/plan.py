@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulk.cli.destinations import check_run_destinations
+from bulk.cli.destinations import STDOUT, check_run_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
@@ -83,6 +83,8 @@ def plan(
     INPUT` would do.
     """
     settings = settings_of(ctx)
+    if output == STDOUT:
+        raise SettingsError("--output -: a plan goes to a file, as only its owner may read it; name one")
     check_run_destinations(ctx, input_name, settings)
     if syncs:
         return _plan_sync(ctx, input_name, settings, offline=offline, output=output, as_json=as_json)

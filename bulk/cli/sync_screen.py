@@ -34,6 +34,7 @@ _VERBS = MappingProxyType(
         ADOPT: "to adopt, which sends nothing and counts as updates",
     }
 )
+_SHOWN_NOTES = 6
 _FIELDS = ("AliasName", "Desc")
 _SAID_BY_A_NOTE = frozenset({Withheld.MAX_UPDATES, Withheld.MAX_DELETES, Withheld.FEWER_ROWS, Withheld.FEWER_PRODUCTS})
 """Reasons of a whole kind: a note says them with their figures."""
@@ -89,20 +90,28 @@ def plan_sync_lines(
     """
     lines = [*wrapped(f"Plan of a sync for {plan.summary.input}: nothing was changed", width), ""]
     lines = [*(paint(line, Tone.HEADING) for line in lines[:-1]), ""]
+    if plan.summary.stopped:
+        lines = [*(paint(line, Tone.BAD) for line in wrapped(f"Stopped: {plan.summary.stopped}", width)), *lines]
     kinds = [(kind, plan.planned[kind]) for kind in _VERBS if plan.planned.get(kind)]
-    lines += [f"  {count:>6,}  {_VERBS[kind]}" for kind, count in kinds] or ["  nothing to change"]
+    lines += [f"  {count:>6,}  {_VERBS[kind]}" for kind, count in kinds] or [_nothing(plan)]
     lines += _reasons("Withheld, because", plan.withheld, width, withheld_words)
-    lines += [line for note in plan.summary.notes for line in wrapped(f"  {note}", width)]
+    lines += _notes(plan.summary.notes, width)
     lines += _reasons("Left the file, and stay, because", plan.surplus, width, kept_words)
     for kind, count in kinds:
         shown = [entry for entry in plan.examples if entry.kind == kind]
         heading = f"The first of {count:,} {_VERBS[kind]}" if count > len(shown) else _VERBS[kind].capitalize()
         lines += ["", paint(heading, Tone.HEADING), *(line for entry in shown for line in _example(entry, width))]
+    if plan.summary.stopped:
+        return [*lines, "", "Not all products were looked at: this is a part, and no plan was written."]
     if output:
         lines += ["", f"All changes: {output}"]
     if approve:
         lines.append(f"Carry it out:  {approve}")
     return lines
+
+
+def _nothing(plan: SyncPlan) -> str:
+    return "  nothing is known yet" if plan.summary.stopped else "  nothing to change"
 
 
 def _changed(summary: Summary, width: int, program: Sequence[str]) -> Iterator[str]:
@@ -118,7 +127,7 @@ def _changed(summary: Summary, width: int, program: Sequence[str]) -> Iterator[s
 
 def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -> Iterator[str]:
     counts = {kind: count for kind, count in (summary.withheld or {}).items() if count}
-    notes = [line for note in summary.notes for line in wrapped(f"  {note}", width)]
+    notes = _notes(summary.notes, width)
     if not counts:
         if notes:
             yield from ("", *(line.removeprefix("  ") for line in notes))
@@ -136,6 +145,13 @@ def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -
         yield from wrapped("  No plan was written: stdin can't be read again. Run the sync on a file.", width)
     if approve:
         yield f"  Approve it:  {approve}"
+
+
+def _notes(notes: Sequence[str], width: int) -> list[str]:
+    """Return the first of them: 150 accounts may have two each."""
+    lines = [line for note in notes[:_SHOWN_NOTES] for line in wrapped(f"  {note}", width)]
+    more = len(notes) - _SHOWN_NOTES
+    return [*lines, f"  and {spell_count(more, 'more note')} of this kind"] if more > 0 else lines
 
 
 def _reasons(heading: str, counts: Mapping[str, int], width: int, words: Callable[[str], str]) -> Iterator[str]:

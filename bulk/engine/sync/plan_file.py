@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.ledger.planning import PlannedEntry
 
@@ -85,8 +86,12 @@ def read_header(path: Path) -> PlanHeader:
     try:
         with path.open("rb") as file:
             fields = orjson.loads(file.readline())
-    except (OSError, ValueError) as exc:
-        raise SettingsError(f"{path}: it is no plan that can be read ({exc}); name one that bulk has written") from exc
+    except OSError as exc:
+        raise SettingsError(
+            f"{path}: the plan can't be read ({explain_os_error(exc)}); `bulk status LEDGER` names the one that waits"
+        ) from exc
+    except ValueError as exc:
+        raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written") from exc
     if not isinstance(fields, dict) or fields.pop("bulk_plan", None) != _FORMAT:
         raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written")
     try:

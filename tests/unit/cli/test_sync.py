@@ -11,6 +11,7 @@ import pytest
 from bulk.cli.app import main
 from bulk.cli.invocation import Invocation
 from bulk.cli.sync_screen import plan_sync_lines, sync_lines
+from bulk.engine.sync.plan_file import PlanHeader, write_plan
 from bulk.engine.sync.planning import SyncPlan
 from bulk.ledger.planning import PlannedEntry
 from bulk.model import ROW_OUTCOMES, Outcome, Reason, Summary, SyncFigures
@@ -53,7 +54,14 @@ SUMMARY = Summary(
         (["plan", "m.csv", "--sandbox", "--prune"], "--prune needs --sync"),
         (["plan", "m.csv", "--sandbox", "-o", "p"], "--output needs --sync"),
         (["plan", "m.csv", "--sandbox", "--sync", "--offline"], "--offline and --sync exclude each other"),
-        (["apply", "no-such-plan", "--sandbox"], "it is no plan that can be read"),
+        (["apply", "no-such-plan", "--sandbox"], "the plan can't be read (No such file or directory"),
+        (["apply", "m.csv", "--sandbox"], "its first line is not that of a plan"),
+        (["plan", "m.csv", "--sandbox", "--sync", "-o", "m.csv"], "m.csv is the input; name another file with -o"),
+        (
+            ["plan", "m.csv", "--sandbox", "--sync", "-o", "m.csv.sandbox.db"],
+            "m.csv.sandbox.db is the ledger itself; name another file with -o",
+        ),
+        (["plan", "m.csv", "--sandbox", "--sync", "-o", "-"], "a plan goes to a file"),
         (["results", "l.db", "--undo-file", "-"], "goes to a file, not to stdout"),
         (["results", "l.db", "--run", "cafe"], "add --undo-file FILE"),
     ],
@@ -142,3 +150,66 @@ def test_what_waits_of_an_input_without_a_place_has_no_plan_and_says_so() -> Non
     shown = "\n".join(sync_lines(replace(SUMMARY, plan=None, input="-")))
 
     assert "No plan was written: stdin can't be read again." in shown
+
+
+def test_notes_of_very_many_accounts_are_no_flood() -> None:
+    notes = tuple(f"account factory-{number:03}: 40 updates planned" for number in range(150))
+
+    lines = sync_lines(replace(SUMMARY, notes=notes))
+
+    assert sum("updates planned" in line for line in lines) == 6
+    assert "  and 144 more notes of this kind" in lines
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "said"),
+    [
+        ("--metrics-file", "plan.jsonl", "plan.jsonl is an input"),
+        ("--log-file", "m.csv", "m.csv is the input"),
+        ("--metrics-file", "l.db", "l.db is the ledger itself"),
+    ],
+)
+def test_apply_writes_over_nothing_that_it_needs(
+    option: str,
+    name: str,
+    said: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    header = PlanHeader(
+        plan_id="cafe0001",
+        ledger=str(tmp_path / "l.db"),
+        ledger_id=None,
+        input=str(tmp_path / "m.csv"),
+        input_sha256="",
+        targets={},
+        flags={},
+        made_at=0.0,
+    )
+    write_plan(tmp_path / "plan.jsonl", header, ())
+    for kept in ("m.csv", "l.db"):
+        (tmp_path / kept).write_text("kept", encoding="utf-8")
+
+    assert main(["apply", "plan.jsonl", "--sandbox", option, name]) == 2
+
+    assert said in capsys.readouterr().err
+    assert (tmp_path / name).read_text(encoding="utf-8").startswith(("kept", '{"bulk_plan"'))
+
+
+def test_plan_that_was_stopped_says_so_and_offers_nothing() -> None:
+    plan = SyncPlan(
+        summary=replace(SUMMARY, stopped="the key is not known", exit_code=3),
+        ledger="l.db",
+        planned={},
+        withheld={},
+        examples=(),
+        surplus={},
+    )
+
+    lines = plan_sync_lines(plan, output="plan.jsonl", approve="bulk apply plan.jsonl")
+
+    assert lines[0] == "Stopped: the key is not known"
+    assert "bulk apply" not in "\n".join(lines)
+    assert "nothing to change" not in "\n".join(lines)
