@@ -64,12 +64,17 @@ class LeftFiles:
         path = undo_path(self._ledger, self._run_id)
         with suppress(SettingsError):  # the run sent no update and no delete
             return self._leave(
-                "undo",
-                path,
-                lambda: write_undo_file(self._ledger, path, run=self._run_id),
-                "the ledger has it: bulk results LEDGER --undo-file FILE",
+                "undo", path, lambda: self._write_undo(path), "the ledger has it: bulk results LEDGER --undo-file FILE"
             )
         return None
+
+    def _write_undo(self, path: Path) -> None:
+        lost = write_undo_file(self._ledger, path, run=self._run_id).not_restored
+        if lost:
+            self.notes.append(
+                f"texts that were empty and are not now: {len(lost):,}, the first {lost[0]}; the undo file can't empty "
+                "them again, as a blank cell is not compared"
+            )
 
     def _leave(self, kind: str, path: Path, write: Callable[[], object], remedy: str) -> str | None:
         try:

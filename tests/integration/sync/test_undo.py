@@ -123,3 +123,11 @@ async def test_undo_file_that_cannot_be_written_costs_no_summary(
         "the ledger has it: bulk results LEDGER --undo-file FILE",
     ]
     assert all("the disk is full" in note for note in said)
+
+
+async def test_what_an_undo_file_cannot_restore_is_named_when_it_is_written(synced: Nights) -> None:
+    synced.box.console().update(OTHER, "m2", alias_name="alias2", desc=None)
+
+    night = await synced.sync()
+
+    assert [note for note in night.notes if f"the first {OTHER} m2 Desc" in note]
