@@ -778,6 +778,15 @@ WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
 GROUP BY p.account, p.run_id, c.kind, c.adopted, c.withheld
 ORDER BY p.account, c.kind, c.adopted, c.withheld;
 
+-- name: cut_off_apply
+-- The plan of the last run, if that is an apply without an end of its own, and what it had not carried out yet.
+SELECT last.applied, (
+    SELECT count(*) FROM planned WHERE run_id = last.run_id AND withheld IS NULL AND state = 'open' AND NOT adopted
+)
+FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1) AS last
+WHERE last.command = 'apply' AND (last.exit_code IS NULL OR last.exit_code IN (3, 130, 143))
+  AND NOT EXISTS (SELECT 1 FROM plans WHERE run_id = last.applied AND finished_at IS NOT NULL);
+
 -- name: waiting_changes
 -- The first changes of each kind that wait for a person, module by module; deletes before all others.
 SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, withheld

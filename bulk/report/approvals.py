@@ -16,10 +16,10 @@ from bulk.shell import shell_join, shell_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from bulk.ledger.views.approvals import Approval
+    from bulk.ledger.views.approvals import Approval, CutOff
     from bulk.report.tones import Paint
 
-__all__ = ["Waiting", "approval_lines", "change_words", "waiting_of"]
+__all__ = ["Waiting", "approval_lines", "change_words", "cut_off_lines", "waiting_of"]
 
 _NOUNS = {"create": "create", "update": "update", "delete": "delete", "adopt": "adoption"}
 """In the order in which they are shown."""
@@ -78,6 +78,20 @@ def waiting_of(
 def approval_lines(waiting: Iterable[Waiting], *, width: int, paint: Paint = plain) -> list[str]:
     """Return the lines that a screen begins with; a command is never broken, so that it can be copied."""
     return [line for one in waiting for line in (*_lines(one, width, paint), "")]
+
+
+def cut_off_lines(
+    cut_off: CutOff | None, *, width: int, paint: Paint = plain, program: Sequence[str] = ("bulk",)
+) -> list[str]:
+    """Return what is said of an apply that did not come to its end; nothing where there is none."""
+    if cut_off is None:
+        return []
+    left = f": {spell_count(cut_off.changes, 'change')} left" if cut_off.changes else ""
+    head = [paint(line, Tone.WARNING) for line in wrapped(f"The last apply was cut off{left}.", width)]
+    if cut_off.plan is None:
+        return [*head, *wrapped("  The same `bulk apply PLAN` goes on.", width), ""]
+    command = f"{shell_join(program)} apply {shell_path(cut_off.plan)}"
+    return [*head, "  Go on, with the same settings:", f"  {command}", ""]
 
 
 def change_words(changes: Mapping[str, int]) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bulk.legible import brief_run_id
 from bulk.model import Action, Outcome
 from bulk.report.accounts import Gravity, account_line, account_table, gravity_of
-from bulk.report.approvals import approval_lines, waiting_of
+from bulk.report.approvals import approval_lines, cut_off_lines, waiting_of
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
 from bulk.report.wording import (
@@ -63,6 +63,7 @@ def status_lines(
     """
     lines = [
         *approval_lines(waiting_of(status.approvals, now=now, program=program), width=width, paint=paint),
+        *cut_off_lines(status.cut_off, width=width, paint=paint, program=program),
         paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
         cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),
@@ -91,8 +92,9 @@ def status_json(status: LedgerStatus, pulse: Pulse | None) -> dict[str, object]:
         if run["command"] == "run":
             for key in _OF_A_SYNC:
                 del run[key]
-    if not status.approvals:
-        del keys["approvals"]
+    for key in ("approvals", "cut_off"):
+        if not keys[key]:
+            del keys[key]
     if not status.accounts:
         del keys["accounts"]
         for reason in keys["reasons"]:

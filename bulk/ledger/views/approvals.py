@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["Approval", "read_approvals"]
+__all__ = ["Approval", "CutOff", "read_approvals", "read_cut_off"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +39,23 @@ class Approval:
 
     reasons: Mapping[str, int]
     """Why they wait → changes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CutOff:
+    """An apply that did not come to its end: the same command goes on."""
+
+    plan: str | None
+    """Path of its plan; ``None``: a person named it, and the ledger does not know how."""
+
+    changes: int
+    """Those that are left, as far as they were decided before it ended."""
+
+
+def read_cut_off(connection: sqlite3.Connection, path: Path) -> CutOff | None:
+    """Return the last run if it is an apply that was cut off; the next sync decides anew."""
+    found = connection.execute(query("cut_off_apply")).fetchone()
+    return CutOff(plan=_plan(path, found[0]), changes=found[1]) if found else None
 
 
 def read_approvals(connection: sqlite3.Connection, path: Path) -> tuple[Approval, ...]:

@@ -122,6 +122,9 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
     resume = _summary(runs[0]).get("resume") if runs else None
     if resume:
         yield "To go on:", resume
+    elif status.cut_off and status.cut_off.plan:
+        command = f"{shell_join(program)} apply {shell_path(status.cut_off.plan)}"
+        yield "The last apply was cut off. To go on, with the same settings:", command
     # What waits has a section of its own, with the command that approves it.
     if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES - {Outcome.WITHHELD}) and status.input:
         label = "To write the rows not provisioned into a file of their own:"
