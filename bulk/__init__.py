@@ -53,6 +53,7 @@ if TYPE_CHECKING:
         LedgerUpgraded,
         Listener,
         LookStarted,
+        PhaseStarted,
         PlanStarted,
         RateChanged,
         RetryScheduled,
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
         RunEnded,
         RunStarted,
         RunStopping,
+        SyncPhase,
     )
     from bulk.exits import ExitCode
     from bulk.model import (
@@ -74,6 +76,7 @@ if TYPE_CHECKING:
         Reason,
         Settlement,
         Summary,
+        SyncFigures,
     )
     from bulk.settings import ReadSettings, Settings
     from bulk.settings.account import AccountSettings
@@ -119,6 +122,7 @@ _HOMES = {
         "LedgerUpgraded",
         "Listener",
         "LookStarted",
+        "PhaseStarted",
         "PlanStarted",
         "RateChanged",
         "RetryScheduled",
@@ -126,6 +130,7 @@ _HOMES = {
         "RunEnded",
         "RunStarted",
         "RunStopping",
+        "SyncPhase",
     ),
     "bulk.exits": ("ExitCode",),
     "bulk.model": (
@@ -140,6 +145,7 @@ _HOMES = {
         "Reason",
         "Settlement",
         "Summary",
+        "SyncFigures",
     ),
     "bulk.settings.values": ("FailureCap",),
     "bulk.settings": ("ReadSettings", "Settings"),
@@ -185,6 +191,7 @@ __all__ = [
     "LookStarted",
     "OtaModule",
     "Outcome",
+    "PhaseStarted",
     "Plan",
     "PlanStarted",
     "RateChanged",
@@ -202,7 +209,9 @@ __all__ = [
     "StopSignal",
     "StoppedError",
     "Summary",
+    "SyncFigures",
     "SyncOptions",
+    "SyncPhase",
     "UnreadError",
     "apply",
     "check",

@@ -49,7 +49,7 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
-_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes"})
+_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "figures", "undo"})
 """What a summary has besides the keys of its JSON, or only where something began for an account."""
 
 _ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})

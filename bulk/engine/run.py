@@ -218,6 +218,7 @@ class Run(Job):
                 rates=asked_rates(self.settings, syncs=self.syncs),
                 outside=selection.outside,
                 accounts=dict(self._account_starts(counted, selection)),
+                syncs=self.syncs,
             )
         )
         return counted

@@ -545,7 +545,7 @@ WHERE ended_at IS NULL;
 SELECT
     run_id, started_at, ended_at, pid, host, version, input,
     json_extract(rates, '$.create') AS create_per_s, json_extract(rates, '$.list') AS list_per_s,
-    exit_code, stopped, summary
+    exit_code, stopped, summary, command, applied, user
 FROM runs
 ORDER BY rowid;
 
@@ -776,7 +776,7 @@ WHERE account = ?1 AND product_key = ?2 AND owned AND module_name NOT IN (SELECT
 UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
 
 -- name: planned_products
-SELECT product_key FROM planned
+SELECT product_key, count(*) AS changes FROM planned
 WHERE account = :account AND run_id = :run_id AND withheld IS NULL AND NOT adopted AND state = 'open'
 GROUP BY product_key
 ORDER BY coalesce(min(line), 9223372036854775807);
@@ -830,12 +830,66 @@ GROUP BY kind, withheld, adopted;
 
 -- name: pending_approvals
 -- What waits for a person, by account: of each account's last plan.
-SELECT p.account, p.run_id, p.made_at, c.kind, c.withheld, count(*)
+SELECT p.account, p.run_id, p.made_at, iif(c.adopted, 'adopt', c.kind), c.withheld, count(*)
 FROM plans AS p
 JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
 WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
-GROUP BY p.account, p.run_id, c.kind, c.withheld
-ORDER BY p.account, c.kind, c.withheld;
+GROUP BY p.account, p.run_id, c.kind, c.adopted, c.withheld
+ORDER BY p.account, c.kind, c.adopted, c.withheld;
+
+-- name: cut_off_apply
+-- The plan of the last run, if that is an apply without an end of its own, and what it had not carried out yet.
+SELECT last.applied, (
+    SELECT count(*) FROM planned WHERE run_id = last.run_id AND withheld IS NULL AND state = 'open' AND NOT adopted
+)
+FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1) AS last
+WHERE last.command = 'apply' AND (last.exit_code IS NULL OR last.exit_code IN (3, 130, 143))
+  AND NOT EXISTS (SELECT 1 FROM plans WHERE run_id = last.applied AND finished_at IS NOT NULL);
+
+-- name: waiting_changes
+-- The first changes of each kind that wait for a person, module by module; deletes before all others.
+SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, withheld
+FROM (
+    SELECT
+        c.account, c.product_key, c.module_name, c.found_alias, c.found_desc, c.wanted_alias, c.wanted_desc, c.line,
+        c.withheld, iif(c.adopted, 'adopt', c.kind) AS kind,
+        row_number() OVER (
+            PARTITION BY c.kind, c.adopted
+            ORDER BY c.account, coalesce(c.line, 9223372036854775807), c.product_key, c.module_name
+        ) AS number
+    FROM plans AS p
+    JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
+    WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
+)
+WHERE number <= :changes
+ORDER BY kind <> 'delete', kind <> 'update', kind <> 'create', number;
+
+-- name: changes_made
+-- The first updates and deletes of each kind that a run sent, each with what it replaced; deletes first.
+SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, NULL
+FROM (
+    SELECT c.*, row_number() OVER (PARTITION BY kind ORDER BY id) AS number
+    FROM claims AS c
+    WHERE run_id = :run AND kind <> 'create' AND NOT EXISTS (
+        SELECT 1 FROM claims AS earlier
+        WHERE earlier.account = c.account AND earlier.product_key = c.product_key
+          AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
+    )
+)
+WHERE number <= :changes
+ORDER BY kind, number;
+
+-- name: surplus_by_reason
+-- Modules of ours that left the file and stay, the most frequent reason first, each with an example.
+SELECT coalesce(m.code, 'unknown') AS reason, count(*) AS modules, min(m.product_key), m.module_name, m.account
+FROM modules AS m
+WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+GROUP BY reason
+ORDER BY modules DESC, reason;
 
 -- name: surplus_of_gone_products
 -- What is ours of products that no row names and nobody asks to prune: counted without a look.
@@ -855,6 +909,13 @@ WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
       AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
 )
 GROUP BY m.account, m.code;
+
+-- name: count_contested
+-- Rows whose update is no longer sent, as somebody undoes it every night.
+SELECT account, count(*)
+FROM standing
+WHERE outcome_when_read IS NULL AND outcome = 'drifted' AND code = 'contested'
+GROUP BY account;
 
 -- name: guard_figures
 SELECT

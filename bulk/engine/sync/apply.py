@@ -19,6 +19,7 @@ from bulk.engine.sync.run import Sync
 from bulk.engine.threads import held, in_thread
 from bulk.errors import LedgerTargetError, SettingsError
 from bulk.events import ignore
+from bulk.ledger.planning import MAX_AGE_S
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import is_there, translated
 from bulk.ledger.store import Ledger
@@ -35,9 +36,6 @@ if TYPE_CHECKING:
     from bulk.settings import Settings
 
 __all__ = ["MAX_AGE_S", "apply", "settings_for"]
-
-MAX_AGE_S = 24 * 3_600.0
-"""How old a plan may be, unless a person says otherwise."""
 
 _CLOCKS_DIFFER_S = 300.0
 """A plan may have been made on another machine; a clock that is further off was wrong then, or is now."""

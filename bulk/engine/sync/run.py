@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -23,15 +24,11 @@ from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
+from bulk.engine.sync.figures import figures_by_account, surplus_by_account
+from bulk.engine.sync.left_files import LeftFiles
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import (
-    PlanHeader,
-    forget_old_plans,
-    read_entries,
-    sha256_of,
-    write_plan,
-)
+from bulk.engine.sync.plan_file import PlanHeader, read_entries, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
@@ -44,7 +41,7 @@ from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
-from bulk.model import ChangeKind
+from bulk.model import ChangeKind, Outcome
 from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
@@ -147,6 +144,7 @@ class Sync(Run):
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
         self._keys: dict[str, KeyCounts] = {}
+        self._left = LeftFiles(self.ledger.path, self.run_id)
 
     @property
     def is_narrowed(self) -> bool:
@@ -297,17 +295,32 @@ class Sync(Run):
             and not any(withheld.values())
         ):
             self._finish(self.plan_header.plan_id)
+        in_doubt = self.stop.requested or summary.outcomes[Outcome.UNKNOWN]
+        undo = self._left.leave_undo() if changes["updated"] or changes["deleted"] or in_doubt else None
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *self._notes_of_products(), *of_nights)
+        notes = (
+            *notes_of_input(self.plan_header, self._sha256),
+            *self._notes_of_products(),
+            *of_nights,
+            *self._left.notes,
+        )
         return replace(
             summary,
             changes=changes,
             withheld=withheld,
             surplus=surplus,
             plan=plan,
+            undo=undo,
             exit_code=exit_code,
             stopped=summary.stopped or (self.stop.reason if exit_code == self.stop.exit_code else None),
             accounts=accounts,
+            figures=figures_by_account(
+                self.ledger,
+                self.parts,
+                self._nights,
+                {name: account.exit_code for name, account in accounts.items()} or {"": exit_code},
+                is_narrowed=self.is_narrowed,
+            ),
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
@@ -329,13 +342,8 @@ class Sync(Run):
 
     def surplus_reasons(self) -> dict[str, int]:
         """Return the modules of ours that left the file and stay, by reason."""
-        tried = {part.name for part in self.parts}
-        reasons: dict[str, int] = {}
-        with translated(self.ledger.path):
-            for account, code, count in self.ledger.connection.execute(query("count_surplus")):
-                if account in tried:
-                    reasons[code or "unknown"] = reasons.get(code or "unknown", 0) + count
-        return reasons
+        found = surplus_by_account(self.ledger, [part.name for part in self.parts])
+        return dict(sum(map(Counter, found.values()), Counter()))
 
     def _exit_code(self, summary: Summary, withheld: Mapping[str, int], changes: Mapping[str, int]) -> int:
         stops = [stop.exit_code for stop in (self.stop, *(part.stop for part in self.parts)) if stop.exit_code]
@@ -394,9 +402,9 @@ class Sync(Run):
         if has_no_place(self.input_name):
             return None
         path = plan_path(self.ledger.path, self.run_id)
-        write_plan(path, self.header(), self.entries(only_withheld=True))
-        forget_old_plans(self.ledger.path)
-        return str(path)
+        return self._left.leave_plan(
+            path, lambda path: write_plan(path, self.header(), self.entries(only_withheld=True))
+        )
 
     def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
         """Yield the changes that were planned, or those of a kind."""
