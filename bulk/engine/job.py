@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bulk.engine.ingest import ingest
@@ -67,6 +67,9 @@ class Job:
     syncs: bool = False
     """It also updates and deletes."""
 
+    product_map: ProductMap | None = field(default=None, init=False)
+    """What the input was last read through; ``None``: its products are the target's own."""
+
     may_send: Callable[[], bool] = always
     """Asked at every send: where machines share a job, another may have the right to."""
 
@@ -83,12 +86,13 @@ class Job:
             LedgerError: The ledger can't be written.
             IngestStoppedError: A stop was requested meanwhile.
         """
+        self.product_map = await self._product_map()
         return await ingest(
             self.input_name,
             self.settings.read,
             self.ledger,
             accounts=self._account_names(),
-            product_map=await self._product_map(),
+            product_map=self.product_map,
             stop=self.stop,
             listener=self.listener,
         )

@@ -14,6 +14,7 @@ from bulk.errors import LedgerError
 from bulk.ledger.views.reading import at_one_moment, names_accounts, read_input, read_results, read_results_without_row
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
+from bulk.rows.product_rows import is_account_column
 from bulk.shell import shell_path
 
 if TYPE_CHECKING:
@@ -108,7 +109,10 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
 
 
 def _with_record(shape: InputShape, result: Result) -> Result:
-    """Give a module that no row asks for the record that a row of it would have."""
+    """Give a module that no row asks for the record that a row of it would have.
+
+    Where a map gave products their keys, the source's key and account are those of another row of the product.
+    """
     told = {
         "ProductKey": result.product_key,
         "ModuleName": result.module_name,
@@ -116,10 +120,14 @@ def _with_record(shape: InputShape, result: Result) -> Result:
         "Desc": result.desc or None,
         "Account": result.account or None,
     }
-    own = {shape.columns.get(field): text for field, text in told.items() if text is not None}
+    own: dict[str | None, object] = {shape.columns.get(name): text for name, text in told.items() if text is not None}
+    if shape.is_mapped:
+        of_product = fields(shape, result.record) if result.record else {}
+        source = (shape.columns.get("ProductKey"), *filter(is_account_column, of_product))
+        own = {**own, **{name: of_product.get(name or "", "") for name in source}}
     if shape.format == "jsonl":
         return result._replace(record=orjson.dumps({name: own[name] for name in own if name}).decode())
-    columns = [own.get(name, "") for name in shape.header]
+    columns = [str(own.get(name, "")) for name in shape.header]
     return result._replace(record=orjson.dumps(columns).decode())
 
 

@@ -115,6 +115,7 @@ def settings_for(header: PlanHeader, settings: Settings) -> Settings:
         only=tuple(header.flags.get("only") or ()),
         limit=limit if isinstance(limit, int) else None,
         only_accounts=tuple(header.flags.get("accounts") or ()),
+        product_map=header.flags.get("product_map", settings.product_map),
     )
 
 

@@ -194,7 +194,7 @@ class Sync(Run):
         return {name: state for name, state in states.items() if not self.is_plan or state.exists()}
 
     def _terms(self, part: Part) -> NightTerms:
-        products, all_stay = protection_of(self.ledger, part.name)
+        products, all_stay = protection_of(self.ledger, part.name, self.product_map)
         return NightTerms(
             options=self.options,
             run_id=self.run_id,
@@ -229,6 +229,7 @@ class Sync(Run):
             "only": list(self.settings.only),
             "limit": self.settings.limit,
             "accounts": list(self.settings.only_accounts),
+            "product_map": self.settings.product_map,
         }
 
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
@@ -378,6 +379,7 @@ class Sync(Run):
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
+        product_map = self.settings.product_map
         with translated(self.ledger.path):
             first = self.ledger.connection.execute(query("first_run")).fetchone()
         return PlanHeader(
@@ -387,7 +389,7 @@ class Sync(Run):
             input=str(Path(self.input_name).resolve()),
             input_sha256=self._sha256,
             targets={account.name: str(account.target) for account in self.accounts},
-            flags=self.flags(),
+            flags={**self.flags(), "product_map": product_map and str(Path(product_map).resolve())},
             made_at=time.time(),
         )
 
