@@ -97,7 +97,7 @@ class Looker:
                 Action.LIST_PRODUCTS, "", lambda leave: self._platform.list_products(page=number, leave=leave)
             )
 
-        return await gather(page)
+        return await gather(page, pause=self._stop.sleep)
 
     async def show_product(self, product_key: str) -> Product | Failure | None:
         """Ask for one product: its name, and whether it is the account's own."""
