@@ -31,3 +31,11 @@ def test_products_are_matched_by_key_then_by_unique_name(
 
     assert [product.target.product_key if product.target else None for product in found] == becomes
     assert all(product.how for product in found)
+
+
+def test_name_of_a_product_without_rows_is_a_name_all_the_same() -> None:
+    source, target = SourceProduct("", "k1", "Lamp"), TargetProduct("", "t1", "Lamp")
+    empty, other = SourceProduct("", "k2", "Lamp"), SourceProduct("", "k3", "Fan")
+
+    assert matched([source], [target], others=[empty])[0].target is None
+    assert matched([source], [target], others=[source, other])[0].target == target
