@@ -34,7 +34,7 @@ from bulk.rows.product_rows import ACCOUNT, PRODUCT_NAME, Kept, as_cells
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from bulk.settings import ReadSettings, Settings
 
 __all__ = ["MappedProduct", "ProductMapping", "SourceProduct", "TargetProduct", "map_products", "matched"]
+
+
+_ITSELF = "the target's keys see this very product: they may be those of the source"
 
 
 class SourceProduct(NamedTuple):
@@ -94,7 +97,11 @@ class ProductMapping:
 
 
 def matched(
-    sources: Sequence[SourceProduct], targets: Sequence[TargetProduct], *, others: Iterable[SourceProduct] = ()
+    sources: Sequence[SourceProduct],
+    targets: Sequence[TargetProduct],
+    *,
+    others: Sequence[SourceProduct] = (),
+    one_platform: Collection[tuple[str, str]] = (),
 ) -> tuple[MappedProduct, ...]:
     """Match products, in the order of the sources.
 
@@ -104,14 +111,30 @@ def matched(
         sources: Of the export, each once.
         targets: Of all accounts that are tried, each once.
         others: Products of the source that the export has no row of: a name that one of them has too is not unique.
+        one_platform: Accounts, source and target, that are on one platform: a ProductKey is one product there, and
+            never becomes itself.
     """
+    own = {
+        (target, source.product_key)
+        for source in (*sources, *others)
+        for owner, target in one_platform
+        if owner == source.account
+    }
+    by_itself = [target for target in targets if target[:2] in own]
+    targets = [target for target in targets if target[:2] not in own]
     accounts = frozenset(target.account for target in targets)
     by_key: dict[str, list[TargetProduct]] = {}
     by_name: dict[str, list[TargetProduct]] = {}
     for target in targets:
         by_key.setdefault(target.product_key, []).append(target)
         by_name.setdefault(target.name, []).append(target)
-    found = [_one(source, accounts, by_key, by_name) for source in sources]
+    itself = {target.product_key for target in by_itself}
+    found = [
+        MappedProduct(source, None, _ITSELF)
+        if source.product_key in itself
+        else _one(source, accounts, by_key, by_name)
+        for source in sources
+    ]
     known = {source[:2] for source in sources}
     besides = [_one(other, accounts, by_key, by_name) for other in others if other[:2] not in known]
     taken = Counter(product.target for product in (*found, *besides) if product.target)
@@ -196,7 +219,7 @@ async def map_products(
             for account, products in zip(accounts, listed, strict=True)
             for product in products
         ]
-        products = matched(sources, targets, others=others)
+        products = matched(sources, targets, others=others, one_platform=_on_one_platform(accounts, platforms))
         await in_thread(_write, path, written, products, accounts, platforms)
         missing = f"{export} has no manifest beside it: the map does not say which platform its products are of"
         return ProductMapping(path=str(path), products=products, notices=() if platforms else (missing,))
@@ -229,12 +252,23 @@ def _read_export(export: str, output: Path, settings: ReadSettings) -> tuple[lis
 def _refuse_same(export: str, accounts: Iterable[Account], platforms: Mapping[str, str]) -> None:
     """Refuse to map a platform to itself: the settings are those of the source then."""
     for account in accounts:
-        if str(account.target) in platforms.values():
+        owners = [owner for owner, platform in platforms.items() if platform == str(account.target)]
+        if any(not owner or not account.name or owner == account.name for owner in owners):
             whose = f"account {account.name} is" if account.name else "the settings name"
             raise SettingsError(
                 f"{whose} {account.target}, where {export} is from: give the target's settings"
                 + (", or choose its accounts with --account" if account.name else "")
+                + "; to move modules to another account there, name both in one bulk.toml: [accounts.NAME]"
             )
+
+
+def _on_one_platform(accounts: Iterable[Account], platforms: Mapping[str, str]) -> set[tuple[str, str]]:
+    return {
+        (owner, account.name)
+        for account in accounts
+        for owner, platform in platforms.items()
+        if platform == str(account.target)
+    }
 
 
 async def _listed(looker: Looker) -> Sequence[Product]:

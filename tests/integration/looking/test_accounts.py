@@ -6,6 +6,7 @@ import csv
 import io
 from asyncio import to_thread
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,7 @@ from bulk.engine.looking.check import check
 from bulk.engine.looking.export import export
 from bulk.engine.looking.mapping import map_products
 from bulk.engine.run import run
-from bulk.errors import InputError, UnreadError
+from bulk.errors import InputError, SettingsError, UnreadError
 from bulk.model import Dialect
 from bulk.report.results import write_results
 from bulk.sandbox import Account, Sandbox
@@ -147,13 +148,38 @@ async def test_map_without_the_targets_account_is_refused(source: Sandbox, tmp_p
     assert raised.value.exit_code == 2
 
 
+async def test_modules_go_to_another_account_of_one_platform_and_never_back(tmp_path: Path) -> None:
+    exported, mapped = tmp_path / "e.csv", tmp_path / "m.csv"
+    async with served("old", "new", dialect=Dialect.ALIBABA) as box:
+        fill(box, [("a1Old000001", "mcu"), ("a1Old000002", "led")], account="old", names={"a1Old000001": "Lamp"})
+        fill(box, [("a1New000001",)], account="new", names={"a1New000001": "Lamp"})
+        every, both = told(box, "old", "new", **FROM), keys(box, "old", "new")
+        await export(exported, replace(every, only_accounts=("old",)), credentials=both)
+        with pytest.raises(SettingsError, match="account old is"):
+            await map_products(str(exported), mapped, every, credentials=both)
+        await map_products(str(exported), mapped, replace(every, only_accounts=("new",)), credentials=both)
+        await to_thread(complete, mapped, {})
+        summary = await run(str(exported), replace(every, product_map=str(mapped)), credentials=both)
+        text = mapped.read_text(encoding="utf-8")
+        there = {module.module_name for module in box.modules("a1New000001", "new")} - {"default"}
+        mapped.write_text(text.replace("a1New000001", "a1Old000001"), encoding="utf-8")
+        with pytest.raises(InputError, match="would write to it"):
+            await run(str(exported), replace(every, product_map=str(mapped)), credentials=both)
+        mapped.write_text(text.replace(",new,", ",old,"), encoding="utf-8")
+        with pytest.raises(InputError, match="moves modules away from"):
+            await run(str(exported), replace(every, product_map=str(mapped)), credentials=both)
+
+    assert summary.outcomes["created"] == 1
+    assert there == {"mcu"}
+
+
 def complete(path: Path, places: dict[str, tuple[str, str]]) -> None:
     with path.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
         if row["ProductKey"] in places:
             row["TargetAccount"], row["TargetProductKey"] = places[row["ProductKey"]]
-            row["Target"] = rows[1]["Target"]
+            row["Target"] = next(other["Target"] for other in rows if other["Target"])
     with path.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, rows[0])
         writer.writeheader()
