@@ -17,9 +17,9 @@ from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
 from bulk.engine.looking.comparison import Comparison, Finding, Verdict
-from bulk.engine.looking.looker import spoken
 from bulk.engine.looking.opening import ahead_of, opened_lookers
 from bulk.engine.looking.order import in_order, side_by_side, until_stopped
+from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
 from bulk.errors import SettingsError, StoppedError

@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
-from bulk.engine.looking.looker import spoken
 from bulk.engine.looking.manifest import AccountExport, Exported, manifest_bytes, manifest_path
 from bulk.engine.looking.opening import ahead_of, opened_lookers
 from bulk.engine.looking.order import in_order, side_by_side, until_stopped
 from bulk.engine.looking.wanted import wanted_products
+from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import in_thread
 from bulk.errors import SettingsError, StoppedError, UnreadError

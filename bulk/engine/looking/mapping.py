@@ -16,11 +16,11 @@ import orjson
 from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
-from bulk.engine.looking.looker import spoken
 from bulk.engine.looking.manifest import read_source
 from bulk.engine.looking.opening import opened_lookers
 from bulk.engine.looking.order import side_by_side, until_stopped
 from bulk.engine.looking.wanted import refuse_rows
+from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import in_thread
 from bulk.errors import SettingsError, UnreadError
