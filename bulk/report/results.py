@@ -14,6 +14,7 @@ from bulk.errors import LedgerError
 from bulk.ledger.views.reading import at_one_moment, names_accounts, read_input, read_results, read_results_without_row
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
+from bulk.rows.formulas import harmless
 from bulk.rows.product_rows import is_account_column
 from bulk.shell import shell_path
 
@@ -29,9 +30,6 @@ __all__ = ["write_results", "write_retry_file"]
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
 _OF_A_MAP = ("target_account", "target_product_key")
 """Columns of a ledger whose input has the keys of another platform: its own columns name the source's."""
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The last four are the full-width forms of the first four."""
 
 
 def write_results(
@@ -173,12 +171,12 @@ def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) ->
 def _table(
     shape: InputShape, names: list[str], results: Iterator[Result], *, excel_safe: bool
 ) -> Iterator[list[object]]:
-    yield ["line", *(map(_harmless, names) if excel_safe else names), *_ours(shape)]
+    yield ["line", *(map(harmless, names) if excel_safe else names), *_ours(shape)]
     for result in results:
         own = _own_cells(shape, names, result)
         if excel_safe:
-            own = [_harmless(cell) for cell in own]
-        yield [result.line or None, *own, *map(_harmless, _our_values(shape, result))]
+            own = [harmless(cell) for cell in own]
+        yield [result.line or None, *own, *map(harmless, _our_values(shape, result))]
 
 
 def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[object]:
@@ -190,11 +188,6 @@ def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[obje
 
 def _as_cell(value: object) -> object:
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _harmless(cell: object) -> object:
-    """Keep a spreadsheet from running a cell as a formula: an apostrophe in front makes it text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _write_csv(out: BinaryIO, table: Iterator[list[object]]) -> None:

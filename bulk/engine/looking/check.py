@@ -19,6 +19,7 @@ from bulk.engine.accounts import accounts_of
 from bulk.engine.looking.comparison import Comparison, Finding, Verdict
 from bulk.engine.looking.opening import ahead_of, opened_lookers
 from bulk.engine.looking.order import in_order, side_by_side, until_stopped
+from bulk.engine.looking.scope import Scope
 from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
@@ -27,11 +28,13 @@ from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import AccountNames, Listing, OtaModule
 from bulk.rows.expansion import FORMATS
+from bulk.rows.formulas import harmless
 from bulk.rows.mapped import open_rows
 from bulk.rows.module_rows import custom_modules
 from bulk.rows.product_map import read_product_map
 from bulk.rows.product_rows import ACCOUNT, Kept
 from bulk.rows.reading import open_input
+from bulk.rows.written_place import written_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -40,8 +43,9 @@ if TYPE_CHECKING:
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener
-    from bulk.model import ReadRows, ValidRow
+    from bulk.model import InvalidRow, ValidRow
     from bulk.rows.product_map import ProductMap
+    from bulk.rows.shape import InputShape
     from bulk.settings import Settings
 
 __all__ = ["Checked", "check"]
@@ -106,9 +110,18 @@ async def check(
         raise SettingsError(f"{output}: its name does not tell a format; end it in .csv, .jsonl or .ndjson")
     stop = stop or StopSignal()
     async with held(Comparison) as comparison:
-        job = _Check(wanted=wanted, other=other, settings=settings, comparison=comparison, listener=listener, stop=stop)
+        job = _Check(
+            wanted=wanted,
+            other=other,
+            settings=settings,
+            comparison=comparison,
+            listener=listener,
+            stop=stop,
+            scope=Scope(settings),
+        )
         work = job.against_file(other) if other else job.against_platform(credentials)
-        where = await until_stopped(work, stop, consequence="the comparison is not done")
+        consequence = "the comparison is not done"
+        where = await until_stopped(work, stop, consequence=consequence, deadline_s=settings.deadline_s)
         return await in_thread(job.conclude, where, surplus, None if output is None else Path(output), written)
 
 
@@ -122,7 +135,9 @@ class _Check:
     comparison: Comparison
     listener: Listener
     stop: StopSignal
+    scope: Scope
     _products: int = 0
+    _invalid: list[tuple[int, str, str]] = field(default_factory=list)
 
     async def against_file(self, other: str) -> str:
         say_accounts = [
@@ -184,13 +199,27 @@ class _Check:
                 self._obey()
                 owners = batch.accounts or [""] * len(batch.valid)
                 rows = zip(owners, batch.valid, strict=True)
-                self.comparison.want((row[0], owner, _module(row)) for owner, row in rows if owner in tried)
-                self._add_invalid(batch, tried)
+                self.comparison.want((row[0], owner, _module(row)) for owner, row in rows if self._takes(owner, row[1]))
+                self._add_invalid([each for each in batch.invalid if each[4] is None or each[4] in tried])
+            self._add_left_invalid(product_map, reader.shape)
 
-    def _add_invalid(self, batch: ReadRows, tried: frozenset[str]) -> None:
-        self.comparison.invalid(
-            (line, problem) for line, _, _, problem, owner in batch.invalid if owner is None or owner in tried
-        )
+    def _takes(self, account: str, product_key: str) -> bool:
+        return not self.scope.leaves_out or self.scope.takes(account, product_key)
+
+    def _add_invalid(self, rows: Sequence[InvalidRow], *, prefix: str = "") -> None:
+        if not self.scope.is_narrowed:
+            self.comparison.invalid((line, f"{prefix}{problem}") for line, _, _, problem, _ in rows)
+            return
+        # Which are the first products is known at the end of the file.
+        self._invalid += [(line, f"{prefix}{problem}", record) for line, record, _, problem, _ in rows]
+
+    def _add_left_invalid(self, product_map: ProductMap | None, shape: InputShape) -> None:
+        """Add those invalid rows that name a product of a narrowed comparison, or none that can be told."""
+        for line, problem, record in self._invalid:
+            place = written_place(shape, record, product_map)
+            if place is None or self.scope.has(place.account, place.product_key):
+                self.comparison.invalid([(line, problem)])
+        self._invalid.clear()
 
     def _read_file(self, path: str, *, is_other: bool) -> bool:
         """Read one of two files; say whether its rows, as rows of the target, have accounts."""
@@ -199,24 +228,28 @@ class _Check:
             kept = Kept(reader)
             for batch in reader.batches():
                 self._obey()
-                self.comparison.invalid((line, f"{path}: {problem}") for line, _, _, problem, _ in batch.invalid)
+                self._add_invalid(batch.invalid, prefix=f"{path}: ")
                 for row in batch.valid:
                     cells = kept.of(row)
                     self._place(row, cells.get(ACCOUNT, "") if isinstance(cells, dict) else "", product_map, is_other)
+            self._add_left_invalid(product_map, reader.shape)
         return any(product_map.targets) if product_map else ACCOUNT in kept.columns
 
     def _place(self, row: ValidRow, account: str, product_map: ProductMap | None, is_other: bool) -> None:  # noqa: FBT001 - see above
         module = _module(row)
         if is_other:
-            self.comparison.add(account, [(row[0], module)])
+            if not self.scope.leaves_out or self.scope.has(account, row[1]):
+                self.comparison.add(account, [(row[0], module)])
             return
         place = product_map.place_of(account, row[1]) if product_map else None
         if isinstance(place, str):
+            # Which product of the target it is, nobody knows: it is in every scope.
             self.comparison.invalid([(row[0], f"ProductKey {row[1]!r} is not in {place}")])
             return
         if place:
             account, module = place.account, _module((row[0], place.product_key, *row[2:]))
-        self.comparison.want([(row[0], account, module)])
+        if self._takes(account, module.product_key):
+            self.comparison.want([(row[0], account, module)])
 
     def _map(self) -> ProductMap | None:
         path = self.settings.product_map
@@ -265,7 +298,8 @@ def _write(path: Path, format: str, findings: Iterable[Finding]) -> None:  # noq
             out.write(f"{','.join(Finding._fields)}\n".encode())
             for finding in findings:
                 text = io.StringIO(newline="")
-                csv.writer(text, lineterminator="\n").writerow(finding)
+                # A report for people: unlike an export, nothing of it is sent back.
+                csv.writer(text, lineterminator="\n").writerow(map(harmless, finding))
                 out.write(text.getvalue().encode())
     except OSError as exc:
         raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc

@@ -101,7 +101,10 @@ async def export(
     )
     await in_thread(_refuse_unwritable, path)
     return await until_stopped(
-        job.run(settings, credentials), stop, consequence=f"nothing was written, {path} is as it was"
+        job.run(settings, credentials),
+        stop,
+        consequence=f"nothing was written, {path} is as it was",
+        deadline_s=settings.deadline_s,
     )
 
 

@@ -224,7 +224,7 @@ async def map_products(
         missing = f"{export} has no manifest beside it: the map does not say which platform its products are of"
         return ProductMapping(path=str(path), products=products, notices=() if platforms else (missing,))
 
-    return await until_stopped(work(), stop, consequence="nothing was written")
+    return await until_stopped(work(), stop, consequence="nothing was written", deadline_s=settings.deadline_s)
 
 
 def _read_export(export: str, output: Path, settings: ReadSettings) -> tuple[list[SourceProduct], Source | None]:

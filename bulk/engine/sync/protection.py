@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
-from bulk.rows import InputShape, fields
-from bulk.rows.product_map import Place
-from bulk.rows.product_rows import is_account_column
+from bulk.rows import InputShape
+from bulk.rows.written_place import written_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,24 +51,11 @@ def _products(ledger: Ledger, account: str, product_map: ProductMap | None) -> I
         if product_key or shape is None:
             yield product_key or None
             continue
-        written = _written(shape, record)
-        place = product_map.place_of(_written_account(shape, record), written) if product_map and written else None
-        if not isinstance(place, Place):
-            yield None if place else written or None
-        elif place.account == account:
+        place = written_place(shape, record, product_map)
+        if place is None:
+            yield None
+        elif product_map is None or place.account == account:
             yield place.product_key
-
-
-def _written(shape: InputShape, record: str) -> str:
-    column = shape.columns.get("ProductKey")
-    written = fields(shape, record).get(column) if column else None
-    return written.strip() if isinstance(written, str) else ""
-
-
-def _written_account(shape: InputShape, record: str) -> str:
-    """Return the account of the source that a row names."""
-    own = fields(shape, record).items()
-    return next((str(value or "").strip() for name, value in own if is_account_column(name)), "")
 
 
 def _is_known(ledger: Ledger, account: str, product_key: str) -> bool:

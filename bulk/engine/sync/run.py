@@ -15,7 +15,7 @@ from bulk.control.guard import refuse_other_file
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
 from bulk.engine.job import parts_of
-from bulk.engine.lanes.selection import EVERYTHING, is_wanted
+from bulk.engine.lanes.selection import EVERYTHING
 from bulk.engine.lanes.sending import in_all_sessions, writing
 from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
@@ -45,6 +45,7 @@ from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind
 from bulk.model.inputs import has_no_place
+from bulk.settings.values import is_wanted
 
 if TYPE_CHECKING:
     import sqlite3
