@@ -49,8 +49,17 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
-_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "changes", "withheld", "surplus", "plan"})
+_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes"})
 """What a summary has besides the keys of its JSON, or only where something began for an account."""
+
+_ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})
+
+_ENDING_IN_A_SUMMARY = {
+    "run": (_ONLY_OF_A_SYNC, ("list", "create")),
+    "sync": (frozenset[str](), ("list", "create", "update", "delete")),
+    "apply": (frozenset[str](), ("list", "create", "update", "delete")),
+}
+"""Command → the keys of a summary that are not its own, and the figures of the actions that it may send."""
 
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 
@@ -143,8 +152,10 @@ def _complain(message: str) -> None:
 def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:
     """Return the object that a scheduler reads where a command ended before it had anything to say."""
     known = {"exit_code": ending.exit_code, "stopped": ending.message}
-    if invocation.command != "run":
+    if invocation.command not in _ENDING_IN_A_SUMMARY:
         return known
-    nothing = {field.name: None for field in fields(Summary) if field.name not in _NOT_OF_A_FAILURE} | {"resume": None}
-    requests = {"list": 0, "create": 0} if ending.exit_code in _NOTHING_SENT else {}
+    others, actions = _ENDING_IN_A_SUMMARY[invocation.command]
+    not_told = _NOT_OF_A_FAILURE | others
+    nothing = {field.name: None for field in fields(Summary) if field.name not in not_told} | {"resume": None}
+    requests = dict.fromkeys(actions, 0) if ending.exit_code in _NOTHING_SENT else {}
     return nothing | {"outcomes": {}, "requests": requests} | known

@@ -15,7 +15,7 @@ from bulk.ledger.views.reading import at_one_moment, names_accounts, read_input,
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
 from bulk.rows.formulas import harmless
-from bulk.rows.product_rows import is_account_column
+from bulk.rows.products.product_rows import is_account_column
 from bulk.shell import shell_path
 
 if TYPE_CHECKING:

@@ -31,9 +31,9 @@ from bulk.errors import SettingsError, StoppedError, UnreadError
 from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import Failure, Listing, OtaModule, Product
-from bulk.rows.expansion import FORMATS
-from bulk.rows.module_rows import MODULE_ENCODERS, custom_modules
-from bulk.rows.read_back import Written, read_otherwise, settings_for_reading_back
+from bulk.rows.products.expansion import FORMATS
+from bulk.rows.products.module_rows import MODULE_ENCODERS, custom_modules
+from bulk.rows.products.read_back import Written, read_otherwise, settings_for_reading_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener
-    from bulk.rows.module_rows import ModuleEncoder
+    from bulk.rows.products.module_rows import ModuleEncoder
     from bulk.settings import ReadSettings, Settings
 
 __all__ = ["ALL", "Exported", "export"]

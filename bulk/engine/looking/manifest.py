@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from bulk.model import Product, Target
-    from bulk.rows.read_back import ReadOtherwise
+    from bulk.rows.products.read_back import ReadOtherwise
 
 __all__ = ["AccountExport", "Exported", "Source", "as_keys", "manifest_bytes", "manifest_path", "read_source"]
 

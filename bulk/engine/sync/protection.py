@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.rows import InputShape
-from bulk.rows.written_place import written_place
+from bulk.rows.products.written_place import written_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulk.ledger.store import Ledger
-    from bulk.rows.product_map import ProductMap
+    from bulk.rows.products.product_map import ProductMap
 
 __all__ = ["Protection", "protection_of"]
 

@@ -315,8 +315,18 @@ def test_help_and_mistakes_load_nothing_heavy(arguments: list[str]) -> None:
     assert "LOADED []" in child.stdout
 
 
-def test_failure_object_has_every_field_of_a_summary() -> None:
-    assert {field.name for field in fields(Summary)} - {"reasons", "accounts"} | {"resume"} == set(CONTRACT_KEYS)
+@pytest.mark.parametrize(
+    ("command", "not_its_own"), [("run", {"changes", "withheld", "surplus", "plan"}), ("sync", set()), ("apply", set())]
+)
+def test_failure_object_has_every_field_of_a_summary(
+    command: str, not_its_own: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main([command, str(tmp_path / "none"), "--json", "--sandbox"])
+
+    printed = json.loads(capsys.readouterr().out)
+    of_a_summary = {field.name for field in fields(Summary)} - {"reasons", "accounts", "notes"} | {"resume"}
+    assert set(printed) == of_a_summary - not_its_own
+    assert printed["exit_code"] == 2
 
 
 INTERRUPTED_WHILE_LOADING = """

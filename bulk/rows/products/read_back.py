@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bulk.errors import InputError
 from bulk.rows.fields import OF_MODULE
 from bulk.rows.reading import open_input
-from bulk.rows.source import STDIN
+from bulk.rows.text.source import STDIN
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:

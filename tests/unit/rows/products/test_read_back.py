@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk.model import OtaModule, Product
-from bulk.rows.module_rows import MODULE_ENCODERS
-from bulk.rows.read_back import ReadOtherwise, Written, read_otherwise, settings_for_reading_back
+from bulk.rows.products.module_rows import MODULE_ENCODERS
+from bulk.rows.products.read_back import ReadOtherwise, Written, read_otherwise, settings_for_reading_back
 from bulk.settings import ReadSettings
 
 KEY = "a1Lamp00001"

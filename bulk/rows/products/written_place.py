@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bulk.rows.product_map import Place
-from bulk.rows.product_rows import is_account_column
+from bulk.rows.products.product_map import Place
+from bulk.rows.products.product_rows import is_account_column
 from bulk.rows.shape import fields
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bulk.rows.product_map import ProductMap
+    from bulk.rows.products.product_map import ProductMap
     from bulk.rows.shape import InputShape
 
 __all__ = ["written_place"]
