@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.engine.ingest import ingest
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
-__all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]
+__all__ = ["Job", "Part", "map_of", "part_of", "parts_of", "spoken_target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +67,8 @@ class Job:
     syncs: bool = False
     """It also updates and deletes."""
 
-    product_map: ProductMap | None = field(default=None, init=False)
-    """What the input was last read through; ``None``: its products are the target's own."""
+    product_map: ProductMap | None = None
+    """What the input is read through; ``None``: its products are the target's own."""
 
     may_send: Callable[[], bool] = always
     """Asked at every send: where machines share a job, another may have the right to."""
@@ -86,7 +86,6 @@ class Job:
             LedgerError: The ledger can't be written.
             IngestStoppedError: A stop was requested meanwhile.
         """
-        self.product_map = await self._product_map()
         return await ingest(
             self.input_name,
             self.settings.read,
@@ -97,15 +96,6 @@ class Job:
             listener=self.listener,
         )
 
-    async def _product_map(self) -> ProductMap | None:
-        """Return the map of products, if there is one, and it is for this job's targets."""
-        path = self.settings.product_map
-        if path is None:
-            return None
-        product_map = await in_thread(read_product_map, path, self.settings.read)
-        product_map.refuse_other_targets({account.name: str(account.target) for account in self.accounts})
-        return product_map
-
     def _account_names(self) -> AccountNames | None:
         if not self.names_accounts:
             return None
@@ -113,6 +103,26 @@ class Job:
         return AccountNames(
             known=tuple(account.name for account in self.accounts), of_all=tried[0] if len(tried) == 1 else None
         )
+
+
+async def map_of(settings: Settings, accounts: Iterable[Account]) -> ProductMap | None:
+    """Return the map of products that settings name, if they do, and it is for a job's targets.
+
+    Asked before a ledger is opened: a job that is refused leaves none behind.
+
+    Args:
+        settings: The job's.
+        accounts: All that they name.
+
+    Raises:
+        InputError: It can't be read, leaves something open, or is for another target.
+    """
+    path = settings.product_map
+    if path is None:
+        return None
+    product_map = await in_thread(read_product_map, path, settings.read)
+    product_map.refuse_other_targets({account.name: str(account.target) for account in accounts})
+    return product_map
 
 
 def parts_of(

@@ -14,7 +14,7 @@ from bulk.distribution import installed_version
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.ingest import IngestStoppedError
-from bulk.engine.job import Job, parts_of, spoken_target
+from bulk.engine.job import Job, map_of, parts_of, spoken_target
 from bulk.engine.lanes.selection import select
 from bulk.engine.lanes.sending import opened_feeds, send
 from bulk.engine.sessions.connect import ledger_path
@@ -77,6 +77,7 @@ async def run(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -89,6 +90,7 @@ async def run(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,

@@ -27,13 +27,14 @@ from bulk.errors import SettingsError, StoppedError
 from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import AccountNames, Listing, OtaModule
+from bulk.rows.fields import Field
 from bulk.rows.formulas import harmless
 from bulk.rows.products.expansion import FORMATS
 from bulk.rows.products.mapped import open_rows
 from bulk.rows.products.module_rows import custom_modules
 from bulk.rows.products.product_map import read_product_map
 from bulk.rows.products.product_rows import ACCOUNT, Kept
-from bulk.rows.products.written_place import written_place
+from bulk.rows.products.written_place import written, written_place
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:
@@ -62,14 +63,12 @@ class Checked:
     """The other file, or the platform."""
 
     rows: int
+    equal: int
+    """Rows whose module is as they want it."""
+
     counts: Mapping[Verdict, int]
     products: int
     examples: tuple[Finding, ...] = field(default=())
-
-    @property
-    def equal(self) -> int:
-        """Rows whose module is as they want it."""
-        return self.rows - sum(count for verdict, count in self.counts.items() if verdict is not Verdict.SURPLUS)
 
     @property
     def exit_code(self) -> int:
@@ -137,7 +136,7 @@ class _Check:
     stop: StopSignal
     scope: Scope
     _products: int = 0
-    _invalid: list[tuple[int, str, str]] = field(default_factory=list)
+    _invalid: list[Finding] = field(default_factory=list)
 
     async def against_file(self, other: str) -> str:
         say_accounts = [
@@ -200,25 +199,33 @@ class _Check:
                 owners = batch.accounts or [""] * len(batch.valid)
                 rows = zip(owners, batch.valid, strict=True)
                 self.comparison.want((row[0], owner, _module(row)) for owner, row in rows if self._takes(owner, row[1]))
-                self._add_invalid([each for each in batch.invalid if each[4] is None or each[4] in tried])
-            self._add_left_invalid(product_map, reader.shape)
+                invalid = [each for each in batch.invalid if each[4] is None or each[4] in tried]
+                self._add_invalid(invalid, reader.shape, product_map)
+            self._add_left_invalid()
 
     def _takes(self, account: str, product_key: str) -> bool:
         return not self.scope.leaves_out or self.scope.takes(account, product_key)
 
-    def _add_invalid(self, rows: Sequence[InvalidRow], *, prefix: str = "") -> None:
-        if not self.scope.is_narrowed:
-            self.comparison.invalid((line, f"{prefix}{problem}") for line, _, _, problem, _ in rows)
-            return
-        # Which are the first products is known at the end of the file.
-        self._invalid += [(line, f"{prefix}{problem}", record) for line, record, _, problem, _ in rows]
-
-    def _add_left_invalid(self, product_map: ProductMap | None, shape: InputShape) -> None:
-        """Add those invalid rows that name a product of a narrowed comparison, or none that can be told."""
-        for line, problem, record in self._invalid:
+    def _add_invalid(
+        self, rows: Iterable[InvalidRow], shape: InputShape, product_map: ProductMap | None, *, other: str = ""
+    ) -> None:
+        """Add rows that can't be read, with what they name; ``other``: the file that says what is there."""
+        for line, record, _, problem, owner in rows:
             place = written_place(shape, record, product_map)
-            if place is None or self.scope.has(place.account, place.product_key):
-                self.comparison.invalid([(line, problem)])
+            key = place.product_key if place else written(shape, record, Field.PRODUCT_KEY)
+            whose = (place.account if place and product_map else owner) or ""
+            name, reason = written(shape, record, Field.MODULE_NAME), f"{other}: {problem}" if other else problem
+            row = Finding(Verdict.UNREAD, line, whose, key, name, reason)
+            if place and self.scope.is_narrowed:
+                # Which are the first products is known at the end of the file.
+                self._invalid.append(row)
+            else:
+                self.comparison.invalid([row], of_other=bool(other))
+
+    def _add_left_invalid(self, *, of_other: bool = False) -> None:
+        """Add those that name a product of a narrowed comparison."""
+        left = [row for row in self._invalid if self.scope.has(row.account, row.product_key)]
+        self.comparison.invalid(left, of_other=of_other)
         self._invalid.clear()
 
     def _read_file(self, path: str, *, is_other: bool) -> bool:
@@ -228,11 +235,11 @@ class _Check:
             kept = Kept(reader)
             for batch in reader.batches():
                 self._obey()
-                self._add_invalid(batch.invalid, prefix=f"{path}: ")
+                self._add_invalid(batch.invalid, reader.shape, product_map, other=path if is_other else "")
                 for row in batch.valid:
                     cells = kept.of(row)
                     self._place(row, cells.get(ACCOUNT, "") if isinstance(cells, dict) else "", product_map, is_other)
-            self._add_left_invalid(product_map, reader.shape)
+            self._add_left_invalid(of_other=is_other)
         return any(product_map.targets) if product_map else ACCOUNT in kept.columns
 
     def _place(self, row: ValidRow, account: str, product_map: ProductMap | None, is_other: bool) -> None:  # noqa: FBT001 - see above
@@ -244,7 +251,8 @@ class _Check:
         place = product_map.place_of(account, row[1]) if product_map else None
         if isinstance(place, str):
             # Which product of the target it is, nobody knows: it is in every scope.
-            self.comparison.invalid([(row[0], f"ProductKey {row[1]!r} is not in {place}")])
+            reason = f"ProductKey {row[1]!r} is not in {place}"
+            self.comparison.invalid([Finding(Verdict.UNREAD, row[0], account, *row[1:3], reason)])
             return
         if place:
             account, module = place.account, _module((row[0], place.product_key, *row[2:]))
@@ -279,6 +287,7 @@ class _Check:
             wanted=self.wanted,
             other=other,
             rows=self.comparison.rows,
+            equal=self.comparison.rows + self.comparison.unread_of_other - (counts.total() - counts[Verdict.SURPLUS]),
             counts={verdict: counts[verdict] for verdict in Verdict if surplus or verdict is not Verdict.SURPLUS},
             products=self._products,
             examples=tuple(examples),

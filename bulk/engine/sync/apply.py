@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import summary_json
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.options import SyncOptions
@@ -76,6 +76,7 @@ async def apply(
     accounts = accounts_of(settings)
     _refuse_other_target(plan, header, accounts)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -86,6 +87,7 @@ async def apply(
             input_name=header.input,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,

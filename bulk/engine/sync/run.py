@@ -14,7 +14,7 @@ import orjson
 from bulk.control.guard import refuse_other_file
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.lanes.selection import EVERYTHING
 from bulk.engine.lanes.sending import in_all_sessions, writing
 from bulk.engine.run import Run
@@ -24,13 +24,7 @@ from bulk.engine.stop import StopSignal
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import (
-    PlanHeader,
-    forget_old_plans,
-    read_entries,
-    sha256_of,
-    write_plan,
-)
+from bulk.engine.sync.plan_file import PlanHeader, forget_old_plans, read_entries, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
@@ -99,6 +93,7 @@ async def sync(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -111,6 +106,7 @@ async def sync(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,

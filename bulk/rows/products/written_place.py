@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulk.rows.fields import Field
 from bulk.rows.products.product_map import Place
 from bulk.rows.products.product_rows import is_account_column
 from bulk.rows.shape import fields
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from bulk.rows.products.product_map import ProductMap
     from bulk.rows.shape import InputShape
 
-__all__ = ["written_place"]
+__all__ = ["written", "written_place"]
 
 
 def written_place(shape: InputShape, record: str, product_map: ProductMap | None) -> Place | None:
@@ -29,12 +30,17 @@ def written_place(shape: InputShape, record: str, product_map: ProductMap | None
         Without a map, what the row says, and no account. ``None``: it names none, or one that the map does not have.
     """
     own = fields(shape, record)
-    key = _text(own, shape.columns.get("ProductKey"))
+    key = _text(own, shape.columns.get(Field.PRODUCT_KEY))
     if not key or product_map is None:
         return Place("", key) if key else None
     account = _text(own, next(filter(is_account_column, own), None))
     place = product_map.place_of(account, key)
     return place if isinstance(place, Place) else None
+
+
+def written(shape: InputShape, record: str, field: Field) -> str:
+    """Return what an invalid row has in a field; empty: nothing that can be told."""
+    return _text(fields(shape, record), shape.columns.get(field))
 
 
 def _text(own: Mapping[str, object], name: str | None) -> str:

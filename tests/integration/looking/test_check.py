@@ -186,3 +186,14 @@ async def test_deadline_ends_it_without_a_file(tmp_path: Path) -> None:
             assert raised.value.exit_code == 3
 
     assert names_in(tmp_path) == ["a.csv"]
+
+
+async def test_rows_that_can_not_be_read_name_what_they_ask_for(tmp_path: Path) -> None:
+    source = written(tmp_path / "a.csv", HEADER + "s1,m 1,,\ns2,m,,\n,n,,\n")
+    other = written(tmp_path / "b.csv", HEADER + "t1,m 1,,\nt1,x,,\n")
+    path = written(tmp_path / "map.csv", "ProductKey,TargetProductKey\ns1,t1\n")
+    done = await check(source, Settings(product_map=path), other=other)
+
+    found = [(finding.line, finding.product_key, finding.module_name) for finding in done.examples]
+    assert found == [(2, "t1", "m 1"), (2, "t1", "m 1"), (3, "s2", "m"), (4, "", "n")]
+    assert (done.rows, done.equal) == (3, 0)
