@@ -23,7 +23,7 @@ from bulk.engine.looking.scope import Scope
 from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
-from bulk.errors import SettingsError, StoppedError
+from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import AccountNames, Listing, OtaModule
@@ -268,6 +268,9 @@ class _Check:
             raise StoppedError(self.stop.reason or "", exit_code=self.stop.exit_code or ExitCode.STOPPED)
 
     def conclude(self, other: str, surplus: bool, output: Path | None, written: str | None) -> Checked:  # noqa: FBT001 - called by a thread
+        if not self.comparison.rows and self.scope.leaves_out:
+            # Nothing is equal to nothing: a pattern with a slip in it must not pass for an account that was checked.
+            raise InputError("no row of it is left to compare: correct --only or --account", file=self.wanted)
         counts: Counter[Verdict] = Counter()
         examples: list[Finding] = []
 

@@ -197,3 +197,12 @@ async def test_rows_that_can_not_be_read_name_what_they_ask_for(tmp_path: Path) 
     found = [(finding.line, finding.product_key, finding.module_name) for finding in done.examples]
     assert found == [(2, "t1", "m 1"), (2, "t1", "m 1"), (3, "s2", "m"), (4, "", "n")]
     assert (done.rows, done.equal) == (3, 0)
+
+
+async def test_pattern_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
+    source = written(tmp_path / "a.csv", HEADER + "a1A,m,,\n")
+    async with box_of() as box:
+        with pytest.raises(InputError, match="no row of it is left") as raised:
+            await check(source, settings_for(box, only=("a1a*",)), credentials=keys_of(box))
+
+    assert raised.value.exit_code == 2
