@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
-__all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]
+__all__ = ["Job", "Part", "map_of", "part_of", "parts_of", "spoken_target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +67,9 @@ class Job:
     syncs: bool = False
     """It also updates and deletes."""
 
+    product_map: ProductMap | None = None
+    """What the input is read through; ``None``: its products are the target's own."""
+
     may_send: Callable[[], bool] = always
     """Asked at every send: where machines share a job, another may have the right to."""
 
@@ -88,19 +91,10 @@ class Job:
             self.settings.read,
             self.ledger,
             accounts=self._account_names(),
-            product_map=await self._product_map(),
+            product_map=self.product_map,
             stop=self.stop,
             listener=self.listener,
         )
-
-    async def _product_map(self) -> ProductMap | None:
-        """Return the map of products, if there is one, and it is for this job's targets."""
-        path = self.settings.product_map
-        if path is None:
-            return None
-        product_map = await in_thread(read_product_map, path, self.settings.read)
-        product_map.refuse_other_targets({account.name: str(account.target) for account in self.accounts})
-        return product_map
 
     def _account_names(self) -> AccountNames | None:
         if not self.names_accounts:
@@ -109,6 +103,26 @@ class Job:
         return AccountNames(
             known=tuple(account.name for account in self.accounts), of_all=tried[0] if len(tried) == 1 else None
         )
+
+
+async def map_of(settings: Settings, accounts: Iterable[Account]) -> ProductMap | None:
+    """Return the map of products that settings name, if they do, and it is for a job's targets.
+
+    Asked before a ledger is opened: a job that is refused leaves none behind.
+
+    Args:
+        settings: The job's.
+        accounts: All that they name.
+
+    Raises:
+        InputError: It can't be read, leaves something open, or is for another target.
+    """
+    path = settings.product_map
+    if path is None:
+        return None
+    product_map = await in_thread(read_product_map, path, settings.read)
+    product_map.refuse_other_targets({account.name: str(account.target) for account in accounts})
+    return product_map
 
 
 def parts_of(

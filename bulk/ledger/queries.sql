@@ -1028,8 +1028,14 @@ ON CONFLICT DO UPDATE SET finished_at = excluded.finished_at, applied_by = exclu
 SELECT EXISTS (SELECT 1 FROM plans WHERE run_id = ? AND finished_at IS NOT NULL);
 
 -- name: results_without_row
--- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason.
+-- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason. The record is that of
+-- another row of the product, if there is one: where a map gave the product its key here, it has the source's.
 SELECT
+    coalesce((
+        SELECT r.record FROM rows AS r
+        WHERE r.outcome IS NULL AND r.account = m.account AND r.product_key = m.product_key
+        LIMIT 1
+    ), ''),
     m.product_key, m.module_name, coalesce(m.written_alias, m.alias_name), coalesce(m.written_desc, m."desc"),
     m.outcome, m.code, m.message, m.request_id, m.attempts, m.recovered, m.settled_at, m.account
 FROM modules AS m

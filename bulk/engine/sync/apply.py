@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import summary_json
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.options import SyncOptions
@@ -78,6 +78,7 @@ async def apply(
     accounts = accounts_of(settings)
     _refuse_other_target(plan, header, accounts)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -88,6 +89,7 @@ async def apply(
             input_name=header.input,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -123,6 +125,7 @@ def settings_for(header: PlanHeader, settings: Settings) -> Settings:
             raise SettingsError(
                 "{0}: the plan itself says what is in scope; to leave changes out, take their lines out", name
             )
+    scope["product_map"] = header.flags.get("product_map", settings.product_map)
     return replace(settings, ledger=header.ledger, **scope)
 
 

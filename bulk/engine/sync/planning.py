@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bulk.engine.accounts import accounts_of
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.connect import ledger_path
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
@@ -91,6 +91,7 @@ async def plan_sync(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -100,6 +101,7 @@ async def plan_sync(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=_without_a_run(listener),
             stop=stop,

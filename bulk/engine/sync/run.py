@@ -16,8 +16,8 @@ from bulk.control.guard import refuse_other_file
 from bulk.control.reconcile import Withheld
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
-from bulk.engine.job import parts_of
-from bulk.engine.lanes.selection import EVERYTHING, is_wanted
+from bulk.engine.job import map_of, parts_of
+from bulk.engine.lanes.selection import EVERYTHING
 from bulk.engine.lanes.sending import in_all_sessions, writing
 from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
@@ -43,6 +43,7 @@ from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
 from bulk.model.inputs import has_no_place
+from bulk.settings.values import is_wanted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -96,6 +97,7 @@ async def sync(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -108,6 +110,7 @@ async def sync(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -195,7 +198,7 @@ class Sync(Run):
         return {name: state for name, state in states.items() if not self.is_plan or state.exists()}
 
     def _terms(self, part: Part) -> NightTerms:
-        products, all_stay = protection_of(self.ledger, part.name)
+        products, all_stay = protection_of(self.ledger, part.name, self.product_map)
         return NightTerms(
             options=self.options,
             run_id=self.run_id,
@@ -235,6 +238,7 @@ class Sync(Run):
             "only": list(self.settings.only),
             "limit": self.settings.limit,
             "accounts": list(self.settings.only_accounts),
+            "product_map": self.settings.product_map,
         }
 
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
@@ -418,6 +422,7 @@ class Sync(Run):
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
+        product_map = self.settings.product_map
         with translated(self.ledger.path):
             first, last = self.ledger.connection.execute(query("first_and_last_run"), (self._own_run,)).fetchone()
         return PlanHeader(
@@ -428,7 +433,7 @@ class Sync(Run):
             input=str(Path(self.input_name).resolve()),
             input_sha256=self._sha256,
             targets={account.name: str(account.target) for account in self.accounts},
-            flags=self.flags(),
+            flags={**self.flags(), "product_map": product_map and str(Path(product_map).resolve())},
             made_at=iso_utc(time.time()),
         )
 
