@@ -41,6 +41,7 @@ __all__ = [
     "reading_options",
     "settings_of",
     "settings_options",
+    "splitting_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
@@ -311,6 +312,11 @@ def platform_options(command: _Decorated) -> _Decorated:
 def looking_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
     return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, *_READING, *_KEPT), command)
+
+
+def splitting_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where an input is shared out."""
+    return _all((*_PLACE, *_WHOSE, _CREATES, _LISTINGS[0], _REQUEST[1], *_READING, *_KEPT), command)
 
 
 def map_option(command: _Decorated) -> _Decorated:
