@@ -9,7 +9,7 @@ import asyncio
 import json
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 import orjson
 
@@ -19,17 +19,39 @@ from bulk.model import ChangeKind, OtaModule, Outcome, Settlement
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bulk.engine.sessions.recorder import Writer
     from bulk.fleet.store import Store
     from bulk.model import Attempt
 
-__all__ = ["ShippingWriter", "decoded", "encoded", "replay", "segments_of", "standing_after"]
+__all__ = [
+    "LastShipped",
+    "ShippingWriter",
+    "decoded",
+    "encoded",
+    "last_segments_of",
+    "replay",
+    "segments_of",
+    "standing_after",
+]
 
 _EVERY_S = 1.0
 _LAST_S = 4.0
 """How long the last segment may take once work has ended; what is not shipped then, the merge counts."""
+
+
+_AT_ONCE = 32
+_LAST_SEGMENTS = 60
+"""What a process that died had not shipped is younger than these."""
+
+
+class LastShipped(NamedTuple):
+    """What was shipped until a holder ended."""
+
+    settlements: list[Settlement]
+    is_overtaken: bool
+    """A later holder shipped something: the ledger of this one does not know it."""
 
 
 def encoded(settlements: Iterable[Settlement]) -> bytes:
@@ -95,13 +117,30 @@ async def segments_of(store: Store, shard: int) -> list[Settlement] | Outage:
     names = await store.names(f"segments/{shard}")
     if isinstance(names, Outage):
         return names
+    return await _read(store, sorted(names, key=_order))
+
+
+async def last_segments_of(store: Store, shard: int, fence: int) -> LastShipped | Outage:
+    """Return what was shipped last by a holder and those before it, and whether a later one shipped anything."""
+    names = await store.names(f"segments/{shard}")
+    if isinstance(names, Outage):
+        return names
+    in_order = sorted(names, key=_order)
+    found = await _read(store, [name for name in in_order if _order(name)[0] <= fence][-_LAST_SEGMENTS:])
+    if isinstance(found, Outage):
+        return found
+    return LastShipped(found, is_overtaken=any(_order(name)[0] > fence for name in in_order))
+
+
+async def _read(store: Store, names: Sequence[str]) -> list[Settlement] | Outage:
+    """Return what is in these segments, in their order; many are asked for at once, as a store may be far away."""
     found: list[Settlement] = []
-    for name in sorted(names, key=_order):
-        data = await store.get(name)
-        if isinstance(data, Outage):
-            return data
-        if isinstance(data, bytes):
-            found += decoded(data)
+    for first in range(0, len(names), _AT_ONCE):
+        for data in await asyncio.gather(*map(store.get, names[first : first + _AT_ONCE])):
+            if isinstance(data, Outage):
+                return data
+            if isinstance(data, bytes):
+                found += decoded(data)
     return found
 
 
@@ -163,6 +202,10 @@ class ShippingWriter:
         self._shipping.cancel()
         await asyncio.wait([self._shipping])
         self._tell(self._waiters, LedgerError("the store did not take a claim before the end; nothing was sent for it"))
+
+    def catch_up(self, settlements: Iterable[Settlement]) -> None:
+        """Ship what the ledger has already, and the store lacks: a process died between the two."""
+        self._waiting += settlements
 
     def settle(self, settlement: Settlement) -> None:
         """See `Writer.settle`."""

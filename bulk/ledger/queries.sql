@@ -208,6 +208,18 @@ WHERE rowid > :after
 ORDER BY rowid
 LIMIT :products;
 
+-- name: settled_since
+-- What became of modules since then, for a store that may lack it: a claim without an outcome is there already.
+SELECT
+    m.account, m.product_key, m.module_name, m.alias_name, m."desc", m.outcome, m.code, m.message, m.request_id,
+    m.attempts, m.recovered, m.in_doubt, m.settled_at, r.line
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE m.settled_at >= ? AND m.outcome <> 'sending'
+ORDER BY m.settled_at;
+
 -- name: open_rows
 -- What may have left of a row in doubt, and when it was last claimed or settled. The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
 -- died: its request may have left. An unknown row is in doubt only if a create of ours may have made its module: it can
