@@ -13,6 +13,8 @@ __all__ = ["FLEET_COMMANDS", "fleet"]
 FLEET_COMMANDS = MappingProxyType(
     {
         "split": "Divide a file into shards, and put them into a store.",
+        "status": "Show how a fleet stands, from its store alone.",
+        "merge": "Make one ledger of all shards, and prove that it is right.",
     }
 )
 """Command → its line in the overview; the command ``name`` is in the module ``bulk.cli.fleet_name``."""
