@@ -42,6 +42,7 @@ __all__ = [
     "settings_of",
     "settings_options",
     "splitting_options",
+    "working_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
@@ -312,6 +313,11 @@ def platform_options(command: _Decorated) -> _Decorated:
 def looking_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
     return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, *_READING, *_KEPT), command)
+
+
+def working_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where the rows are read already."""
+    return _all((*_PLACE, *_WHOSE[:-1], _CREATES, *_LISTINGS, *_JOB, *_KEPT), command)  # a shard has its accounts
 
 
 def splitting_options(command: _Decorated) -> _Decorated:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.threads import in_thread
 from bulk.errors import SettingsError
-from bulk.fleet.manifest import MANIFEST, Manifest, Shard, sha256_of
+from bulk.fleet.manifest import MANIFEST, Manifest, Shard, read_manifest, sha256_of
 from bulk.fleet.recovery import answered
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bulk.fleet.store import Store
     from bulk.settings import Settings
 
-__all__ = ["Assignment", "assignment_of", "fetch_slice", "read_manifest"]
+__all__ = ["Assignment", "assignment_of", "fetch_slice", "wait_for_manifest"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,20 +30,15 @@ class Assignment:
     """Its accounts alone: what else this machine's settings name is another worker's."""
 
 
-async def read_manifest(store: Store, stop: StopSignal) -> Manifest:
-    """Return what a fleet works on.
+async def wait_for_manifest(store: Store, url: str, stop: StopSignal) -> Manifest:
+    """Return what a fleet works on, once the store answers.
 
     Raises:
         SettingsError: There is none in this store, or it is another version's.
         StoppedError: A stop was requested before the store answered.
     """
-    data = await answered(lambda: store.get(MANIFEST), stop)
-    if not isinstance(data, bytes):
-        raise SettingsError("the store has no fleet: make one with bulk fleet split")
-    try:
-        return Manifest.decoded(data)
-    except ValueError as exc:
-        raise SettingsError(f"the store's {MANIFEST} can't be read ({exc}): was it made by another version?") from exc
+    await answered(lambda: store.get(MANIFEST), stop)
+    return await read_manifest(store, url)
 
 
 def assignment_of(manifest: Manifest, number: int, settings: Settings) -> Assignment:

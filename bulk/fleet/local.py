@@ -7,6 +7,7 @@ takes another folder, and waits for the lease as a process on another machine wo
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bulk.fleet.lease import Host
     from bulk.ledger.storage.lock import Held
 
-__all__ = ["LocalShard", "default_folder", "take_local"]
+__all__ = ["LocalShard", "default_folder", "folder_of", "take_local"]
 
 _MOST_PLACES = 256
 """Processes of one machine that want one shard; each of all but one waits."""
@@ -97,30 +98,51 @@ def take_local(root: Path | None, split: str, shard: int, *, last: Host) -> Loca
     Raises:
         SettingsError: No folder can be made there.
     """
-    folder = root or default_folder()
+    folder = folder_of(root, split)
     try:
-        _make(folder, is_ours=root is None)
-        for place in _by_likelihood(folder / split, shard, last):
+        for place in _by_likelihood(folder, shard, last):
             place.mkdir(mode=0o700, parents=True, exist_ok=True)
             name = place / "shard"
             with suppress(LedgerHeldError):
                 lock = hold(name)
                 return LocalShard(place, host_of(lock_of(name)), lock)
     except OSError as exc:
-        raise SettingsError(
-            f"{folder}: no shard can be kept there ({explain_os_error(exc)}); name a folder of this machine's own disk"
-            " with --work-folder"
-        ) from exc
+        raise _unusable(folder, exc) from exc
     raise SettingsError(f"{folder}: {_MOST_PLACES} processes of this machine want shard {shard} already")
 
 
-def _make(folder: Path, *, is_ours: bool) -> None:
-    folder.mkdir(mode=0o700, parents=not is_ours, exist_ok=True)
-    found = folder.lstat() if is_ours else folder.stat()
-    if is_ours and (folder.is_symlink() or found.st_uid != os.geteuid() or found.st_mode & 0o077):
-        raise SettingsError(
-            f"{folder} is not private to this user: remove it, or name another folder with --work-folder"
-        )
+def folder_of(root: Path | None, split: str) -> Path:
+    """Return where this machine keeps what belongs to a fleet; it is made if it is missing.
+
+    Args:
+        root: Where it keeps all fleets; ``None``: `default_folder`.
+        split: The fleet's.
+
+    Raises:
+        SettingsError: It can't be made, or others than this user could write there.
+    """
+    folder = root or default_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=root is not None, exist_ok=True)
+        if root is None and not _is_private(folder.lstat()):
+            raise SettingsError(
+                f"{folder} is not private to this user: remove it, or name another folder with --work-folder"
+            )
+        (folder / split).mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise _unusable(folder, exc) from exc
+    return folder / split
+
+
+def _is_private(found: os.stat_result) -> bool:
+    return stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid() and not found.st_mode & 0o077
+
+
+def _unusable(folder: Path, exc: OSError) -> SettingsError:
+    return SettingsError(
+        f"{folder}: no shard can be kept there ({explain_os_error(exc)}); name a folder of this machine's own disk"
+        " with --work-folder"
+    )
 
 
 def _by_likelihood(folder: Path, shard: int, last: Host) -> Iterator[Path]:

@@ -22,7 +22,7 @@ from bulk.fleet.store import Outage
 from bulk.model import PROVISIONED_OUTCOMES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bulk.fleet.store import Store
 
@@ -33,6 +33,7 @@ __all__ = [
     "ShardState",
     "Shards",
     "failed_name",
+    "highest_fences",
     "progress_name",
     "read_shards",
 ]
@@ -173,7 +174,7 @@ async def read_shards(store: Store) -> Shards | Outage:
     if isinstance(given_up, Outage):
         return given_up
     progress: dict[int, Progress] = {}
-    for shard, fence in _highest(names).items():
+    for shard, fence in highest_fences(names).items():
         data = await store.get(progress_name(shard, fence))
         if isinstance(data, Outage):
             return data
@@ -190,8 +191,8 @@ async def read_shards(store: Store) -> Shards | Outage:
     return Shards(progress, failed)
 
 
-def _highest(names: tuple[str, ...]) -> dict[int, int]:
-    """Return shard → its highest fence."""
+def highest_fences(names: Iterable[str]) -> dict[int, int]:
+    """Return shard → its highest fence, of names such as ``lease/SHARD.FENCE``."""
     highest: dict[int, int] = {}
     for name in names:
         shard, _, fence = name.rpartition("/")[2].partition(".")

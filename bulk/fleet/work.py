@@ -19,7 +19,7 @@ from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible
 from bulk.events import InputRead, ignore
-from bulk.fleet.assignment import assignment_of, fetch_slice, read_manifest
+from bulk.fleet.assignment import assignment_of, fetch_slice, wait_for_manifest
 from bulk.fleet.holding import held_shard, latest_fence
 from bulk.fleet.lease import Host, Note
 from bulk.fleet.local import take_local
@@ -27,6 +27,7 @@ from bulk.fleet.recovery import answered, refill, shipped_before, unshipped
 from bulk.fleet.reporting import Reporter, obeying, reported
 from bulk.fleet.segments import ShippingWriter
 from bulk.fleet.slices import read_slice
+from bulk.fleet.store_url import open_store
 from bulk.ledger.store import Ledger
 from bulk.model import InputFound
 
@@ -51,7 +52,7 @@ _PROGRESSES_A_TERM = 10
 
 
 async def work(
-    store: Store,
+    url: str,
     number: int,
     settings: Settings,
     *,
@@ -65,7 +66,7 @@ async def work(
     """Work on one shard of a fleet until its rows have their outcomes, and return how they stand.
 
     Args:
-        store: The fleet's.
+        url: The fleet's store.
         number: Of the shard; while another process has it, it is waited for.
         settings: This machine's, with the accounts of the shard.
         folder: Where this machine keeps shards; ``None``: the usual place.
@@ -80,8 +81,8 @@ async def work(
         LedgerError: The local ledger can't be used.
         StoppedError: A stop was requested before the work began.
     """
-    stop = stop or StopSignal()
-    manifest = await read_manifest(store, stop)
+    store, stop = open_store(url), stop or StopSignal()
+    manifest = await wait_for_manifest(store, url, stop)
     task = assignment_of(manifest, number, settings)
     every_s = manifest.terms.term_s / _PROGRESSES_A_TERM
     async with obeying(store, ended_by, every_s=every_s, stop=stop):
