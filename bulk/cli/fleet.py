@@ -13,8 +13,10 @@ __all__ = ["FLEET_COMMANDS", "fleet"]
 FLEET_COMMANDS = MappingProxyType(
     {
         "split": "Divide a file into shards, and put them into a store.",
-        "run": "Work on all shards: by processes of this machine, or by Dask.",
         "work": "Work on one shard, as an engine of yours starts it.",
+        "run": "Work on all shards: by processes of this machine, or by Dask.",
+        "status": "Show how a fleet stands, from its store alone.",
+        "merge": "Make one ledger of all shards, and prove that it is right.",
     }
 )
 """Command → its line in the overview; the command ``name`` is in the module ``bulk.cli.fleet_name``."""

@@ -6,32 +6,29 @@ In a fleet a claim counts once its segment is stored. So nothing that was sent i
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
-
-import orjson
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bulk.errors import LedgerError
+from bulk.fleet.records import Sends, decoded, encoded
 from bulk.fleet.store import Outage, Put
-from bulk.model import ChangeKind, OtaModule, Outcome, Settlement
+from bulk.model import Outcome
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bulk.engine.sessions.recorder import Writer
     from bulk.fleet.store import Store
-    from bulk.model import Attempt
+    from bulk.model import Attempt, Settlement
 
 __all__ = [
     "LastShipped",
     "ShippingWriter",
-    "decoded",
-    "encoded",
     "last_segments_of",
+    "place_of",
     "replay",
+    "segment_names",
     "segments_of",
     "standing_after",
 ]
@@ -54,50 +51,6 @@ class LastShipped(NamedTuple):
     """A later holder shipped something: the ledger of this one does not know it."""
 
 
-def encoded(settlements: Iterable[Settlement]) -> bytes:
-    """Return claims and outcomes as JSON lines, in their order."""
-    return b"".join([_line(_fields(one)) for one in settlements])
-
-
-def _line(fields: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:  # a message may hold what is no Unicode
-        return json.dumps(fields).encode() + b"\n"
-
-
-def _fields(one: Settlement) -> dict[str, Any]:
-    said = {name: value for name, value in one._asdict().items() if value not in (None, "", False)}
-    for name in ("module", "found"):
-        if isinstance(module := said.get(name), OtaModule):
-            said[name] = {key: value for key, value in asdict(module).items() if key != "gmt_create"}
-    return said
-
-
-def decoded(data: bytes) -> list[Settlement]:
-    """Return what was encoded.
-
-    Raises:
-        ValueError: It is no segment.
-    """
-    try:
-        return [_settlement(json.loads(line)) for line in data.split(b"\n") if line]
-    except (TypeError, KeyError) as exc:
-        raise ValueError(f"a segment can't be read: {exc}") from exc
-
-
-def _settlement(said: Mapping[str, Any]) -> Settlement:
-    found = said.get("found")
-    parts = {
-        "line": said.get("line"),
-        "module": OtaModule(**said["module"]),
-        "outcome": Outcome(said["outcome"]),
-        "kind": ChangeKind(said["kind"]),
-        "found": OtaModule(**found) if found else None,
-    }
-    return Settlement(**{**said, **parts})
-
-
 def standing_after(settlements: Iterable[Settlement]) -> list[Settlement]:
     """Return the last word on each module: outcomes, and claims that nobody saw answered.
 
@@ -114,22 +67,25 @@ def standing_after(settlements: Iterable[Settlement]) -> list[Settlement]:
 
 async def segments_of(store: Store, shard: int) -> list[Settlement] | Outage:
     """Return what all holders of a shard shipped, in the order in which it happened."""
+    names = await segment_names(store, shard)
+    return names if isinstance(names, Outage) else await _read(store, names)
+
+
+async def segment_names(store: Store, shard: int) -> list[str] | Outage:
+    """Return the names of a shard's segments, by fence and number."""
     names = await store.names(f"segments/{shard}")
-    if isinstance(names, Outage):
-        return names
-    return await _read(store, sorted(names, key=_order))
+    return names if isinstance(names, Outage) else sorted(names, key=place_of)
 
 
 async def last_segments_of(store: Store, shard: int, fence: int) -> LastShipped | Outage:
     """Return what was shipped last by a holder and those before it, and whether a later one shipped anything."""
-    names = await store.names(f"segments/{shard}")
-    if isinstance(names, Outage):
-        return names
-    in_order = sorted(names, key=_order)
-    found = await _read(store, [name for name in in_order if _order(name)[0] <= fence][-_LAST_SEGMENTS:])
+    in_order = await segment_names(store, shard)
+    if isinstance(in_order, Outage):
+        return in_order
+    found = await _read(store, [name for name in in_order if place_of(name)[0] <= fence][-_LAST_SEGMENTS:])
     if isinstance(found, Outage):
         return found
-    return LastShipped(found, is_overtaken=any(_order(name)[0] > fence for name in in_order))
+    return LastShipped(found, is_overtaken=any(place_of(name)[0] > fence for name in in_order))
 
 
 async def _read(store: Store, names: Sequence[str]) -> list[Settlement] | Outage:
@@ -144,7 +100,8 @@ async def _read(store: Store, names: Sequence[str]) -> list[Settlement] | Outage
     return found
 
 
-def _order(name: str) -> tuple[int, int]:
+def place_of(name: str) -> tuple[int, int]:
+    """Return the fence of a segment, and its number."""
     fence, number = name.rpartition("/")[2].split(".")
     return int(fence), int(number)
 
@@ -187,6 +144,7 @@ class ShippingWriter:
         self._every_s = every_s
         self._number = 0
         self._waiting: list[Settlement] = []
+        self._sends = Sends()
         self._waiters: list[Future[None]] = []
         self._closing = asyncio.Event()
 
@@ -213,8 +171,9 @@ class ShippingWriter:
         self._waiting.append(settlement)
 
     def note(self, attempt: Attempt) -> None:
-        """See `Writer.note`. Attempts stay with the ledger: they are for the auditor, and no decision needs them."""
+        """See `Writer.note`. Only when it left is shipped: the rest is for the auditor, and no decision needs it."""
         self._writer.note(attempt)
+        self._sends.note(attempt)
 
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         """Return when these records are on disk and in the store.
@@ -230,17 +189,17 @@ class ShippingWriter:
         await waiter
 
     async def _ship(self) -> None:
-        while self._waiting or not self._closing.is_set():
+        while self._waiting or self._sends or not self._closing.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._every_s):
                     await self._closing.wait()
-            if self._waiting:
+            if self._waiting or self._sends:
                 await self._ship_waiting()
 
     async def _ship_waiting(self) -> None:
         """Store what came together; until that is done, nothing later is shipped."""
         count = len(self._waiters)
-        data, self._waiting = encoded(self._waiting), []
+        data, self._waiting = encoded(self._waiting) + self._sends.taken(), []
         end = await self._stored(data)
         waiters, self._waiters = self._waiters[:count], self._waiters[count:]
         name = f"{self._name}.{self._number}"

@@ -927,3 +927,59 @@ WHERE c.run_id = :run AND c.kind <> 'create' AND NOT EXISTS (
       AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
 )
 ORDER BY c.id;
+
+-- name: lay_out_merged
+-- The last word on each row, as the segments of a fleet have it. Its key is compared with the row's.
+CREATE TEMP TABLE last_words (
+    line INTEGER PRIMARY KEY ON CONFLICT REPLACE,
+    account, product_key, module_name COLLATE NOCASE, outcome, settled_at, code, message, request_id, attempts,
+    recovered, in_doubt, owned
+);
+
+-- name: add_last_word
+INSERT INTO last_words (
+    line, account, product_key, module_name, outcome, settled_at, code, message, request_id, attempts, recovered,
+    in_doubt, owned
+)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: last_word_of
+SELECT settled_at, request_id FROM last_words WHERE line = ?;
+
+-- name: merge_modules
+-- In the order of the table that they go into, along the index that has this order.
+INSERT INTO modules (
+    account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id, attempts, recovered,
+    in_doubt, settled_at, run_id, claimed, owned, written_alias, written_desc
+)
+SELECT
+    r.account, r.product_key, r.module_name, r.alias_name, r."desc", w.outcome, nullif(w.code, ''),
+    nullif(w.message, ''), nullif(w.request_id, ''), w.attempts, w.recovered, w.in_doubt, w.settled_at, :run_id,
+    iif(w.outcome = 'sending' OR w.in_doubt, 'create', NULL),
+    iif(w.owned = '', w.outcome = 'created', w.owned),
+    iif(w.outcome = 'created' AND w.owned IS NOT 0, coalesce(r.alias_name, ''), NULL),
+    iif(w.outcome = 'created' AND w.owned IS NOT 0, coalesce(r."desc", ''), NULL)
+FROM rows AS r INDEXED BY rows_by_key
+CROSS JOIN last_words AS w ON w.line = r.line
+WHERE r.outcome IS NULL
+  AND w.account = r.account AND w.product_key = r.product_key AND w.module_name = r.module_name
+ORDER BY r.account, r.product_key, r.module_name;
+
+-- name: strange_word
+-- The first outcome that is of no row: of a line that is not there, or that stands for another module.
+SELECT w.line, w.account, w.product_key, w.module_name
+FROM last_words AS w
+LEFT JOIN rows AS r
+    ON r.line = w.line AND r.outcome IS NULL
+    AND w.account = r.account AND w.product_key = r.product_key AND w.module_name = r.module_name
+WHERE r.line IS NULL
+ORDER BY w.line
+LIMIT 1;
+
+-- name: shared_product
+-- A row whose product another account of the same target has too.
+SELECT line, message FROM rows WHERE outcome = 'invalid' AND problem_code = 'product_key.other_account' LIMIT 1;
+
+-- name: is_merge_of
+-- Whether all that a ledger records is one merge: nothing of it is lost when it is made anew.
+SELECT count(*) = 1 AND min(run_id) = ? AND min(command) = 'merge' FROM runs;

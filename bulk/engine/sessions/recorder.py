@@ -187,6 +187,7 @@ class Recorder:
         *,
         latency_s: float,
         repeat: bool,
+        left_s: float | None = None,
     ) -> None:
         """Record one request and its answer.
 
@@ -196,6 +197,7 @@ class Recorder:
             key: ProductKey and ModuleName of what it was about; a listing has no ModuleName.
             latency_s: How long it took.
             repeat: The one before it failed.
+            left_s: When it left, by the clock of its rate; ``None``: it did not.
         """
         failure = answer if isinstance(answer, Failure) else None
         attempt = Attempt(
@@ -209,6 +211,7 @@ class Recorder:
             latency_s=latency_s,
             failure=failure.kind if failure else None,
             account=self._account,
+            left_s=left_s,
         )
         self._counters.retries += repeat
         if failure is None or failure.was_sent:
