@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import signal
 import sys
 from collections import Counter
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -85,24 +86,36 @@ class Fleet:
 
     @asynccontextmanager
     async def driver(self, engine: str) -> AsyncIterator[asyncio.subprocess.Process]:
-        words = ("fleet", "run", "store", "--engine", engine, "--work-folder", "here", "--json")
+        words = ("fleet", "run", "store", "--engine", engine, "--json")
         async with self.process(*words) as process:
             yield process
 
     @asynccontextmanager
-    async def process(self, *words: str, module: str = "bulk") -> AsyncIterator[asyncio.subprocess.Process]:
-        """Start a program in the fleet's folder; those that it started are ended with it, however it ends."""
+    async def process(
+        self, *words: str, module: str = "bulk", is_group: bool = False
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Start a program in the fleet's folder.
+
+        Args:
+            words: Its arguments.
+            module: What is started.
+            is_group: What it starts is ended with it; else it may go on.
+        """
         with (self.folder / "errors.log").open("ab") as errors:  # noqa: ASYNC230 - a file of a test
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *words),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=errors,
                 cwd=self.folder,
-                env={"PATH": "/usr/bin:/bin", **self.environ},
+                env={"PATH": "/usr/bin:/bin", "BULK_WORK_FOLDER": str(self.folder / "here"), **self.environ},
+                start_new_session=is_group,
             )
         try:
             yield process
         finally:
+            if is_group:
+                with suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
             if process.returncode is None:
                 process.send_signal(signal.SIGKILL)
                 await process.wait()
