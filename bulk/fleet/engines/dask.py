@@ -22,7 +22,7 @@ __all__ = ["DaskEngine"]
 
 _LOOKED_EVERY_S = 0.5
 _SILENT_S = 15.0
-"""A Dask worker that has not reported for so long gets no new shard: it may be stopped."""
+"""A Dask worker that has not reported for so long may be stopped: its shard goes to another, and it gets none."""
 
 _ANSWER_S = 5.0
 
@@ -86,18 +86,22 @@ class DaskEngine:
         try:
             while not (await asyncio.wait([waiting], timeout=_LOOKED_EVERY_S))[0]:
                 await self._look()
-                if client is self._client and worker not in self._seen:
-                    return Try(exit_code=None, why=f"Dask lost its worker {worker}")
                 if client is not self._client:
                     return Try(exit_code=None, why="Dask's scheduler is gone", counts=False)
+                if not self._reports(worker):
+                    return Try(exit_code=None, why=f"Dask lost its worker {worker}")
             return _told(waiting)
         finally:
+            if not waiting.done() and worker in self._seen:
+                self._seen[worker] = self._seen[worker][0], float("-inf")  # nothing more for it until it reports again
             waiting.cancel()
             future.release()  # type: ignore[no-untyped-call]  # distributed's
 
     def _free(self) -> list[str]:
-        now = time.monotonic()
-        return [worker for worker, (_, at) in self._seen.items() if worker not in self._busy and now - at < _SILENT_S]
+        return [worker for worker in self._seen if worker not in self._busy and self._reports(worker)]
+
+    def _reports(self, worker: str) -> bool:
+        return worker in self._seen and time.monotonic() - self._seen[worker][1] < _SILENT_S
 
     async def _look(self) -> None:
         """Find out which workers there are, and connect again where the scheduler was gone."""

@@ -101,7 +101,7 @@ class Fleet:
             module: What is started.
             is_group: What it starts is ended with it; else it may go on.
         """
-        with (self.folder / "errors.log").open("ab") as errors:  # noqa: ASYNC230 - a file of a test
+        with (self.folder / "errors.log").open("ab") as errors:
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-m", module, *words),
                 stdout=asyncio.subprocess.PIPE,
