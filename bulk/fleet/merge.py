@@ -104,7 +104,7 @@ async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None
         await in_thread(_begin, merged, manifest, run_id)
         await _read_slices(store, merged, manifest, url, stop)
         proofs = [await _read_segments(store, merged, manifest, shard, url, stop) for shard in manifest.shards]
-        flaws = [flaw for proof in proofs for flaw in proof.flaws] + await in_thread(_settle, merged, run_id)
+        flaws = [flaw for proof in proofs for flaw in proof.flaws] + await in_thread(_strange, merged)
         if flaws:
             raise UnprovenError(flaws)
         outcomes = await in_thread(merged.outcomes)
@@ -197,16 +197,15 @@ async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[in
             following.cancel()
 
 
-def _settle(merged: MergedLedger, run_id: str) -> list[str]:
-    """Give each row its last word; return what contradicts the rows."""
+def _strange(merged: MergedLedger) -> list[str]:
+    """Return where modules and rows contradict each other."""
     flaws = []
     if shared := merged.shared_product():
         flaws.append(f"line {shared[0]:,}: {shared[1]}")
-    if strange := merged.settle_all(run_id):
-        line, account, product_key, name = strange
+    if strange := merged.strange_word():
+        account, product_key, name = strange
         flaws.append(
-            f"an outcome of line {line:,} is about product {product_key}, module {name} of account {account!r}, and"
-            " the manifest's row of that line is not"
+            f"an outcome is about product {product_key}, module {name} of account {account!r}: no row asks for it"
         )
     return flaws
 
