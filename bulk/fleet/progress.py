@@ -107,7 +107,7 @@ class Progress:
 
     def encoded(self) -> bytes:
         """Return it as JSON."""
-        return orjson.dumps(asdict(self))
+        return orjson.dumps(asdict(self), option=orjson.OPT_NON_STR_KEYS)  # an outcome is more than a text
 
     @classmethod
     def decoded(cls, data: bytes) -> Self | None:

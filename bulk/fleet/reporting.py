@@ -160,6 +160,8 @@ async def reported(reporter: Reporter, *, every_s: float) -> AsyncIterator[None]
         with suppress(TimeoutError):
             async with asyncio.timeout(_LAST_S):
                 await reporter.write_last()
+    if not writing.cancelled():
+        writing.result()  # nothing ends it but a mistake of ours
 
 
 async def _write(reporter: Reporter, every_s: float) -> None:
