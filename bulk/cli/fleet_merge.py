@@ -91,7 +91,7 @@ def _lines(done: Merged, url: str) -> Iterator[str]:
     yield f"  and {spell_count(done.requests, 'request')} of {holders} kept to the rates."
     if done.not_shipped:
         rows = spell_count(sum(done.not_shipped.values()), "row")
-        yield f"Not shipped: the outcomes of {rows}, of shards {', '.join(map(str, done.not_shipped))}."
+        yield f"Not shipped: the outcomes of {rows}, of shards {', '.join(done.not_shipped)}."
         yield "  They are open here; the next step asks the platform about them."
     if done.unfinished:
         yield f"Not finished: {spell_count(len(done.unfinished), 'shard')}"

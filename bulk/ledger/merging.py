@@ -44,7 +44,8 @@ class MergedLedger(Ledger):
             records: ``(line, account, product_key, module_name, alias_name, desc, request_id, attempts, recovered,
                 in_doubt, settled_at, outcome, code, message, owned)`` each, no two of one module.
         """
-        created, others = [], []
+        created: list[Sequence[object]] = []
+        others: list[Sequence[object]] = []
         for record in records:
             is_ours = record[_OUTCOME] == Outcome.CREATED and record[_OWNED] in _OURS
             (created if is_ours else others).append(record)

@@ -233,7 +233,7 @@ async def test_unfinished_fleet_is_merged_as_far_as_it_is_and_said_to_be(fleet: 
 
     done = await fleet.merge()
 
-    assert done.unfinished == {1: "process 1 on host is at work on it, or died"}
+    assert done.unfinished == {"1": "process 1 on host is at work on it, or died"}
     assert (done.outcomes["sending"], done.outcomes["pending"]) == (2, len(lines) - 3)
     assert done.exit_code == 1
     assert "had not finished: shards 1" in (read_status(fleet.ledger).runs[-1].stopped or "")
@@ -253,7 +253,7 @@ async def test_each_reason_why_a_shard_is_open_is_said(fleet: Fleet, state: Shar
 
     done = await fleet.merge()
 
-    assert why in done.unfinished[1]
+    assert why in done.unfinished["1"]
 
 
 async def test_outcomes_that_stayed_on_a_machine_are_counted(fleet: Fleet) -> None:
@@ -264,7 +264,7 @@ async def test_outcomes_that_stayed_on_a_machine_are_counted(fleet: Fleet) -> No
 
     done = await fleet.merge()
 
-    assert done.not_shipped == {1: 3}
+    assert done.not_shipped == {"1": 3}
     assert done.outcomes["sending"] == 3
     assert done.exit_code == 1
 
@@ -454,13 +454,14 @@ def test_command_says_what_is_proven_and_what_is_not_there(tmp_path: Path, capsy
 
 def test_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fleet = Fleet(tmp_path)
-    asyncio.run(split_and_finish(fleet))
+    asyncio.run(split_and_finish(fleet, but=1))
 
     code = main(["fleet", "merge", fleet.url, "-o", str(fleet.ledger), "--json"])
 
     said = json.loads(capsys.readouterr().out)
-    assert code == said["exit_code"] == 0
-    assert (said["store"], said["rows"], said["unfinished"], said["not_shipped"]) == (fleet.url, ROWS, {}, {})
+    assert code == said["exit_code"] == 1
+    assert (said["store"], said["rows"], said["not_shipped"]) == (fleet.url, ROWS, {})
+    assert said["unfinished"] == {"1": "nobody has begun it"}
 
 
 def test_command_names_flaws_and_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
