@@ -19,7 +19,7 @@ from bulk.shell import shell_join
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bulk.fleet.merge import Merged
+    from bulk.fleet.merging import Merged
 
 __all__ = ["merge"]
 
@@ -64,7 +64,7 @@ def merge(url: str, *, ledger: Path, as_json: bool) -> int:
     # --help and a mistyped flag need not wait for SQLite and the store's client.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
-    from bulk.fleet.merge import merge as merge_shards  # noqa: PLC0415 - see above
+    from bulk.fleet.merging import merge as merge_shards  # noqa: PLC0415 - see above
     from bulk.fleet.store_url import open_store  # noqa: PLC0415 - see above
 
     # What is read has no cycles, and a collector that looks for them doubles the time. This process ends soon.

@@ -24,7 +24,7 @@ def status(url: str, *, as_json: bool) -> int:
     Only the store is read, also while workers are at work: this machine needs no settings, and no key of an account.
     """
     # --help and a mistyped flag need not wait for the store's client.
-    from bulk.fleet.status import status as read_status  # noqa: PLC0415 - see above
+    from bulk.fleet.standing import status as read_status  # noqa: PLC0415 - see above
     from bulk.fleet.store_url import open_store  # noqa: PLC0415 - see above
 
     found = asyncio.run(read_status(open_store(url), url=url))

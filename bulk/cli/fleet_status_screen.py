@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING
 
-from bulk.fleet.status import Standing
+from bulk.fleet.standing import Standing
 from bulk.report.accounts import AccountLine, Gravity, account_line, account_table
 from bulk.report.summary import outcome_lines
 from bulk.report.tones import Tone, plain
@@ -15,7 +15,7 @@ from bulk.shell import shell_join
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bulk.fleet.status import AccountStatus, FleetStatus, ShardStatus
+    from bulk.fleet.standing import AccountStatus, FleetStatus, ShardStatus
     from bulk.report.tones import Paint
 
 __all__ = ["status_lines"]

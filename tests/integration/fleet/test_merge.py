@@ -14,10 +14,10 @@ from bulk.cli import main
 from bulk.engine.stop import StopSignal
 from bulk.errors import LedgerError, LedgerHeldError, SettingsError, StoppedError, UnprovenError
 from bulk.fleet.manifest import MANIFEST
-from bulk.fleet.merge import merge
+from bulk.fleet.merging import merge
 from bulk.fleet.progress import GivenUp, Progress, ShardState, failed_name, progress_name
 from bulk.fleet.records import Sends, encoded
-from bulk.fleet.split import split
+from bulk.fleet.splitting import split
 from bulk.fleet.store_url import open_store
 from bulk.ledger.storage.files import lock_of, unfinished_merge_of
 from bulk.ledger.storage.lock import hold

@@ -14,8 +14,8 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
 from bulk.fleet.lease import Host, Note, State
 from bulk.fleet.progress import AccountProgress, GivenUp, Progress, ShardState, failed_name, progress_name
-from bulk.fleet.split import split
-from bulk.fleet.status import FleetStatus, Standing, status
+from bulk.fleet.splitting import split
+from bulk.fleet.standing import FleetStatus, Standing, status
 from bulk.fleet.store_url import open_store
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
