@@ -97,7 +97,7 @@ def _ship(folder: Path, settlements: Sequence[Settlement]) -> None:
             sends.note(Attempt(0, Action.CREATE, "", "", 200, None, "", 0.01, account=one.account, left_s=left_s))
         for account in {one.account for one in rows}:
             sends.note(Attempt(0, Action.LIST, "", None, 200, None, "", 0.01, account=account, left_s=number))
-        (folder / f"1.{number}").write_bytes(encoded([*claims, *rows]) + sends.taken())
+        (folder / f"1.{number}").write_bytes(encoded([*claims, *rows], sends))
 
 
 def store_of(folder: Path, rows: int, shards: int) -> None:

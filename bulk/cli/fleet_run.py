@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     from bulk.cli.invocation import Invocation
     from bulk.engine.stop import StopSignal
+    from bulk.fleet.driver import FleetSummary
     from bulk.fleet.engines import Engine
     from bulk.fleet.manifest import Manifest
-    from bulk.fleet.run import FleetSummary
     from bulk.fleet.store import Store
 
 __all__ = ["run"]
@@ -155,7 +155,7 @@ async def _drive(
 ) -> FleetSummary:
     from bulk.cli.fleet_screen import FleetScreen  # noqa: PLC0415 - `--help` need not wait for it
     from bulk.fleet.assignment import wait_for_manifest  # noqa: PLC0415 - as above
-    from bulk.fleet.run import drive, ended_name  # noqa: PLC0415 - as above
+    from bulk.fleet.driver import drive, ended_name  # noqa: PLC0415 - as above
 
     manifest = await wait_for_manifest(store, url, stop)
     ended_by = ended_name(secrets.token_hex(8))

@@ -18,7 +18,7 @@ from bulk.shell import shell_join
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from bulk.fleet.run import FleetLook, FleetSummary
+    from bulk.fleet.driver import FleetLook, FleetSummary
 
 __all__ = ["FleetScreen", "fleet_line", "summary_lines"]
 

@@ -71,7 +71,7 @@ def split(
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.cli.following import watched  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
-    from bulk.fleet.split import split as split_input  # noqa: PLC0415 - see above
+    from bulk.fleet.splitting import split as split_input  # noqa: PLC0415 - see above
     from bulk.fleet.store_url import open_store  # noqa: PLC0415 - see above
 
     store, stop = open_store(url, make=True), StopSignal()

@@ -77,7 +77,7 @@ def work(
     from bulk.cli.following import watched  # noqa: PLC0415 - see above
     from bulk.engine.conclude import summary_json  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
-    from bulk.fleet.work import work as work_on  # noqa: PLC0415 - see above
+    from bulk.fleet.worker import work as work_on  # noqa: PLC0415 - see above
 
     invocation: Invocation = ctx.obj
     stop = StopSignal()
@@ -127,7 +127,7 @@ def work_by_text(task: str) -> str:
     """
     from bulk.cli.execution import execute_in_thread  # noqa: PLC0415 - `--help` need not wait for it
     from bulk.errors import BulkError  # noqa: PLC0415 - as above
-    from bulk.fleet.work import work as work_on  # noqa: PLC0415 - as above
+    from bulk.fleet.worker import work as work_on  # noqa: PLC0415 - as above
 
     asked = json.loads(task)
     try:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Self
 import orjson
 
 from bulk.fleet.store import Outage
-from bulk.model import PROVISIONED_OUTCOMES
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -34,6 +34,7 @@ __all__ = [
     "Shards",
     "failed_name",
     "highest_fences",
+    "outcomes_of",
     "progress_name",
     "read_shards",
 ]
@@ -163,6 +164,20 @@ def progress_name(shard: int, fence: int) -> str:
 def failed_name(shard: int) -> str:
     """Return where a driver writes that it leaves a shard."""
     return f"{_FAILED}/{shard}"
+
+
+def outcomes_of(progress: Progress | None, rows: int) -> dict[str, int]:
+    """Return how many rows of a shard have each outcome; those of which nothing is told are ``pending``.
+
+    Args:
+        progress: ``None``: nobody has begun it.
+        rows: Of the shard.
+    """
+    counted = dict(progress.outcomes) if progress else {}
+    if (open_rows := rows - sum(counted.values())) > 0:
+        pending = str(Outcome.PENDING)  # a plain text: it becomes a key of JSON
+        counted[pending] = counted.get(pending, 0) + open_rows
+    return counted
 
 
 async def read_shards(store: Store) -> Shards | Outage:

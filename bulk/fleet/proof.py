@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from bulk.errors import UnprovenError
 from bulk.fleet.manifest import sha256_of
-from bulk.fleet.records import lines_of, records_in, sends_in
+from bulk.fleet.records import lines_of, opened, records_of
 from bulk.fleet.segments import place_of
 from bulk.fleet.windows import Windows
-from bulk.ledger.times import iso_utc
 from bulk.model import OPEN_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -27,7 +26,7 @@ __all__ = ["ShardProof", "add_slice"]
 
 _BLOCK_BYTES = 1 << 18
 _VALID_FIELDS = 7
-_LINE, _ACCOUNT, _PRODUCT_KEY, _NAME, _OUTCOME, _AT, _REQUEST_ID, _RECOVERED, _ALIAS_NAME = 0, 1, 2, 3, 4, 5, 8, 10, 13
+_LINE, _ACCOUNT, _PRODUCT_KEY, _NAME, _REQUEST_ID, _RECOVERED, _AT, _OUTCOME = 0, 1, 2, 3, 6, 8, 10, 11
 """Places in a `Record`."""
 
 
@@ -92,22 +91,31 @@ class ShardProof:
         self.fences = 0
         self.flaws: list[str] = []
 
-    def add(self, segments: Iterable[tuple[str, bytes]]) -> None:
+    def add(self, segments: Sequence[tuple[str, bytes]]) -> None:
         """Take the next segments: name and content."""
-        records: list[Record] = []
+        last: dict[int, Record] = {}
+        claimed: dict[int, bytes] = {}
         for name, data in segments:
             self._follow(name)
             try:
-                said = lines_of(data)
-                found = records_in(said)
-                for record in found:
-                    record[_AT] = iso_utc(record[_AT])
-                records += found
-                for account, action, times in sends_in(said):
-                    self._windows.note(account, action, times)
-            except (ValueError, KeyError, TypeError, IndexError):
+                segment = opened(data)
+                for account, actions in segment.sent.items():
+                    for action, times in actions.items():
+                        self._windows.note(account, action, times)
+            except (ValueError, KeyError, TypeError, AttributeError):
                 self.flaws.append(f"shard {self._shard.number}: {name} can't be read")
-        self._take(records)
+                continue
+            self._claimed.update(segment.claimed)
+            claimed |= dict.fromkeys(segment.claimed, segment.claims)
+            for record in segment.records:
+                last[record[_LINE]] = record
+                claimed.pop(record[_LINE], None)
+            self._take(segment.records)
+        # Nearly every claim has its outcome by now, and is not worth reading.
+        for claims in {id(claims): claims for claims in claimed.values()}.values():
+            last |= {record[_LINE]: record for record in records_of(claims) if claimed.get(record[_LINE]) is claims}
+        _refuse_strangers({record[_ACCOUNT] for record in last.values()}, self._shard, "it shipped outcomes")
+        self._ledger.add_last_words([*last.values()])
 
     def _follow(self, name: str) -> None:
         """See that no segment is missing: each holder numbers its own from 0 on, and stores one after the other."""
@@ -131,22 +139,22 @@ class ShardProof:
         self._windows = Windows(self._members)
 
     def _take(self, records: Sequence[Record]) -> None:
-        _refuse_strangers({record[_ACCOUNT] for record in records}, self._shard, "it shipped outcomes")
-        self._claimed.update(record[_LINE] for record in records if record[_OUTCOME] == Outcome.SENDING)
-        self.settled.update(record[_LINE] for record in records if record[_OUTCOME] not in OPEN_OUTCOMES)
-        for record in records:
-            if record[_OUTCOME] == Outcome.CREATED and not record[_RECOVERED]:
+        self._claimed.update([record[_LINE] for record in records if record[_OUTCOME] == Outcome.SENDING])
+        self.settled.update([record[_LINE] for record in records if record[_OUTCOME] not in OPEN_OUTCOMES])
+        made = [record for record in records if record[_OUTCOME] == Outcome.CREATED and not record[_RECOVERED]]
+        by_line = {record[_LINE]: (record[_AT], record[_REQUEST_ID]) for record in made}
+        if len(by_line) != len(made) or not self._created.keys().isdisjoint(by_line):
+            for record in made:
                 self._note_created(record)
-        # A claim whose outcome came soon after is not worth a record.
-        last = {record[_LINE]: record for record in records}
-        self._ledger.add_last_words([record[:_ALIAS_NAME] for record in last.values()])
+        else:
+            self._created |= by_line
 
     def _note_created(self, record: Record) -> None:
         made = record[_AT], record[_REQUEST_ID]
         # A machine that goes on with its own ledger may ship an outcome once more.
-        if self._created.setdefault(record[_LINE], made) != made:
-            before = self._created[record[_LINE]][1]
-            requests = f"requests {before} and {made[1]}"
+        before = self._created.setdefault(record[_LINE], made)
+        if before != made:
+            requests = f"requests {before[1]} and {made[1]}"
             self.flaws.append(f"shard {self._shard.number}: {_named(record)} was created twice: {requests}")
 
     def conclude(self) -> None:

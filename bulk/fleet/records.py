@@ -1,7 +1,9 @@
-"""What a segment is made of: JSON lines, an array for each claim and outcome, and an object of when requests left.
+"""What a segment is made of: JSON lines, a head and then an array for each claim and each outcome.
 
-An outcome has its key and its texts with it, so that a machine that goes on needs nothing else. Of requests only their
-times are shipped, in tenths of a millisecond: they are what proves that no window was too full.
+The head says which lines were claimed, how many bytes their records take, and when requests left. So who reads all
+segments passes over claims whose outcome it meets, which are nearly all of them. An outcome has its key and its texts
+with it, so that a machine that goes on needs nothing else. Of requests only the times are shipped, in tenths of a
+millisecond: they prove that no window was too full.
 """
 
 from __future__ import annotations
@@ -9,28 +11,46 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import orjson
 
+from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, OtaModule, Outcome, Settlement
+from bulk.model.stamps import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bulk.model import Attempt
 
-__all__ = ["UNITS_PER_S", "Record", "Sends", "decoded", "encoded", "lines_of", "records_in", "sends_in"]
+__all__ = ["UNITS_PER_S", "Record", "Segment", "Sends", "decoded", "encoded", "lines_of", "opened", "records_of"]
 
 UNITS_PER_S = 10_000
 """Times of requests are whole numbers, by the clock that the pace goes by."""
 
 Record: TypeAlias = "list[Any]"
-"""``[line, account, product_key, module_name, outcome, at, code, message, request_id, attempts, recovered, in_doubt,
-owned, alias_name, desc]``; what is not known of code, message, request_id and owned is an empty text."""
+"""``[line, account, product_key, module_name, alias_name, desc, request_id, attempts, recovered, in_doubt, settled_at,
+outcome, code, message, owned]``; a text that is not known, and an ``owned``, is empty."""
 
 _FIELDS = 15
-_SENT = "sent"
+_HALF_A_MILLISECOND_S = 0.0005
+
+
+class Segment(NamedTuple):
+    """What a second of a shard's work left."""
+
+    claimed: list[int]
+    """Lines of the input whose changes may have left."""
+
+    claims: bytes
+    """Their records; see `records_of`."""
+
+    records: list[Record]
+    """What became of modules, in this order, and claims after an outcome of the same second."""
+
+    sent: Mapping[str, Mapping[str, Sequence[int]]]
+    """Account → action → when requests left."""
 
 
 class Sends:
@@ -49,16 +69,27 @@ class Sends:
         if attempt.left_s is not None:
             self._sent[attempt.account][str(attempt.action)].append(round(attempt.left_s * UNITS_PER_S))
 
-    def taken(self) -> bytes:
-        """Return the line of a segment, and begin anew."""
-        line = orjson.dumps({_SENT: self._sent}, option=orjson.OPT_APPEND_NEWLINE) if self._sent else b""
-        self._sent.clear()
-        return line
+    def taken(self) -> Mapping[str, Mapping[str, Sequence[int]]]:
+        """Return all, and begin anew."""
+        sent, self._sent = self._sent, defaultdict(lambda: defaultdict(list))
+        return sent
 
 
-def encoded(settlements: Iterable[Settlement]) -> bytes:
-    """Return claims and outcomes as JSON lines, in their order."""
-    return b"".join([_line(_record(one)) for one in settlements])
+def encoded(settlements: Iterable[Settlement], sends: Sends | None = None) -> bytes:
+    """Return a segment of claims and outcomes; what is said of one module keeps its order."""
+    claimed: dict[int, bytes] = {}
+    settled: set[int | None] = {None}
+    others = []
+    for one in settlements:
+        line = _line(_record(one))
+        if one.outcome is Outcome.SENDING and one.line not in settled and one.found is None:
+            claimed[one.line or 0] = line
+        else:
+            others.append(line)
+            settled.add(one.line)
+    claims = b"".join(claimed.values())
+    head = {"claimed": [*claimed], "bytes": len(claims), "sent": sends.taken() if sends else {}}
+    return b"".join([_line(head), claims, *others])
 
 
 def _record(one: Settlement) -> Record | dict[str, Any]:
@@ -68,17 +99,17 @@ def _record(one: Settlement) -> Record | dict[str, Any]:
         one.account,
         module.product_key,
         module.module_name,
-        one.outcome,
-        one.at,
-        one.code or "",
-        one.message or "",
+        module.alias_name or "",
+        module.desc or "",
         one.request_id or "",
         one.attempts,
         int(one.recovered),
         int(one.in_doubt),
+        iso_utc(one.at),
+        one.outcome,
+        one.code or "",
+        one.message or "",
         "" if one.owned is None else int(one.owned),
-        module.alias_name,
-        module.desc,
     ]
     more = {
         "kind": one.kind,
@@ -88,7 +119,7 @@ def _record(one: Settlement) -> Record | dict[str, Any]:
         "frees_slot_for": one.frees_slot_for,
     }
     is_plain = one.kind is ChangeKind.CREATE and not any([*more.values()][1:])
-    return record if is_plain else {"record": record, **more}
+    return record if is_plain else {"record": record, "wanted": _texts(module), **more}
 
 
 def _texts(module: OtaModule | None) -> dict[str, Any] | None:
@@ -109,40 +140,48 @@ def decoded(data: bytes) -> list[Settlement]:
         ValueError: It is no segment.
     """
     try:
-        return [_settlement(said) for said in lines_of(data) if _SENT not in said]
+        head, _, rest = data.partition(b"\n")
+        size = orjson.loads(head)["bytes"]
+        return [_settlement(said) for part in (rest[:size], rest[size:]) for said in lines_of(part)]
     except (TypeError, KeyError, IndexError) as exc:
         raise ValueError(f"a segment can't be read: {exc}") from exc
 
 
-def records_in(said: Iterable[Any]) -> list[Record]:
-    """Return the claims and outcomes among what `lines_of` gave, as records.
+def opened(data: bytes) -> Segment:
+    """Return what a segment says, its claims as they are.
+
+    Raises:
+        ValueError: It is no segment.
+    """
+    try:
+        head, _, rest = data.partition(b"\n")
+        said = orjson.loads(head)
+        size = said["bytes"]
+        return Segment(said["claimed"], rest[:size], records_of(rest[size:]), said["sent"])
+    except (TypeError, KeyError, AttributeError) as exc:
+        raise ValueError(f"a segment can't be read: {exc}") from exc
+
+
+def records_of(data: bytes) -> list[Record]:
+    """Return lines of a segment as records.
 
     Raises:
         ValueError: One is none.
     """
-    found = [one["record"] if type(one) is dict else one for one in said if type(one) is list or _SENT not in one]
+    found = [one["record"] if type(one) is dict else one for one in lines_of(data)]
     if any(len(record) != _FIELDS for record in found):
-        raise ValueError("a segment has a line that is no record")
+        raise ValueError("a line of a segment is no record")
     return found
 
 
-def sends_in(said: Iterable[Any]) -> Iterable[tuple[str, str, Sequence[int]]]:
-    """Yield account, action and the times of its requests, of what `lines_of` gave."""
-    for one in said:
-        if type(one) is dict and _SENT in one:
-            for account, actions in one[_SENT].items():
-                for action, times in actions.items():
-                    yield account, action, times
-
-
 def lines_of(data: bytes) -> list[Any]:
-    """Return what the lines say; all at once is quicker than one by one.
+    """Return what JSON lines say; all at once is quicker than one by one.
 
     Raises:
         ValueError: They are no JSON.
     """
     try:
-        said: list[Any] = orjson.loads(b"[" + data.rstrip(b"\n").replace(b"\n", b",") + b"]")
+        said: list[Any] = orjson.loads(b"[" + data.removesuffix(b"\n").replace(b"\n", b",") + b"]")
     except orjson.JSONDecodeError:
         said = [json.loads(line) for line in data.split(b"\n") if line]
     return said
@@ -151,29 +190,30 @@ def lines_of(data: bytes) -> list[Any]:
 def _settlement(said: Any) -> Settlement:  # noqa: ANN401 - as JSON has it
     more: dict[str, Any] = {}
     if isinstance(said, dict):
-        found, written = said["found"], said["written"]
-        more = {
-            "kind": ChangeKind(said["kind"]),
-            "found": OtaModule(**found) if found else None,
-            "written": OtaModule(**written) if written else None,
-            "approved": said["approved"],
-            "frees_slot_for": said["frees_slot_for"],
-        }
+        texts = {name: OtaModule(**said[name]) if said[name] else None for name in ("found", "written")}
+        rest = {name: said[name] for name in ("approved", "frees_slot_for")}
+        more = {"kind": ChangeKind(said["kind"]), "module": OtaModule(**said["wanted"]), **texts, **rest}
         said = said["record"]
-    line, account, product_key, name, outcome, at, code, message, request_id, *rest = said
-    attempts, recovered, in_doubt, owned, alias, desc = rest
-    return Settlement(
-        line=line,
-        module=OtaModule(product_key, name, alias, desc),
-        outcome=Outcome(outcome),
-        at=at,
-        code=code or None,
-        message=message or None,
-        request_id=request_id or None,
-        attempts=attempts,
-        recovered=bool(recovered),
-        in_doubt=bool(in_doubt),
-        account=account,
-        owned=None if owned == "" else bool(owned),
-        **more,
-    )
+    line, account, product_key, name, alias, desc, request_id, attempts, recovered, in_doubt, at, *rest = said
+    outcome, code, message, owned = rest
+    known = {
+        "line": line,
+        "module": OtaModule(product_key, name, alias or None, desc or None),
+        "outcome": Outcome(outcome),
+        "at": _seconds(at),
+        "code": code or None,
+        "message": message or None,
+        "request_id": request_id or None,
+        "attempts": attempts,
+        "recovered": bool(recovered),
+        "in_doubt": bool(in_doubt),
+        "account": account,
+        "owned": None if owned == "" else bool(owned),
+    }
+    return Settlement(**{**known, **more})
+
+
+def _seconds(at: str) -> float:
+    """Return what `iso_utc` writes so: it cuts off to milliseconds, and one that is read must not lose another."""
+    seconds = utc_seconds(at) or 0.0
+    return seconds if iso_utc(seconds) == at else seconds + _HALF_A_MILLISECOND_S

@@ -199,7 +199,7 @@ class ShippingWriter:
     async def _ship_waiting(self) -> None:
         """Store what came together; until that is done, nothing later is shipped."""
         count = len(self._waiters)
-        data, self._waiting = encoded(self._waiting) + self._sends.taken(), []
+        data, self._waiting = encoded(self._waiting, self._sends), []
         end = await self._stored(data)
         waiters, self._waiters = self._waiters[:count], self._waiters[count:]
         name = f"{self._name}.{self._number}"

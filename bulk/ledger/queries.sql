@@ -928,53 +928,49 @@ WHERE c.run_id = :run AND c.kind <> 'create' AND NOT EXISTS (
 )
 ORDER BY c.id;
 
--- name: lay_out_merged
--- The last word on each row, as the segments of a fleet have it. Its key is compared with the row's.
-CREATE TEMP TABLE last_words (
-    line INTEGER PRIMARY KEY ON CONFLICT REPLACE,
-    account, product_key, module_name COLLATE NOCASE, outcome, settled_at, code, message, request_id, attempts,
-    recovered, in_doubt, owned
-);
-
--- name: add_last_word
-INSERT INTO last_words (
-    line, account, product_key, module_name, outcome, settled_at, code, message, request_id, attempts, recovered,
-    in_doubt, owned
+-- name: merge_created
+-- The last word on a module that a run of the fleet created; see `record_created`. What the last two columns have is what
+-- was sent: an empty text where the row says nothing.
+INSERT OR REPLACE INTO modules (
+    outcome, owned, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt,
+    settled_at, run_id, written_alias, written_desc
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES ('created', 1, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?);
 
--- name: last_word_of
-SELECT settled_at, request_id FROM last_words WHERE line = ?;
-
--- name: merge_modules
--- In the order of the table that they go into, along the index that has this order.
-INSERT INTO modules (
-    account, product_key, module_name, alias_name, "desc", outcome, code, message, request_id, attempts, recovered,
-    in_doubt, settled_at, run_id, claimed, owned, written_alias, written_desc
+-- name: merge_word
+-- The last word on any other.
+INSERT OR REPLACE INTO modules (
+    run_id, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt, settled_at,
+    outcome, code, message, claimed, owned
 )
 SELECT
-    r.account, r.product_key, r.module_name, r.alias_name, r."desc", w.outcome, nullif(w.code, ''),
-    nullif(w.message, ''), nullif(w.request_id, ''), w.attempts, w.recovered, w.in_doubt, w.settled_at, :run_id,
-    iif(w.outcome = 'sending' OR w.in_doubt, 'create', NULL),
-    iif(w.owned = '', w.outcome = 'created', w.owned),
-    iif(w.outcome = 'created' AND w.owned IS NOT 0, coalesce(r.alias_name, ''), NULL),
-    iif(w.outcome = 'created' AND w.owned IS NOT 0, coalesce(r."desc", ''), NULL)
-FROM rows AS r INDEXED BY rows_by_key
-CROSS JOIN last_words AS w ON w.line = r.line
-WHERE r.outcome IS NULL
-  AND w.account = r.account AND w.product_key = r.product_key AND w.module_name = r.module_name
-ORDER BY r.account, r.product_key, r.module_name;
+    run_id, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, nullif(?12, ''),
+    nullif(?13, ''), iif(?11 = 'sending' OR ?9, 'create', NULL), iif(?14 = '', 0, ?14)
+FROM runs;
+
+-- name: count_of_rows
+-- Modules that a row of the input stands for, in one walk along both.
+SELECT count(*)
+FROM modules AS m
+CROSS JOIN rows AS r INDEXED BY rows_by_key
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name;
 
 -- name: strange_word
--- The first outcome that is of no row: of a line that is not there, or that stands for another module.
-SELECT w.line, w.account, w.product_key, w.module_name
-FROM last_words AS w
+-- The first module that no row of the input stands for.
+SELECT m.account, m.product_key, m.module_name
+FROM modules AS m
 LEFT JOIN rows AS r
-    ON r.line = w.line AND r.outcome IS NULL
-    AND w.account = r.account AND w.product_key = r.product_key AND w.module_name = r.module_name
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
 WHERE r.line IS NULL
-ORDER BY w.line
 LIMIT 1;
+
+-- name: count_merged
+-- Rows by outcome, where each module is of a row and as it wants it; NULL: those without a word.
+SELECT outcome, count(*) FROM modules GROUP BY outcome
+UNION ALL
+SELECT outcome, count(*) FROM rows WHERE outcome IS NOT NULL GROUP BY outcome;
 
 -- name: shared_product
 -- A row whose product another account of the same target has too.

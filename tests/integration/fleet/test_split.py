@@ -13,7 +13,7 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.fleet.manifest import MANIFEST, Manifest
 from bulk.fleet.slices import read_slice
-from bulk.fleet.split import MOST_ACCOUNTS, shards_of, split
+from bulk.fleet.splitting import MOST_ACCOUNTS, shards_of, split
 from bulk.fleet.store_url import open_store
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from bulk.errors import LedgerError
-from bulk.fleet.records import decoded, encoded, lines_of, sends_in
+from bulk.fleet.records import decoded, encoded, opened
 from bulk.fleet.segments import ShippingWriter, segments_of, standing_after
 from bulk.fleet.store import ABSENT, Outage, Put
 from bulk.model import Action, Attempt, ChangeKind, OtaModule, Outcome, Settlement
@@ -123,7 +123,7 @@ def test_when_requests_left_is_shipped_by_account_and_action(simulate: Simulate)
             for account, action, left_s in [("eu", "create", 1.00004), ("eu", "create", 1.5), ("us", "list", None)]:
                 writer.note(attempt(account, Action[action.upper()], left_s))
         (segment,) = store.objects.values()
-        assert list(sends_in(lines_of(segment))) == [("eu", Action.CREATE, [10_000, 15_000])]
+        assert opened(segment).sent == {"eu": {Action.CREATE: [10_000, 15_000]}}
         assert decoded(segment) == []
 
     simulate(main())

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from bulk.engine.conclude import gravest
 from bulk.exits import ExitCode
 from bulk.fleet.holding import latest_fence
-from bulk.fleet.progress import GivenUp, Progress, Shards, ShardState, failed_name, read_shards
+from bulk.fleet.progress import GivenUp, Shards, ShardState, failed_name, outcomes_of, read_shards
 from bulk.fleet.stillness import Stillness
 from bulk.fleet.store import Outage
 
@@ -268,7 +268,7 @@ class _Driver:
         outcomes: Counter[str] = Counter()
         for shard in self.manifest.shards:
             progress = self._seen.progress.get(shard.number)
-            outcomes.update(_outcomes(progress, shard.rows))
+            outcomes.update(outcomes_of(progress, shard.rows))
         states = Counter(_word(shard) for shard in self._shards.values())
         failed = {str(shard.number): shard.failed for shard in self._shards.values() if shard.failed is not None}
         codes = [ExitCode.INCOMPLETE] if states["incomplete"] else []
@@ -295,13 +295,6 @@ def _told(task: Task[Try]) -> tuple[str, int | None, bool]:
         return f"the engine could not start it: {error}", None, True
     ended = task.result()
     return ended.why, ended.exit_code, ended.counts
-
-
-def _outcomes(progress: Progress | None, rows: int) -> dict[str, int]:
-    counted = dict(progress.outcomes) if progress else {}
-    if (open_rows := rows - sum(counted.values())) > 0:
-        counted["pending"] = counted.get("pending", 0) + open_rows
-    return counted
 
 
 def _word(shard: _Shard) -> str:

@@ -58,10 +58,10 @@ class Merged:
 
     accounts: int
     shards: int
-    unfinished: Mapping[int, str]
+    unfinished: Mapping[str, str]
     """Shard → why it is not at its end; empty: all are."""
 
-    not_shipped: Mapping[int, int]
+    not_shipped: Mapping[str, int]
     """Shard that ended → rows whose outcome stayed on its machine."""
 
     requests: int
@@ -104,11 +104,11 @@ async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None
         await in_thread(_begin, merged, manifest, run_id)
         await _read_slices(store, merged, manifest, url, stop)
         proofs = [await _read_segments(store, merged, manifest, shard, url, stop) for shard in manifest.shards]
-        flaws = [flaw for proof in proofs for flaw in proof.flaws] + await in_thread(_settle, merged, run_id)
+        flaws = [flaw for proof in proofs for flaw in proof.flaws] + await in_thread(_strange, merged)
         if flaws:
             raise UnprovenError(flaws)
         outcomes = await in_thread(merged.outcomes)
-        unfinished = {shard.number: why for shard in manifest.shards if (why := _why_open(shard, said))}
+        unfinished = {str(shard.number): why for shard in manifest.shards if (why := _why_open(shard, said))}
         done = Merged(
             ledger=str(ledger),
             input=manifest.input,
@@ -197,16 +197,15 @@ async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[in
             following.cancel()
 
 
-def _settle(merged: MergedLedger, run_id: str) -> list[str]:
-    """Give each row its last word; return what contradicts the rows."""
+def _strange(merged: MergedLedger) -> list[str]:
+    """Return where modules and rows contradict each other."""
     flaws = []
     if shared := merged.shared_product():
         flaws.append(f"line {shared[0]:,}: {shared[1]}")
-    if strange := merged.settle_all(run_id):
-        line, account, product_key, name = strange
+    if strange := merged.strange_word():
+        account, product_key, name = strange
         flaws.append(
-            f"an outcome of line {line:,} is about product {product_key}, module {name} of account {account!r}, and"
-            " the manifest's row of that line is not"
+            f"an outcome is about product {product_key}, module {name} of account {account!r}: no row asks for it"
         )
     return flaws
 
@@ -222,22 +221,22 @@ def _why_open(shard: Shard, said: Shards) -> str | None:
     return f"it was stopped: {progress.stopped}" if progress.state is ShardState.STOPPED else None
 
 
-def _not_shipped(manifest: Manifest, said: Shards, proofs: Sequence[ShardProof]) -> Iterator[tuple[int, int]]:
+def _not_shipped(manifest: Manifest, said: Shards, proofs: Sequence[ShardProof]) -> Iterator[tuple[str, int]]:
     for shard, proof in zip(manifest.shards, proofs, strict=True):
         progress = said.progress.get(shard.number)
         if progress and progress.state is ShardState.ENDED:
             known = sum(rows for outcome, rows in progress.outcomes.items() if outcome not in _NOT_SHIPPED)
             if known > len(proof.settled):
-                yield shard.number, known - len(proof.settled)
+                yield str(shard.number), known - len(proof.settled)
 
 
-def _exit_code(outcomes: Mapping[str, int], rows: int, unfinished: Mapping[int, str]) -> ExitCode:
+def _exit_code(outcomes: Mapping[str, int], rows: int, unfinished: Mapping[str, str]) -> ExitCode:
     provisioned = sum(outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
     return ExitCode.DONE if provisioned == rows and not unfinished else ExitCode.INCOMPLETE
 
 
 def _end(merged: MergedLedger, done: Merged, run_id: str) -> None:
-    shards = ", ".join(map(str, done.unfinished))
+    shards = ", ".join(done.unfinished)
     stopped = f"merged from a fleet that had not finished: shards {shards}" if done.unfinished else None
     merged.end_run(run_id, at=time.time(), exit_code=done.exit_code, stopped=stopped, summary=None)
 
