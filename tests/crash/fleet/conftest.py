@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk import fleet
 from bulk.cli.execution import execute_in_thread
 from bulk.engine.stop import StopSignal
 from bulk.fleet.lease import Note, Terms
 from bulk.fleet.manifest import MANIFEST
 from bulk.fleet.progress import Shards, read_shards
-from bulk.fleet.split import split
+from bulk.fleet.splitting import split
 from bulk.fleet.store_url import open_store
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
 from bulk.sandbox.accounts.account import Account, number_of
@@ -160,6 +161,10 @@ class Fleet:
     async def is_done(self) -> None:
         self.holds_what_is_promised()
         assert self.created() == ROWS * len(self.names)
+        merged = await fleet.merge(str(self.folder / "store"), str(self.folder / "merged.db"))
+        assert {outcome: rows for outcome, rows in merged.outcomes.items() if rows} == {
+            "created": ROWS * len(self.names)
+        }
         progress = (await self.shards()).progress.values()
         assert sum((Counter(one.outcomes) for one in progress), Counter()) == {"created": ROWS * len(self.names)}
 
@@ -217,7 +222,9 @@ def _prepare(fleet: Fleet, shards: int, terms: Terms) -> None:
     store = open_store(str(fleet.folder / "store"), make=True)
 
     async def divide() -> None:
-        manifest = await split(str(path), Settings(accounts=own), store, stop=StopSignal(), shards=shards)
+        manifest = await split(
+            str(path), Settings(accounts=own, qps=PER_S, list_qps=PER_S), store, stop=StopSignal(), shards=shards
+        )
         await store.overwrite(MANIFEST, replace(manifest, terms=terms).encoded())
 
     execute_in_thread(divide)
