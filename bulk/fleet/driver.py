@@ -135,7 +135,7 @@ class _Driver:
     _seen: Shards = field(init=False, default_factory=lambda: Shards({}, {}))
 
     def __post_init__(self) -> None:
-        self._began_at = self._had_worker_at = time.monotonic()
+        self._began_at = self._had_worker_at = _now_s()
         self._shards = {shard.number: _Shard(shard.number) for shard in self.manifest.shards}
         self._stillness = Stillness(self.store, self.manifest.terms)
         self._ended = False
@@ -171,7 +171,7 @@ class _Driver:
             await self.stop.sleep(_ASKED_EVERY_S)
 
     async def _start(self) -> None:
-        now = time.monotonic()
+        now = _now_s()
         slots = await self.engine.slots() if self._waiting else 0
         if slots or self._running or not self._waiting:
             self._had_worker_at = now
@@ -205,7 +205,7 @@ class _Driver:
         if shard.vain >= MOST_TRIES:
             await self._give_up(shard, why)
             return
-        shard.not_before_s = time.monotonic() + min(_ASKED_EVERY_S * 2**shard.vain, _LONGEST_PAUSE_S)
+        shard.not_before_s = _now_s() + min(_ASKED_EVERY_S * 2**shard.vain, _LONGEST_PAUSE_S)
         if shard.vain <= 1:
             shard.not_before_s = 0.0
         self._waiting.append(shard)
@@ -249,7 +249,7 @@ class _Driver:
         while True:
             await self._look()
             working = tuple(sorted(shard.number for shard in self._running.values()))
-            elapsed_s = time.monotonic() - self._began_at
+            elapsed_s = _now_s() - self._began_at
             self.show(FleetLook(manifest=self.manifest, shards=self._seen, working=working, elapsed_s=elapsed_s))
             still = await self._stillness.look()
             for task, shard in self._running.items():
@@ -281,10 +281,14 @@ class _Driver:
             outcomes=dict(outcomes),
             shards={word: states[word] for word in ("done", "incomplete", "failed", "left")},
             failed=failed,
-            elapsed_s=round(time.monotonic() - self._began_at, 3),
+            elapsed_s=round(_now_s() - self._began_at, 3),
             exit_code=gravest(ExitCode.DONE, *codes, *([self.stop.exit_code or ExitCode.STOPPED] if left else [])),
             stopped=self.stop.reason if left else None,
         )
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _told(task: Task[Try]) -> tuple[str, int | None, bool]:

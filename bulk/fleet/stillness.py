@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+import asyncio
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.fleet.progress import highest_fences
@@ -56,7 +56,7 @@ class Stillness:
         if not isinstance(data, bytes):
             self._seen.pop(shard, None)  # none yet, or the store does not answer: then it is cut off from us, too
             return False
-        now, seen = time.monotonic(), self._seen.get(shard)
+        now, seen = asyncio.get_running_loop().time(), self._seen.get(shard)
         if seen is None or (seen.fence, seen.data) != (fence, data):
             self._seen[shard] = _Seen(fence, data, now)
             return False
