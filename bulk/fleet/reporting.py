@@ -41,17 +41,16 @@ _DONE_WITH = frozenset(ROW_OUTCOMES) - TRIED_AGAIN_OUTCOMES
 class Reporter:
     """Counts what a run announces, and writes it down; it is a listener."""
 
-    def __init__(self, store: Store, shard: int, fence: int) -> None:
+    def __init__(self, store: Store, shard: int) -> None:
         """Begin with nothing counted.
 
         Args:
             store: The fleet's.
             shard: Its number.
-            fence: Of this process's lease.
         """
         self._store = store
         self._shard = shard
-        self._fence = fence
+        self._fence = 0
         self._began_at = time.time()
         self._rows = 0
         self._outcomes: Counter[str] = Counter()
@@ -61,6 +60,11 @@ class Reporter:
         self._speed = Speed(_SPAN_S, since=time.monotonic())
         self._settled = 0
         self._last: Progress | None = None
+
+    def begin(self, fence: int) -> None:
+        """Begin to work, with a lease of this fence."""
+        self._fence = fence
+        self._began_at = time.time()
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -146,8 +150,15 @@ class Reporter:
 
 
 @asynccontextmanager
-async def reported(reporter: Reporter, *, every_s: float) -> AsyncIterator[None]:
-    """Write progress every few seconds until the block ends, and then the last word."""
+async def reported(reporter: Reporter, fence: int, *, every_s: float) -> AsyncIterator[None]:
+    """Write progress every few seconds until the block ends, and then the last word.
+
+    Args:
+        reporter: Knows it.
+        fence: Of this process's lease.
+        every_s: How often.
+    """
+    reporter.begin(fence)
     writing = asyncio.create_task(_write(reporter, every_s))
     try:
         yield

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.cloud.keys.credentials import CredentialProvider
+    from bulk.engine.accounts import Account
+    from bulk.engine.job import Part
     from bulk.engine.sessions.recorder import Writer
     from bulk.events import Event, Listener
     from bulk.fleet.assignment import Assignment
@@ -84,18 +86,42 @@ async def work(
     store, stop = open_store(url), stop or StopSignal()
     manifest = await wait_for_manifest(store, url, stop)
     task = assignment_of(manifest, number, settings)
+    reporter = Reporter(store, number)
+    crew = await _crew_of(task, given_keys(credentials, task.shard.accounts), stop, _both(reporter, listener))
     every_s = manifest.terms.term_s / _PROGRESSES_A_TERM
     async with obeying(store, ended_by, every_s=every_s, stop=stop):
         last = await _last_host(store, number, stop)
         async with held(take_local, folder, manifest.split, number, last=last) as here:
             await fetch_slice(store, task.shard, here.slice, stop)
-            async with held_shard(store, number, terms=manifest.terms, host=here.host, stop=stop) as lease:
-                reporter = Reporter(store, number, lease.fence)
-                async with reported(reporter, every_s=every_s):
-                    worker = _Worker(store, task, here, lease, stop, _both(reporter, listener))
-                    summary = await worker.work(given_keys(credentials, task.shard.accounts), to_json)
-                    reporter.conclude(summary)
-                return summary
+            async with (
+                crew.keys.opening(crew.parts, patient=False),  # while the lease is waited for
+                held_shard(store, number, terms=manifest.terms, host=here.host, stop=stop) as lease,
+                reported(reporter, lease.fence, every_s=every_s),
+            ):
+                summary = await _Worker(store, task, here, lease, crew).work(to_json)
+                reporter.conclude(summary)
+            return summary
+
+
+@dataclass(frozen=True, slots=True)
+class _Crew:
+    """The accounts of a shard, and what is shared by all that is done for them."""
+
+    accounts: tuple[Account, ...]
+    parts: tuple[Part, ...]
+    keys: KeyRing
+    stop: StopSignal
+    listener: Listener
+
+
+async def _crew_of(
+    task: Assignment, given: Mapping[str, CredentialProvider], stop: StopSignal, listener: Listener
+) -> _Crew:
+    accounts = accounts_of(task.settings)
+    parts = parts_of(accounts, stop=stop, listener=listener)
+    keys = KeyRing(given, listener=listener)
+    await keys.open_only(parts)
+    return _Crew(accounts, parts, keys, stop, listener)
 
 
 def _both(first: Listener, second: Listener) -> Listener:
@@ -122,37 +148,31 @@ class _Worker:
     task: Assignment
     here: LocalShard
     lease: Held
-    stop: StopSignal
-    listener: Listener
+    crew: _Crew
 
-    async def work(self, credentials: Mapping[str, CredentialProvider], to_json: Callable[[Summary], bytes]) -> Summary:
-        number = self.task.shard.number
-        shipped = await shipped_before(self.store, number, self.here, self.stop)
-        settings = replace(self.task.settings, ledger=str(self.here.ledger))
-        accounts = accounts_of(settings)
-        parts = parts_of(accounts, stop=self.stop, listener=self.listener)
-        keys = KeyRing(credentials, listener=self.listener)
-        await keys.open_only(parts)
-        targets = {account.name: account.target for account in accounts}
+    async def work(self, to_json: Callable[[Summary], bytes]) -> Summary:
+        number, stop = self.task.shard.number, self.crew.stop
+        shipped = await shipped_before(self.store, number, self.here, stop)
+        targets = {account.name: account.target for account in self.crew.accounts}
         async with held(Ledger.open, self.here.ledger, targets=targets) as ledger:
             if shipped is None:
-                await refill(ledger, self.store, number, self.stop)
+                await refill(ledger, self.store, number, stop)
             lacking = [] if shipped is None else await in_thread(unshipped, ledger, shipped)
             await in_thread(self.here.note_fence, self.lease.fence)
             job = _ShardRun(
                 input_name=self.task.manifest.input,
-                settings=settings,
-                accounts=accounts,
+                settings=replace(self.task.settings, ledger=str(self.here.ledger)),
+                accounts=self.crew.accounts,
                 ledger=ledger,
-                listener=self.listener,
-                stop=self.stop,
-                parts=parts,
+                listener=self.crew.listener,
+                stop=stop,
+                parts=self.crew.parts,
                 may_send=self.lease.may_send,
                 recording=lambda writer: self._shipping(writer, lacking),
                 manifest=self.task.manifest,
                 slice=self.here.slice,
             )
-            return await job.run(keys, to_json)
+            return await job.run(self.crew.keys, to_json)
 
     @asynccontextmanager
     async def _shipping(self, writer: Writer, lacking: Sequence[Settlement]) -> AsyncIterator[Writer]:
