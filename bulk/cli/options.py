@@ -41,6 +41,8 @@ __all__ = [
     "reading_options",
     "settings_of",
     "settings_options",
+    "splitting_options",
+    "working_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
@@ -324,6 +326,16 @@ def comparing_options(command: _Decorated) -> _Decorated:
         help="Compare only products whose ProductKey matches this pattern, such as 'a1Lamp*'; may be repeated.",
     )
     return _all((_MAP, limit, only), command)
+
+
+def working_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where the rows are read already."""
+    return _all((*_PLACE, *_WHOSE[:-1], _CREATES, *_LISTINGS, *_JOB, *_KEPT), command)  # a shard has its accounts
+
+
+def splitting_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where an input is shared out."""
+    return _all((*_PLACE, *_WHOSE, _CREATES, _LISTINGS[0], _REQUEST[1], *_READING, *_KEPT), command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from bulk.rows.products.product_map import read_product_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from bulk.engine.accounts import Account
+    from bulk.engine.sessions.recorder import Writer
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
@@ -72,6 +75,9 @@ class Job:
 
     may_send: Callable[[], bool] = always
     """Asked at every send: where machines share a job, another may have the right to."""
+
+    recording: Callable[[Writer], AbstractAsyncContextManager[Writer]] = nullcontext
+    """Gives what lanes record by, of the ledger's writer: where machines share a job, a claim may count only later."""
 
     @property
     def names_accounts(self) -> bool:

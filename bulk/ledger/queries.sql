@@ -208,6 +208,18 @@ WHERE rowid > :after
 ORDER BY rowid
 LIMIT :products;
 
+-- name: settled_since
+-- What became of modules since then, for a store that may lack it: a claim without an outcome is there already.
+SELECT
+    m.account, m.product_key, m.module_name, m.alias_name, m."desc", m.outcome, m.code, m.message, m.request_id,
+    m.attempts, m.recovered, m.in_doubt, m.settled_at, r.line
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE m.settled_at >= ? AND m.outcome <> 'sending'
+ORDER BY m.settled_at;
+
 -- name: open_rows
 -- What may have left of a row in doubt, and when it was last claimed or settled. The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
 -- died: its request may have left. An unknown row is in doubt only if a create of ours may have made its module: it can
@@ -1061,3 +1073,55 @@ WHERE c.run_id = :run AND c.kind <> 'create' AND NOT EXISTS (
       AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
 )
 ORDER BY c.id;
+
+-- name: merge_created
+-- The last word on a module that a run of the fleet created; see `record_created`. What the last two columns have is what
+-- was sent: an empty text where the row says nothing.
+INSERT OR REPLACE INTO modules (
+    outcome, owned, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt,
+    settled_at, run_id, written_alias, written_desc
+)
+VALUES ('created', 1, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?);
+
+-- name: merge_word
+-- The last word on any other.
+INSERT OR REPLACE INTO modules (
+    run_id, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt, settled_at,
+    outcome, code, message, claimed, owned
+)
+SELECT
+    run_id, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, nullif(?12, ''),
+    nullif(?13, ''), iif(?11 = 'sending' OR ?9, 'create', NULL), iif(?14 = '', 0, ?14)
+FROM runs;
+
+-- name: count_of_rows
+-- Modules that a row of the input stands for, in one walk along both.
+SELECT count(*)
+FROM modules AS m
+CROSS JOIN rows AS r INDEXED BY rows_by_key
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name;
+
+-- name: strange_word
+-- The first module that no row of the input stands for.
+SELECT m.account, m.product_key, m.module_name
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE r.line IS NULL
+LIMIT 1;
+
+-- name: count_merged
+-- Rows by outcome, where each module is of a row and as it wants it; NULL: those without a word.
+SELECT outcome, count(*) FROM modules GROUP BY outcome
+UNION ALL
+SELECT outcome, count(*) FROM rows WHERE outcome IS NOT NULL GROUP BY outcome;
+
+-- name: shared_product
+-- A row whose product another account of the same target has too.
+SELECT line, message FROM rows WHERE outcome = 'invalid' AND problem_code = 'product_key.other_account' LIMIT 1;
+
+-- name: is_merge_of
+-- Whether all that a ledger records is one merge: nothing of it is lost when it is made anew.
+SELECT count(*) = 1 AND min(run_id) = ? AND min(command) = 'merge' FROM runs;

@@ -58,7 +58,7 @@ def _query_of_many(name: str, records: int) -> str:
 
 
 def insert_many(
-    connection: sqlite3.Connection, name: str, records: Sequence[tuple[object, ...]], *, together: int
+    connection: sqlite3.Connection, name: str, records: Sequence[Sequence[object]], *, together: int
 ) -> None:
     """Insert records by the statement under a name, up to ``together`` in one: a power of two."""
     done = 0

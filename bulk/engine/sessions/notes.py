@@ -40,6 +40,7 @@ class Notes:
         *,
         latency_s: float,
         repeat: bool,
+        left_s: float | None = None,
     ) -> None:
         """Take down one request and its answer.
 
@@ -49,9 +50,10 @@ class Notes:
             key: ProductKey and ModuleName of what it was about; a listing has no ModuleName.
             latency_s: How long it took.
             repeat: The one before it failed.
+            left_s: When it left, by the clock of its rate; ``None``: it did not.
         """
         del repeat
-        self._listener(AttemptMade(self._attempt(action, answer, key, latency_s)))
+        self._listener(AttemptMade(self._attempt(action, answer, key, latency_s, left_s)))
 
     def _attempt(
         self,
@@ -59,6 +61,7 @@ class Notes:
         answer: Listing | Accepted | Product | Page[Package] | Page[Product] | Failure,
         key: tuple[str, str | None],
         latency_s: float,
+        left_s: float | None,
     ) -> Attempt:
         failure = answer if isinstance(answer, Failure) else None
         # A product is kept without the reply that showed it, which holds the ProductSecret.
@@ -74,6 +77,7 @@ class Notes:
             latency_s=latency_s,
             failure=failure.kind if failure else None,
             account=self._account,
+            left_s=left_s,
         )
 
     def announce_retry(

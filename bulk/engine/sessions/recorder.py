@@ -194,6 +194,7 @@ class Recorder(Notes):
         *,
         latency_s: float,
         repeat: bool,
+        left_s: float | None = None,
     ) -> None:
         """Record one request and its answer; see `Notes.attempted`."""
         failure = answer if isinstance(answer, Failure) else None
@@ -202,6 +203,6 @@ class Recorder(Notes):
             self._counters.requests[action] = self._counters.requests.get(action, 0) + 1
         if failure and failure.kind is FailureKind.THROTTLED:
             self._counters.throttled += 1
-        attempt = self._attempt(action, answer, key, latency_s)
+        attempt = self._attempt(action, answer, key, latency_s, left_s)
         self._writer.note(attempt)
         self._listener(AttemptMade(attempt))

@@ -197,7 +197,8 @@ class Requests:
                 answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
             except asyncio.CancelledError:
                 # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
-                self._notes.attempted(action, _ABANDONED, key, latency_s=self._clock() - started, repeat=repeat)
+                latency_s = self._clock() - started
+                self._notes.attempted(action, _ABANDONED, key, latency_s=latency_s, left_s=turn.left_s, repeat=repeat)
                 raise
             finally:
                 if probing:
@@ -205,7 +206,7 @@ class Requests:
         now = self._clock()
         latency_s = now - started
         self.latency_s += _LATENCY_WEIGHT * (latency_s - self.latency_s)
-        self._notes.attempted(action, answer, key, latency_s=latency_s, repeat=repeat)
+        self._notes.attempted(action, answer, key, latency_s=latency_s, left_s=turn.left_s, repeat=repeat)
         if isinstance(answer, Failure):
             self._failed(answer, gate, action, key, sent_at=started, now=now)
         else:
