@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import asdict
 from pathlib import Path
@@ -31,7 +32,7 @@ __all__ = ["run"]
 _HOW = "How it is shared"
 _MOST_PROCESSES = 1_000
 _OWN_FLAGS = frozenset({"--json", "--insecure-dask"})
-_OWN_OPTIONS = frozenset({"--engine"})
+_OWN_OPTIONS = frozenset({"--engine", "--deadline"})
 
 
 @click.command(
@@ -94,7 +95,7 @@ def run(
 
     Workers take settings and keys from the machine and the environment that they run in, not from the store.
     """
-    settings_of(ctx)  # what can't be used here can't be used there
+    settings = settings_of(ctx)  # what can't be used here can't be used there
     # --help and a mistyped flag need not wait for what follows.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
@@ -106,7 +107,14 @@ def run(
     store, stop = open_store(url), StopSignal()
     words = _words_of_worker(invocation.arguments, url)
     folder = Path(work_folder) if work_folder else None
-    summary = execute(lambda: _drive(store, url, kind, where, words, folder, stop), stop)
+
+    async def drive() -> FleetSummary:
+        if settings.deadline_s is not None:
+            reason = f"the deadline of {settings.deadline_s:g} s is over; run again to go on"
+            asyncio.get_running_loop().call_later(settings.deadline_s, stop.request, reason)
+        return await _drive(store, url, kind, where, words, folder, stop)
+
+    summary = execute(drive, stop)
     with ended_in_time(stop.exit_code):
         if as_json:
             print_json(asdict(summary))

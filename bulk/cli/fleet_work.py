@@ -33,8 +33,8 @@ _HOW = "How it is shared"
       0  every row of the shard is provisioned: created, exists or duplicate
       1  finished, but some rows are not
       2  a flag, a setting or the store can't be used; nothing was sent
-      3  stopped early: key, permission, platform or store out of reach, disk full,
-         or another machine took the shard
+      3  stopped early: key, permission, platform or store out of reach, disk
+         full, or another machine took the shard
       130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
     """,
 )

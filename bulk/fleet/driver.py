@@ -113,6 +113,9 @@ class _Shard:
     """Tries in a row that brought nothing."""
 
     tries: int = 0
+    fence: int = 0
+    """The highest before the last try: what a later one says is that try's."""
+
     provisioned: int = 0
     not_before_s: float = 0.0
     exit_code: int | None = None
@@ -181,9 +184,9 @@ class _Driver:
         ready = [shard for shard in self._waiting if shard.not_before_s <= now][: max(0, slots)]
         for shard in ready:
             self._waiting.remove(shard)
-            fence = await latest_fence(self.store, shard.number)
-            attempt = f"{self.manifest.split}-{shard.number}-{fence}-{shard.vain}"
-            self._stillness.begin(shard.number, fence)
+            shard.fence = await latest_fence(self.store, shard.number)
+            attempt = f"{self.manifest.split}-{shard.number}-{shard.fence}-{shard.vain}"
+            self._stillness.begin(shard.number, shard.fence)
             self._running[asyncio.create_task(self.engine.work(shard.number, attempt=attempt))] = shard
             await asyncio.sleep(0)  # it takes its slot
 
@@ -203,7 +206,8 @@ class _Driver:
         has_moved, shard.provisioned = provisioned > shard.provisioned, max(provisioned, shard.provisioned)
         shard.vain = 0 if has_moved else shard.vain + counts
         if shard.vain >= MOST_TRIES:
-            await self._give_up(shard, why)
+            told = progress.stopped if progress and progress.fence > shard.fence else None
+            await self._give_up(shard, told or why)
             return
         shard.not_before_s = _now_s() + min(_ASKED_EVERY_S * 2**shard.vain, _LONGEST_PAUSE_S)
         if shard.vain <= 1:

@@ -30,6 +30,7 @@ __all__ = [
     "replay",
     "segment_names",
     "segments_of",
+    "ship_first",
     "standing_after",
 ]
 
@@ -125,10 +126,17 @@ async def replay(settlements: Iterable[Settlement], writer: Writer) -> None:
     await writer.claim(claims)
 
 
+async def ship_first(store: Store, shard: int, fence: int, settlements: Iterable[Settlement]) -> Put | Outage:
+    """Store what a ledger has already and the store lacks, as segment 0 of a fence: a process died between the two."""
+    return await store.put_if_absent(f"segments/{shard}/{fence}.0", encoded(settlements))
+
+
 class ShippingWriter:
     """A ledger's writer in a fleet. Outcomes follow when they can; a claim waits until its segment is stored."""
 
-    def __init__(self, writer: Writer, store: Store, *, shard: int, fence: int, every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self, writer: Writer, store: Store, *, shard: int, fence: int, first: int = 0, every_s: float = _EVERY_S
+    ) -> None:
         """Ship nothing yet.
 
         Args:
@@ -136,13 +144,14 @@ class ShippingWriter:
             store: The fleet's.
             shard: Whose ledger it is.
             fence: Of the lease: no two processes have the same, so the names of segments are this one's.
+            first: Number of its first segment.
             every_s: How often a segment is made.
         """
         self._writer = writer
         self._store = store
         self._name = f"segments/{shard}/{fence}"
         self._every_s = every_s
-        self._number = 0
+        self._number = first
         self._waiting: list[Settlement] = []
         self._sends = Sends()
         self._waiters: list[Future[None]] = []
@@ -160,10 +169,6 @@ class ShippingWriter:
         self._shipping.cancel()
         await asyncio.wait([self._shipping])
         self._tell(self._waiters, LedgerError("the store did not take a claim before the end; nothing was sent for it"))
-
-    def catch_up(self, settlements: Iterable[Settlement]) -> None:
-        """Ship what the ledger has already, and the store lacks: a process died between the two."""
-        self._waiting += settlements
 
     def settle(self, settlement: Settlement) -> None:
         """See `Writer.settle`."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -25,27 +24,26 @@ from bulk.fleet.lease import Host, Note
 from bulk.fleet.local import take_local
 from bulk.fleet.recovery import answered, refill, shipped_before, unshipped
 from bulk.fleet.reporting import Reporter, obeying, reported
-from bulk.fleet.segments import ShippingWriter
+from bulk.fleet.segments import ShippingWriter, ship_first
 from bulk.fleet.slices import read_slice
 from bulk.fleet.store_url import open_store
 from bulk.ledger.store import Ledger
 from bulk.model import InputFound
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
     from bulk.engine.job import Part
-    from bulk.engine.sessions.recorder import Writer
     from bulk.events import Event, Listener
     from bulk.fleet.assignment import Assignment
     from bulk.fleet.holding import Held
     from bulk.fleet.local import LocalShard
     from bulk.fleet.manifest import Manifest
     from bulk.fleet.store import Store
-    from bulk.model import Settlement, Summary
+    from bulk.model import Summary
     from bulk.settings import Settings
 
 __all__ = ["work"]
@@ -158,6 +156,8 @@ class _Worker:
             if shipped is None:
                 await refill(ledger, self.store, number, stop)
             lacking = [] if shipped is None else await in_thread(unshipped, ledger, shipped)
+            if lacking:
+                await answered(lambda: ship_first(self.store, number, self.lease.fence, lacking), stop)
             await in_thread(self.here.note_fence, self.lease.fence)
             job = _ShardRun(
                 input_name=self.task.manifest.input,
@@ -168,18 +168,13 @@ class _Worker:
                 stop=stop,
                 parts=self.crew.parts,
                 may_send=self.lease.may_send,
-                recording=lambda writer: self._shipping(writer, lacking),
+                recording=lambda writer: ShippingWriter(
+                    writer, self.store, shard=number, fence=self.lease.fence, first=1 if lacking else 0
+                ),
                 manifest=self.task.manifest,
                 slice=self.here.slice,
             )
             return await job.run(self.crew.keys, to_json)
-
-    @asynccontextmanager
-    async def _shipping(self, writer: Writer, lacking: Sequence[Settlement]) -> AsyncIterator[Writer]:
-        number = self.task.shard.number
-        async with ShippingWriter(writer, self.store, shard=number, fence=self.lease.fence) as shipping:
-            shipping.catch_up(lacking)
-            yield shipping
 
 
 @dataclass(kw_only=True)
