@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-ON_ITS_OWN = {"accounts.md", "onboarding.md", "quickstart.md"}
+ON_ITS_OWN = {"accounts.md", "onboarding.md", "quickstart.md", "sync.md"}
 """Pages whose blocks are one story: tests/docs/test_accounts.py and test_walks.py run them from top to bottom."""
 
 _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)

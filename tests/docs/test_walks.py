@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-WALKS = {"quickstart.md": False, "onboarding.md": True}
+WALKS = {"quickstart.md": False, "onboarding.md": True, "sync.md": True}
 """Page → whether it is walked at the granted rate: it shows what that means, and creates few modules."""
 
 EXIT_CODE = "echo $?"
