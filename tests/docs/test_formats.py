@@ -15,7 +15,7 @@ from bulk.engine.sync.plan_file import KEPT_PLANS, read_entries, read_header, wr
 from bulk.fleet.manifest import Manifest
 from bulk.ledger.planning import ADOPT
 from bulk.model import ChangeKind, Dialect, Product, Target
-from bulk.rows.product_map import MAP_COLUMNS, read_product_map
+from bulk.rows.products.product_map import MAP_COLUMNS, read_product_map
 from bulk.settings import ReadSettings
 from tests.docs.conftest import ROOT, fences_of
 
