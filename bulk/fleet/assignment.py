@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bulk.engine.accounts import accounts_of
 from bulk.engine.threads import in_thread
 from bulk.errors import SettingsError
 from bulk.fleet.manifest import MANIFEST, Manifest, Shard, read_manifest, sha256_of
 from bulk.fleet.recovery import answered
+from bulk.fleet.splitting import member_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.engine.stop import StopSignal
+    from bulk.fleet.manifest import Member
     from bulk.fleet.store import Store
     from bulk.settings import Settings
 
@@ -69,7 +72,34 @@ def assignment_of(manifest: Manifest, number: int, settings: Settings) -> Assign
         # How long a request may be on its way is what the next holder of the lease waits for.
         timeout_s=min(settings.timeout_s, manifest.terms.request_timeout_s),
     )
+    for account in accounts_of(own):
+        _refuse_another(account.name, member_of(account), manifest.members.get(account.name))
     return Assignment(manifest, shard, own)
+
+
+def _refuse_another(name: str, here: Member, member: Member | None) -> None:
+    """Refuse an account that is not what it was when the input was split: shards could share a limit, or mix platforms.
+
+    Raises:
+        SettingsError: It is another, or faster.
+    """
+    if member is None:
+        return
+    advice = "give each machine the bulk.toml that the fleet was split with"
+    if here.target != member.target:
+        raise SettingsError(f"account {name!r} is for {here.target} here, and was for {member.target}: {advice}")
+    if here.group != member.group:
+        raise SettingsError(f"account {name!r} has rate group {here.group!r} here, and had {member.group!r}: {advice}")
+    if _is_faster(here.create_per_s, member.create_per_s) or _is_faster(here.list_per_s, member.list_per_s):
+        raise SettingsError(
+            f"account {name!r} is given more requests a second here than when the fleet was split"
+            f" ({member.create_per_s:g} creates, {member.list_per_s:g} listings): lower --qps or --list-qps, or"
+            f" {advice}"
+        )
+
+
+def _is_faster(per_s: float, than_per_s: float) -> bool:
+    return than_per_s > 0 and (per_s > than_per_s or not per_s)  # 0: unlimited
 
 
 async def fetch_slice(store: Store, shard: Shard, path: Path, stop: StopSignal) -> None:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from bulk.model.inputs import InputFound, ReadRows
     from bulk.settings import Settings
 
-__all__ = ["MOST_ACCOUNTS", "shards_of", "split"]
+__all__ = ["MOST_ACCOUNTS", "member_of", "shards_of", "split"]
 
 MOST_ACCOUNTS = 150
 """So many accounts fit a process. A rate group of more is one shard all the same: it can't be divided."""
@@ -131,7 +131,7 @@ async def split(
             rows=sum(written.rows),
             terms=terms or Terms(request_timeout_s=settings.timeout_s),
             shards=tuple(made),
-            members={account.name: _member(account) for account in accounts if account.is_tried},
+            members={account.name: member_of(account) for account in accounts if account.is_tried},
         )
         if before is not None:
             return _expect_same(before, manifest)
@@ -143,7 +143,12 @@ async def split(
     return _expect_same(later, manifest) if later else manifest
 
 
-def _member(account: Account) -> Member:
+def member_of(account: Account) -> Member:
+    """Return what a fleet has to know of an account.
+
+    Raises:
+        SettingsError: It has no rate group that all machines see alike.
+    """
     return Member(
         group=_group_of(account),
         target=account.target,

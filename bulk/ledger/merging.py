@@ -53,13 +53,15 @@ class MergedLedger(Ledger):
         created.sort(key=_KEY)
         (run_id,) = self.connection.execute("SELECT run_id FROM runs").fetchone()
         with translated(self.path):
+            self.connection.execute("BEGIN")
             insert_many(
                 self.connection,
                 "merge_created",
-                [(*record[1:_OUTCOME], run_id, record[4], record[5]) for record in created],
+                [[*record[1:_OUTCOME], run_id] for record in created],
                 together=_TOGETHER,
             )
             self.connection.executemany(query("merge_word"), [record[1:] for record in others])
+            self.connection.execute("COMMIT")
 
     def strange_word(self) -> tuple[str, str, str] | None:
         """Return the key of a module that no row stands for."""

@@ -935,7 +935,7 @@ INSERT OR REPLACE INTO modules (
     outcome, owned, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt,
     settled_at, run_id, written_alias, written_desc
 )
-VALUES ('created', 1, ?, ?, ?, nullif(?, ''), nullif(?, ''), nullif(?, ''), ?, ?, ?, ?, ?, ?, ?);
+VALUES ('created', 1, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, ?4, ?5);
 
 -- name: merge_word
 -- The last word on any other.
