@@ -74,7 +74,9 @@ async def test_driver_that_is_killed_is_followed_by_one_that_reads_the_store(fle
         await fleet.is_done()
 
 
-@pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "exit_code"), [pytest.param(signal.SIGINT, 130, marks=pytest.mark.torture), (signal.SIGTERM, 143)]
+)
 async def test_signal_to_a_driver_ends_its_workers_in_order(
     number: signal.Signals, exit_code: int, fleet_of: FleetOf
 ) -> None:
@@ -94,6 +96,7 @@ async def test_signal_to_a_driver_ends_its_workers_in_order(
         await fleet.is_done()
 
 
+@pytest.mark.torture
 async def test_shard_that_fails_five_times_is_named_and_the_others_go_on(fleet_of: FleetOf) -> None:
     async with fleet_of(2, shards=2) as fleet:
         settings = fleet.folder / "bulk.toml"
