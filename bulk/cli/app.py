@@ -38,6 +38,7 @@ COMMANDS = MappingProxyType(
         "check": "Compare a file with the platform, or with another file.",
         "results": "Write what became of each row, or the rows to try again.",
         "report": "Write one page about a ledger, to read in a browser or print.",
+        "fleet": "Share one input among many machines, by a folder or bucket.",
         "doctor": "Try what a run would need, and say what is wrong.",
         "settings": "Show each setting, and where it comes from.",
         "sandbox": "Serve a platform in a box, to rehearse against.",

@@ -13,7 +13,9 @@ from bulk.cli.options import ENVIRONMENT_HELP, json_option, log_options, metrics
 from bulk.cli.output import print_json
 from bulk.cli.streams import ended_in_time
 from bulk.cli.sync import show_summary
+from bulk.cli.sync_options import named
 from bulk.cli.values import read_duration
+from bulk.errors import SettingsError
 from bulk.exits import ExitCode
 
 if TYPE_CHECKING:
@@ -73,17 +75,22 @@ def apply(ctx: click.Context, /, plan: Path, *, max_age_s: float, as_json: bool,
     invocation: Invocation = ctx.obj
     stop = StopSignal()
 
-    def resume(_summary: Summary) -> str | None:
-        return invocation.again if stop.requested else None
+    def resume(summary: Summary) -> str | None:
+        return invocation.again if stop.requested or summary.exit_code == ExitCode.WITHHELD else None
 
     def to_json(summary: Summary) -> bytes:
         return summary_json(summary, resume=resume(summary))
 
-    with watched(ctx, str(plan), noticed=True) as listener:
-        summary = execute(
-            lambda: apply_engine(plan, settings, max_age_s=max_age_s, listener=listener, stop=stop, to_json=to_json),
-            stop,
-        )
+    try:
+        with watched(ctx, str(plan), noticed=True) as listener:
+            summary = execute(
+                lambda: apply_engine(
+                    plan, settings, max_age_s=max_age_s, listener=listener, stop=stop, to_json=to_json
+                ),
+                stop,
+            )
+    except SettingsError as exc:
+        raise named(ctx, exc) from exc
     with ended_in_time(stop.exit_code):
         if as_json:
             print_json(to_json(summary))

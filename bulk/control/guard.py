@@ -16,7 +16,16 @@ from bulk.model import ChangeKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SENT_SPAN_S", "AccountLook", "GoodInput", "Limit", "Objection", "guard", "refuse_other_file"]
+__all__ = [
+    "SENT_SPAN_S",
+    "AccountLook",
+    "GoodInput",
+    "Limit",
+    "Objection",
+    "guard",
+    "lost_too_much",
+    "refuse_other_file",
+]
 
 SENT_SPAN_S = 20 * 3_600.0
 """What was sent within so long counts as of this night: a job that runs every hour must not bleed past a limit."""
@@ -97,6 +106,11 @@ class AccountLook:
     """The account's part of the whole input as it is now, whatever narrows the scope."""
 
     last_good: GoodInput | None = None
+    good_keys: int = 0
+    """Modules that the account's part of the last good input asked for."""
+
+    common_keys: int = 0
+    """Those of them that this one asks for too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +131,7 @@ def guard(
     if look.deletes:
         if objection := _too_many("delete", look.deletes, look.deletes_sent, max_deletes, look.owned, "owned"):
             objections[ChangeKind.DELETE] = Objection(Withheld.MAX_DELETES, objection)
-        elif shrunk := _shrunk(look):
+        elif shrunk := lost_too_much(look):
             objections[ChangeKind.DELETE] = shrunk
     return objections
 
@@ -131,13 +145,17 @@ def refuse_other_file(*, keys: int, common: int, last_good_keys: int | None) -> 
         last_good_keys: Modules that the last good input asked for; ``None``: there was none.
     """
     if not keys:
-        return "the input has no valid row: a sync would take everything for surplus"
-    if last_good_keys and common * _OTHER_FILE_FRACTION < last_good_keys:
+        return "the input has no valid row, and a sync would take everything for surplus"
+    if last_good_keys and _is_another(common, last_good_keys):
         return (
             f"the input has {common:,} of the {last_good_keys:,} modules of the last one that went through: "
-            "this looks like another file"
+            "this looks like another file. A job of its own needs a ledger of its own: name one with --ledger"
         )
     return None
+
+
+def _is_another(common: int, last_good_keys: int) -> bool:
+    return common * _OTHER_FILE_FRACTION < last_good_keys
 
 
 def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, which: str) -> str | None:
@@ -148,7 +166,12 @@ def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, wh
     return f"{planned:,} {kind}s planned{before}: the limit is {allowed:,}, {limit} of {modules:,} {which} modules"
 
 
-def _shrunk(look: AccountLook) -> Objection | None:
+def lost_too_much(look: AccountLook) -> Objection | None:
+    """Say what an account's part of the input has lost since the last good one, if that is more than a night's work.
+
+    Such an input withholds deletes, and the next one is still held against the last good one, until a person approves
+    it: also where there was nothing to delete, and so nothing to withhold.
+    """
     if look.last_good is None:
         return None
     for withheld, what, now, before in (
@@ -157,4 +180,7 @@ def _shrunk(look: AccountLook) -> Objection | None:
     ):
         if (before - now) * 100 > before * _LOST_PERCENT:
             return Objection(withheld, f"the input has {now:,} {what}, and had {before:,} in the last good sync")
+    if _is_another(look.common_keys, look.good_keys):
+        message = f"the input has {look.common_keys:,} of the {look.good_keys:,} modules of the last good sync"
+        return Objection(Withheld.OTHER_KEYS, message)
     return None

@@ -30,6 +30,7 @@ WHY_WITHHELD: Mapping[Withheld, str] = MappingProxyType(
         Withheld.MAX_DELETES: "more deletes than --max-deletes allows",
         Withheld.FEWER_ROWS: "the input has lost more than 5% of its rows",
         Withheld.FEWER_PRODUCTS: "the input has lost more than 5% of its products",
+        Withheld.OTHER_KEYS: "the account's part of the input looks like that of another job",
         Withheld.EMPTIES_PRODUCT: "the product would be left without a module",
         Withheld.LOOKS_LIKE_RENAME: "a delete and a create with the same texts look like a rename",
         Withheld.NEEDS_DELETE: "it needs the slot of a delete that waits",

@@ -32,6 +32,7 @@ class Withheld(StrEnum):
     MAX_DELETES = "max_deletes"  #: more deletes than the limit allows in a night
     FEWER_ROWS = "fewer_rows"  #: the input has lost more than a twentieth of its rows
     FEWER_PRODUCTS = "fewer_products"  #: or of its products
+    OTHER_KEYS = "other_keys"  #: an account's part of the input looks like that of another job
     EMPTIES_PRODUCT = "empties_product"  #: the product would be left without a module
     LOOKS_LIKE_RENAME = "looks_like_rename"  #: a delete and a create in one product with the same texts
     NEEDS_DELETE = "needs_delete"  #: a create whose slot only a withheld delete makes free
@@ -150,7 +151,7 @@ class _Compared:
     missing: list[Row] = field(default_factory=list)
 
 
-def _compare(rows: Iterable[Row], there: Mapping[str, OtaModule], ours: Collection[str], terms: Terms) -> _Compared:
+def _compare(rows: Iterable[Row], there: Mapping[str, OtaModule], ours: Mapping[str, Owned], terms: Terms) -> _Compared:
     compared = _Compared()
     for row in rows:
         name = row.module.key[1]
@@ -159,7 +160,7 @@ def _compare(rows: Iterable[Row], there: Mapping[str, OtaModule], ours: Collecti
             compared.missing.append(row)
             continue
         fields = {difference.field for difference in differences(row.module, found)}
-        if not fields and terms.adopt and name not in ours:
+        if not fields and terms.adopt and not _is_as_written(found, ours.get(name)):
             compared.adopted.append((row, found))
         elif not fields - {Field.MODULE_NAME}:
             compared.settled.append(judge(row, found))
@@ -204,10 +205,8 @@ def _why_kept(module: OtaModule, owned: Owned, terms: Terms) -> Kept | None:
         return Kept.NOT_ASKED
     if terms.keep_all:
         return terms.keep_all
-    if owned.alias_name is None or owned.desc is None:
-        return Kept.TEXTS_UNKNOWN
-    if _texts(module) != (owned.alias_name, owned.desc):
-        return Kept.CHANGED
+    if not _is_as_written(module, owned):
+        return Kept.TEXTS_UNKNOWN if owned.alias_name is None or owned.desc is None else Kept.CHANGED
     if terms.packages is None:
         return Kept.PACKAGES_UNKNOWN
     return Kept.PACKAGE if module.key[1] in terms.packages else None
@@ -255,6 +254,11 @@ def _why_withheld(module: OtaModule, renamed: Collection[tuple[str, str]], *, em
     if _texts(module) in renamed:
         return Withheld.LOOKS_LIKE_RENAME
     return Withheld.EMPTIES_PRODUCT if empties else None
+
+
+def _is_as_written(module: OtaModule, owned: Owned | None) -> bool:
+    """Say whether a module is ours, and has the texts that this ledger last wrote or adopted."""
+    return owned is not None and _texts(module) == (owned.alias_name, owned.desc)
 
 
 def _texts(module: OtaModule) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from bulk.distribution import installed_version
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.ingest import IngestStoppedError
-from bulk.engine.job import Job, parts_of, spoken_target
+from bulk.engine.job import Job, map_of, parts_of, spoken_target
 from bulk.engine.lanes.selection import select
 from bulk.engine.lanes.sending import opened_feeds, send
 from bulk.engine.sessions.connect import ledger_path
@@ -77,6 +77,7 @@ async def run(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -89,6 +90,7 @@ async def run(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -115,11 +117,11 @@ class Run(Job):
 
     async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes] = summary_json) -> Summary:
         """Do all of it, and record how it ended."""
-        started = time.monotonic()
+        started, deadline_s = time.monotonic(), self.settings.deadline_s
         try:
             await in_thread(self._begin)
             async with vigil(self.ledger, self.stop):
-                with suppress(IngestStoppedError), self._deadline():
+                with suppress(IngestStoppedError), self.stop.after(deadline_s, hint="; run again to go on"):
                     await self._read_and_send(keys)
             done = Done(
                 run_id=self.run_id,
@@ -161,19 +163,6 @@ class Run(Job):
     async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
             await send(self, feeds, keys, run_id=self.run_id)
-
-    @contextmanager
-    def _deadline(self) -> Iterator[None]:
-        deadline_s = self.settings.deadline_s
-        if deadline_s is None:
-            yield
-            return
-        reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
-        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self.stop.request(reason))
-        try:
-            yield
-        finally:
-            timer.cancel()
 
     def _begin(self) -> None:
         self.ledger.begin_run(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
@@ -12,33 +12,61 @@ if TYPE_CHECKING:
     import sqlite3
     from pathlib import Path
 
-__all__ = ["compare_keys", "note_first_good_input", "note_good_input"]
+__all__ = ["KeyCounts", "compare_keys", "note_first_good_input", "note_good_input"]
 
 
 def note_first_good_input(connection: sqlite3.Connection, *, run_id: str, at: float) -> None:
-    """Take the input of the last finished run for good, where no sync was good yet; the rows are still that input's.
+    """Take the input that was last read for good, where no sync was good yet and its run came to its end.
 
     Args:
-        connection: Within the intake's transaction.
+        connection: Within the intake's transaction, while the rows are still that input's.
         run_id: Of the run that asks.
         at: Now, in seconds since the epoch.
     """
     if connection.execute("SELECT 1 FROM good_syncs").fetchone():
         return
-    finished = connection.execute(query("last_run_finished"), (run_id,)).fetchone()
+    finished = connection.execute(query("last_input_finished")).fetchone()
     if finished and finished[0]:
         connection.execute(query("note_first_good_syncs"), (run_id, iso_utc(at)))
         connection.execute(query("note_first_good_keys"))
 
 
-def compare_keys(connection: sqlite3.Connection) -> tuple[int, int | None, int]:
-    """Return the keys of the input, those of the last good one (``None``: there was none), and how many are in both."""
-    keys, good, common = connection.execute(query("compare_keys")).fetchone()
-    return keys, good or None, common
+class KeyCounts(NamedTuple):
+    """How many modules an account's part of an input asks for."""
+
+    keys: int = 0
+    good: int = 0
+    """Of the last good input; 0: there was none."""
+
+    common: int = 0
+    """In both."""
 
 
-def note_good_input(connection: sqlite3.Connection, path: Path, *, account: str, run_id: str, at: float) -> None:
+def compare_keys(connection: sqlite3.Connection) -> dict[str, KeyCounts]:
+    """Return, by account, how many modules the input, the last good one, and both ask for."""
+    return {account: KeyCounts(*counts) for account, *counts in connection.execute(query("compare_keys"))}
+
+
+def note_good_input(
+    connection: sqlite3.Connection,
+    path: Path,
+    *,
+    account: str,
+    run_id: str,
+    at: float,
+    also_shorter: bool,
+    also_others: bool,
+) -> None:
     """Note that an account's part of the input went through; keys that stay are not written again.
+
+    Args:
+        connection: A connection for writing, used by nobody else meanwhile.
+        path: The ledger, for messages.
+        account: Whose part.
+        run_id: Of the run that it went through.
+        at: Now, in seconds since the epoch.
+        also_shorter: It takes the place of the last one also as what the length of the next is held against.
+        also_others: And as what its keys are held against.
 
     Raises:
         LedgerError: The ledger can't be written.
@@ -46,9 +74,11 @@ def note_good_input(connection: sqlite3.Connection, path: Path, *, account: str,
     with translated(path):
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.execute(query("note_good_sync"), (account, run_id, iso_utc(at)))
-            connection.execute(query("forget_good_keys"), (account,))
-            connection.execute(query("note_good_keys"), (account,))
+            noted = {"account": account, "run_id": run_id, "at": iso_utc(at), "also_shorter": also_shorter}
+            connection.execute(query("note_good_sync"), noted)
+            if also_others:
+                connection.execute(query("forget_good_keys"), (account,))
+                connection.execute(query("note_good_keys"), (account,))
             connection.execute("COMMIT")
         finally:
             if connection.in_transaction:

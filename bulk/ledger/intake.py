@@ -12,7 +12,7 @@ from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from bulk.ledger.binding import Takeover
@@ -44,6 +44,17 @@ class Intake:
         insert_many(self._connection, "add_invalid_row", rows.invalid, together=_TOGETHER)
         self.rows += len(rows)
 
+    def add_slice(self, valid: Sequence[Sequence[object]], invalid: Sequence[Sequence[object]]) -> None:
+        """Write some rows of accounts, each with its account before it, as a fleet stores them.
+
+        Args:
+            valid: ``(account, *ValidRow)`` each.
+            invalid: `InvalidRow` each.
+        """
+        insert_many(self._connection, "add_row_of_account", valid, together=_TOGETHER)
+        insert_many(self._connection, "add_invalid_row", invalid, together=_TOGETHER)
+        self.rows += len(valid) + len(invalid)
+
 
 @contextmanager
 def replaced_rows(
@@ -53,6 +64,7 @@ def replaced_rows(
     name: str,
     shape: str,
     at: float,
+    run_id: str | None,
     accounts: Collection[str],
     before: Callable[[sqlite3.Connection], None] | None = None,
     check: Callable[[sqlite3.Connection], None] | None = None,
@@ -67,6 +79,7 @@ def replaced_rows(
         name: The input's name, as the user gave it.
         shape: JSON that says how its records are laid out.
         at: Now, in seconds since the epoch.
+        run_id: Of the run that reads it.
         accounts: All that the settings name.
         before: Called while the rows are still those of the input before.
         check: Called when all rows are judged; what it raises leaves the ledger as it was.
@@ -88,7 +101,7 @@ def replaced_rows(
             _judge_together(connection)
             intake.takeovers = take_over(connection, accounts)
             connection.execute("DELETE FROM input")
-            connection.execute(query("add_input"), (name, shape, intake.rows, iso_utc(at)))
+            connection.execute(query("add_input"), (name, shape, intake.rows, iso_utc(at), run_id))
             if check is not None:
                 check(connection)
             connection.execute("COMMIT")

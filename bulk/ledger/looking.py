@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import orjson
 
@@ -133,19 +134,19 @@ class LookReader:
         self._connection.execute(f"CREATE TEMP TABLE products AS {query('scope_products')}", asked)
         for key in besides:
             if wanted(key):
-                self._connection.execute(query("add_product_besides"), {"product_key": key})
+                self._connection.execute(query("add_product_besides"), {"account": self._account, "product_key": key})
 
     def _states(self, product_keys: list[str]) -> list[ProductState]:
         asked = {"account": self._account, "product_keys": orjson.dumps(product_keys).decode()}
         records: dict[str, list[RowRecord]] = {}
-        for key, *record in self._connection.execute(query("look_rows"), asked):
-            records.setdefault(key, []).append(_row_record(key, *record))
+        for record in self._connection.execute(query("look_rows"), asked):
+            records.setdefault(record[0], []).append(_row_record(record))
         owned: dict[str, list[OwnedRecord]] = {}
         for key, name, alias, desc, outcome, code, in_doubt, attempts in self._connection.execute(
             query("owned_modules"), asked
         ):
             owned.setdefault(key, []).append(
-                OwnedRecord(name, alias, desc, Outcome(outcome), code, bool(in_doubt), attempts)
+                OwnedRecord(name, alias, desc, _OUTCOMES[outcome], code, bool(in_doubt), attempts)
             )
         swaps: dict[str, list[OpenSwap]] = {}
         for swap in open_swaps(self._connection, asked):
@@ -168,24 +169,16 @@ def _approved(connection: sqlite3.Connection, product_key: str) -> dict[str, Pla
     return {entry.module_name.casefold(): entry for entry in entries}
 
 
-def _row_record(  # noqa: PLR0917 - the columns of its query
-    key: str,
-    line: int,
-    name: str,
-    alias: str | None,
-    desc: str | None,
-    attempts: int,
-    in_doubt: int,
-    claimed: str | None,
-    since: str | None,
-    outcome: str,
-    message: str | None,
-    undone: int,
-    undone_at: str | None,
-    found_alias: str | None,
-    found_desc: str | None,
-) -> RowRecord:
+_OUTCOMES: Mapping[str, Outcome] = MappingProxyType({outcome.value: outcome for outcome in Outcome})
+"""To ask the class for each of a million takes three times as long."""
+
+
+def _row_record(record: tuple[Any, ...]) -> RowRecord:
+    """Read a row of its query; nearly all are in no doubt, and no update of theirs was undone."""
+    key, line, name, alias, desc, attempts, in_doubt, claimed, since, outcome, message, undone, undone_at = record[:13]
     module = OtaModule(key, name, alias, desc)
+    if not (in_doubt or undone_at):
+        return RowRecord(Row(line, module, attempts), _OUTCOMES[outcome], message, undone, None, None)
     row = row_in_doubt(line, module, attempts, claimed, since) if in_doubt else Row(line, module, attempts)
-    replaced = OtaModule(key, name, found_alias, found_desc) if in_doubt and row.doubted is ChangeKind.UPDATE else None
-    return RowRecord(row, Outcome(outcome), message, undone, utc_seconds(undone_at) if undone_at else None, replaced)
+    replaced = OtaModule(key, name, *record[13:]) if in_doubt and row.doubted is ChangeKind.UPDATE else None
+    return RowRecord(row, _OUTCOMES[outcome], message, undone, utc_seconds(undone_at) if undone_at else None, replaced)

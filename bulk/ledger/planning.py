@@ -251,15 +251,16 @@ def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) ->
 
 
 def read_plan(
-    connection: sqlite3.Connection, path: Path, *, run_id: str, only_withheld: bool = False
+    connection: sqlite3.Connection, path: Path, *, run_id: str, kind: str | None = None, only_withheld: bool = False
 ) -> Iterator[PlannedEntry]:
-    """Yield the changes of a plan, a product after the other.
+    """Yield the changes of a plan, or those of a kind, a product after the other.
 
     Raises:
         LedgerError: The ledger can't be read.
     """
     with translated(path):
-        for record in connection.execute(query("planned_entries"), {"run_id": run_id, "only_withheld": only_withheld}):
+        asked = {"run_id": run_id, "kind": kind, "only_withheld": only_withheld}
+        for record in connection.execute(query("planned_entries"), asked):
             yield PlannedEntry(*record)
 
 

@@ -104,7 +104,7 @@ INSERT INTO rows (line, record, outcome, problem_code, message, account)
 VALUES (?, ?, 'invalid', nullif(?, ''), ?, ?);
 
 -- name: add_input
-INSERT INTO input (name, shape, rows, read_at) VALUES (?, ?, ?, ?);
+INSERT INTO input (name, shape, rows, read_at, run_id) VALUES (?, ?, ?, ?, ?);
 
 -- name: accounts_of_one_target
 -- Whether any two accounts with rows have the same target.
@@ -207,6 +207,18 @@ FROM products
 WHERE rowid > :after
 ORDER BY rowid
 LIMIT :products;
+
+-- name: settled_since
+-- What became of modules since then, for a store that may lack it: a claim without an outcome is there already.
+SELECT
+    m.account, m.product_key, m.module_name, m.alias_name, m."desc", m.outcome, m.code, m.message, m.request_id,
+    m.attempts, m.recovered, m.in_doubt, m.settled_at, r.line
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE m.settled_at >= ? AND m.outcome <> 'sending'
+ORDER BY m.settled_at;
 
 -- name: open_rows
 -- What may have left of a row in doubt, and when it was last claimed or settled. The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
@@ -643,8 +655,14 @@ ORDER BY min(line)
 LIMIT :most;
 
 -- name: add_product_besides
+-- Where nothing is ours there is nothing to delete; and it may be another account's product.
 INSERT INTO temp.products
-SELECT :product_key WHERE NOT EXISTS (SELECT 1 FROM temp.products WHERE product_key = :product_key);
+SELECT :product_key
+WHERE NOT EXISTS (SELECT 1 FROM temp.products WHERE product_key = :product_key)
+  AND EXISTS (SELECT 1 FROM modules WHERE account = :account AND product_key = :product_key AND owned);
+
+-- name: is_unknown_product
+SELECT NOT EXISTS (SELECT 1 FROM modules WHERE product_key = ?);
 
 -- name: look_rows
 -- The rows of some products, a product after the other, in file order, with what the ledger says of them. What our
@@ -692,17 +710,23 @@ INSERT OR IGNORE INTO temp.approved VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 SELECT * FROM temp.approved WHERE product_key = ?;
 
 -- name: begin_plan
--- A plan of each account: a new one takes the place of those before, but of a finished one the record stays.
 INSERT INTO plans (account, run_id, made_at, input, input_sha256, flags) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: forget_plans
-DELETE FROM plans WHERE account = ? AND finished_at IS NULL;
+-- A new plan of an account takes the place of all before; one of a part, of those of the same part. Of a finished one the
+-- record stays.
+DELETE FROM plans WHERE account = ?1 AND finished_at IS NULL AND (?2 IS NULL OR flags = ?2);
 
 -- name: forget_planned
-DELETE FROM planned WHERE account = ?;
+DELETE FROM planned WHERE account = ?1 AND run_id NOT IN (
+    SELECT run_id FROM plans WHERE account = ?1 AND finished_at IS NULL
+);
 
--- name: finish_plan
-UPDATE plans SET finished_at = ?, applied_by = ? WHERE run_id = ?;
+-- name: forget_old_plans
+DELETE FROM plans WHERE coalesce(finished_at, made_at) < ?;
+
+-- name: forget_planned_of_no_plan
+DELETE FROM planned WHERE (account, run_id) NOT IN (SELECT account, run_id FROM plans);
 
 -- name: plan_change
 INSERT OR REPLACE INTO planned (
@@ -755,6 +779,11 @@ UPDATE modules SET
     claimed = iif(claimed IS 'delete', NULL, claimed)
 WHERE account = ? AND product_key = ? AND module_name = ?;
 
+-- name: end_ownership_of_absent
+-- A listing without a module ends what we own of it; ?3 are the names that it shows, as JSON.
+UPDATE modules SET owned = 0, written_alias = NULL, written_desc = NULL
+WHERE account = ?1 AND product_key = ?2 AND owned AND module_name NOT IN (SELECT value FROM json_each(?3));
+
 -- name: count_undone
 UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
 
@@ -782,7 +811,16 @@ SELECT
     found_name, found_alias, found_desc, line, withheld, frees_slot_for
 FROM planned
 WHERE run_id = :run_id AND (withheld IS NOT NULL OR NOT :only_withheld)
+  AND (:kind IS NULL OR iif(adopted, 'adopt', kind) = :kind)
 ORDER BY account, product_key, coalesce(line, 9223372036854775807), module_name;
+
+-- name: count_planned
+-- What waits among it is counted by its reason.
+SELECT iif(adopted, 'adopt', kind) AS what, withheld, count(*)
+FROM planned
+WHERE run_id = ?
+GROUP BY what, withheld
+ORDER BY what, withheld;
 
 -- name: withheld_rows
 -- Rows whose change waits for a person, unless the ledger says so already.
@@ -922,9 +960,9 @@ WHERE outcome = 'invalid' AND (account IS :account OR account IS NULL);
 SELECT EXISTS (SELECT 1 FROM rows WHERE outcome IS NULL AND account = :account AND product_key = :product_key)
     OR EXISTS (SELECT 1 FROM modules WHERE account = :account AND product_key = :product_key);
 
--- name: last_run_finished
--- Whether the last run before this one came to its end, so that the rows are those of a finished input.
-SELECT exit_code IN (0, 1) AND stopped IS NULL FROM runs WHERE run_id <> ? ORDER BY rowid DESC LIMIT 1;
+-- name: last_input_finished
+-- Whether the run that read the rows came to its end. A later run may have been refused, and has left them as they were.
+SELECT exit_code IN (0, 1) AND stopped IS NULL FROM runs JOIN input USING (run_id);
 
 -- name: note_first_good_syncs
 -- Before the first good sync, the input of the last finished run counts.
@@ -936,16 +974,27 @@ WHERE outcome IS NULL GROUP BY account;
 INSERT OR IGNORE INTO good_keys SELECT account, product_key, module_name FROM rows WHERE outcome IS NULL;
 
 -- name: compare_keys
-SELECT
-    (SELECT count(*) FROM rows WHERE outcome IS NULL),
-    (SELECT count(*) FROM good_keys),
-    (SELECT count(*) FROM good_keys AS g WHERE EXISTS (
+-- For each account the keys of the input, those of the last good one, and how many are in both.
+SELECT account, sum(keys), sum(good), sum(common)
+FROM (
+    SELECT account, count(*) AS keys, 0 AS good, 0 AS common FROM rows WHERE outcome IS NULL GROUP BY account
+    UNION ALL
+    SELECT account, 0, count(*), count(*) FILTER (WHERE EXISTS (
         SELECT 1 FROM rows AS r WHERE r.outcome IS NULL
-          AND r.account = g.account AND r.product_key = g.product_key AND r.module_name = g.module_name));
+          AND r.account = g.account AND r.product_key = g.product_key AND r.module_name = g.module_name))
+    FROM good_keys AS g
+    GROUP BY account
+)
+GROUP BY account;
 
 -- name: note_good_sync
-INSERT OR REPLACE INTO good_syncs (account, run_id, at, rows, products)
-SELECT ?1, ?2, ?3, count(*), count(DISTINCT product_key) FROM rows WHERE outcome IS NULL AND account = ?1;
+-- How long the input is, is noted only where nobody has to approve it first.
+INSERT INTO good_syncs (account, run_id, at, rows, products)
+SELECT :account, :run_id, :at, count(*), count(DISTINCT product_key)
+FROM rows WHERE outcome IS NULL AND account = :account
+ON CONFLICT (account) DO UPDATE SET
+    run_id = excluded.run_id, at = excluded.at,
+    rows = iif(:also_shorter, excluded.rows, rows), products = iif(:also_shorter, excluded.products, products);
 
 -- name: forget_good_keys
 DELETE FROM good_keys WHERE account = ?1 AND NOT EXISTS (
@@ -966,8 +1015,17 @@ WHERE outcome IS NULL AND account IN (SELECT value FROM json_each(:accounts))
 GROUP BY account, product_key
 ORDER BY min(line);
 
--- name: first_run
-SELECT run_id FROM runs ORDER BY rowid LIMIT 1;
+-- name: first_and_last_run
+-- Apart from one that only this copy of the ledger knows.
+SELECT
+    (SELECT run_id FROM runs WHERE run_id <> ?1 ORDER BY rowid LIMIT 1),
+    (SELECT run_id FROM runs WHERE run_id <> ?1 ORDER BY rowid DESC LIMIT 1);
+
+-- name: is_of_ledger
+-- Whether the ledger began with that run, and knows the other one; NULL: of that one nothing is known.
+SELECT
+    :first IS NULL OR :first IS (SELECT run_id FROM runs ORDER BY rowid LIMIT 1),
+    :last IS NULL OR EXISTS (SELECT 1 FROM runs WHERE run_id = :last);
 
 -- name: count_planned_rows
 -- Rows with a change that may go.
@@ -982,8 +1040,14 @@ ON CONFLICT DO UPDATE SET finished_at = excluded.finished_at, applied_by = exclu
 SELECT EXISTS (SELECT 1 FROM plans WHERE run_id = ? AND finished_at IS NOT NULL);
 
 -- name: results_without_row
--- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason.
+-- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason. The record is that of
+-- another row of the product, if there is one: where a map gave the product its key here, it has the source's.
 SELECT
+    coalesce((
+        SELECT r.record FROM rows AS r
+        WHERE r.outcome IS NULL AND r.account = m.account AND r.product_key = m.product_key
+        LIMIT 1
+    ), ''),
     m.product_key, m.module_name, coalesce(m.written_alias, m.alias_name), coalesce(m.written_desc, m."desc"),
     m.outcome, m.code, m.message, m.request_id, m.attempts, m.recovered, m.settled_at, m.account
 FROM modules AS m
@@ -1009,3 +1073,55 @@ WHERE c.run_id = :run AND c.kind <> 'create' AND NOT EXISTS (
       AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
 )
 ORDER BY c.id;
+
+-- name: merge_created
+-- The last word on a module that a run of the fleet created; see `record_created`. What the last two columns have is what
+-- was sent: an empty text where the row says nothing.
+INSERT OR REPLACE INTO modules (
+    outcome, owned, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt,
+    settled_at, run_id, written_alias, written_desc
+)
+VALUES ('created', 1, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, ?4, ?5);
+
+-- name: merge_word
+-- The last word on any other.
+INSERT OR REPLACE INTO modules (
+    run_id, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt, settled_at,
+    outcome, code, message, claimed, owned
+)
+SELECT
+    run_id, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, nullif(?12, ''),
+    nullif(?13, ''), iif(?11 = 'sending' OR ?9, 'create', NULL), iif(?14 = '', 0, ?14)
+FROM runs;
+
+-- name: count_of_rows
+-- Modules that a row of the input stands for, in one walk along both.
+SELECT count(*)
+FROM modules AS m
+CROSS JOIN rows AS r INDEXED BY rows_by_key
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name;
+
+-- name: strange_word
+-- The first module that no row of the input stands for.
+SELECT m.account, m.product_key, m.module_name
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE r.line IS NULL
+LIMIT 1;
+
+-- name: count_merged
+-- Rows by outcome, where each module is of a row and as it wants it; NULL: those without a word.
+SELECT outcome, count(*) FROM modules GROUP BY outcome
+UNION ALL
+SELECT outcome, count(*) FROM rows WHERE outcome IS NOT NULL GROUP BY outcome;
+
+-- name: shared_product
+-- A row whose product another account of the same target has too.
+SELECT line, message FROM rows WHERE outcome = 'invalid' AND problem_code = 'product_key.other_account' LIMIT 1;
+
+-- name: is_merge_of
+-- Whether all that a ledger records is one merge: nothing of it is lost when it is made anew.
+SELECT count(*) = 1 AND min(run_id) = ? AND min(command) = 'merge' FROM runs;

@@ -1,4 +1,4 @@
-"""Remove old attempts and old undo data, so that a ledger that is used every night does not grow for ever.
+"""Remove old attempts, old undo data and old plans, so that a ledger that is used every night does not grow for ever.
 
 The file keeps its size: SQLite uses the room again. What became of each module, and the runs, stay.
 """
@@ -36,7 +36,7 @@ def forget_old(
     keep_days: float = KEEP_DAYS,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Remove what is older than so many days, but nothing of a key in doubt; return how many records were removed.
+    """Remove what is older than so many days, but nothing of a key in doubt; return how many attempts and claims.
 
     Args:
         connection: A connection for writing, used by nobody else meanwhile.
@@ -50,7 +50,10 @@ def forget_old(
     """
     before = iso_utc(at - keep_days * _DAY_S)
     with translated(path):
-        return sum(_forget(connection, kind, before, stopped) for kind in _KINDS)
+        removed = sum(_forget(connection, kind, before, stopped) for kind in _KINDS)
+        if connection.execute(query("forget_old_plans"), (before,)).rowcount:
+            connection.execute(query("forget_planned_of_no_plan"))
+        return removed
 
 
 def _forget(connection: sqlite3.Connection, kind: str, before: str, stopped: Callable[[], bool]) -> int:

@@ -17,7 +17,8 @@ CREATE TABLE input (
     name    TEXT NOT NULL,     -- as the user gave it; '-' for stdin
     shape   TEXT NOT NULL,     -- JSON: how its records are laid out, so that results can be written the same way
     rows    INTEGER NOT NULL,
-    read_at TEXT NOT NULL
+    read_at TEXT NOT NULL,
+    run_id  TEXT               -- of the run that read it
 );
 
 -- The rows of the input, a record a row. Replaced as a whole at every ingest: what is durable about a module

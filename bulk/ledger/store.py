@@ -82,6 +82,9 @@ class Ledger:
         self.check_intake: Callable[[sqlite3.Connection], None] | None = None
         """Called before the intake is committed; what it raises leaves the ledger as it was."""
 
+        self._run_id: str | None = None
+        """Of the run that is at work on it."""
+
         self._accounts = tuple(accounts)
         self._held = held
         self._place = place
@@ -145,6 +148,7 @@ class Ledger:
             name=named,
             shape=shape,
             at=at,
+            run_id=self._run_id,
             accounts=self._accounts,
             before=self.before_intake,
             check=self.check_intake,
@@ -188,6 +192,7 @@ class Ledger:
                     _user(),
                 ),
             )
+            self._run_id = run_id
             if command != "run":
                 self.connection.execute(query("name_command"), (command, applied, run_id))
 

@@ -172,8 +172,8 @@ class LedgerWriter:
                     self._insert("record_created", [self._created(settlement) for settlement in outcomes])
                 else:
                     self._record(list(outcomes))
-            for statement, parameters in group.amendments:
-                self._connection.execute(query(statement), parameters)
+            for statement, amendments in groupby(group.amendments, key=_statement_of):
+                self._connection.executemany(query(statement), [parameters for _, parameters in amendments])
             self._insert("record_claim", [self._claim(settlement) for settlement in group.claims])
             self._insert("add_claim", [self._replacing(claim) for claim in group.claims if claim.found])
             self._insert("add_attempt", [self._attempt(attempt) for attempt in group.attempts])
@@ -272,6 +272,10 @@ class LedgerWriter:
     def _on_loop(self, callback: Callable[..., None], *args: object) -> None:
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(callback, *args)
+
+
+def _statement_of(amendment: tuple[str, tuple[object, ...]]) -> str:
+    return amendment[0]
 
 
 def _is_created(settlement: Settlement) -> bool:

@@ -29,9 +29,18 @@ _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
     }
 )
 
+_BY_CODE: Mapping[str | None, str] = MappingProxyType(
+    {
+        "product_key.unmapped": "Give the product a line in the map and run again, or leave its modules.",
+    }
+)
+"""Reasons with a remedy of their own, whatever the outcome."""
+
 
 def remedy(reason: Reason) -> str:
     """Return what the operator can do: the error code's own remedy where it has one."""
+    if reason.code in _BY_CODE:
+        return _BY_CODE[reason.code]
     known = look_up(reason.code) if reason.code else None
     if known and known.remedy and reason.outcome is Outcome.FAILED:
         return known.remedy

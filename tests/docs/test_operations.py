@@ -9,9 +9,11 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import click
 import pytest
 import yaml
 
+from bulk.cli.fleet import fleet
 from bulk.exits import ExitCode
 from bulk.model import Outcome
 from bulk.report.account_metrics import ACCOUNT_METRICS
@@ -148,6 +150,96 @@ def test_what_the_cron_job_starts_works(cron_job: dict[str, Any], desk: Desk) ->
     _, exit_code = desk.run(command.replace("/data/", "/srv/bulk/"))
 
     assert exit_code == SAMPLES_ARE_NOT_ALL_PROVISIONED
+
+
+@pytest.fixture
+def fleet_job(documents: list[dict[str, Any]]) -> dict[str, Any]:
+    (found,) = [document for document in documents if document.get("kind") == "Job"]
+    spec: dict[str, Any] = found["spec"]
+    return spec
+
+
+@pytest.fixture
+def array(fences: list[Fence]) -> str:
+    (found,) = [fence.text for fence in fences if fence.page == PAGE and "#SBATCH" in fence.text]
+    return found
+
+
+def fleet_commands(fences: list[Fence]) -> list[list[str]]:
+    (found,) = [fence.text for fence in fences if fence.page == PAGE and fence.text.startswith("bulk fleet split")]
+    return [shlex.split(line)[2:] for line in found.splitlines()]
+
+
+def understood(words: list[str]) -> dict[str, Any]:
+    """Return what a command of `bulk fleet` takes from its words."""
+    name, *arguments = words
+    with click.Context(fleet) as group:
+        command = fleet.get_command(group, name)
+        assert command is not None
+        with command.make_context(name, arguments, parent=group) as context:
+            return context.params
+
+
+def test_the_indexed_job_is_laid_out_as_kubernetes_wants_it(fleet_job: dict[str, Any]) -> None:
+    pod = fleet_job["template"]["spec"]
+    (container,) = pod["containers"]
+    rules = [rule for rule in fleet_job["podFailurePolicy"]["rules"] if "onExitCodes" in rule]
+
+    assert fleet_job["completionMode"] == "Indexed"
+    assert fleet_job["podReplacementPolicy"] == "Failed", "a podFailurePolicy wants that"
+    assert fleet_job["backoffLimitPerIndex"], "FailIndex wants that"
+    assert pod["restartPolicy"] == "Never", "a podFailurePolicy wants that"
+    assert [(rule["action"], set(rule["onExitCodes"]["values"])) for rule in rules] == [("FailIndex", NEEDS_PERSON)]
+    assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
+    assert pod["terminationGracePeriodSeconds"] >= 2 * STOPPING_TAKES_S
+
+
+def test_the_indexed_job_starts_a_worker_for_each_shard(fleet_job: dict[str, Any], fences: list[Fence]) -> None:
+    (container,) = fleet_job["template"]["spec"]["containers"]
+    split, *_ = fleet_commands(fences)
+    (script,) = container["args"]
+    words = shlex.split(script.replace("$JOB_COMPLETION_INDEX", "6"))
+
+    asked = understood(words[3:])
+
+    assert [*container["command"], *words[:3]] == ["sh", "-c", "exec", "bulk", "fleet"]
+    assert (asked["shard"], fleet_job["completions"]) == (6, understood(split)["shards"])
+    assert asked["url"] == understood(split)["url"]
+    paths = {mount["mountPath"] for mount in container["volumeMounts"]}
+    assert {asked["work_folder"], "/tmp"} <= paths
+    (settings,) = [each["value"] for each in container["env"] if each["name"] == "BULK_SETTINGS"]
+    assert str(Path(settings).parent) in paths
+
+
+def test_the_array_starts_a_worker_for_each_shard(array: str, fences: list[Fence]) -> None:
+    checked = subprocess.run(["bash", "-n"], input=array, text=True, capture_output=True, check=False)
+    split, *_ = fleet_commands(fences)
+    (last,) = re.findall(r"^#SBATCH --array=0-(\d+)$", array, re.MULTILINE)
+    (line,) = re.findall(r"^exec (.*)$", array.replace("\\\n", " "), re.MULTILINE)
+    words = shlex.split(line.replace("$SLURM_ARRAY_TASK_ID", last))
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert words[:2] == ["bulk", "fleet"]
+    assert understood(words[2:])["shard"] + 1 == understood(split)["shards"]
+    assert "--signal=B:TERM@" in array, "else only steps of the job are signalled"
+
+
+def test_the_commands_of_a_fleet_work_one_after_the_other(fences: list[Fence], desk: Desk) -> None:
+    accounts = "\n".join(
+        f'[accounts.a{number}]\nendpoint = "https://p{number}"\nkey_env = "K{number}"\nrate_group = "g{number}"'
+        for number in range(7)
+    )
+    (desk.folder / "bulk.toml").write_text(accounts)
+    (desk.folder / "srv/bulk/modules.csv").write_text("Account,ProductKey,ModuleName\na0,pk,m\n")
+
+    ends = [
+        desk.run(shlex.join(["unset", *desk.platform, ";"]).replace("';'", ";") + shlex.join(["bulk", "fleet", *words]))
+        for words in ([word.replace("s3://example/bulk", "store") for word in each] for each in fleet_commands(fences))
+    ]
+
+    printed, codes = [line for lines, _ in ends for line in lines], [code for _, code in ends]
+    assert codes == [0, 0, ExitCode.INCOMPLETE], printed
+    assert any(line.startswith("1 row of 7 accounts in 7 shards, merged into") for line in printed)
 
 
 def test_alerts_ask_for_figures_that_there_are(documents: list[dict[str, Any]]) -> None:

@@ -8,6 +8,7 @@ import orjson
 import pytest
 
 from bulk.cli.sync import sync
+from bulk.errors import KeysUnavailableError
 from bulk.exits import ExitCode
 
 ROOT = Path(__file__).parents[2]
@@ -63,3 +64,9 @@ def test_no_code_is_written_as_a_number() -> None:
     ]
 
     assert found == []
+
+
+def test_an_error_with_its_settings_named_otherwise_ends_a_command_as_before() -> None:
+    error = KeysUnavailableError("{0}: the source does not answer", "profile").by_names(lambda field: f"--{field}")
+
+    assert (str(error), error.exit_code) == ("--profile: the source does not answer", ExitCode.STOPPED)

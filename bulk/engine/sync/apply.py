@@ -6,11 +6,11 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import summary_json
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.options import SyncOptions
@@ -21,8 +21,9 @@ from bulk.errors import LedgerTargetError, SettingsError
 from bulk.events import ignore
 from bulk.ledger.planning import MAX_AGE_S
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import translated
+from bulk.ledger.storage.database import is_there, translated
 from bulk.ledger.store import Ledger
+from bulk.model.stamps import utc_seconds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     from bulk.settings import Settings
 
 __all__ = ["MAX_AGE_S", "apply", "settings_for"]
+
+_CLOCKS_DIFFER_S = 300.0
+"""A plan may have been made on another machine; a clock that is further off was wrong then, or is now."""
 
 
 async def apply(
@@ -74,6 +78,7 @@ async def apply(
     accounts = accounts_of(settings)
     _refuse_other_target(plan, header, accounts)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -84,6 +89,7 @@ async def apply(
             input_name=header.input,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -103,17 +109,24 @@ def settings_for(header: PlanHeader, settings: Settings) -> Settings:
 
     Raises:
         LedgerTargetError: The settings name another ledger.
+        SettingsError: They narrow the scope otherwise.
     """
     if settings.ledger is not None and os.path.realpath(settings.ledger) != header.ledger:
         raise LedgerTargetError(f"the plan is for the ledger {header.ledger}, not for {settings.ledger}: name that one")
     limit = header.flags.get("limit")
-    return replace(
-        settings,
-        ledger=header.ledger,
-        only=tuple(header.flags.get("only") or ()),
-        limit=limit if isinstance(limit, int) else None,
-        only_accounts=tuple(header.flags.get("accounts") or ()),
-    )
+    scope: dict[str, Any] = {
+        "only": tuple(header.flags.get("only") or ()),
+        "limit": limit if isinstance(limit, int) else None,
+        "only_accounts": tuple(header.flags.get("accounts") or ()),
+    }
+    for name, planned in scope.items():
+        asked = getattr(settings, name)
+        if asked and asked != planned:
+            raise SettingsError(
+                "{0}: the plan itself says what is in scope; to leave changes out, take their lines out", name
+            )
+    scope["product_map"] = header.flags.get("product_map", settings.product_map)
+    return replace(settings, ledger=header.ledger, **scope)
 
 
 def _checked_header(plan: Path, max_age_s: float) -> PlanHeader:
@@ -121,15 +134,29 @@ def _checked_header(plan: Path, max_age_s: float) -> PlanHeader:
     for account in header.targets:
         for _ in read_entries(plan, account):
             pass  # a line that is no change is refused before anything is sent
-    age_s = time.time() - header.made_at
+    _refuse_age(plan, header, max_age_s)
+    if header.ledger_id is not None and not is_there(Path(header.ledger)):
+        raise LedgerTargetError(
+            f"{plan}: its ledger {header.ledger} is not there: put it back. A new ledger owns nothing, and has no plan"
+        )
+    if not Path(header.input).is_file():
+        raise SettingsError(f"{plan}: its input {header.input} is not there: put it back, or run the sync again")
+    return header
+
+
+def _refuse_age(plan: Path, header: PlanHeader, max_age_s: float) -> None:
+    made_at = utc_seconds(header.made_at)
+    age_s = None if made_at is None else time.time() - made_at
+    if age_s is None or age_s < -_CLOCKS_DIFFER_S:
+        raise SettingsError(
+            f"{plan}: by this machine's clock the plan is not made yet ({header.made_at}): set the clock right, or "
+            "run the sync again"
+        )
     if age_s > max_age_s:
         raise SettingsError(
             f"{plan}: the plan is {age_s / 3_600:.0f} hours old, and --max-age allows {max_age_s / 3_600:.0f}: "
             "run the sync again for a new one, or raise --max-age"
         )
-    if not Path(header.input).is_file():
-        raise SettingsError(f"{plan}: its input {header.input} is not there: put it back, or run the sync again")
-    return header
 
 
 def _refuse_other_target(plan: Path, header: PlanHeader, accounts: tuple[Account, ...]) -> None:
@@ -143,10 +170,20 @@ def _refuse_other_target(plan: Path, header: PlanHeader, accounts: tuple[Account
 
 
 def _refuse_other_ledger(plan: Path, header: PlanHeader, ledger: Ledger) -> None:
+    known = {"first": header.ledger_id, "last": header.last_run}
     with translated(ledger.path):
-        first = ledger.connection.execute(query("first_run")).fetchone()
+        is_same, has_run = ledger.connection.execute(query("is_of_ledger"), known).fetchone()
         (finished,) = ledger.connection.execute(query("is_finished_plan"), (header.plan_id,)).fetchone()
-    if header.ledger_id is not None and (first is None or first[0] != header.ledger_id):
+    if not is_same:
         raise LedgerTargetError(f"{plan}: {ledger.path} is not the ledger that the plan was made from")
+    if not has_run:
+        raise LedgerTargetError(
+            f"{plan}: {ledger.path} is an older copy of the ledger that the plan was made from: run the sync again"
+        )
+    if not header.is_as_written:
+        raise SettingsError(
+            f"{plan}: its first line was edited. Changes may be taken out, line by line, but the first line says what "
+            "the plan is about: run the sync again for a new one"
+        )
     if finished:
         raise SettingsError(f"{plan}: the plan was applied to its end already: run the sync again for a new one")

@@ -26,7 +26,7 @@ def code_of(account: AccountSummary, part: Part | None, night: Night | None, wai
     codes = [part.stop.exit_code] if part.stop.exit_code is not None and not night.finished else []
     if any(waiting.values()):
         codes.append(ExitCode.WITHHELD)
-    if night.left or night.unlisted or night.lost or unprovisioned(account.outcomes):
+    if night.left or night.unlisted or night.not_restored or unprovisioned(account.outcomes):
         codes.append(ExitCode.INCOMPLETE)
     return gravest(*codes, ExitCode.DONE)
 

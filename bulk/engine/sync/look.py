@@ -230,18 +230,19 @@ class _HandOver:
         record = self._records[row.line]
         if record.outcome not in PROVISIONED_OUTCOMES:
             self._session.recorder.settle(row, Outcome.EXISTS)
-        entry = self._entry(ADOPT, wanted=None, found=module, line=row.line)
+        entry = self._entry(ADOPT, module.module_name, wanted=None, found=module, line=row.line)
         if self._may_go(entry):
             self._write(entry, module)
 
     def _plan(self, planned: PlannedChange) -> None:
         change = planned.change
-        wanted = None if change.kind is ChangeKind.DELETE else change.wanted
-        entry = self._entry(change.kind.value, wanted=wanted, found=change.found, line=change.line)
-        entry = entry._replace(
-            module_name=change.wanted.module_name,
-            withheld=planned.withheld and planned.withheld.value,
-            frees_slot_for=planned.frees_slot_for,
+        entry = self._entry(
+            change.kind.value,
+            change.wanted.module_name,
+            wanted=None if change.kind is ChangeKind.DELETE else change.wanted,
+            found=change.found,
+            line=change.line,
+            planned=planned,
         )
         record = self._records.get(NO_LINE if change.line is None else change.line)
         if record and self._has_moved(record, planned):
@@ -297,20 +298,29 @@ class _HandOver:
         message = None if found is None else "a sync found it changed, and has not put it right yet"
         self._session.recorder.settle(record.row, outcome, message=message)
 
-    def _entry(self, kind: str, *, wanted: OtaModule | None, found: OtaModule | None, line: int | None) -> PlannedEntry:
+    def _entry(
+        self,
+        kind: str,
+        module_name: str,
+        *,
+        wanted: OtaModule | None,
+        found: OtaModule | None,
+        line: int | None,
+        planned: PlannedChange | None = None,
+    ) -> PlannedEntry:
         return PlannedEntry(
-            account=self._session.account,
-            product_key=self._state.product_key,
-            module_name=found.module_name if found else wanted.module_name if wanted else "",
-            kind=kind,
-            wanted_alias=wanted.alias_name if wanted else None,
-            wanted_desc=wanted.desc if wanted else None,
-            found_name=found.module_name if found else None,
-            found_alias=found.alias_name if found else None,
-            found_desc=found.desc if found else None,
-            line=line,
-            withheld=None,
-            frees_slot_for=None,
+            self._session.account,
+            self._state.product_key,
+            module_name,
+            kind,
+            wanted.alias_name if wanted else None,
+            wanted.desc if wanted else None,
+            found.module_name if found else None,
+            found.alias_name if found else None,
+            found.desc if found else None,
+            line,
+            planned.withheld.value if planned and planned.withheld else None,
+            planned.frees_slot_for if planned else None,
         )
 
     def _write(self, entry: PlannedEntry, found: OtaModule | None, *, lifted: str | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.control.budget import judge
-from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard
+from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard, lost_too_much
 from bulk.control.reasons import withheld_words
 from bulk.control.reconcile import Withheld
 from bulk.engine.lanes.sending import visit
@@ -21,15 +21,15 @@ from bulk.engine.sync.look import Look
 from bulk.engine.sync.work import work_off_changes
 from bulk.engine.threads import held, in_thread
 from bulk.events import PhaseStarted, SyncPhase
+from bulk.ledger.good_inputs import KeyCounts
 from bulk.ledger.planning import WithheldReader, WorkReader, read_figures
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection
     from pathlib import Path
 
-    from bulk.control.guard import Objection
     from bulk.engine.lanes.sending import Room
     from bulk.engine.sessions.session import Session
     from bulk.engine.sync.options import SyncOptions
@@ -38,6 +38,8 @@ if TYPE_CHECKING:
     from bulk.model import OtaModule
 
 __all__ = ["Night", "NightTerms", "amend_gone_products"]
+
+_ACCEPT = "if that is right, accept it with bulk plan INPUT --sync -o PLAN, then bulk apply PLAN"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +58,8 @@ class NightTerms:
 
     keep_products: Collection[str] = ()
     keeps_all: bool = False
+    keys: KeyCounts = field(default_factory=KeyCounts)
+    """Of the account's part of the whole input."""
 
 
 def amend_gone_products(writer: PlanWriter, account: str, run_id: str, options: SyncOptions) -> None:
@@ -75,10 +79,13 @@ class Night:
 
     notes: list[str] = field(default_factory=list, init=False)
     unlisted: int = field(default=0, init=False)
+    lost: Withheld | None = field(default=None, init=False)
+    """What the input has lost, if that is more than may go unseen."""
+
     left: int = field(default=0, init=False)
     """Deletes that were to be sent and were not carried out."""
 
-    lost: list[OtaModule] = field(default_factory=list, init=False)
+    not_restored: list[OtaModule] = field(default_factory=list, init=False)
     """Deleted for a create that was then not possible, and not made again."""
 
     async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, room: Room) -> None:
@@ -99,7 +106,7 @@ class Night:
         )
         session.listener(PhaseStarted(phase=SyncPhase.LOOK, products=lanes.products, account=self.account))
         await visit(session, lanes, look.at, room=room)
-        self.unlisted, self.lost = look.unlisted, look.lost
+        self.unlisted, self.not_restored = look.unlisted, look.lost
         await writer.claim(())
         if session.stop.requested:
             return
@@ -107,7 +114,7 @@ class Night:
         await self._settle_withheld(session, writer)
         if not terms.is_plan:
             await self._work(session, writer, room=room)
-        for module in self.lost:
+        for module in self.not_restored:
             self._note(
                 f"{module.module_name} of {module.product_key} was deleted for a module that could then not be "
                 "created; its texts are in the undo file of that run"
@@ -118,16 +125,25 @@ class Night:
         """Withhold what the guard objects to; what an apply carries out was approved by a person."""
         terms, account, run_id = self.terms, self.account, self.terms.run_id
         if not terms.is_apply:
-            for kind, objection in (await self._objections(session)).items():
-                writer.amend("withhold_kind", objection.withheld.value, account, run_id, kind.value)
-                self._note(objection.message)
+            await self._withhold(session, writer)
         writer.amend("withhold_swapped", account, run_id)
         if not terms.is_narrowed:
             amend_gone_products(writer, account, run_id, terms.options)
         await writer.claim(())
 
-    async def _objections(self, session: Session) -> Mapping[ChangeKind, Objection]:
-        options = self.terms.options
+    async def _withhold(self, session: Session, writer: PlanWriter) -> None:
+        look, options = await self._counted(session), self.terms.options
+        objections = guard(look, max_updates=options.max_updates, max_deletes=options.max_deletes)
+        for kind, objection in objections.items():
+            writer.amend("withhold_kind", objection.withheld.value, self.account, self.terms.run_id, kind.value)
+            self._note(objection.message)
+        if lost := lost_too_much(look):
+            self.lost = lost.withheld
+            if lost not in objections.values():
+                self._note(f"{lost.message}: {_ACCEPT}")
+
+    async def _counted(self, session: Session) -> AccountLook:
+        """Count what the guard asks about."""
         figures = await in_thread(
             read_figures,
             self.terms.ledger,
@@ -140,7 +156,7 @@ class Night:
             if figures.good_rows is None or figures.good_products is None
             else GoodInput(rows=figures.good_rows, products=figures.good_products)
         )
-        look = AccountLook(
+        return AccountLook(
             managed=figures.managed,
             owned=figures.owned,
             updates=figures.updates,
@@ -149,8 +165,9 @@ class Night:
             deletes_sent=figures.deletes_sent,
             input=GoodInput(rows=figures.rows, products=figures.products),
             last_good=good,
+            good_keys=self.terms.keys.good,
+            common_keys=self.terms.keys.common,
         )
-        return guard(look, max_updates=options.max_updates, max_deletes=options.max_deletes)
 
     async def _work(self, session: Session, writer: PlanWriter, *, room: Room) -> None:
         terms, account = self.terms, self.account
@@ -164,11 +181,14 @@ class Night:
             await visit(session, lanes, lambda lane: work_off_changes(lane, work), room=room)
         for kind, failure in work.denied.items():
             writer.amend("withhold_kind", Withheld.NO_PERMISSION.value, account, terms.run_id, kind.value)
-            self._note(f"the key lacks the right to {kind}: {failure.permission}")
+            self._note(
+                f"the key lacks the right to {kind}: {failure.permission}; grant it, or apply the plan with a key that "
+                "has it"
+            )
         if work.others_changed:
             writer.amend("withhold_kind", Withheld.OTHERS_CHANGED.value, account, terms.run_id, ChangeKind.UPDATE.value)
             self._note(f"updates stopped: the first one also changed {work.others_changed}")
-        self.left, self.lost = work.left, [*self.lost, *work.undone]
+        self.left, self.not_restored = work.left, [*self.not_restored, *work.undone]
         await writer.claim(())
 
     async def _settle_withheld(self, session: Session, writer: PlanWriter) -> None:

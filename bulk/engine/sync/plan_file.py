@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -42,6 +43,9 @@ class PlanHeader:
     ledger_id: str | None
     """Of the first run of the ledger; ``None``: it had none yet."""
 
+    last_run: str | None
+    """Of the ledger when the plan was made: an older copy of it does not know that run."""
+
     input: str
     """Its whole path."""
 
@@ -52,8 +56,22 @@ class PlanHeader:
     flags: Mapping[str, Any]
     """What it was made with: ``prune``, ``adopt``, ``prune_products``, ``only``, ``limit``, ``accounts``."""
 
-    made_at: float
-    """In seconds since the epoch, UTC."""
+    made_at: str
+    """UTC, ISO 8601."""
+
+    digest: str = ""
+    """Of all the other fields, as they were written."""
+
+    def written(self) -> dict[str, Any]:
+        """Return the fields that the digest is of."""
+        fields = asdict(self)
+        del fields["digest"]
+        return fields
+
+    @property
+    def is_as_written(self) -> bool:
+        """Whether nobody has edited it: lines may be taken out of a plan, but what it is about is not for editing."""
+        return self.digest == _digest(self.written())
 
 
 def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) -> int:
@@ -67,7 +85,9 @@ def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) 
     with suppress(FileNotFoundError):
         part.unlink()
     with os.fdopen(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
-        out.write(orjson.dumps({"bulk_plan": _FORMAT, **asdict(header)}, option=orjson.OPT_APPEND_NEWLINE))
+        fields = header.written()
+        first = {"bulk_plan": _FORMAT, **fields, "digest": _digest(fields)}
+        out.write(orjson.dumps(first, option=orjson.OPT_APPEND_NEWLINE))
         for entry in entries:
             out.write(orjson.dumps(_as_object(entry), option=orjson.OPT_APPEND_NEWLINE))
             written += 1
@@ -94,10 +114,9 @@ def read_header(path: Path) -> PlanHeader:
         raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written") from exc
     if not isinstance(fields, dict) or fields.pop("bulk_plan", None) != _FORMAT:
         raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written")
-    try:
-        return PlanHeader(**fields)
-    except TypeError as exc:
-        raise SettingsError(f"{path}: its first line is not that of a plan ({exc})") from exc
+    if fields.keys() != _KINDS.keys() or not all(isinstance(fields[name], kind) for name, kind in _KINDS.items()):
+        raise SettingsError(f"{path}: its first line is not that of a plan of this version: run the sync again")
+    return PlanHeader(**fields)
 
 
 def read_entries(path: Path, account: str) -> Iterator[PlannedEntry]:
@@ -126,6 +145,26 @@ def sha256_of(path: str) -> str:
         return ""
     with Path(path).open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+_KINDS: Mapping[str, Any] = MappingProxyType(
+    {
+        "plan_id": str,
+        "ledger": str,
+        "ledger_id": str | None,
+        "last_run": str | None,
+        "input": str,
+        "input_sha256": str,
+        "targets": dict,
+        "flags": dict,
+        "made_at": str,
+        "digest": str,
+    }
+)
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return hashlib.sha256(orjson.dumps(fields, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
 def _as_object(entry: PlannedEntry) -> dict[str, object]:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from bulk.engine.accounts import accounts_of
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.connect import ledger_path
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
@@ -91,6 +91,7 @@ async def plan_sync(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -100,6 +101,7 @@ async def plan_sync(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=_without_a_run(listener),
             stop=stop,
@@ -127,14 +129,11 @@ def _without_a_run(listener: Listener) -> Listener:
 def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> SyncPlan:
     planned: Counter[str] = Counter()
     withheld: Counter[str] = Counter()
-    examples: dict[str, list[PlannedEntry]] = {}
-    for entry in job.entries():
-        planned[entry.kind] += 1
-        if entry.withheld:
-            withheld[entry.withheld] += 1
-        shown = examples.setdefault(entry.kind, [])
-        if len(shown) < _EXAMPLES:
-            shown.append(entry)
+    for kind, reason, count in job.counted_entries():
+        planned[kind] += count
+        if reason is not None:
+            withheld[reason] += count
+    examples = [entry for kind in planned for entry in islice(job.entries(kind=kind), _EXAMPLES)]
     if output is not None and summary.stopped is None:
         write_plan(output, job.header(ledger=path), job.entries())
     return SyncPlan(
@@ -142,7 +141,7 @@ def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> Syn
         ledger=str(path),
         planned=dict(planned),
         withheld=dict(withheld),
-        examples=tuple(entry for kind in examples.values() for entry in islice(kind, _EXAMPLES)),
+        examples=tuple(examples),
         surplus=job.surplus_reasons(),
     )
 

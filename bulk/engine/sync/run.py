@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.control.guard import refuse_other_file
+from bulk.control.reconcile import Withheld
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
-from bulk.engine.job import parts_of
-from bulk.engine.lanes.selection import EVERYTHING, is_wanted
+from bulk.engine.job import map_of, parts_of
+from bulk.engine.lanes.selection import EVERYTHING
 from bulk.engine.lanes.sending import in_all_sessions, writing
 from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
@@ -33,7 +34,7 @@ from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
 from bulk.events import LedgerUpgraded, PlanStarted, ignore
 from bulk.exits import ExitCode
-from bulk.ledger.good_inputs import compare_keys, note_first_good_input, note_good_input
+from bulk.ledger.good_inputs import KeyCounts, compare_keys, note_first_good_input, note_good_input
 from bulk.ledger.looking import LookReader
 from bulk.ledger.planning import plan_path, read_plan
 from bulk.ledger.sql import query
@@ -42,6 +43,7 @@ from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
 from bulk.model.inputs import has_no_place
+from bulk.settings.values import is_wanted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -95,6 +97,7 @@ async def sync(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
     keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
     await keys.open_only(parts)
@@ -107,6 +110,7 @@ async def sync(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -142,6 +146,7 @@ class Sync(Run):
         super().__post_init__()
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
+        self._keys: dict[str, KeyCounts] = {}
         self._left = LeftFiles(self.ledger.path, self.run_id)
 
     @property
@@ -183,6 +188,7 @@ class Sync(Run):
             parts = [part for part, _ in readers]
             for part in self.parts:
                 if part not in parts and not self.is_narrowed:
+                    self._forget_plans(part, writer, flags=None)
                     amend_gone_products(writer, part.name, self.run_id, self.options)
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
 
@@ -192,7 +198,7 @@ class Sync(Run):
         return {name: state for name, state in states.items() if not self.is_plan or state.exists()}
 
     def _terms(self, part: Part) -> NightTerms:
-        products, all_stay = protection_of(self.ledger, part.name)
+        products, all_stay = protection_of(self.ledger, part.name, self.product_map)
         return NightTerms(
             options=self.options,
             run_id=self.run_id,
@@ -202,12 +208,12 @@ class Sync(Run):
             is_plan=self.is_plan,
             keep_products=products,
             keeps_all=all_stay,
+            keys=self._keys.get(part.name, KeyCounts()),
         )
 
     def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
-        if not self.is_narrowed:
-            writer.amend("forget_plans", part.name)
-            writer.amend("forget_planned", part.name)
+        flags = orjson.dumps(self.flags()).decode()
+        self._forget_plans(part, writer, flags=flags if self.is_narrowed else None)
         writer.amend(
             "begin_plan",
             part.name,
@@ -215,8 +221,13 @@ class Sync(Run):
             iso_utc(time.time()),
             self.input_name,
             self._sha256,
-            orjson.dumps(self.flags()).decode(),
+            flags,
         )
+
+    def _forget_plans(self, part: Part, writer: LedgerWriter, *, flags: str | None) -> None:
+        """Let a new plan take the place of those before it: all, or those of the same part of the account."""
+        writer.amend("forget_plans", part.name, flags)
+        writer.amend("forget_planned", part.name)
 
     def flags(self) -> dict[str, object]:
         """Return what the plan was made with."""
@@ -227,15 +238,14 @@ class Sync(Run):
             "only": list(self.settings.only),
             "limit": self.settings.limit,
             "accounts": list(self.settings.only_accounts),
+            "product_map": self.settings.product_map,
         }
 
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
-        keys, good, common = compare_keys(connection)
+        self._keys = compare_keys(connection)
+        keys, good, common = map(sum, zip(KeyCounts(), *self._keys.values(), strict=True))
         if reason := refuse_other_file(keys=keys, common=common, last_good_keys=good):
-            raise InputError(
-                f"{reason}; nothing was sent. A job of its own needs a ledger of its own: --ledger",
-                file=self.input_name,
-            )
+            raise InputError(f"{reason}; nothing was sent", file=self.input_name)
 
     @asynccontextmanager
     async def _readers(self) -> AsyncIterator[list[tuple[Part, LookReader]]]:
@@ -286,12 +296,18 @@ class Sync(Run):
             self.plan_header is not None
             and all(night.finished for night in self._nights.values())
             and not self.stop.requested
+            and not any(withheld.values())
         ):
             self._finish(self.plan_header.plan_id)
         in_doubt = self.stop.requested or summary.outcomes[Outcome.UNKNOWN]
         undo = self._left.leave_undo() if changes["updated"] or changes["deleted"] or in_doubt else None
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *of_nights, *self._left.notes)
+        notes = (
+            *notes_of_input(self.plan_header, self._sha256),
+            *self._notes_of_products(),
+            *of_nights,
+            *self._left.notes,
+        )
         return replace(
             summary,
             changes=changes,
@@ -312,6 +328,13 @@ class Sync(Run):
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
+
+    def _notes_of_products(self) -> Iterator[str]:
+        """Name the products that were to be pruned and that this ledger has never met: a slip, as a rule."""
+        with translated(self.ledger.path):
+            for key in self.options.prune_products:
+                if self.ledger.connection.execute(query("is_unknown_product"), (key,)).fetchone()[0]:
+                    yield f"--prune-product {key}: no input of this ledger has named this product"
 
     def _count_withheld(self, account: str) -> dict[str, int]:
         """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
@@ -341,7 +364,7 @@ class Sync(Run):
 
     def _is_incomplete(self, summary: Summary) -> bool:
         """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
-        left = sum(night.left + night.unlisted + len(night.lost) for night in self._nights.values())
+        left = sum(night.left + night.unlisted + len(night.not_restored) for night in self._nights.values())
         planned = self._count_planned() if self.is_plan else 0
         return bool(left or unprovisioned(summary.outcomes) > planned)
 
@@ -351,12 +374,24 @@ class Sync(Run):
         return int(found[0])
 
     def _note_good(self, waiting: Collection[str]) -> None:
-        """Note each account whose whole input went through: the next one is held against it."""
+        """Note each account whose whole input went through: the next one is held against it.
+
+        Of a plan, a person has seen what it was made from: that input alone is approved, and only if it was looked at
+        as a whole.
+        """
+        if self.is_plan or self.is_narrowed:
+            return
+        approved = self.plan_header is not None and self.plan_header.input_sha256 == self._sha256
         for name, night in self._nights.items():
-            went_through = not self.is_narrowed and name not in waiting
-            if night.finished and not self.is_plan and (went_through or self.plan_header is not None):
+            if night.finished and (approved or (self.plan_header is None and name not in waiting)):
                 note_good_input(
-                    self.ledger.connection, self.ledger.path, account=name, run_id=self.run_id, at=time.time()
+                    self.ledger.connection,
+                    self.ledger.path,
+                    account=name,
+                    run_id=self.run_id,
+                    at=time.time(),
+                    also_shorter=approved or night.lost is None,
+                    also_others=approved or night.lost is not Withheld.OTHER_KEYS,
                 )
 
     def _finish(self, plan_id: str) -> None:
@@ -375,24 +410,37 @@ class Sync(Run):
             path, lambda path: write_plan(path, self.header(), self.entries(only_withheld=True))
         )
 
-    def entries(self, *, only_withheld: bool = False) -> Iterator[PlannedEntry]:
-        """Yield the changes that were planned."""
-        return read_plan(self.ledger.connection, self.ledger.path, run_id=self.run_id, only_withheld=only_withheld)
+    def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
+        """Yield the changes that were planned, or those of a kind."""
+        connection, path = self.ledger.connection, self.ledger.path
+        return read_plan(connection, path, run_id=self.run_id, kind=kind, only_withheld=only_withheld)
+
+    def counted_entries(self) -> list[tuple[str, str | None, int]]:
+        """Return how many changes of each kind were planned, by why they wait; ``None``: they may go."""
+        with translated(self.ledger.path):
+            return self.ledger.connection.execute(query("count_planned"), (self.run_id,)).fetchall()
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
+        product_map = self.settings.product_map
         with translated(self.ledger.path):
-            first = self.ledger.connection.execute(query("first_run")).fetchone()
+            first, last = self.ledger.connection.execute(query("first_and_last_run"), (self._own_run,)).fetchone()
         return PlanHeader(
             plan_id=self.run_id,
             ledger=str((ledger or self.ledger.path).resolve()),
-            ledger_id=None if first is None or (first[0] == self.run_id and self.is_plan) else first[0],
+            ledger_id=first,
+            last_run=last,
             input=str(Path(self.input_name).resolve()),
             input_sha256=self._sha256,
             targets={account.name: str(account.target) for account in self.accounts},
-            flags=self.flags(),
-            made_at=time.time(),
+            flags={**self.flags(), "product_map": product_map and str(Path(product_map).resolve())},
+            made_at=iso_utc(time.time()),
         )
+
+    @property
+    def _own_run(self) -> str:
+        """Its id where the ledger does not keep it: a plan's is in the copy alone."""
+        return self.run_id if self.is_plan else ""
 
 
 def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:

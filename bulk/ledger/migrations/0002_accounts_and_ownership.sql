@@ -3,6 +3,9 @@
 
 DROP VIEW standing;
 
+ALTER TABLE input ADD COLUMN run_id TEXT;
+UPDATE input SET run_id = (SELECT run_id FROM runs WHERE started_at <= input.read_at ORDER BY rowid DESC LIMIT 1);
+
 ALTER TABLE target ADD COLUMN account TEXT NOT NULL DEFAULT '';
 CREATE UNIQUE INDEX target_by_account ON target (account);
 

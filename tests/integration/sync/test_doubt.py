@@ -163,3 +163,26 @@ async def test_the_first_update_is_looked_at_before_the_second(synced: Nights) -
     assert updated["times"] == 1
     assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 2, "deletes": 0})
     assert any("the first one also changed m3" in note for note in summary.notes)
+
+
+async def test_a_module_that_is_gone_between_look_and_work_is_ours_no_more(synced: Nights) -> None:
+    looked = {"times": 0}
+    synced.box.console().update(OTHER, "m1", alias_name="hand", desc="desc 1")
+
+    def delete_it(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
+            looked["times"] += 1
+            if looked["times"] == 1:
+                console.delete(OTHER, "m0")
+
+    synced.box.let_in(delete_it)
+    await synced.sync()
+    synced.box.let_in(lambda _seen, _console: None)
+    synced.box.console().create(OTHER, "m0", alias_name="alias0", desc="desc 1")
+    synced.write([*synced.without((OTHER, "m0")), (THIRD, "n", "n", "")])
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert looked["times"] >= 2, "it was there in the look, and in the work no more"
+    assert summary.changes == {"created": 1, "updated": 0, "deleted": 0}
+    assert "m0" in synced.modules(OTHER)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import time
+from contextlib import closing
 from pathlib import Path
+from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bulk.control.guard import Limit
 from bulk.errors import LedgerTargetError, SettingsError
+from bulk.ledger.sql import query
+from bulk.ledger.times import iso_utc
 from bulk.settings import Settings
 
 if TYPE_CHECKING:
@@ -220,14 +225,101 @@ async def test_a_key_without_the_right_creates_and_withholds_the_rest(synced: Ni
 
 
 async def test_status_knows_what_waits(synced: Nights) -> None:
-    from contextlib import closing
-    from sqlite3 import connect
-
-    from bulk.ledger.sql import query
-
     drift(synced, 3)
     await synced.sync(max_updates=Limit(2))
-    with closing(connect(synced.ledger)) as connection:
-        waiting = connection.execute(query("pending_approvals")).fetchall()
 
-    assert [record[3:] for record in waiting] == [("update", "max_updates", 3)]
+    assert waiting(synced) == [("update", "max_updates", 3)]
+
+
+async def test_a_plan_of_a_part_takes_the_place_of_those_of_the_same_part(synced: Nights) -> None:
+    drift(synced, 3)
+    synced.box.console().update(OTHER, "m1", alias_name="hand", desc="desc 1")
+    for only in ((FULL,), (OTHER,), (FULL,)):
+        await synced.sync(settings={"only": only}, max_updates=Limit(0))
+    of_parts = waiting(synced)
+    await synced.sync(max_updates=Limit(0))
+
+    assert of_parts == [("update", "max_updates", 1), ("update", "max_updates", 3)]
+    assert waiting(synced) == [("update", "max_updates", 4)]
+
+
+async def test_an_applied_plan_of_a_part_waits_no_more(synced: Nights) -> None:
+    drift(synced, 3)
+    withheld = await synced.sync(settings={"only": (FULL,)}, max_updates=Limit(0))
+    assert withheld.plan is not None
+
+    await synced.apply(Path(withheld.plan))
+
+    assert waiting(synced) == []
+
+
+async def test_changes_of_yesterday_do_not_count_against_the_limit_of_tonight(synced: Nights) -> None:
+    drift(synced, 2)
+    await synced.sync(max_updates=Limit(2))
+    with closing(connect(synced.ledger)) as connection:
+        connection.execute("UPDATE claims SET at = ?", (iso_utc(time.time() - 20.5 * 3_600),))
+        connection.commit()
+    synced.box.console().update(OTHER, "m0", alias_name="hand", desc="1")
+
+    summary = await synced.sync(max_updates=Limit(2))
+
+    assert (summary.exit_code, summary.changes) == (0, {"created": 0, "updated": 1, "deleted": 0})
+
+
+async def test_deletes_that_were_sent_count_and_approved_ones_do_not(synced: Nights) -> None:
+    synced.write([*synced.without((OTHER, "m0")), (OTHER, "n0", "n0", "")])
+    first = await synced.sync(prune=True, max_deletes=Limit(1))
+    synced.write([*synced.without((OTHER, "m1")), (OTHER, "n1", "n1", "")])
+    second = await synced.sync(prune=True, max_deletes=Limit(1))
+    assert second.plan is not None
+    await synced.apply(Path(second.plan))
+    synced.write([*synced.without((OTHER, "m2")), (OTHER, "n2", "n2", "")])
+
+    third = await synced.sync(prune=True, max_deletes=Limit(2))
+
+    assert [summary.exit_code for summary in (first, second, third)] == [0, 5, 0]
+    assert "and 1 sent in the last 20 hours" in second.notes[0]
+    assert (third.changes or {})["deleted"] == 1
+
+
+async def test_limits_are_shares_of_what_is_managed_and_what_is_owned(nights: Nights) -> None:
+    """Ten of the 18 modules are there before the first night: managed, and not owned."""
+    for index in range(10):
+        nights.box.console().create(FULL, f"m{index}", alias_name=f"alias{index}", desc="desc 0")
+    await nights.sync()
+    drift(nights, 3)
+    nights.write([*nights.without((OTHER, "m0"), (OTHER, "m1")), (OTHER, "n", "n", ""), (THIRD, "n", "n", "")])
+
+    summary = await nights.sync(prune=True, max_updates=Limit(0, 10.0), max_deletes=Limit(0, 20.0))
+
+    assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 3, "deletes": 2})
+    assert summary.notes == (
+        "3 updates planned: the limit is 2, 10% of 20 managed modules",
+        "2 deletes planned: the limit is 1, 20% of 8 owned modules",
+    )
+
+
+async def test_the_last_plans_are_kept(synced: Nights) -> None:
+    drift(synced, 1)
+    for _ in range(16):
+        summary = await synced.sync(max_updates=Limit(0))
+
+    plans = list(synced.ledger.parent.glob("*.plan-*.jsonl"))
+    assert len(plans) == 14
+    assert Path(summary.plan or "") in plans
+
+
+def waiting(nights: Nights) -> list[tuple[str, str, int]]:
+    with closing(connect(nights.ledger)) as connection:
+        return sorted(record[3:] for record in connection.execute(query("pending_approvals")))
+
+
+async def test_what_a_clock_that_was_ahead_has_sent_counts(synced: Nights) -> None:
+    drift(synced, 2)
+    await synced.sync(max_updates=Limit(2))
+    with closing(connect(synced.ledger)) as connection:
+        connection.execute("UPDATE claims SET at = ?", (iso_utc(time.time() + 30 * 86_400),))
+        connection.commit()
+    synced.box.console().update(OTHER, "m0", alias_name="hand", desc="1")
+
+    assert (await synced.sync(max_updates=Limit(2))).exit_code == 5

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.cloud import paging
 from bulk.control.guard import Limit
 from bulk.errors import InputError, SettingsError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from tests.integration.sync.conftest import Nights
 
+WRITES = {"CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"}
 FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
 EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 
@@ -47,6 +49,65 @@ async def test_drift_is_put_right_and_a_field_that_a_row_leaves_out_is_kept(nigh
     assert summary.outcomes["updated"] == 1
 
 
+async def test_nothing_is_written_before_everything_was_looked_at(nights: Nights) -> None:
+    await nights.sync()
+
+    actions = [seen.action for seen in nights.box.seen]
+    looked = [seen.product_key for seen in nights.box.seen][: next(i for i, a in enumerate(actions) if a in WRITES)]
+    assert set(looked) == {FULL, OTHER, THIRD}
+
+
+@pytest.mark.parametrize(
+    "broken", [b"ProductKey,ModuleName,AliasName\na1Prod00000,m0,\xc4\xa3\xbf\xe9\n", b"", b"no,header,here\n1,2,3\n"]
+)
+async def test_an_input_that_can_not_be_read_changes_nothing_at_all(synced: Nights, broken: bytes) -> None:
+    before, records = synced.mark(), synced.records("outcome, owned, settled_at")
+    synced.file.write_bytes(broken)
+
+    with pytest.raises((InputError, SettingsError)):
+        await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert synced.mark() == before
+    assert synced.records("outcome, owned, settled_at") == records
+
+
+async def test_an_undone_update_counts_once_a_night(synced: Nights) -> None:
+    for _ in range(5):
+        synced.box.console().update(OTHER, "m0", alias_name="theirs", desc="desc 1")
+        summary = await synced.sync()
+
+    assert (summary.changes or {})["updated"] == 1
+    assert synced.records("undone")[OTHER, "m0"] == (1,)
+
+
+async def test_an_update_that_was_left_alone_for_a_night_begins_anew(
+    synced: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk.engine.sync.look.SENT_SPAN_S", -1.0)
+    for undoes in (True, True, True, False, True, True):
+        if undoes:
+            synced.box.console().update(OTHER, "m0", alias_name="theirs", desc="desc 1")
+        summary = await synced.sync()
+
+    assert (summary.changes or {})["updated"] == 1
+
+
+@pytest.mark.parametrize("ours", [True, False])
+async def test_a_package_of_an_unnamed_module_keeps_every_module_of_its_product(
+    synced: Nights, ours: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A package of which nobody can tell whose it is may be that of any module."""
+    synced.box.console().add_package(OTHER, "m0" if ours else "m3")
+    read = paging._read_package
+    monkeypatch.setattr(paging, "_read_package", lambda *args: read(*args)._replace(module_name=None))
+    synced.write([*synced.without((OTHER, "m0")), (OTHER, "new", "another", "")])
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (summary.exit_code, summary.surplus) == (0, 1)
+    assert "m0" in synced.modules(OTHER)
+
+
 async def test_letter_case_alone_stays_drifted(synced: Nights) -> None:
     synced.write([(row[0], row[1].upper(), *row[2:]) for row in synced.rows])
     before = synced.mark()
@@ -58,12 +119,12 @@ async def test_letter_case_alone_stays_drifted(synced: Nights) -> None:
 
 
 async def test_what_left_the_file_stays_until_a_sync_prunes(synced: Nights) -> None:
-    synced.write(synced.without((OTHER, "m0")))
+    synced.write([*synced.without((OTHER, "m0")), (OTHER, "new", "another", "")])
 
     kept = await synced.sync()
     gone = await synced.sync(prune=True, **EVERYTHING_GOES)
 
-    assert (kept.exit_code, kept.surplus, kept.changes) == (0, 1, {"created": 0, "updated": 0, "deleted": 0})
+    assert (kept.exit_code, kept.surplus, kept.changes) == (0, 1, {"created": 1, "updated": 0, "deleted": 0})
     assert (gone.exit_code, gone.surplus, gone.changes) == (0, 0, {"created": 0, "updated": 0, "deleted": 1})
 
 
@@ -289,3 +350,16 @@ async def test_a_plan_changes_nothing(synced: Nights, tmp_path: Path) -> None:
     assert synced.written(before) == 0
     assert synced.records("outcome, code, owned, settled_at") == records
     assert mode_of(tmp_path / "plan.jsonl") == 0o600
+
+
+async def test_a_module_of_ours_whose_texts_another_wrote_is_adopted_with_them(synced: Nights) -> None:
+    synced.box.console().update(OTHER, "m0", alias_name="theirs", desc="desc 1")
+    synced.write([(OTHER, "m0", "theirs", "desc 1") if row[:2] == (OTHER, "m0") else row for row in synced.rows])
+
+    plan = await synced.plan(adopt=True)
+    await synced.sync(adopt=True)
+    synced.write([*synced.without((OTHER, "m0")), (THIRD, "n", "n", "")])
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert plan.planned == {"adopt": 1}
+    assert summary.changes == {"created": 1, "updated": 0, "deleted": 1}

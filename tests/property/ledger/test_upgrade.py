@@ -58,7 +58,7 @@ FACTS = (
         "SELECT run_id, started_at, ended_at, pid, host, version, input, {rates}, exit_code, stopped, summary "
         "FROM runs ORDER BY run_id"
     ),
-    "SELECT * FROM input",
+    "SELECT name, shape, rows, read_at FROM input",
     "SELECT dialect, endpoint, instance_id FROM target",
 )
 

@@ -182,11 +182,12 @@ def test_apply_writes_over_nothing_that_it_needs(
         plan_id="cafe0001",
         ledger=str(tmp_path / "l.db"),
         ledger_id=None,
+        last_run=None,
         input=str(tmp_path / "m.csv"),
         input_sha256="",
         targets={},
         flags={},
-        made_at=0.0,
+        made_at="2026-03-07T01:00:00.000Z",
     )
     write_plan(tmp_path / "plan.jsonl", header, ())
     for kept in ("m.csv", "l.db"):

@@ -120,3 +120,21 @@ def test_the_file_stops_growing(ledger: Ledger, path: Path) -> None:
     sizes = [a_quarter(number) for number in range(6)]
 
     assert sizes[2] == sizes[-1]
+
+
+def test_old_plans_are_removed_with_their_changes(ledger: Ledger, path: Path) -> None:
+    plans = (("old", KEEP_DAYS + 1, True), ("left", KEEP_DAYS + 1, False), ("young", 1, True))
+    for run_id, days_ago, finished in plans:
+        at = iso_utc(NOW - days_ago * DAY_S)
+        ledger.connection.execute(
+            "INSERT INTO plans (run_id, made_at, input, input_sha256, flags, finished_at) VALUES (?, ?, '', '', '', ?)",
+            (run_id, at, at if finished else None),
+        )
+        ledger.connection.execute(
+            "INSERT INTO planned (run_id, product_key, module_name, kind) VALUES (?, 'p', 'm', 'update')", (run_id,)
+        )
+
+    forget_old(ledger.connection, path, at=NOW)
+
+    for table in ("plans", "planned"):
+        assert ledger.connection.execute(f"SELECT run_id FROM {table}").fetchall() == [("young",)]

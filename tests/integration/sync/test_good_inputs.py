@@ -1,0 +1,132 @@
+"""What the next input is held against: the last one that went through whole, or that a person has approved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bulk.control.guard import Limit
+from bulk.errors import InputError
+
+if TYPE_CHECKING:
+    from bulk.model import Summary
+    from tests.integration.sync.conftest import Cells, Nights
+
+FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
+EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
+ANOTHER_FILE: list[Cells] = [(f"a1Else{number:05d}", "m0", "", "") for number in range(20)]
+
+
+def half(nights: Nights) -> list[Cells]:
+    """Return the input without half of each product."""
+    return [row for row in nights.rows if int(row[1][1:]) % 2]
+
+
+def withheld_deletes(summary: Summary) -> int:
+    return (summary.withheld or {})["deletes"]
+
+
+async def test_another_file_is_refused_as_often_as_it_comes(nights: Nights) -> None:
+    await nights.run()
+    whole = nights.rows
+    nights.write(ANOTHER_FILE)
+
+    for _ in range(2):
+        with pytest.raises(InputError, match="looks like another file"):
+            await nights.sync(prune=True)
+
+    nights.write(whole)
+    assert (await nights.sync(prune=True)).exit_code == 0
+
+
+async def test_an_input_whose_run_was_cut_off_is_no_good_one(nights: Nights) -> None:
+    nights.write(ANOTHER_FILE)
+    cut_off = await nights.run(deadline_s=1e-9)
+    nights.write([(FULL, "m0", "", "")])
+
+    summary = await nights.sync(prune=True)
+
+    assert (cut_off.exit_code, summary.exit_code) == (3, 0)
+
+
+async def test_half_a_file_that_deletes_nothing_is_told_and_does_not_become_the_measure(synced: Nights) -> None:
+    whole = synced.rows
+    synced.write(half(synced))
+    for prune in (False, False, True):
+        summary = await synced.sync(prune=prune, **EVERYTHING_GOES)
+        assert "the input has 9 rows, and had 18 in the last good sync" in summary.notes[0]
+
+    assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
+    synced.write(whole)
+    assert (await synced.sync(prune=True)).notes == ()
+
+
+async def test_products_that_left_the_file_are_told_and_the_next_deletes_wait(synced: Nights) -> None:
+    synced.write([row for row in synced.rows if row[0] != THIRD])
+    gone = await synced.sync(prune=True, **EVERYTHING_GOES)
+    synced.write(synced.without((FULL, "m0")))
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (gone.exit_code, gone.surplus) == (0, 4)
+    assert "the input has 14 rows, and had 18 in the last good sync: if that is right, accept" in gone.notes[0]
+    assert (summary.exit_code, withheld_deletes(summary)) == (5, 1)
+
+
+async def test_an_input_that_was_approved_is_the_measure_from_then_on(synced: Nights) -> None:
+    synced.write(half(synced))
+    withheld = await synced.sync(prune=True, **EVERYTHING_GOES)
+    assert withheld.plan is not None
+    await synced.apply(Path(withheld.plan))
+    synced.write([*synced.without((OTHER, "m1")), (OTHER, "new", "new", "")])
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (summary.exit_code, summary.changes) == (0, {"created": 1, "updated": 0, "deleted": 1})
+
+
+async def test_a_shorter_input_without_deletes_is_accepted_as_the_note_says(synced: Nights, tmp_path: Path) -> None:
+    synced.write([row for row in synced.rows if row[0] != THIRD])
+    await synced.sync(prune=True)
+    await synced.plan(tmp_path / "PLAN", prune=True)
+
+    applied = await synced.apply(tmp_path / "PLAN")
+
+    assert (applied.exit_code, applied.notes) == (0, ())
+    assert (await synced.sync(prune=True)).notes == ()
+
+
+async def test_an_approved_trial_approves_no_more_than_its_products(synced: Nights) -> None:
+    synced.write(half(synced))
+    trial = await synced.sync(settings={"only": (OTHER,)}, prune=True, **EVERYTHING_GOES)
+    assert trial.plan is not None
+    applied = await synced.apply(Path(trial.plan))
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (applied.exit_code, applied.changes) == (0, {"created": 0, "updated": 0, "deleted": 2})
+    assert (summary.exit_code, withheld_deletes(summary)) == (5, 7)
+
+
+async def test_an_input_that_changed_after_its_plan_is_not_approved_with_it(synced: Nights) -> None:
+    synced.box.console().update(OTHER, "m1", alias_name="hand", desc="desc 1")
+    withheld = await synced.sync(prune=True, max_updates=Limit(0))
+    assert withheld.plan is not None
+    synced.write(half(synced))
+    applied = await synced.apply(Path(withheld.plan))
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (applied.changes or {}) == {"created": 0, "updated": 1, "deleted": 0}
+    assert any("not the one that the plan was made from" in note for note in applied.notes)
+    assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
+
+
+async def test_what_waits_for_a_person_is_no_good_input(synced: Nights) -> None:
+    synced.write(half(synced))
+    for _ in range(2):
+        summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
