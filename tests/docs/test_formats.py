@@ -11,7 +11,8 @@ import pytest
 
 from bulk.engine.looking.comparison import Finding, Verdict
 from bulk.engine.looking.manifest import AccountExport, Exported, as_keys, manifest_path, sources_of
-from bulk.engine.sync.plan_file import KEPT_PLANS, read_entries, read_header, write_plan
+from bulk.engine.sync.left_files import KEPT_FILES
+from bulk.engine.sync.plan_file import read_entries, read_header, write_plan
 from bulk.fleet.manifest import Manifest
 from bulk.ledger.planning import ADOPT
 from bulk.model import ChangeKind, Dialect, Product, Target
@@ -46,7 +47,7 @@ def test_the_plan_is_one_that_apply_reads_and_sync_writes(tmp_path: Path) -> Non
 
     assert written.read_text(encoding="utf-8") == PLAN
     assert written.stat().st_mode & 0o777 == 0o600
-    assert f"The last {KEPT_PLANS} plans" in section("Plan of a sync")
+    assert f"The last {KEPT_FILES} plans" in section("Plan of a sync")
 
 
 def test_every_key_of_a_plan_is_explained() -> None:
