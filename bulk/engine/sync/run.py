@@ -13,15 +13,14 @@ import orjson
 
 from bulk.control.guard import refuse_other_file
 from bulk.control.reconcile import Withheld
-from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
-from bulk.engine.job import parts_of
 from bulk.engine.lanes.selection import EVERYTHING, is_wanted
 from bulk.engine.lanes.sending import in_all_sessions, writing
+from bulk.engine.preparing import Prepared
 from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
-from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
+from bulk.engine.sync.decided import Decided
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
@@ -35,29 +34,28 @@ from bulk.engine.sync.plan_file import (
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
-from bulk.events import LedgerUpgraded, PlanStarted, ignore
+from bulk.events import PlanStarted, ignore
 from bulk.exits import ExitCode
 from bulk.ledger.good_inputs import KeyCounts, compare_keys, note_first_good_input, note_good_input
 from bulk.ledger.looking import LookReader
-from bulk.ledger.planning import plan_path, read_plan
+from bulk.ledger.planning import plan_path
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
-from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind
 from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.conclude import Done
     from bulk.engine.job import Part
     from bulk.engine.lanes.sending import Room
+    from bulk.engine.sessions.keys import KeyRing
     from bulk.engine.sessions.session import Session
     from bulk.events import Listener
-    from bulk.ledger.planning import PlannedEntry
     from bulk.ledger.writer import LedgerWriter
     from bulk.model import Summary
     from bulk.settings import Settings
@@ -96,31 +94,24 @@ async def sync(
     """
     options = options or SyncOptions()
     options.check(settings)
-    accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
-    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
-    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
-    await keys.open_only(parts)
-    targets = {account.name: account.target for account in accounts}
-    async with held(Ledger.open, path, targets=targets) as ledger:
-        if ledger.upgrade:
-            layout, copy = ledger.upgrade
-            listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
+    prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
+    async with prepared.ledger(path) as ledger:
         job = Sync(
             input_name=input_name,
             settings=settings,
-            accounts=accounts,
+            accounts=prepared.accounts,
             ledger=ledger,
             listener=listener,
             stop=stop,
-            parts=parts,
+            parts=prepared.parts,
             syncs=True,
             command="sync",
             options=options,
             detailed_exit_code=detailed_exit_code,
         )
-        return await job.run(keys, to_json)
+        return await job.run(prepared.keys, to_json)
 
 
 @dataclass(kw_only=True)
@@ -147,6 +138,15 @@ class Sync(Run):
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
         self._keys: dict[str, KeyCounts] = {}
+
+    @property
+    def decided(self) -> Decided:
+        """What it decided on."""
+        return Decided(self.ledger, self.run_id)
+
+    def surplus(self) -> dict[str, int]:
+        """Return the modules of ours that left the file and stay, by reason."""
+        return self.decided.surplus([part.name for part in self.parts])
 
     @property
     def is_narrowed(self) -> bool:
@@ -278,9 +278,9 @@ class Sync(Run):
 
     def _conclude(self, done: Done) -> Summary:
         summary = conclude(self, done)
-        waiting = {account: self._count_withheld(account) for account in self._nights}
+        waiting = {account: self.decided.withheld(account) for account in self._nights}
         withheld = {f"{kind}s": sum(of[f"{kind}s"] for of in waiting.values()) for kind in ChangeKind}
-        surplus = sum(self.surplus_reasons().values())
+        surplus = sum(self.surplus().values())
         plan = self._write_plan() if sum(withheld.values()) and not self.is_plan else None
         changes = changes_of(self.parts)
         exit_code = self._exit_code(summary, withheld, changes)
@@ -298,7 +298,9 @@ class Sync(Run):
         ):
             self._finish(self.plan_header.plan_id)
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *self._notes_of_products(), *of_nights)
+        unknown = self.decided.unknown(self.options.prune_products)
+        of_products = (f"--prune-product {key}: no input of this ledger has named this product" for key in unknown)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *of_products, *of_nights)
         return replace(
             summary,
             changes=changes,
@@ -311,31 +313,6 @@ class Sync(Run):
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
-
-    def _notes_of_products(self) -> Iterator[str]:
-        """Name the products that were to be pruned and that this ledger has never met: a slip, as a rule."""
-        with translated(self.ledger.path):
-            for key in self.options.prune_products:
-                if self.ledger.connection.execute(query("is_unknown_product"), (key,)).fetchone()[0]:
-                    yield f"--prune-product {key}: no input of this ledger has named this product"
-
-    def _count_withheld(self, account: str) -> dict[str, int]:
-        """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
-        counts = {f"{kind}s": 0 for kind in ChangeKind}
-        with translated(self.ledger.path):
-            for kind, *_, count in self.ledger.connection.execute(query("count_withheld"), (account, self.run_id)):
-                counts[f"{kind}s"] += count
-        return counts
-
-    def surplus_reasons(self) -> dict[str, int]:
-        """Return the modules of ours that left the file and stay, by reason."""
-        tried = {part.name for part in self.parts}
-        reasons: dict[str, int] = {}
-        with translated(self.ledger.path):
-            for account, code, count in self.ledger.connection.execute(query("count_surplus")):
-                if account in tried:
-                    reasons[code or "unknown"] = reasons.get(code or "unknown", 0) + count
-        return reasons
 
     def _exit_code(self, summary: Summary, withheld: Mapping[str, int], changes: Mapping[str, int]) -> int:
         stops = [stop.exit_code for stop in (self.stop, *(part.stop for part in self.parts)) if stop.exit_code]
@@ -353,13 +330,8 @@ class Sync(Run):
     def _is_incomplete(self, summary: Summary) -> bool:
         """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
         left = sum(night.left + night.unlisted + len(night.not_restored) for night in self._nights.values())
-        planned = self._count_planned() if self.is_plan else 0
+        planned = self.decided.rows_to_change() if self.is_plan else 0
         return bool(left or unprovisioned(summary.outcomes) > planned)
-
-    def _count_planned(self) -> int:
-        with translated(self.ledger.path):
-            found = self.ledger.connection.execute(query("count_planned_rows"), (self.run_id,)).fetchone()
-        return int(found[0])
 
     def _note_good(self, waiting: Collection[str]) -> None:
         """Note each account whose whole input went through: the next one is held against it.
@@ -394,19 +366,9 @@ class Sync(Run):
         if has_no_place(self.input_name):
             return None
         path = plan_path(self.ledger.path, self.run_id)
-        write_plan(path, self.header(), self.entries(only_withheld=True))
+        write_plan(path, self.header(), self.decided.entries(only_withheld=True))
         forget_old_plans(self.ledger.path)
         return str(path)
-
-    def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
-        """Yield the changes that were planned, or those of a kind."""
-        connection, path = self.ledger.connection, self.ledger.path
-        return read_plan(connection, path, run_id=self.run_id, kind=kind, only_withheld=only_withheld)
-
-    def counted_entries(self) -> list[tuple[str, str | None, int]]:
-        """Return how many changes of each kind were planned, by why they wait; ``None``: they may go."""
-        with translated(self.ledger.path):
-            return self.ledger.connection.execute(query("count_planned"), (self.run_id,)).fetchall()
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
