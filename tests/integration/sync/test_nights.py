@@ -262,6 +262,19 @@ async def test_narrowing_never_makes_surplus(synced: Nights, narrowed: dict[str,
     assert (summary.surplus, summary.changes) == (0, {"created": 0, "updated": 0, "deleted": 0})
 
 
+@pytest.mark.parametrize("narrowed", [{"only": ("a1Prod00000",)}, {"limit": 1}])
+async def test_a_narrowed_sync_looks_at_its_products_alone_and_counts_no_other_as_surplus(
+    synced: Nights, narrowed: dict[str, Any]
+) -> None:
+    synced.write([row for row in synced.rows if row[0] != THIRD])
+    before = synced.mark()
+
+    summary = await synced.sync(settings=narrowed, prune=True, **EVERYTHING_GOES)
+
+    assert {seen.product_key for seen in list(synced.box.seen)[before:]} == {FULL}
+    assert (summary.surplus, synced.records()[THIRD, "m0"]) == (0, ("created", None))
+
+
 @pytest.mark.parametrize(
     ("line", "deletes"),
     [
