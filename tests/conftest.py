@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import os
 import random
+import signal
 import sqlite3
 from collections import Counter, defaultdict, deque
 from contextlib import closing
@@ -32,6 +33,16 @@ _SURELY_NOT_CARRIED_OUT = (
     "InvalidSecurityToken",
     "SignatureDoesNotMatch",
 )
+
+
+def pytest_configure() -> None:
+    """Let signals end the tests' processes, as they do from a terminal.
+
+    Children inherit what is ignored. `nohup` ignores hang-ups, and a shell script ignores Ctrl-C for what it puts into
+    the background: without this, tests that send one would wait for ever.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
-    from bulk.rows.expansion import Expansion
+    from bulk.rows.products.expansion import Expansion
     from bulk.settings import ReadSettings
 
 __all__ = ["expand"]
@@ -119,7 +119,7 @@ def _write(
     products: str, modules: str, output: Path, settings: ReadSettings, of_modules: ReadSettings, stop: StopSignal
 ) -> Expansion:
     from bulk.atomic import replaced  # noqa: PLC0415 - as in expand()
-    from bulk.rows import expansion  # noqa: PLC0415 - as in expand()
+    from bulk.rows.products import expansion  # noqa: PLC0415 - as in expand()
 
     written = expansion.FORMATS.get(output.suffix.lower())
     if written is None:

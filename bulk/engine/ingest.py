@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from bulk.engine.threads import interruptible
 from bulk.events import IngestProgressed, InputRead
-from bulk.rows.mapped import open_rows
+from bulk.rows.products.mapped import open_rows
 
 if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
     from bulk.model import AccountNames, InputFound
-    from bulk.rows.product_map import ProductMap
+    from bulk.rows.products.product_map import ProductMap
     from bulk.settings import ReadSettings
 
 __all__ = ["IngestStoppedError", "ingest"]

@@ -13,7 +13,7 @@ from bulk.engine.threads import in_thread
 from bulk.events import AccountStopped
 from bulk.legible import spoken_targets
 from bulk.model import AccountNames
-from bulk.rows.product_map import read_product_map
+from bulk.rows.products.product_map import read_product_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
     from bulk.model import InputFound
-    from bulk.rows.product_map import ProductMap
+    from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
 __all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]

@@ -274,6 +274,9 @@ class _NoWriter:
     def note(self, attempt: Attempt) -> None:
         """Drop it."""
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        """Drop it."""
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         """Refuse: a plan sends no create, and so claims nothing."""
         raise AssertionError(f"a plan claims nothing, not even {settlements!r}")

@@ -173,6 +173,10 @@ class ShippingWriter:
         """See `Writer.note`. Attempts stay with the ledger: they are for the auditor, and no decision needs them."""
         self._writer.note(attempt)
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        """See `Writer.amend`. It stays with the ledger: no other process needs it to go on."""
+        self._writer.amend(statement, *parameters)
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         """Return when these records are on disk and in the store.
 

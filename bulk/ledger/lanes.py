@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.model import ChangeKind, Lane, OtaModule, Row
 from bulk.model.stamps import utc_seconds
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["LaneReader", "read_lanes", "row_in_doubt"]
+__all__ = ["LaneReader", "names_of_ours", "read_lanes", "row_in_doubt"]
 
 
 _CACHE_KIB = -256
@@ -45,7 +45,7 @@ class LaneReader:
         """
         self._path = path
         self._account = account
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             # Each commit empties the cache of whoever reads beside it: a large one would only hold memory.
             self._connection.execute(f"PRAGMA cache_size = {_CACHE_KIB}")
@@ -99,7 +99,16 @@ def read_lanes(connection: sqlite3.Connection, product_keys: list[str], *, accou
         module = OtaModule(key, name, alias, desc)
         row = row_in_doubt(line, module, attempts, claimed, since) if in_doubt else Row(line, module, attempts)
         rows.setdefault(key, []).append(row)
-    return [Lane(product_key, tuple(of_product)) for product_key, of_product in rows.items()]
+    ours = names_of_ours(connection, wanted)
+    return [Lane(key, tuple(of_product), ours.get(key, ())) for key, of_product in rows.items()]
+
+
+def names_of_ours(connection: sqlite3.Connection, wanted: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the modules that are ours of some products of an account: ProductKey → their names."""
+    ours: dict[str, list[str]] = {}
+    for key, name in connection.execute(query("names_of_ours"), wanted):
+        ours.setdefault(key, []).append(name)
+    return {key: tuple(names) for key, names in ours.items()}
 
 
 def row_in_doubt(line: int, module: OtaModule, attempts: int, claimed: str | None, since: str | None) -> Row:

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import orjson
 
 from bulk.ledger.lanes import row_in_doubt
-from bulk.ledger.planning import PlannedEntry
+from bulk.ledger.planning import OpenSwap, PlannedEntry, open_swaps
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.model import ChangeKind, Lane, OtaModule, Outcome, Row
 from bulk.model.stamps import utc_seconds
 
@@ -59,6 +59,7 @@ class ProductState(Lane):
 
     records: tuple[RowRecord, ...] = ()
     owned: tuple[OwnedRecord, ...] = ()
+    swaps: tuple[OpenSwap, ...] = ()
     approved: Mapping[str, PlannedEntry] | None = None
     """Of an apply: casefolded ModuleName → the change that was approved; ``None``: it is no apply."""
 
@@ -96,7 +97,7 @@ class LookReader:
         self._account = account
         self._applies = approved is not None
         self._after = 0
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             # Both may be longer than memory should hold: they are tables of this connection alone.
             self._connection.execute("PRAGMA query_only = OFF")
@@ -147,12 +148,16 @@ class LookReader:
             owned.setdefault(key, []).append(
                 OwnedRecord(name, alias, desc, _OUTCOMES[outcome], code, bool(in_doubt), attempts)
             )
+        swaps: dict[str, list[OpenSwap]] = {}
+        for swap in open_swaps(self._connection, asked):
+            swaps.setdefault(swap.module.product_key, []).append(swap)
         return [
             ProductState(
                 product_key=key,
                 rows=tuple([record.row for record in records.get(key, ())]),
                 records=tuple(records.get(key, ())),
                 owned=tuple(owned.get(key, ())),
+                swaps=tuple(swaps.get(key, ())),
                 approved=_approved(self._connection, key) if self._applies else None,
             )
             for key in product_keys

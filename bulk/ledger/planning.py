@@ -7,25 +7,27 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import orjson
 
-from bulk.ledger.lanes import row_in_doubt
+from bulk.ledger.lanes import names_of_ours, row_in_doubt
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.ledger.times import iso_utc
 from bulk.model import NO_LINE, Change, ChangeKind, Lane, OtaModule, Row
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = [
     "ADOPT",
     "Figures",
+    "OpenSwap",
     "PlannedEntry",
     "PlannedWork",
     "ProductWork",
     "WithheldReader",
     "WorkReader",
+    "open_swaps",
     "plan_path",
     "read_figures",
     "read_plan",
@@ -66,6 +68,22 @@ class PlannedWork(NamedTuple):
     row: Row
     change: Change
     frees_slot_for: str | None
+    lifted: str | None = None
+    """Why it waited, until somebody approved it."""
+
+    in_place_of: tuple[OtaModule, ...] = ()
+    """Of a create: what was deleted for it on an earlier night, and is not there any more."""
+
+
+class OpenSwap(NamedTuple):
+    """A module that was deleted for a create of which nobody knows yet that it succeeded."""
+
+    module: OtaModule
+    """As it was found before."""
+
+    frees_slot_for: str
+    again: Row | None
+    """It was to be made again, and that create is in doubt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +124,7 @@ class WorkReader:
         self._path = path
         self._asked = {"account": account, "run_id": run_id}
         self._after = 0
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             self._connection.execute("PRAGMA query_only = OFF")
             self._connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
@@ -136,10 +154,20 @@ class WorkReader:
     def _lanes(self, product_keys: list[str]) -> list[ProductWork]:
         work: dict[str, list[PlannedWork]] = {}
         asked = self._asked | {"product_keys": orjson.dumps(product_keys).decode()}
+        deleted_for = _deleted_for(self._connection, asked)
         for key, *record in self._connection.execute(query("planned_work"), asked):
-            work.setdefault(key, []).append(_work(key, *record))
+            planned = _work(key, *record)
+            if deleted_for and planned.change.kind is ChangeKind.CREATE:
+                planned = planned._replace(in_place_of=tuple(deleted_for.get(planned.change.wanted.key, ())))
+            work.setdefault(key, []).append(planned)
+        ours = names_of_ours(self._connection, asked)
         return [
-            ProductWork(product_key=key, rows=tuple(each.row for each in of_product), work=tuple(of_product))
+            ProductWork(
+                product_key=key,
+                rows=tuple(each.row for each in of_product),
+                ours=ours.get(key, ()),
+                work=tuple(of_product),
+            )
             for key, of_product in work.items()
         ]
 
@@ -161,7 +189,7 @@ class WithheldReader:
         self._path = path
         self._asked = {"account": account, "run_id": run_id}
         self._after = 0
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
 
     def next_rows(self) -> list[tuple[Row, OtaModule | None, str]]:
         """Return the next rows in file order, with the module that was found and why they wait; none: that is all.
@@ -180,6 +208,23 @@ class WithheldReader:
         self._connection.close()
 
 
+def open_swaps(connection: sqlite3.Connection, asked: Mapping[str, str]) -> Iterator[OpenSwap]:
+    """Yield what was deleted for creates of some products, and is owed until either is on the platform."""
+    for key, name, alias, desc, frees_slot_for, attempts, in_doubt, since in connection.execute(
+        query("open_swaps"), asked
+    ):
+        module = OtaModule(key, name, alias or "", desc or "")
+        again = row_in_doubt(NO_LINE, module, attempts, ChangeKind.CREATE, since) if in_doubt else None
+        yield OpenSwap(module, frees_slot_for, again)
+
+
+def _deleted_for(connection: sqlite3.Connection, asked: Mapping[str, str]) -> dict[tuple[str, str], list[OtaModule]]:
+    found: dict[tuple[str, str], list[OtaModule]] = {}
+    for module, frees_slot_for, _ in open_swaps(connection, asked):
+        found.setdefault((module.product_key, frees_slot_for.casefold()), []).append(module)
+    return found
+
+
 def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) -> Figures:
     """Count what the guard asks about.
 
@@ -192,7 +237,7 @@ def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) ->
     Raises:
         LedgerError: The ledger can't be read.
     """
-    connection = open_for_reading(path)
+    connection = open_beside_writer(path)
     with closed_on_failure(connection), translated(path):
         asked = {"account": account, "run_id": run_id, "since": iso_utc(sent_since)}
         counted = connection.execute(query("guard_figures"), asked).fetchone()
@@ -226,6 +271,7 @@ def _work(  # noqa: PLR0917 - the columns of its query
     found_made: str | None,
     line: int | None,
     frees_slot_for: str | None,
+    lifted: str | None,
     row_alias: str | None,
     row_desc: str | None,
     attempts: int,
@@ -245,7 +291,7 @@ def _work(  # noqa: PLR0917 - the columns of its query
     module = wanted if line is None else OtaModule(key, name, row_alias, row_desc)
     of_line = NO_LINE if line is None else line
     row = row_in_doubt(of_line, module, attempts, claimed, since) if in_doubt else Row(of_line, module, attempts)
-    return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for)
+    return PlannedWork(row, Change(change_kind, wanted, found, line), frees_slot_for, lifted)
 
 
 def _withheld_row(  # noqa: PLR0917 - the columns of its query

@@ -270,9 +270,29 @@ ON CONFLICT DO UPDATE SET
 -- A claim that replaces what was found; that of a create, which finds nothing, is whole in `modules`.
 INSERT INTO claims (
     account, product_key, module_name, kind, wanted_alias, wanted_desc, found_alias, found_desc, line, run_id, at,
-    approved, frees_slot_for
+    approved, frees_slot_for, awaits_create
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+
+-- name: open_swaps
+-- What was deleted for a create that has not been seen to succeed, of some products; of each module the last such claim.
+-- Its own create may be in doubt: it was to be made again.
+SELECT
+    c.product_key, c.module_name, c.found_alias, c.found_desc, c.frees_slot_for, coalesce(m.attempts, 0),
+    coalesce((m.in_doubt OR m.outcome = 'sending') AND m.claimed IS 'create', 0), m.settled_at
+FROM json_each(:product_keys) AS wanted
+JOIN claims AS c ON c.account = :account AND c.product_key = wanted.value AND c.awaits_create = 1
+LEFT JOIN modules AS m ON m.account = c.account AND m.product_key = c.product_key AND m.module_name = c.module_name
+WHERE NOT EXISTS (
+    SELECT 1 FROM claims AS later
+    WHERE later.account = c.account AND later.product_key = c.product_key AND later.module_name = c.module_name
+      AND later.awaits_create = 1 AND later.id > c.id
+)
+ORDER BY c.id;
+
+-- name: close_swap
+UPDATE claims SET awaits_create = 0
+WHERE account = ? AND product_key = ? AND module_name = ? AND awaits_create = 1;
 
 -- name: claims_in_doubt
 -- What the claims without an outcome were about. What was found is NULL for a create.
@@ -319,7 +339,7 @@ WHERE at < :before;
 
 -- name: forget_claims
 DELETE FROM claims
-WHERE id > :after AND id <= :last AND at < :before AND NOT EXISTS (
+WHERE id > :after AND id <= :last AND at < :before AND awaits_create = 0 AND NOT EXISTS (
     SELECT 1 FROM modules AS m
     WHERE m.account = claims.account AND m.product_key = claims.product_key AND m.module_name = claims.module_name
       AND (m.in_doubt OR m.outcome IN ('sending', 'unknown'))
@@ -699,9 +719,9 @@ DELETE FROM planned WHERE (account, run_id) NOT IN (SELECT account, run_id FROM 
 -- name: plan_change
 INSERT OR REPLACE INTO planned (
     account, run_id, product_key, module_name, kind, wanted_alias, wanted_desc, found_name, found_alias, found_desc,
-    found_made, line, adopted, withheld, frees_slot_for
+    found_made, line, adopted, withheld, frees_slot_for, lifted
 )
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?);
 
 -- name: withhold_kind
 -- A whole kind of change waits for a person; adopting counts as an update.
@@ -730,14 +750,22 @@ FROM planned AS p
 WHERE p.account = ?1 AND p.run_id = ?2 AND p.adopted AND p.withheld IS NULL
   AND modules.account = p.account AND modules.product_key = p.product_key AND modules.module_name = p.module_name;
 
--- name: end_ownership
-UPDATE modules SET owned = 0, written_alias = NULL, written_desc = NULL
-WHERE account = ? AND product_key = ? AND module_name = ?;
+-- name: names_of_ours
+-- What is ours of some products.
+SELECT m.product_key, m.module_name
+FROM json_each(:product_keys) AS wanted
+JOIN modules AS m ON m.account = :account AND m.product_key = wanted.value
+WHERE m.owned;
 
--- name: end_ownership_of_absent
--- A listing without a module ends what we own of it; ?3 are the names that it shows, as JSON.
-UPDATE modules SET owned = 0, written_alias = NULL, written_desc = NULL
-WHERE account = ?1 AND product_key = ?2 AND owned AND module_name NOT IN (SELECT value FROM json_each(?3));
+-- name: end_ownership
+-- A listing does not show the module. A delete of ours that may have been carried out unseen was, then.
+UPDATE modules SET
+    owned = 0, written_alias = NULL, written_desc = NULL,
+    recovered = iif((in_doubt OR outcome = 'sending') AND claimed IS 'delete', 1, recovered),
+    outcome = iif((in_doubt OR outcome = 'sending') AND claimed IS 'delete', 'deleted', outcome),
+    in_doubt = iif(claimed IS 'delete', 0, in_doubt),
+    claimed = iif(claimed IS 'delete', NULL, claimed)
+WHERE account = ? AND product_key = ? AND module_name = ?;
 
 -- name: count_undone
 UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
@@ -751,7 +779,7 @@ ORDER BY coalesce(min(line), 9223372036854775807);
 -- name: planned_work
 SELECT
     p.product_key, p.module_name, p.kind, p.wanted_alias, p.wanted_desc, p.found_name, p.found_alias, p.found_desc,
-    p.found_made, p.line, p.frees_slot_for, r.alias_name, r."desc", coalesce(m.attempts, 0),
+    p.found_made, p.line, p.frees_slot_for, p.lifted, r.alias_name, r."desc", coalesce(m.attempts, 0),
     coalesce(m.in_doubt OR m.outcome = 'sending', 0), m.claimed, m.settled_at
 FROM json_each(:product_keys) AS wanted
 JOIN planned AS p ON p.account = :account AND p.run_id = :run_id AND p.product_key = wanted.value

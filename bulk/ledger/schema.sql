@@ -91,12 +91,11 @@ CREATE TABLE claims (
     run_id       TEXT NOT NULL,
     at           TEXT NOT NULL,
     approved     INTEGER NOT NULL DEFAULT 0, -- 1: by an apply, so that it counts against no limit of a night
-    frees_slot_for TEXT                      -- of a delete: the module whose create was claimed with it
+    frees_slot_for TEXT,                     -- of a delete: the module whose create was claimed with it
+    awaits_create INTEGER NOT NULL DEFAULT 0 -- 1: of such a delete, until that module, or it again, is on the platform
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
-
-
-
+CREATE INDEX claims_of_open_swaps ON claims (account, product_key) WHERE awaits_create = 1;
 
 -- Every request that was tried, for the auditor. Old ones are removed: see bulk.ledger.retention.
 CREATE TABLE attempts (
@@ -162,6 +161,7 @@ CREATE TABLE planned (
     adopted        INTEGER NOT NULL DEFAULT 0, -- 1: taken over as ours, nothing is sent
     withheld       TEXT,                     -- why it waits for approval; NULL: it may go
     frees_slot_for TEXT,                     -- of a delete: the module whose create needs its slot
+    lifted         TEXT,                     -- of an apply: why it waited until somebody approved it
     state          TEXT NOT NULL DEFAULT 'open', -- 'open', 'done', or 'moved': found otherwise than planned
     PRIMARY KEY (account, run_id, product_key, module_name)
 ) WITHOUT ROWID;

@@ -251,6 +251,7 @@ class LedgerWriter:
             iso_utc(claim.at),
             int(claim.approved),
             claim.frees_slot_for,
+            int(claim.frees_slot_for is not None),
         )
 
     def _attempt(self, attempt: Attempt) -> tuple[object, ...]:
@@ -285,8 +286,8 @@ def _ownership(settlement: Settlement) -> tuple[object, ...]:
     module, written, owned = settlement.module, settlement.written, settlement.owned
     return (
         None if owned is None else int(owned),
-        (written.alias_name or "") if written else None,
-        (written.desc or "") if written else None,
+        written.alias_name if written else None,
+        written.desc if written else None,
         settlement.account,
         module.product_key,
         module.module_name,

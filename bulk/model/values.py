@@ -168,6 +168,8 @@ class Lane:
 
     product_key: str
     rows: tuple[Row, ...]
+    ours: tuple[str, ...] = ()
+    """Names of the product's modules that are ours, as the ledger has them: a listing without one ends that."""
 
 
 class Accepted(NamedTuple):
@@ -257,7 +259,10 @@ class Settlement(NamedTuple):
     """
 
     written: OtaModule | None = None
-    """The module as we wrote or adopted it; ``None``: a new one of ours as wanted, of others what is known stays."""
+    """The texts that we wrote on our own account; one that is ``None`` stays what is known.
+
+    ``None`` altogether: of a new module of ours its texts as wanted, of others what is known stays.
+    """
 
     approved: bool = False
     """Of a claim: a person approved it, so that no limit counts it."""

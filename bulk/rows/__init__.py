@@ -5,9 +5,9 @@ Nothing here knows the network or the ledger. Start with `open_input`.
 
 from __future__ import annotations
 
-from bulk.rows.damage import handler_for
 from bulk.rows.reading import RowReader, open_input
 from bulk.rows.shape import InputShape, cells, encode_header, encode_record, fields
+from bulk.rows.text.damage import handler_for
 
 __all__ = [
     "InputShape",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bulk.rows.columns import listed
-from bulk.rows.noise import Noise
+from bulk.rows.tabular.noise import Noise
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -14,15 +14,15 @@ from bulk.errors import InputError, SettingsError
 from bulk.model import ReadRows
 from bulk.rows.accounts import RowAccounts, refused
 from bulk.rows.columns import ColumnNames, Field
-from bulk.rows.decoding import MARK
 from bulk.rows.fields import OF_MODULE, ROWS
 from bulk.rows.findings import Remarks
 from bulk.rows.json_text import loaded, why_no_json
-from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
 from bulk.rows.record import of_json_line
 from bulk.rows.shape import InputShape
 from bulk.rows.stretches import Stretch
+from bulk.rows.text.decoding import MARK
+from bulk.rows.text.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.validate import Rules
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from bulk.model import AccountNames, InvalidRow, ValidRow
     from bulk.rows.fields import Sought
-    from bulk.rows.lines import Block, LineSource
+    from bulk.rows.text.lines import Block, LineSource
     from bulk.settings import ReadSettings
 
 __all__ = ["JsonLinesReader"]

@@ -9,12 +9,12 @@ from bulk.errors import InputError, SettingsError
 from bulk.model import InputFound, ReadRows
 from bulk.model.inputs import WORKBOOK_SUFFIXES
 from bulk.rows.columns import ColumnNames
-from bulk.rows.delimited import DelimitedReader
 from bulk.rows.fields import ACCOUNT_ROWS, ROWS
 from bulk.rows.jsonlines import JsonLinesReader
-from bulk.rows.layouts import likely_format, other_layout
-from bulk.rows.lines import LineSource
-from bulk.rows.source import STDIN, asks_a_person, is_zip, open_bytes
+from bulk.rows.tabular.delimited import DelimitedReader
+from bulk.rows.text.layouts import likely_format, other_layout
+from bulk.rows.text.lines import LineSource
+from bulk.rows.text.source import STDIN, asks_a_person, is_zip, open_bytes
 from bulk.rows.workbooks.sheet import open_sheet
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from bulk.model import AccountNames
     from bulk.rows.fields import Sought
     from bulk.rows.shape import InputShape
-    from bulk.rows.source import ByteStream, Opened
+    from bulk.rows.text.source import ByteStream, Opened
     from bulk.rows.workbooks.sheet import SheetSource
     from bulk.settings import ReadSettings
 

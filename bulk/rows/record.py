@@ -7,9 +7,9 @@ A record is one string, so that the ledger can give it back beside the row and a
 - of a CSV line that could not be taken apart, a JSON string;
 - of JSONL, the line's own text.
 
-A byte that could not be decoded is half of a surrogate pair (see `bulk.rows.damage`), written as JSON escapes it, which
-no strict reader takes. What is longer than a record may be is kept cut. Ledgers hold records for years: this form only
-ever gains.
+A byte that could not be decoded is half of a surrogate pair (see `bulk.rows.text.damage`), written as JSON escapes it,
+which no strict reader takes. What is longer than a record may be is kept cut. Ledgers hold records for years: this form
+only ever gains.
 """
 
 from __future__ import annotations

@@ -120,6 +120,68 @@ async def test_the_next_sync_finishes_what_a_kill_cut_in_two(
     assert (finished.returncode, quiet.returncode) == (0, 0)
 
 
+_KILL_AT_THE_REMAKE = """
+import bulk.engine.sessions.recorder as recorder
+from bulk.cloud.client import Client
+
+kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
+apply_change, claim = Client.apply, recorder.Recorder.claim
+
+def is_remake(change):
+    return change.kind == "create" and change.wanted.module_name == "m3"
+
+async def claimed(self, changes, **options):
+    changes = list(changes)
+    if "{step}" == "before its claim" and is_remake(changes[0][1]):
+        kill()
+    await claim(self, changes, **options)
+
+async def applied(self, change, **options):
+    if "{step}" == "before it leaves" and is_remake(change):
+        kill()
+    answer = await apply_change(self, change, **options)
+    if "{step}" == "before its end is recorded" and is_remake(change):
+        kill()
+    return answer
+
+recorder.Recorder.claim, Client.apply = claimed, applied
+"""
+
+
+@pytest.mark.parametrize("refused", [1, 2], ids=["refused once", "refused again"])
+@pytest.mark.parametrize("step", ["before its claim", "before it leaves", "before its end is recorded"])
+async def test_a_kill_before_a_swap_is_undone_loses_no_module(
+    step: str,
+    refused: int,
+    job: Job,
+    box_with: Callable[..., Sandbox],
+    run_child: Callable[..., Any],
+) -> None:
+    """The create was refused for good, and the run dies before the deleted module is made again."""
+    creates = len(job.wanted) + 1
+    remade = step == "before its end is recorded"
+    faults = [
+        f"create:code:iot.ota.CreateOTAModuleParamError=1x@{number}" for number in (creates, creates + 1 + remade)
+    ]
+    async with box_with(",".join(faults[:refused])) as box:
+        await run_child(job, box, command="sync")
+        change_the_file_and_the_platform(job, box)
+        killed = await run_child(job, box, *SYNC, command="sync", patch=_KILL_AT_THE_REMAKE.format(step=step))
+        after_kill = customs(box, FULL)
+        second = await run_child(job, box, *SYNC, command="sync")
+        after_second = customs(box, FULL)
+        nights = [await run_child(job, box, *SYNC, command="sync") for _ in range(2)]
+
+        never_past_ten(box)
+        as_the_file_says(box, job)
+    assert killed.returncode == -signal.SIGKILL
+    assert "new" not in after_kill
+    assert ("m3" in after_kill) == remade
+    assert len(after_second) == MAX_CUSTOM_MODULES, "it, or what it was deleted for, is there again"
+    assert second.returncode == (1 if remade or refused > 1 else 0)
+    assert nights[-1].returncode == 0
+
+
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_a_sync_that_is_killed_again_and_again_ends_as_the_file_says(
     seed: int,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.control.budget import decide
 from bulk.control.diff import differences
+from bulk.control.reconcile import Kept
 from bulk.control.retry import Next
 from bulk.model import NO_LINE, Accepted, ChangeKind, Failure, FailureKind, Listing, OtaModule, Outcome
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
     from bulk.model import Change, Row
 
-__all__ = ["ChangeWork", "Ending", "Rest", "is_unchanged", "reopen"]
+__all__ = ["ChangeWork", "Ending", "Rest", "is_another", "is_unchanged", "reopen"]
 
 
 class Rest(StrEnum):
@@ -49,6 +50,9 @@ class Ending(NamedTuple):
     outcome: Outcome = Outcome.PENDING
     in_doubt: bool = False
     """A change of this run may have been carried out unseen. Of one of an earlier run the lane's listing told."""
+
+    row: Row | None = None
+    """The row as it is now: with what was sent for it, and what of it is in doubt."""
 
 
 _DONE: Mapping[ChangeKind, Outcome] = MappingProxyType(
@@ -98,7 +102,7 @@ class ChangeWork:
                 self._row = self._row.tried_once_more()
                 return self._done(request_id=answer.request_id)
             if answer.permission and self._change.kind is not ChangeKind.CREATE:
-                return Ending(Rest.DENIED, answer)
+                return Ending(Rest.DENIED, answer, in_doubt=self._doubted, row=self._row)
             ending = await self._after(answer)
             if ending is not None:
                 return ending
@@ -115,7 +119,7 @@ class ChangeWork:
             case Next.STOP_RUN:
                 return self._stopped()
             case Next.FAIL_ROW:
-                return self._fail(failure)
+                return self._refused(failure)
             case Next.FAIL_LANE:
                 return self._fail(failure)._replace(rest=Rest.REFUSED, failure=failure)
             case Next.ASK:
@@ -173,17 +177,22 @@ class ChangeWork:
         if failure.kind is FailureKind.GONE:
             return self._unlisted(failure)
         if deletes:
-            return Ending(Rest.ANEW, failure, in_doubt=self._doubted)
+            return Ending(Rest.ANEW, failure, in_doubt=self._doubted, row=self._row)
         if step.spent:
             return self._fail(failure)
         self._announce_retry(failure, step)
         return None
 
     def _moved(self, failure: Failure, there: OtaModule | None) -> Ending:
-        how = "it is not there any more" if there is None else "somebody else has changed it"
-        message = f"{failure.message}; and by the listing that followed {how}"
-        outcome = Outcome.SURPLUS if self._change.kind is ChangeKind.DELETE else Outcome.MOVED
-        return self._settle(outcome, code="moved", message=message, request_id=failure.request_id)
+        how = "the module is not there any more" if there is None else "somebody else has changed the module"
+        deletes = self._change.kind is ChangeKind.DELETE
+        return self._settle(
+            Outcome.SURPLUS if deletes else Outcome.MOVED,
+            code=Kept.CHANGED if deletes else "moved",
+            message=f"{failure.message}; {how}",
+            request_id=failure.request_id,
+            owned=False if is_another(self._change, there) else None,
+        )
 
     def _done(self, *, request_id: str | None, recovered: bool = False) -> Ending:
         kind = self._change.kind
@@ -191,7 +200,8 @@ class ChangeWork:
             _DONE[kind],
             request_id=request_id,
             recovered=recovered,
-            written=self._change.wanted if kind is ChangeKind.UPDATE else None,
+            # What the row leaves out was sent as it was found: that makes it nobody's but the one's who wrote it.
+            written=self._row.module if kind is ChangeKind.UPDATE else None,
         )
 
     def _there(self, decided: RowDecision, failure: Failure) -> Ending:
@@ -251,12 +261,24 @@ class ChangeWork:
         )
         self._attempt = step.after(self._attempt)
 
+    def _refused(self, failure: Failure) -> Ending:
+        if failure.kind is FailureKind.GONE:
+            return self._moved(failure, None)
+        if failure.kind is FailureKind.HELD:
+            return self._settle(
+                Outcome.SURPLUS, code=Kept.PACKAGE, message=failure.message, request_id=failure.request_id
+            )
+        return self._fail(failure)
+
     def _fail(self, failure: Failure) -> Ending:
         return self._settle_as(_REFUSED[self._change.kind], failure)
 
     def _stopped(self) -> Ending:
-        reopen(self._row, self._session.recorder)
-        return Ending(Rest.STOPPED)
+        if self._row.line == NO_LINE and self._change.kind is ChangeKind.CREATE and not self._row.in_doubt:
+            self._settle(Outcome.DELETED, code="stopped", message="the run stopped before it was made again")
+        else:
+            reopen(self._row, self._session.recorder)
+        return Ending(Rest.STOPPED, row=self._row)
 
     def _settle_as(self, outcome: Outcome, failure: Failure) -> Ending:
         return self._settle(outcome, code=failure.code, message=failure.message, request_id=failure.request_id)
@@ -282,7 +304,7 @@ class ChangeWork:
             owned=owned,
             written=written,
         )
-        return Ending(outcome=outcome, in_doubt=self._doubted)
+        return Ending(outcome=outcome, in_doubt=self._doubted, row=self._row)
 
 
 def is_unchanged(change: Change, there: OtaModule) -> bool:
@@ -294,6 +316,11 @@ def is_unchanged(change: Change, there: OtaModule) -> bool:
         == (there.module_name, there.alias_name or "", there.desc or "")
         and found.created_at == there.created_at
     )
+
+
+def is_another(change: Change, there: OtaModule | None) -> bool:
+    """Say whether the module that was found is gone, also where somebody has made another of its name since."""
+    return there is None or (change.found is not None and change.found.created_at != there.created_at)
 
 
 def reopen(row: Row, recorder: Recorder) -> None:

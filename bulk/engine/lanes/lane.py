@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 from bulk.control.budget import decide
 from bulk.engine.lanes.change import ChangeWork, Ending, Rest, reopen
+from bulk.engine.lanes.ownership import Ours
 from bulk.model import Change, ChangeKind, Failure, Listing, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from bulk.control.budget import RowDecision
     from bulk.engine.sessions.session import Session
@@ -30,7 +31,7 @@ async def work_off(lane: Lane, session: Session) -> None:
     """
     listing = await session.calls.list_modules(lane.product_key)
     if isinstance(listing, Listing):
-        await _LaneWork(session, listing.modules).run(lane.rows)
+        await _LaneWork(session, lane, listing).run(lane.rows)
         return
     for row in lane.rows:
         _settle_unlisted(row, listing, session)
@@ -39,11 +40,14 @@ async def work_off(lane: Lane, session: Session) -> None:
 class _LaneWork:
     """What is known of a product while its rows are created."""
 
-    def __init__(self, session: Session, listed: Iterable[OtaModule]) -> None:
+    def __init__(self, session: Session, lane: Lane, listing: Listing) -> None:
         self._session = session
-        self._known = {module.key: module for module in listed}
+        self._known: dict[tuple[str, str], OtaModule] = {}
+        self._ours = Ours(lane.product_key, lane.ours, session.recorder)
         self._held = 0
         """Slots of rows that failed and that the next run will try again."""
+
+        self._look_at(listing)
 
     async def run(self, rows: Sequence[Row]) -> None:
         """Admit rows while there are slots: one that was refused for good leaves its slot to a later row."""
@@ -80,11 +84,15 @@ class _LaneWork:
 
     def _take_note(self, row: Row, ending: Ending, listing: Listing | None) -> None:
         if listing is not None:
-            # Added to what is known: a listing may not show yet what this lane has just made.
-            self._known |= {module.key: module for module in listing.modules}
+            self._look_at(listing)
         if ending.outcome is Outcome.CREATED:
             self._known[row.module.key] = row.module
         self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)
+
+    def _look_at(self, listing: Listing) -> None:
+        # Added to what is known: a listing may not show yet what this lane has just made.
+        self._known |= {module.key: module for module in listing.modules}
+        self._ours.seen_in(listing.modules)
 
     def _settle(self, decided: RowDecision) -> None:
         self._session.recorder.settle(

@@ -26,11 +26,11 @@ from bulk.errors import SettingsError, StoppedError
 from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import AccountNames, Listing, OtaModule
-from bulk.rows.expansion import FORMATS
-from bulk.rows.mapped import open_rows
-from bulk.rows.module_rows import custom_modules
-from bulk.rows.product_map import read_product_map
-from bulk.rows.product_rows import ACCOUNT, Kept
+from bulk.rows.products.expansion import FORMATS
+from bulk.rows.products.mapped import open_rows
+from bulk.rows.products.module_rows import custom_modules
+from bulk.rows.products.product_map import read_product_map
+from bulk.rows.products.product_rows import ACCOUNT, Kept
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener
     from bulk.model import ReadRows, ValidRow
-    from bulk.rows.product_map import ProductMap
+    from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
 __all__ = ["Checked", "check"]

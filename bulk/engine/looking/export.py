@@ -31,8 +31,8 @@ from bulk.errors import SettingsError, StoppedError, UnreadError
 from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import Failure, Listing, OtaModule, Product
-from bulk.rows.expansion import FORMATS
-from bulk.rows.module_rows import MODULE_ENCODERS, custom_modules
+from bulk.rows.products.expansion import FORMATS
+from bulk.rows.products.module_rows import MODULE_ENCODERS, custom_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener
-    from bulk.rows.module_rows import ModuleEncoder
+    from bulk.rows.products.module_rows import ModuleEncoder
     from bulk.settings import Settings
 
 __all__ = ["ALL", "Exported", "export"]

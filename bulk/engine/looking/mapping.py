@@ -27,10 +27,10 @@ from bulk.errors import SettingsError, UnreadError
 from bulk.events import ignore
 from bulk.exits import ExitCode
 from bulk.model import Failure
-from bulk.rows.expansion import FORMATS
 from bulk.rows.fields import PRODUCTS
-from bulk.rows.product_map import MAP_COLUMNS
-from bulk.rows.product_rows import ACCOUNT, PRODUCT_NAME, Kept, as_cells
+from bulk.rows.products.expansion import FORMATS
+from bulk.rows.products.product_map import MAP_COLUMNS
+from bulk.rows.products.product_rows import ACCOUNT, PRODUCT_NAME, Kept, as_cells
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
 from bulk.rows.fields import PRODUCTS
-from bulk.rows.product_rows import ACCOUNT, Kept
+from bulk.rows.products.product_rows import ACCOUNT, Kept
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:

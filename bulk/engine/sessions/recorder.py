@@ -31,6 +31,10 @@ class Writer(Protocol):
         """Hand over one request, for the auditor."""
         ...
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        """Hand over what is no outcome, by the name of its statement; it is committed as an outcome is."""
+        ...
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         """Return when these records are on disk; raise `LedgerError` when they can't be."""
         ...
@@ -178,6 +182,10 @@ class Recorder:
         reason = self._breaker.settled(failed=outcome is Outcome.FAILED)
         if reason:
             self._stop.request(reason)
+
+    def disown(self, product_key: str, module_name: str) -> None:
+        """Record that a listing does not show a module of ours: a later one of its name is somebody else's."""
+        self._writer.amend("end_ownership", self._account, product_key, module_name)
 
     def attempted(
         self,

@@ -6,10 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import orjson
-
 from bulk.control.reconcile import Withheld
-from bulk.model import Change, ChangeKind, Failure, Listing, OtaModule
+from bulk.model import Change, ChangeKind, Failure, OtaModule
 
 if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
@@ -40,7 +38,9 @@ class AccountWork:
     left: int = 0
     """Deletes that were to be sent and were not carried out."""
 
-    _first: asyncio.Lock = field(default_factory=asyncio.Lock)
+    first_update: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Held while the first update is sent and looked at."""
+
     _is_tried: bool = False
 
     def why_not(self, kind: ChangeKind) -> Withheld | None:
@@ -68,18 +68,13 @@ class AccountWork:
             "end_planned", state, self.session.account, self.run_id, module.product_key, module.module_name
         )
 
-    def end_ownership(self, product_key: str, listing: Listing) -> None:
-        """Note that what a listing does not show is ours no more, though the look before it may have shown it."""
-        there = orjson.dumps([module.module_name for module in listing.modules]).decode()
-        self.writer.amend("end_ownership_of_absent", self.session.account, product_key, there)
+    def close_swap(self, deleted: OtaModule) -> None:
+        """Note that a module that was deleted for a create is owed to nobody: that create, or it again, is there."""
+        self.writer.amend("close_swap", self.session.account, deleted.product_key, deleted.module_name)
 
     def deny(self, kind: ChangeKind, failure: Failure) -> None:
         """Take note that the key lacks the right to a kind of change; the other kinds go on."""
         self.denied[kind] = failure
-
-    async def first_update(self) -> asyncio.Lock | None:
-        """Return the lock under which the first update is sent and looked at; ``None``: that is done."""
-        return None if self._is_tried else self._first
 
     def tried(self, changed: str | None) -> None:
         """Take note of what the first update changed besides its module; ``None``: nothing."""

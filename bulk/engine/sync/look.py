@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulk.control.budget import judge
 from bulk.control.diff import Field, differences
 from bulk.control.guard import SENT_SPAN_S
 from bulk.control.reconcile import Kept, Owned, PlannedChange, Terms, Withheld, reconcile
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
     from bulk.engine.sync.writing import PlanWriter
     from bulk.ledger.looking import ProductState, RowRecord
+    from bulk.ledger.planning import OpenSwap
     from bulk.model import Listing
 
 __all__ = ["Look", "held_packages", "withheld_words"]
@@ -47,6 +49,9 @@ class Look:
 
     unlisted: int = field(default=0, init=False)
     """Products that could not be listed."""
+
+    lost: list[OtaModule] = field(default_factory=list, init=False)
+    """Deleted on an earlier night for a create that now finds no slot; so there is none to make them again."""
 
     async def at(self, state: ProductState) -> None:
         """Look at one product."""
@@ -146,6 +151,9 @@ class _HandOver:
             self._keep(surplus.module, surplus.kept)
         for name in decided.lost:
             self._lose(name)
+        without_slot = {each.row.module.key for each in decided.settled if each.outcome is Outcome.OVER_BUDGET}
+        for swap in self._state.swaps:
+            self._look_at_swap(swap, without_slot)
         for row, module in decided.adopted:
             self._adopt(row, module)
         for planned in (*decided.updates, *decided.creates, *decided.deletes):
@@ -165,7 +173,7 @@ class _HandOver:
             message=decision.message,
             recovered=decision.recovered,
             owned=decision.owned,
-            written=self._listed[decision.row.module.key[1]] if recovers_update else None,
+            written=decision.row.module if recovers_update else None,
         )
 
     def _keep(self, module: OtaModule, kept: Kept) -> None:
@@ -188,6 +196,33 @@ class _HandOver:
             message = "somebody else deleted it"
             self._session.recorder.settle(
                 Row(NO_LINE, module, owned.attempts), Outcome.DELETED, code="gone", message=message
+            )
+
+    def _look_at_swap(self, swap: OpenSwap, without_slot: Collection[tuple[str, str]]) -> None:
+        """Close a swap whose end can be told: else the work goes on with it, together with its create."""
+        module, create = swap.module, (swap.module.product_key, swap.frees_slot_for.casefold())
+        wanted = {record.row.module.key for record in self._state.records}
+        there = self._listed.get(module.key[1])
+        if there is None and module.key not in wanted and create in wanted and create[1] not in self._listed:
+            if create in without_slot:
+                self._look.lost.append(module)
+            return
+        if swap.again is not None and module.key not in wanted:
+            self._settle_again(swap.again, there)
+        self._writer.amend("close_swap", self._session.account, module.product_key, module.module_name)
+
+    def _settle_again(self, row: Row, there: OtaModule | None) -> None:
+        """Say what became of a module that was to be made again, and of whose create nobody saw the end."""
+        decided = None if there is None else judge(row, there)
+        if decided is not None and decided.owned:
+            message = "it was deleted for a module that could then not be created, and was made again"
+            self._session.recorder.settle(
+                row, Outcome.SURPLUS, code="restored", message=message, recovered=True, owned=True, written=row.module
+            )
+        else:
+            how = "is not there" if there is None else "is somebody else's now"
+            self._session.recorder.settle(
+                row, Outcome.DELETED, code="gone", message=f"it was to be made again, and {how}"
             )
 
     def _adopt(self, row: Row, module: OtaModule) -> None:
@@ -214,9 +249,10 @@ class _HandOver:
         if not self._may_go(entry):
             self._set_aside(record, change.wanted)
             return
-        if self._state.approved is not None:
+        lifted = entry.withheld if self._is_approved(entry) else None
+        if lifted:
             entry = entry._replace(withheld=None)
-        self._write(entry, change.found)
+        self._write(entry, change.found, lifted=lifted)
         if record and record.outcome in PROVISIONED_OUTCOMES:
             self._say_that_it_is_not_so(record, change.found)
 
@@ -226,6 +262,13 @@ class _HandOver:
             return True
         approved = self._state.approved.get(entry.module_name.casefold())
         return approved is not None and approved.asks_the_same(entry)
+
+    def _is_approved(self, entry: PlannedEntry) -> bool:
+        """Say whether an apply lifts the reason to wait: that a product ends up empty has to be in the plan itself."""
+        if self._state.approved is None:
+            return False
+        approved = self._state.approved[entry.module_name.casefold()]
+        return entry.withheld != Withheld.EMPTIES_PRODUCT or approved.withheld == Withheld.EMPTIES_PRODUCT
 
     def _set_aside(self, record: RowRecord | None, module: OtaModule) -> None:
         """Settle what the plan that is applied does not list so: it is decided anew by the next sync."""
@@ -279,7 +322,7 @@ class _HandOver:
             planned.frees_slot_for if planned else None,
         )
 
-    def _write(self, entry: PlannedEntry, found: OtaModule | None) -> None:
+    def _write(self, entry: PlannedEntry, found: OtaModule | None, *, lifted: str | None = None) -> None:
         adopted = entry.kind == ADOPT
         self._writer.amend(
             "plan_change",
@@ -298,6 +341,7 @@ class _HandOver:
             int(adopted),
             entry.withheld,
             entry.frees_slot_for,
+            lifted,
         )
 
 

@@ -84,7 +84,7 @@ class Night:
     """Deletes that were to be sent and were not carried out."""
 
     not_restored: list[OtaModule] = field(default_factory=list, init=False)
-    """Deleted for a create that was then refused, and not made again."""
+    """Deleted for a create that was then not possible, and not made again."""
 
     async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, room: Room) -> None:
         """Look, judge and work.
@@ -103,7 +103,7 @@ class Night:
             keeps_all=terms.keeps_all,
         )
         await visit(session, lanes, look.at, room=room)
-        self.unlisted = look.unlisted
+        self.unlisted, self.not_restored = look.unlisted, look.lost
         await writer.claim(())
         if session.stop.requested:
             return
@@ -111,6 +111,11 @@ class Night:
         await self._settle_withheld(session, writer)
         if not terms.is_plan:
             await self._work(session, writer, room=room)
+        for module in self.not_restored:
+            self._note(
+                f"{module.module_name} of {module.product_key} was deleted for a module that could then not be "
+                "created; its texts are in the undo file of that run"
+            )
         self.finished = not session.stop.requested
 
     async def _judge(self, session: Session, writer: PlanWriter) -> None:
@@ -177,12 +182,7 @@ class Night:
         if work.others_changed:
             writer.amend("withhold_kind", Withheld.OTHERS_CHANGED.value, account, terms.run_id, ChangeKind.UPDATE.value)
             self._note(f"updates stopped: the first one also changed {work.others_changed}")
-        self.left, self.not_restored = work.left, work.undone
-        for module in work.undone:
-            self._note(
-                f"{module.module_name} of {module.product_key} was deleted for a module that could then not be "
-                "created; its texts are in the undo file"
-            )
+        self.left, self.not_restored = work.left, [*self.not_restored, *work.undone]
         await writer.claim(())
 
     async def _settle_withheld(self, session: Session, writer: PlanWriter) -> None:

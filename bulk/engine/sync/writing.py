@@ -17,10 +17,6 @@ __all__ = ["PlanWriter"]
 class PlanWriter(Writer, Protocol):
     """`bulk.ledger.writer.LedgerWriter` is one."""
 
-    def amend(self, statement: str, *parameters: object) -> None:
-        """Hand over what is no outcome, by the name of its statement; it is committed as an outcome is."""
-        ...
-
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         """Return when these records, and all that was handed over before, are on disk."""
         ...

@@ -79,9 +79,11 @@ CREATE TABLE claims (
     run_id       TEXT NOT NULL,
     at           TEXT NOT NULL,
     approved     INTEGER NOT NULL DEFAULT 0,
-    frees_slot_for TEXT
+    frees_slot_for TEXT,
+    awaits_create INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX claims_by_key ON claims (account, product_key, module_name, id);
+CREATE INDEX claims_of_open_swaps ON claims (account, product_key) WHERE awaits_create = 1;
 
 ALTER TABLE runs RENAME TO runs_of_layout_1;
 
@@ -140,6 +142,7 @@ CREATE TABLE planned (
     adopted        INTEGER NOT NULL DEFAULT 0,
     withheld       TEXT,
     frees_slot_for TEXT,
+    lifted         TEXT,
     state          TEXT NOT NULL DEFAULT 'open',
     PRIMARY KEY (account, run_id, product_key, module_name)
 ) WITHOUT ROWID;

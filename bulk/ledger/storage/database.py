@@ -28,6 +28,7 @@ __all__ = [
     "closed_on_failure",
     "is_there",
     "open_as_it_is",
+    "open_beside_writer",
     "open_for_reading",
     "open_for_writing",
     "translated",
@@ -116,6 +117,23 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
             copy.execute("PRAGMA query_only = ON")
     connection.close()
     return copy
+
+
+def open_beside_writer(path: Path) -> sqlite3.Connection:
+    """Open a ledger that this process holds, to read it while it is written.
+
+    It reads the file through SQLite alone. A process that opens and closes the file by other means loses all its locks
+    on it: that is a rule of POSIX. The next program that looks at the ledger and closes it would then seem to be the
+    last that has it open, and SQLite would remove the log of a run at work.
+
+    Raises:
+        LedgerError: It can't be opened.
+    """
+    with translated(path):
+        connection = _connect(f"{path.absolute().as_uri()}?mode=rw", cache_kib=_READING_CACHE_KIB)
+        with closed_on_failure(connection):
+            connection.execute("PRAGMA query_only = ON")
+    return connection
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:

@@ -40,6 +40,7 @@ def layout_in_header(path: Path) -> int:
     """Return the layout that the file says it has, without its log, which may know of a later one; 0: none.
 
     SQLite itself can't be asked by somebody who must not touch the file: whoever closes it last empties its log.
+    Not for a process that holds the ledger: see `bulk.ledger.storage.database.open_beside_writer`.
     """
     with path.open("rb") as file:
         return int.from_bytes(file.read(_HEADER_BYTES)[_USER_VERSION], "big")

@@ -6,7 +6,7 @@ import sqlite3
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING
 
-from bulk.ledger.storage.database import closed_on_failure, open_for_reading, translated
+from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.ledger.views.accounts import count_by_account
 from bulk.ledger.views.status import count_outcomes
 
@@ -31,7 +31,7 @@ class Snapshot:
             LedgerError: It can't be read.
         """
         self._path = path
-        self._connection = open_for_reading(path)
+        self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             self._connection.execute("BEGIN")
             self._connection.execute("SELECT 1 FROM target").fetchone()  # what is seen from now on is fixed by a read

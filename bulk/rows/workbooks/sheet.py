@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO, cast
 from bulk.distribution import DISTRIBUTION
 from bulk.errors import InputError
 from bulk.legible import legible
-from bulk.rows.lines import Block
 from bulk.rows.problems import Flaw
+from bulk.rows.text.lines import Block
 from bulk.rows.workbooks.cells import OddKind, has_content, look_through
 from bulk.rows.workbooks.package import Package, broken
 from bulk.rows.workbooks.shown import is_beyond_digits, shown, shown_number
@@ -28,7 +28,7 @@ from bulk.rows.workbooks.shown import is_beyond_digits, shown, shown_number
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
-    from bulk.rows.source import ByteStream
+    from bulk.rows.text.source import ByteStream
     from bulk.rows.workbooks.cells import Content, Odd
     from bulk.rows.workbooks.package import Sheet
     from bulk.rows.workbooks.shown import Value
@@ -54,7 +54,7 @@ MERGED = Flaw("is in a merged cell, of which only the first has the value: unmer
 
 
 class SheetSource:
-    """The rows of a sheet, as `bulk.rows.lines.LineSource` gives those of a text."""
+    """The rows of a sheet, as `bulk.rows.text.lines.LineSource` gives those of a text."""
 
     encoding = ENCODING
 
@@ -248,7 +248,7 @@ def _translated(library: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - an
 
 
 def _copy(stream: ByteStream, file: BinaryIO, *, name: str) -> None:
-    from bulk.rows.source import reading  # noqa: PLC0415 - it knows the kinds of files, which know of workbooks
+    from bulk.rows.text.source import reading  # noqa: PLC0415 - it knows the kinds of files, which know of workbooks
 
     size = 0
     with reading(name):

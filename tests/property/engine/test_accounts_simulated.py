@@ -159,6 +159,9 @@ class Ledger:
     def note(self, attempt: Attempt) -> None:
         assert attempt.account in self.rows
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        pass
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         await asyncio.sleep(0.01)
         for settlement in settlements:

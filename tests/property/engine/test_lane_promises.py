@@ -203,6 +203,9 @@ class ModelLedger:
     def note(self, attempt: Attempt) -> None:
         pass
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        pass
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         self._gathered.extend(settlements)
         await asyncio.sleep(0.01)

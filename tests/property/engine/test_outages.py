@@ -111,6 +111,9 @@ class Notebook:
     def note(self, attempt: Attempt) -> None:
         pass
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        pass
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         pass
 

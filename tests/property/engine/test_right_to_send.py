@@ -77,6 +77,9 @@ class Notebook:
     def note(self, _attempt: Attempt) -> None:
         self.attempts += 1
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        pass
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         pass
 

@@ -79,6 +79,7 @@ class Luck(StrEnum):
     THEY_DELETE = "they_delete"
     THEY_TAKE_NAME = "they_take_name"  #: of a create: somebody else makes this very module first, with other texts
     THEY_PACK = "they_pack"  #: somebody uploads a package for a module
+    THEY_REPLACE = "they_replace"  #: somebody deletes a module and makes it again, with the same texts
 
 
 FAILURES = {
@@ -90,6 +91,9 @@ FAILURES = {
 }
 
 
+BY_DAY = (Luck.THEY_ADD, Luck.THEY_CHANGE, Luck.THEY_DELETE, Luck.THEY_PACK)
+
+
 class CrashedError(Exception):
     """The process is gone; only the test is left."""
 
@@ -99,12 +103,25 @@ class There:
     """A module on the platform, and whose it is."""
 
     module: OtaModule
-    is_ours: bool
+    written: tuple[str, str] | None
+    """Its texts as `bulk` wrote them on its own account; ``None``: it is not ours."""
+
+    @property
+    def texts(self) -> tuple[str, str]:
+        return self.module.alias_name or "", self.module.desc or ""
+
+
+@dataclass
+class Seen:
+    """What the work of this night has been told before it writes."""
+
+    modules: dict[tuple[str, str], OtaModule] | None = None
+    packed: frozenset[str] | None = None
 
 
 @dataclass
 class ModelPlatform:
-    """The platform's rules, in memory."""
+    """The platform's rules, in memory; it also asks the ledger whether a request may have been sent."""
 
     there: dict[tuple[str, str], There]
     script: list[Luck]
@@ -112,10 +129,24 @@ class ModelPlatform:
     stop: StopSignal = field(init=False)
     packed: set[str] = field(default_factory=set)
     sent: Counter[ChangeKind] = field(default_factory=Counter)
-    planned: set[tuple[str, str]] = field(default_factory=set)
-    """Keys that this night may delete."""
+    is_unguarded: bool = False
+    """It deletes modules that hold packages: Tuya's page names no guard."""
+
+    ledger: Ledger = field(init=False)
+    rows: dict[tuple[str, str], OtaModule] = field(default_factory=dict)
+    planned: dict[tuple[str, str], tuple[Any, ...]] = field(default_factory=dict)
+    """What this night may do: key → kind, texts found, the create that needs the slot."""
+
+    seen: Seen | None = None
+    """``None``: nothing may be written yet."""
+
+    swapped: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    """Deleted for another: key → key of that."""
+
+    failed_creates: int = 0
 
     disturbed: bool = False
+    disturbed_since_listed: bool = False
     wall: Callable[[], float] = lambda: 0.0
     _in_doubt: set[tuple[str, str]] = field(default_factory=set)
 
@@ -133,6 +164,8 @@ class ModelPlatform:
         if luck in FAILURES:
             return failure(FAILURES[luck])
         packages = tuple(Package(f"id-{name}", PRODUCT, name) for name in sorted(self.packed))
+        if self.seen:
+            self.seen.packed = frozenset(self.packed)
         return Page(packages, page, 100, len(packages), "packages", 200)
 
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
@@ -140,23 +173,54 @@ class ModelPlatform:
         if luck in FAILURES:
             return failure(FAILURES[luck])
         self._in_doubt.clear()
+        if self.seen:
+            self.seen.modules = {key: each.module for key, each in self.there.items()}
         return Listing(tuple(each.module for each in self.there.values()), "list", 200)
 
     async def apply(self, change: Change, /, **_: object) -> Accepted | Failure:
         key = change.wanted.key
         assert key not in self._in_doubt, f"sent again, and nobody listed: {change}"
         assert key[1] != RESERVED_MODULE_NAME, f"the reserved module is nobody's to change: {change}"
+        self._check_that_it_may_be_sent(change)
         luck = await self._luck(change)
         if luck in {Luck.LOST_BEFORE, Luck.LOST_AFTER}:
             self._in_doubt.add(key)
             if luck is Luck.LOST_AFTER:
                 self._carry_out(change)
+        self.failed_creates += luck in FAILURES and change.kind is ChangeKind.CREATE
         if luck in FAILURES:
             return failure(FAILURES[luck])
         answer = self._carry_out(change)
         if luck is Luck.CRASH_AFTER:
             raise CrashedError
         return answer
+
+    def _check_that_it_may_be_sent(self, change: Change) -> None:
+        key = change.wanted.key
+        assert self.seen is not None, f"sent before all was decided: {change}"
+        assert self.seen.modules is not None, f"sent, and not listed again: {change}"
+        assert self._claimed(key) == change.kind, f"sent, and not claimed: {change}"
+        if change.kind is ChangeKind.CREATE:
+            assert key not in self.seen.modules, f"created, and listed: {change}"
+            return
+        kind, found, frees = self.planned[key]
+        listed = self.seen.modules[key]
+        assert (kind, found) == (change.kind, (listed.alias_name or "", listed.desc or "")), f"not as found: {change}"
+        if change.kind is ChangeKind.DELETE:
+            assert self.seen.packed is not None, f"deleted, and nobody asked for packages: {change}"
+            assert key[1] not in self.seen.packed, f"deleted with its package: {change}"
+            is_swap = frees and self.customs() == MAX_CUSTOM_MODULES and self._claimed(frees) == ChangeKind.CREATE
+            may_be_swap = frees in self.planned and frees not in self.seen.modules
+            if may_be_swap and len(self.seen.modules) > MAX_CUSTOM_MODULES:  # the reserved module is one of them
+                assert is_swap or self.disturbed, f"deleted, and its create is not claimed: {change}"
+            if is_swap:
+                self.swapped[key] = frees
+
+    def _claimed(self, key: tuple[str, str]) -> str | None:
+        found = self.ledger.connection.execute(
+            "SELECT claimed FROM modules WHERE outcome = 'sending' AND product_key = ? AND module_name = ?", key
+        ).fetchone()
+        return str(found[0]) if found else None
 
     def _carry_out(self, change: Change) -> Accepted | Failure:
         self.sent[change.kind] += 1
@@ -171,15 +235,16 @@ class ModelPlatform:
                 module = OtaModule(
                     PRODUCT, there.module.module_name, wanted.alias_name, wanted.desc, there.module.gmt_create
                 )
-                self.there[key] = There(module, there.is_ours)
+                self.there[key] = There(module, self._written_after(change, there))
             case ChangeKind.DELETE:
                 if there is None:
                     return failure(FailureKind.GONE)
-                assert there.is_ours, f"deleted, and not ours: {there}"
-                assert key in self.planned, f"deleted, and not planned: {there}"
-                if key[1] in self.packed:
+                assert there.written == there.texts or self.disturbed_since_listed, f"deleted, and not ours: {there}"
+                assert self.planned[key][0] == ChangeKind.DELETE, f"deleted, and not planned: {there}"
+                if key[1] in self.packed and not self.is_unguarded:
                     return failure(FailureKind.HELD)
                 del self.there[key]
+                self.packed.discard(key[1])
         return Accepted(change.kind.value, 200)
 
     def _create(self, module: OtaModule) -> Accepted | Failure:
@@ -189,18 +254,29 @@ class ModelPlatform:
             assert self.disturbed, "sent without a free slot"
             return failure(FailureKind.QUOTA)
         self.put(module, is_ours=True)
+        self.swapped.pop(module.key, None)
+        self.swapped = {key: create for key, create in self.swapped.items() if create != module.key}
         return Accepted("create", 200)
+
+    def _written_after(self, change: Change, there: There) -> tuple[str, str] | None:
+        """A text that its row leaves out was only passed on."""
+        if there.written is None:
+            return None
+        row, wanted = self.rows[change.wanted.key], change.wanted
+        alias = there.written[0] if row.alias_name is None else wanted.alias_name or ""
+        return alias, there.written[1] if row.desc is None else wanted.desc or ""
 
     def put(self, module: OtaModule, *, is_ours: bool) -> None:
         made = OtaModule(PRODUCT, module.module_name, module.alias_name, module.desc, int(self.wall() * 1_000))
-        self.there[module.key] = There(made, is_ours)
+        self.there[module.key] = There(made, (module.alias_name or "", module.desc or "") if is_ours else None)
         assert self.customs() <= MAX_CUSTOM_MODULES
 
-    async def _luck(self, change: Change | None) -> Luck:  # noqa: C901 - a case for each kind of luck
+    async def _luck(self, change: Change | None) -> Luck:
         await asyncio.sleep(0.01)
         luck = self.script.pop(0) if self.script else Luck.FINE
-        customs = sorted(key for key in self.there if key[1] != RESERVED_MODULE_NAME)
         self.disturbed |= luck.startswith("they")
+        # What others do between the last listing and a write nobody can see.
+        self.disturbed_since_listed = luck.startswith("they") or (change is not None and self.disturbed_since_listed)
         match luck:
             case Luck.CRASH_BEFORE:
                 raise CrashedError
@@ -208,6 +284,17 @@ class ModelPlatform:
                 raise CrashedError
             case Luck.INTERRUPTED:
                 self.stop.request("interrupted by Ctrl-C", exit_code=130)
+            case Luck.THEY_TAKE_NAME if change is not None and change.kind is ChangeKind.CREATE:
+                if change.wanted.key not in self.there and self.customs() < MAX_CUSTOM_MODULES:
+                    self.put(OtaModule(PRODUCT, change.wanted.module_name, "theirs"), is_ours=False)
+            case _:
+                self.live_on(luck)
+        return luck
+
+    def live_on(self, luck: Luck) -> None:
+        """Let somebody else do something."""
+        customs = sorted(key for key in self.there if key[1] != RESERVED_MODULE_NAME)
+        match luck:
             case Luck.THEY_ADD if self.customs() < MAX_CUSTOM_MODULES:
                 name = OtaModule(PRODUCT, f"theirs-{self.dice.randint(0, 99)}", "theirs")
                 if name.key not in self.there:
@@ -219,12 +306,11 @@ class ModelPlatform:
                 )
             case Luck.THEY_DELETE if customs:
                 del self.there[self.dice.choice(customs)]
+            case Luck.THEY_REPLACE if customs and self.seen:
+                module = self.there.pop(self.dice.choice(customs)).module
+                self.put(module, is_ours=False)
             case Luck.THEY_PACK if customs:
                 self.packed.add(self.dice.choice(customs)[1])
-            case Luck.THEY_TAKE_NAME if change is not None and change.kind is ChangeKind.CREATE:
-                if change.wanted.key not in self.there and self.customs() < MAX_CUSTOM_MODULES:
-                    self.put(OtaModule(PRODUCT, change.wanted.module_name, "theirs"), is_ours=False)
-        return luck
 
 
 class PlayedWriter:
@@ -274,8 +360,10 @@ class Life:
     ledger: Ledger
     dice: random.Random
     nights: int = 0
+    named: list[OtaModule] = field(default_factory=list)
 
     def read(self, rows: Sequence[OtaModule]) -> None:
+        self.platform.rows = {module.key: module for module in rows}
         read = ReadRows()
         for line, module in enumerate(rows, 2):
             alias, desc = module.alias_name or "", module.desc or ""
@@ -292,7 +380,8 @@ class Life:
         def wall() -> float:
             return began + loop_time()
 
-        self.platform.wall, self.platform.planned = wall, set()
+        self.platform.wall, self.platform.planned, self.platform.seen = wall, {}, None
+        self.platform.failed_creates = 0
         stop = self.platform.stop = StopSignal()
         writer = PlayedWriter(self.ledger, self.dice)
         clock = Clock(monotonic=loop_time, wall=wall)
@@ -318,10 +407,27 @@ class Life:
             writer.crash()
             return False
         writer.commit()
+        if not stop.requested:
+            self._check_that_nothing_is_lost()
         return not stop.requested
+
+    def _check_that_nothing_is_lost(self) -> None:
+        """Check that what was deleted for another is there again, or that, or it is named."""
+        for key, create in self.platform.swapped.items():
+            wanted = create in self.platform.rows and key not in self.platform.rows
+            if wanted and not {key, create} & self.platform.there.keys() and not self._waits(create):
+                assert key in {module.key for module in self.named}, f"deleted for {create}, and nobody knows: {key}"
+                assert self.platform.disturbed or self.platform.failed_creates > 1, (
+                    f"deleted for {create}, and not made again: {key}"
+                )
+
+    def _waits(self, key: tuple[str, str]) -> bool:
+        waiting = "SELECT 1 FROM planned WHERE withheld IS NOT NULL AND product_key = ? AND module_name = ?"
+        return self.ledger.connection.execute(waiting, key).fetchone() is not None
 
     async def _look(self, session: Session, writer: PlayedWriter, run_id: str) -> None:
         look = Look(session=session, writer=writer, run_id=run_id, prune=True, adopt=False)
+        self.named = look.lost
         writer.amend("forget_planned", "")
         with closing(LookReader(self.ledger.path, account="", wanted=lambda _: True)) as reader:
             for state in reader.next_lanes():
@@ -329,14 +435,16 @@ class Life:
         writer.amend("withhold_swapped", "", run_id)
         writer.commit()
         self.platform.planned = {
-            (key, name.casefold())
-            for key, name in self.ledger.connection.execute(
-                "SELECT product_key, module_name FROM planned WHERE kind = 'delete' AND withheld IS NULL"
+            (key, name.casefold()): (kind, (alias or "", desc or ""), (key, frees.casefold()) if frees else None)
+            for key, name, kind, alias, desc, frees in self.ledger.connection.execute(
+                "SELECT product_key, module_name, kind, found_alias, found_desc, frees_slot_for FROM planned "
+                "WHERE withheld IS NULL"
             )
         }
+        self.platform.seen = Seen()
 
     async def _work(self, session: Session, writer: PlayedWriter, run_id: str) -> None:
-        account = AccountWork(session=session, writer=writer, run_id=run_id)
+        account = AccountWork(session=session, writer=writer, run_id=run_id, undone=self.named)
         with closing(WorkReader(self.ledger.path, account="", run_id=run_id)) as reader:
             for lane in reader.next_lanes():
                 await work_off_changes(lane, account)
@@ -388,14 +496,24 @@ async def live(files: Sequence[Sequence[OtaModule]], foreign: int, script: list[
     """Sync each file in turn while the script lasts; then everything is fine, and a third night writes nothing."""
     dice = random.Random(seed)
     platform = ModelPlatform({}, script, dice)
-    platform.there[PRODUCT, RESERVED_MODULE_NAME] = There(OtaModule(PRODUCT, RESERVED_MODULE_NAME), is_ours=False)
+    platform.is_unguarded = dice.random() < 0.5
+    platform.there[PRODUCT, RESERVED_MODULE_NAME] = There(OtaModule(PRODUCT, RESERVED_MODULE_NAME), None)
     for number in range(foreign):
         platform.put(OtaModule(PRODUCT, f"old-{number}", "old"), is_ours=False)
     with closing(Ledger.open(path, targets={"": TARGET})) as ledger:
         ledger.connection.execute("PRAGMA synchronous = OFF")
+        # As if somebody had called it ours.
+        ledger.connection.execute(
+            "INSERT INTO modules (product_key, module_name, outcome, settled_at, run_id, owned, written_alias, "
+            "written_desc) VALUES (?, ?, 'created', '', 'run', 1, '', '')",
+            (PRODUCT, RESERVED_MODULE_NAME),
+        )
+        platform.ledger = ledger
         life = Life(platform, ledger, dice)
         for rows in files:
             life.read(rows)
+            for _ in range(dice.randint(0, 4)):
+                platform.live_on(dice.choice(BY_DAY))
             for _ in range(4):
                 await life.night()
                 life.check(rows)
@@ -412,7 +530,10 @@ NAMES = [f"Module-{number}" for number in range(13)]
 
 
 def rows_of(names: Sequence[str], texts: Sequence[str | None]) -> list[OtaModule]:
-    return [OtaModule(PRODUCT, name, text and f"{text}-{name}", None) for name, text in zip(names, texts, strict=False)]
+    return [
+        OtaModule(PRODUCT, name, text and f"{text}-{name}", "b" if text == "b" else None)
+        for name, text in zip(names, texts, strict=False)
+    ]
 
 
 files = st.lists(
@@ -420,13 +541,13 @@ files = st.lists(
         st.lists(st.sampled_from(NAMES), min_size=1, max_size=11, unique=True),
         st.lists(st.sampled_from(["a", "b", None]), min_size=11, max_size=11),
     ).map(lambda drawn: rows_of(*drawn)),
-    min_size=1,
+    min_size=2,
     max_size=3,
 )
 lives = {
     "files": files,
     "foreign": st.integers(0, 6),
-    "script": st.lists(st.sampled_from(list(Luck)), max_size=40),
+    "script": st.lists(st.sampled_from([*Luck, *[Luck.FINE] * len(Luck)]), min_size=12, max_size=60),
     "seed": st.integers(0, 2**16),
 }
 

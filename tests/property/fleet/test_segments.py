@@ -60,6 +60,9 @@ class Ledger:
     def note(self, attempt: Attempt) -> None:
         pass
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        pass
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         self.records += settlements
 

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bulk.rows import open_input
-from bulk.rows.expansion import expand, read_modules
 from bulk.rows.fields import Field
+from bulk.rows.products.expansion import expand, read_modules
 from bulk.rows.spoiled import NOT_KEYS, NULLS
 from bulk.settings import ReadSettings
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from bulk.errors import InputError, SettingsError
 from bulk.rows import cells, encode_header, encode_record, fields, open_input
-from bulk.rows import lines as lines_module
 from bulk.rows.spoiled import NOT_KEYS, NULLS
+from bulk.rows.text import lines as lines_module
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from bulk.model import ReadRows
     from bulk.rows import InputShape
-    from bulk.rows.source import ByteStream
+    from bulk.rows.text.source import ByteStream
 
     Row = tuple[int, str | None, str | None, str | None, str | None, str, str | None]
     """Line, the four fields, record and problem: ``None`` what is absent, or of no use in an invalid row."""

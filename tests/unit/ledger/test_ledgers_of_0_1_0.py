@@ -91,10 +91,10 @@ def test_results_are_as_0_1_0_said_before_and_after_the_upgrade(written: Path) -
 
 @pytest.mark.parametrize("written", BEGUN, indirect=True)
 def test_lanes_and_plan_are_the_same_before_and_after_the_upgrade(written: Path) -> None:
-    with closing(LaneReader(written)) as reader:
-        before = [lane for batch in iter(reader.next_lanes, []) for lane in batch]
     with closing(Ledger.scratch(written, targets={"": SANDBOX})) as scratch:
         planned = {key: rows for _, key, rows in scratch.open_products([""])}
+        with closing(LaneReader(scratch.path)) as reader:
+            before = [lane for batch in iter(reader.next_lanes, []) for lane in batch]
 
     Ledger.open(written, targets={"": SANDBOX}).close()
 

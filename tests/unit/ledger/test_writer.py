@@ -147,7 +147,7 @@ async def test_an_update_says_what_was_written_and_makes_nobody_the_owner(writer
 
     await writer.claim([])
 
-    assert ours(ledger) == [("updated", 0, "new", "")]
+    assert ours(ledger) == [("updated", 0, "new", None)], "what the row leaves out was not written on our own account"
 
 
 async def test_a_recovered_create_that_may_be_somebody_elses_is_not_ours(writer: LedgerWriter, ledger: Ledger) -> None:

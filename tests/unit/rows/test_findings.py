@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.rows import open_input
-from bulk.rows.noise import noise_of
+from bulk.rows.tabular.noise import noise_of
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:

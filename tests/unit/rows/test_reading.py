@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.errors import InputError, SettingsError
-from bulk.rows import lines as lines_module
 from bulk.rows import open_input
-from bulk.rows.source import open_bytes
+from bulk.rows.text import lines as lines_module
+from bulk.rows.text.source import open_bytes
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:

@@ -106,6 +106,9 @@ class Notebook:
     def note(self, _attempt: Attempt) -> None:
         pass
 
+    def amend(self, statement: str, *parameters: object) -> None:
+        pass
+
     async def claim(self, settlements: Iterable[Settlement]) -> None:
         claimed = list(settlements)
         self.claimed += claimed

@@ -9,7 +9,7 @@ from __future__ import annotations
 import codecs
 from dataclasses import dataclass, field
 
-from bulk.rows.encodings import advice, likely_readings
+from bulk.rows.text.encodings import advice, likely_readings
 
 __all__ = ["Damage", "culprit", "damage_in", "first_damaged", "handler_for"]
 

@@ -10,9 +10,9 @@ import pytest
 from bulk.errors import InputError
 from bulk.legible import legible
 from bulk.rows import cells, encode_record, fields, handler_for, open_input
-from bulk.rows import lines as lines_module
-from bulk.rows.damage import Damage
-from bulk.rows.encodings import likely_readings
+from bulk.rows.text import lines as lines_module
+from bulk.rows.text.damage import Damage
+from bulk.rows.text.encodings import likely_readings
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import io
 import sys
 
 from bulk.errors import SettingsError
-from bulk.rows.damage import handler_for
-from bulk.rows.encodings import decoded_so_far, telling_cell, unmarked_wide_encoding
+from bulk.rows.text.damage import handler_for
+from bulk.rows.text.encodings import decoded_so_far, telling_cell, unmarked_wide_encoding
 
 __all__ = ["CTRL_Z", "MARK", "Decoder"]
 

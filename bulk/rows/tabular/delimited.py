@@ -3,7 +3,7 @@
 Records follow RFC 4180 strictly. Where one does not (text behind a closing quote, a quote that is never closed,
 a field without end) its first line is an invalid row and reading goes on with the next line: a lost quote costs
 one row, not the rest of the file. So it is where a quote closes only lines later and rows were swallowed: see
-`bulk.rows.quotes`. A row may lack cells at its end that no required field needs, and have blank ones too many.
+`bulk.rows.tabular.quotes`. A row may lack cells at its end that no required field needs, and have blank ones too many.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from bulk.legible import legible
 from bulk.model import ReadRows
 from bulk.rows.accounts import RowAccounts
 from bulk.rows.fields import ROWS, Field
-from bulk.rows.header import reason
-from bulk.rows.heading import read_heading
-from bulk.rows.judging import RecordJudge
-from bulk.rows.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.problems import RecordKind, record_problem
-from bulk.rows.quotes import swallowed_rows, take_record
 from bulk.rows.record import CellRecords, of_line
 from bulk.rows.shape import InputShape
+from bulk.rows.tabular.header import reason
+from bulk.rows.tabular.heading import read_heading
+from bulk.rows.tabular.judging import RecordJudge
+from bulk.rows.tabular.quotes import swallowed_rows, take_record
+from bulk.rows.text.lines import LOOKED_AT_TOGETHER, MAX_RECORD_CHARS
 from bulk.rows.validate import Rules
 from bulk.settings import parse_delimiter
 
@@ -32,9 +32,9 @@ if TYPE_CHECKING:
 
     from bulk.model import AccountNames, InvalidRow, ValidRow
     from bulk.rows.fields import Sought
-    from bulk.rows.lines import TableSource
     from bulk.rows.problems import Problem
-    from bulk.rows.quotes import Taken
+    from bulk.rows.tabular.quotes import Taken
+    from bulk.rows.text.lines import TableSource
     from bulk.settings import ReadSettings
 
 __all__ = ["DelimitedReader"]

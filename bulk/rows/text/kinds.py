@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
 
-from bulk.rows.encodings import unmarked_wide_encoding
+from bulk.rows.text.encodings import unmarked_wide_encoding
 from bulk.shell import shell_path, shell_quote
 
 if TYPE_CHECKING:

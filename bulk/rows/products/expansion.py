@@ -16,14 +16,14 @@ from bulk.model import MAX_CUSTOM_MODULES
 from bulk.rows.columns import listed
 from bulk.rows.fields import MODULES, PRODUCTS, normal
 from bulk.rows.findings import carried_notice
-from bulk.rows.product_rows import ACCOUNT, ENCODERS, KEPT, Kept, Module
+from bulk.rows.products.product_rows import ACCOUNT, ENCODERS, KEPT, Kept, Module
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from bulk.model import InputFound, InvalidRow, ValidRow
-    from bulk.rows.source import ByteStream
+    from bulk.rows.text.source import ByteStream
     from bulk.settings import ReadSettings
 
 __all__ = ["FORMATS", "Expansion", "ModuleSet", "expand", "read_modules"]

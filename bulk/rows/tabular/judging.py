@@ -11,12 +11,12 @@ from bulk.rows.accounts import refused
 from bulk.rows.columns import Field
 from bulk.rows.fields import REQUIRED
 from bulk.rows.findings import Remarks
-from bulk.rows.noise import noise_of
 from bulk.rows.problems import FieldKind, Problem, RecordKind, field_problem, joined, record_problem
-from bulk.rows.quotes import why_divided
 from bulk.rows.record import of_cells
 from bulk.rows.spoiled import TOTALS
 from bulk.rows.stretches import Stretch, is_header, is_row_of_types, same_columns
+from bulk.rows.tabular.noise import noise_of
+from bulk.rows.tabular.quotes import why_divided
 from bulk.rows.validate import BEYOND_MODULE_NAME
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
     from bulk.model import ReadRows
     from bulk.rows.accounts import RowAccounts
-    from bulk.rows.heading import Heading
     from bulk.rows.problems import Flaw
-    from bulk.rows.quotes import Taken
+    from bulk.rows.tabular.heading import Heading
+    from bulk.rows.tabular.quotes import Taken
     from bulk.rows.validate import Rules
 
 __all__ = ["RecordJudge"]

@@ -9,7 +9,7 @@ import pytest
 
 from bulk.errors import InputError
 from bulk.rows import open_input
-from bulk.rows.expansion import Expansion, expand, read_modules
+from bulk.rows.products.expansion import Expansion, expand, read_modules
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bulk.errors import InputError
 from bulk.rows.fields import OF_MODULE, REQUIRED, Field, field_of
-from bulk.rows.noise import COMMENT, noise_of
+from bulk.rows.tabular.noise import COMMENT, noise_of
 from bulk.rows.validate import BEYOND_MODULE_NAME
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import orjson
 
 from bulk.model import RESERVED_MODULE_NAME
 from bulk.rows.fields import OF_MODULE, Field
-from bulk.rows.product_rows import ACCOUNT, PRODUCT_NAME, as_cells
+from bulk.rows.products.product_rows import ACCOUNT, PRODUCT_NAME, as_cells
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from bulk.errors import InputError, SettingsError
-from bulk.rows import lines as lines_module
+from bulk.rows.text import lines as lines_module
 
 if TYPE_CHECKING:
     from collections.abc import Callable

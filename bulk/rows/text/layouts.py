@@ -11,7 +11,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bulk.rows.tables import aligned, pairs, quoted_lines, sideways
+from bulk.rows.text.tables import aligned, pairs, quoted_lines, sideways
 from bulk.shell import shell_path, shell_quote
 
 if TYPE_CHECKING:

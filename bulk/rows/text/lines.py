@@ -6,16 +6,16 @@ import io
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulk.errors import InputError
-from bulk.rows.damage import Damage, culprit, damage_in, first_damaged
-from bulk.rows.decoding import CTRL_Z, Decoder
-from bulk.rows.layouts import Beginning
-from bulk.rows.source import reading
+from bulk.rows.text.damage import Damage, culprit, damage_in, first_damaged
+from bulk.rows.text.decoding import CTRL_Z, Decoder
+from bulk.rows.text.layouts import Beginning
+from bulk.rows.text.source import reading
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
 
     from bulk.rows.problems import Flaw
-    from bulk.rows.source import Opened
+    from bulk.rows.text.source import Opened
 
 __all__ = ["LOOKED_AT_TOGETHER", "MAX_RECORD_CHARS", "Block", "LineSource", "TableSource"]
 

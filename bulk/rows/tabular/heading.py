@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from bulk.errors import InputError
 from bulk.rows.columns import ColumnNames
 from bulk.rows.fields import OF_MODULE, Field, field_of
-from bulk.rows.header import HEAD_LINES, find_header, first_rows, hint_of
-from bulk.rows.lines import MAX_RECORD_CHARS, Block
+from bulk.rows.tabular.header import HEAD_LINES, find_header, first_rows, hint_of
+from bulk.rows.text.lines import MAX_RECORD_CHARS, Block
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from bulk.rows.fields import Sought
-    from bulk.rows.header import Header
-    from bulk.rows.lines import TableSource
+    from bulk.rows.tabular.header import Header
+    from bulk.rows.text.lines import TableSource
     from bulk.settings import ReadSettings
 
 __all__ = ["Heading", "read_heading"]

@@ -18,7 +18,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulk.errors import InputError
-from bulk.rows.kinds import HEAD_BYTES, foreign_kind
+from bulk.rows.text.kinds import HEAD_BYTES, foreign_kind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

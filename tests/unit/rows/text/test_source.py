@@ -15,7 +15,7 @@ import pytest
 
 from bulk.errors import InputError
 from bulk.rows import open_input
-from bulk.rows.source import asks_a_person, open_bytes
+from bulk.rows.text.source import asks_a_person, open_bytes
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bulk.model import ReadRows
 from bulk.rows.fields import Field
 from bulk.rows.problems import FieldKind, field_problem
-from bulk.rows.product_rows import ACCOUNT, Kept
+from bulk.rows.products.product_rows import ACCOUNT, Kept
 from bulk.rows.reading import open_input
 from bulk.rows.record import with_own_key
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from bulk.model import AccountNames, InputFound
-    from bulk.rows.product_map import ProductMap
+    from bulk.rows.products.product_map import ProductMap
     from bulk.rows.reading import RowReader
     from bulk.rows.shape import InputShape
     from bulk.settings import ReadSettings

@@ -1,0 +1,1 @@
+"""Tables of text, CSV and TSV: the header, its columns, and record after record."""

@@ -1,0 +1,1 @@
+"""From bytes to numbered lines of text, whatever the bytes turn out to be."""

@@ -1,0 +1,189 @@
+"""Swaps and deletes where others are quicker, rights are missing, or a product holds more than it may."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from bulk.control.guard import Limit
+from bulk.sandbox import FaultPlan
+from bulk.sandbox.worlds.stored import StoredModule
+
+if TYPE_CHECKING:
+    from bulk.sandbox import Seen
+    from bulk.sandbox.worlds.console import Console
+    from tests.integration.sync.conftest import Nights
+
+FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
+EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
+
+
+async def test_a_rival_who_makes_the_very_module_of_a_swap_leaves_nothing_to_make_up_for(synced: Nights) -> None:
+    synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
+
+    def make_it(seen: Seen, console: Console) -> None:
+        if seen.action == "DeleteOTAModule":
+            console.create(FULL, "new", alias_name="new", desc=None)
+
+    synced.box.let_in(make_it)
+
+    summary = await synced.sync(prune=True)
+
+    assert (summary.exit_code, summary.outcomes["exists"], summary.notes) == (0, 1, ())
+    assert "m0" not in synced.modules(FULL)
+
+
+async def test_a_product_beyond_ten_is_brought_down_before_a_swap(synced: Nights) -> None:
+    theirs = StoredModule(
+        product_key=FULL, module_name="theirs", alias_name="theirs", desc=None, created_at="2026-01-01T00:00Z"
+    )
+    synced.box.world().put(theirs)
+    synced.write([*synced.without((FULL, "m0"), (FULL, "m1")), (FULL, "new", "new", ""), (THIRD, "n", "n", "")])
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (summary.exit_code, summary.notes) == (0, ())
+    assert synced.modules(FULL).keys() == {*(f"m{index}" for index in range(2, 10)), "new", "theirs"}
+
+
+async def test_a_rival_who_makes_room_lets_the_create_go_first(synced: Nights) -> None:
+    synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
+
+    def make_room(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAFirmware" and "m0" in synced.modules(FULL):
+            console.delete(FULL, "m0")
+
+    synced.box.let_in(make_room)
+
+    summary = await synced.sync(prune=True)
+
+    assert (summary.exit_code, summary.outcomes["created"]) == (0, 18)
+    assert len(synced.modules(FULL)) == 10
+
+
+@pytest.mark.parametrize("config", [{"denied": frozenset({"DeleteOTAModule"})}])
+async def test_all_that_needs_a_delete_waits_where_the_key_may_not_delete(nights: Nights) -> None:
+    full = [(f"a1Full{number}0000", f"m{index}", "a", f"{index}") for number in range(4) for index in range(10)]
+    nights.write(full)
+    await nights.sync()
+    nights.write(
+        [row for row in full if row[1] != "m0"] + [(f"a1Full{number}0000", "new", "new", "") for number in range(4)]
+    )
+
+    summary = await nights.sync(prune=True, settings={"concurrency": 1}, **EVERYTHING_GOES)
+
+    assert (summary.exit_code, summary.outcomes["withheld"]) == (5, 4)
+    assert summary.withheld == {"creates": 4, "updates": 0, "deletes": 4}
+
+
+async def test_a_package_that_the_platform_alone_knows_of_is_the_reason_that_is_counted(synced: Nights) -> None:
+    asked = {"times": 0}
+    synced.write([*synced.without((OTHER, "m1")), (THIRD, "n", "n", "")])
+
+    def pack(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAFirmware":
+            asked["times"] += 1
+            if asked["times"] == 2:
+                console.add_package(OTHER, "m1")
+
+    synced.box.let_in(pack)
+    before = synced.mark()
+
+    await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert synced.sent(before)["DeleteOTAModule"] == 1
+    assert synced.records()[OTHER, "m1"] == ("surplus", "package")
+
+
+async def test_an_update_whose_module_is_gone_has_moved_and_is_not_ours_any_more(synced: Nights) -> None:
+    looked = {"times": 0}
+    synced.box.console().update(OTHER, "m1", alias_name="hand", desc="desc 1")
+
+    def delete_it(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
+            looked["times"] += 1
+            if looked["times"] == 2:
+                console.delete(OTHER, "m1")
+
+    synced.box.let_in(delete_it)
+
+    summary = await synced.sync()
+
+    assert (summary.outcomes["moved"], summary.outcomes["failed"]) == (1, 0)
+    assert synced.records("outcome, owned")[OTHER, "m1"] == ("moved", 0)
+
+
+async def test_a_delete_that_waited_long_for_its_turn_is_sent_by_a_new_listing_alone(
+    synced: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk.engine.sync.known._FRESH_S", -1.0)
+    looked = {"times": 0}
+    synced.write([*synced.without((OTHER, "m1")), (THIRD, "n", "n", "")])
+
+    def use_it(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
+            looked["times"] += 1
+            if looked["times"] == 2:
+                console.update(OTHER, "m1", alias_name="used", desc="now")
+
+    synced.box.let_in(use_it)
+    before = synced.mark()
+
+    await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert synced.sent(before)["DeleteOTAModule"] == 0
+    assert synced.records()[OTHER, "m1"] == ("surplus", "changed")
+
+
+@pytest.mark.parametrize("config", [{"faults": FaultPlan.parse("create:code:iot.ota.CreateOTAModuleParamError=9x@19")}])
+async def test_what_could_not_be_made_again_is_named_every_night_until_it_is_there(synced: Nights) -> None:
+    synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
+
+    first = await synced.sync(prune=True)
+    second = await synced.sync(prune=True)
+    nights = [await synced.sync(prune=True) for _ in range(4)]
+
+    assert [summary.exit_code for summary in (first, second)] == [1, 1]
+    assert all(any("m0 of a1Prod00000 was deleted" in note for note in one.notes) for one in (first, second))
+    assert (nights[-1].exit_code, nights[-1].notes) == (0, ())
+    assert "new" in synced.modules(FULL)
+
+
+@pytest.mark.parametrize("instant", ["before the look", "before the work"])
+async def test_an_approval_to_delete_is_none_to_leave_a_product_empty(synced: Nights, instant: str) -> None:
+    """A plan was approved while somebody else had a module there."""
+    console = synced.box.console()
+    console.create(OTHER, "theirs", alias_name="theirs", desc=None)
+    synced.write([row for row in synced.rows if row[0] != OTHER] + [(THIRD, f"n{n}", "n", f"{n}") for n in range(4)])
+    waiting = await synced.sync(prune=True, prune_products=(OTHER,), max_deletes=Limit(0))
+    assert waiting.plan is not None
+    looked = {"times": 0}
+
+    def leave(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
+            looked["times"] += 1
+            if looked["times"] == 1:
+                console.delete(OTHER, "theirs")
+
+    if instant == "before the look":
+        console.delete(OTHER, "theirs")
+    else:
+        synced.box.let_in(leave)
+
+    summary = await synced.apply(Path(waiting.plan))
+
+    assert summary.exit_code == 5
+    assert len(synced.modules(OTHER)) == (4 if instant == "before the look" else 1)
+
+
+async def test_an_approval_to_leave_a_product_empty_is_carried_out(synced: Nights) -> None:
+    synced.write([row for row in synced.rows if row[0] != OTHER] + [(THIRD, f"n{n}", "n", f"{n}") for n in range(4)])
+    waiting = await synced.sync(prune=True, prune_products=(OTHER,), **EVERYTHING_GOES)
+    assert waiting.plan is not None
+
+    summary = await synced.apply(Path(waiting.plan))
+
+    assert (waiting.exit_code, summary.exit_code) == (5, 0)
+    assert synced.modules(OTHER) == {}
