@@ -11,22 +11,20 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bulk.distribution import installed_version
-from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import Done, conclude, summary_json
 from bulk.engine.ingest import IngestStoppedError
-from bulk.engine.job import Job, map_of, parts_of, spoken_target
+from bulk.engine.job import Job, spoken_target
 from bulk.engine.lanes.selection import select
 from bulk.engine.lanes.sending import opened_feeds, send
+from bulk.engine.preparing import Prepared
 from bulk.engine.sessions.connect import ledger_path
-from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.sessions.rates import asked_rates
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread, interruptible, until_ended
 from bulk.engine.vigil import vigil
 from bulk.errors import BulkError, LedgerError
-from bulk.events import AccountStart, AccountTakenOver, LedgerUpgraded, RunEnded, RunStarted, RunStopping, ignore
+from bulk.events import AccountStart, AccountTakenOver, RunEnded, RunStarted, RunStopping, ignore
 from bulk.exits import ExitCode
-from bulk.ledger.store import Ledger
 from bulk.ledger.views.accounts import Counted
 from bulk.ledger.views.snapshot import Snapshot
 from bulk.model import TRIED_AGAIN_OUTCOMES
@@ -38,6 +36,7 @@ if TYPE_CHECKING:
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.lanes.selection import Selection
     from bulk.engine.lanes.sending import Feed
+    from bulk.engine.sessions.keys import KeyRing
     from bulk.events import Listener
     from bulk.model import Summary
     from bulk.settings import Settings
@@ -74,29 +73,21 @@ async def run(
         LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
         StoppedError: A stop was requested before the keys were there.
     """
-    accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
-    product_map = await map_of(settings, accounts)
-    parts = parts_of(accounts, stop=stop, listener=listener)
-    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
-    await keys.open_only(parts)
-    targets = {account.name: account.target for account in accounts}
-    async with held(Ledger.open, path, targets=targets) as ledger:
-        if ledger.upgrade:
-            layout, copy = ledger.upgrade
-            listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
+    prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop)
+    async with prepared.ledger(path) as ledger:
         job = Run(
             input_name=input_name,
             settings=settings,
-            accounts=accounts,
-            product_map=product_map,
+            accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
-            parts=parts,
+            parts=prepared.parts,
         )
-        return await job.run(keys, to_json)
+        return await job.run(prepared.keys, to_json)
 
 
 @dataclass

@@ -779,11 +779,6 @@ UPDATE modules SET
     claimed = iif(claimed IS 'delete', NULL, claimed)
 WHERE account = ? AND product_key = ? AND module_name = ?;
 
--- name: end_ownership_of_absent
--- A listing without a module ends what we own of it; ?3 are the names that it shows, as JSON.
-UPDATE modules SET owned = 0, written_alias = NULL, written_desc = NULL
-WHERE account = ?1 AND product_key = ?2 AND owned AND module_name NOT IN (SELECT value FROM json_each(?3));
-
 -- name: count_undone
 UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
 

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from bulk.engine.looking.comparison import Finding, Verdict
-from bulk.engine.looking.manifest import AccountExport, Exported, as_keys, manifest_path, sources_of
+from bulk.engine.looking.manifest import AccountExport, Exported, as_keys, manifest_path, read_source
 from bulk.engine.sync.left_files import KEPT_FILES
 from bulk.engine.sync.plan_file import read_entries, read_header, write_plan
 from bulk.fleet.manifest import Manifest
@@ -62,7 +62,9 @@ def test_every_key_of_a_plan_is_explained() -> None:
 
 def test_the_manifest_of_an_export_has_the_keys_that_are_written_and_explained(tmp_path: Path) -> None:
     target = Target(Dialect.ALIBABA, "https://iot.cn-shanghai.aliyuncs.com", None)
-    part = AccountExport(account="", target=target, products=2, modules=2, without_modules=["a1Plug00001"])
+    part = AccountExport(
+        account="", target=target, products=2, modules=2, without_modules=[Product("a1Plug00001", "Plug")]
+    )
     part.distributed.append(Product("a1Other0001", "Other"))
     exported = Exported(
         path="export.csv", sha256="", bytes=117, began_at=0.0, ended_at=0.0, products_of="all", accounts=(part,)
@@ -75,7 +77,10 @@ def test_the_manifest_of_an_export_has_the_keys_that_are_written_and_explained(t
     assert list(shown_account) == list(written_account)
     assert shown_account["target"] == written_account["target"]
     assert set(first_cells(section("Manifest of an export"))) >= (set(shown) | set(shown_account)) - {"account"}
-    assert sources_of(tmp_path / "export.csv") == {"": shown_account["target"]}
+    source = read_source(tmp_path / "export.csv")
+    assert source is not None
+    assert source.platforms == {"": shown_account["target"]}
+    assert source.without_rows == (("", "a1Plug00001", "Plug"),)
 
 
 def test_the_map_is_one_that_a_run_reads(tmp_path: Path) -> None:

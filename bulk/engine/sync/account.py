@@ -6,10 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import orjson
-
 from bulk.control.reconcile import Withheld
-from bulk.model import Change, ChangeKind, Failure, Listing, OtaModule
+from bulk.model import Change, ChangeKind, Failure, OtaModule
 
 if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
@@ -73,11 +71,6 @@ class AccountWork:
     def close_swap(self, deleted: OtaModule) -> None:
         """Note that a module that was deleted for a create is owed to nobody: that create, or it again, is there."""
         self.writer.amend("close_swap", self.session.account, deleted.product_key, deleted.module_name)
-
-    def end_ownership(self, product_key: str, listing: Listing) -> None:
-        """Note that what a listing does not show is ours no more, though the look before it may have shown it."""
-        there = orjson.dumps([module.module_name for module in listing.modules]).decode()
-        self.writer.amend("end_ownership_of_absent", self.session.account, product_key, there)
 
     def deny(self, kind: ChangeKind, failure: Failure) -> None:
         """Take note that the key lacks the right to a kind of change; the other kinds go on."""

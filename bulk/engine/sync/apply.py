@@ -10,19 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import summary_json
-from bulk.engine.job import map_of, parts_of
-from bulk.engine.sessions.keys import KeyRing, given_keys
+from bulk.engine.preparing import Prepared
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import read_entries, read_header
 from bulk.engine.sync.run import Sync
-from bulk.engine.threads import held, in_thread
+from bulk.engine.threads import in_thread
 from bulk.errors import LedgerTargetError, SettingsError
 from bulk.events import ignore
 from bulk.ledger.planning import MAX_AGE_S
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import is_there, translated
-from bulk.ledger.store import Ledger
 from bulk.model.stamps import utc_seconds
 
 if TYPE_CHECKING:
@@ -32,6 +30,7 @@ if TYPE_CHECKING:
     from bulk.engine.accounts import Account
     from bulk.engine.sync.plan_file import PlanHeader
     from bulk.events import Listener
+    from bulk.ledger.store import Ledger
     from bulk.model import Summary
     from bulk.settings import Settings
 
@@ -75,25 +74,20 @@ async def apply(
         adopt=bool(header.flags.get("adopt")),
         prune_products=tuple(header.flags.get("prune_products") or ()),
     )
-    accounts = accounts_of(settings)
-    _refuse_other_target(plan, header, accounts)
+    _refuse_other_target(plan, header, accounts_of(settings))
     stop = stop or StopSignal()
-    product_map = await map_of(settings, accounts)
-    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
-    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
-    await keys.open_only(parts)
-    targets = {account.name: account.target for account in accounts}
-    async with held(Ledger.open, Path(header.ledger), targets=targets) as ledger:
+    prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
+    async with prepared.ledger(Path(header.ledger)) as ledger:
         await in_thread(_refuse_other_ledger, plan, header, ledger)
         job = Sync(
             input_name=header.input,
             settings=settings,
-            accounts=accounts,
-            product_map=product_map,
+            accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
-            parts=parts,
+            parts=prepared.parts,
             syncs=True,
             command="apply",
             applied=header.plan_id,
@@ -101,7 +95,7 @@ async def apply(
             plan_path=plan,
             plan_header=header,
         )
-        return await job.run(keys, to_json)
+        return await job.run(prepared.keys, to_json)
 
 
 def settings_for(header: PlanHeader, settings: Settings) -> Settings:

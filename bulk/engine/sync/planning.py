@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from bulk.engine.accounts import accounts_of
-from bulk.engine.job import map_of, parts_of
+from bulk.engine.preparing import Prepared
 from bulk.engine.sessions.connect import ledger_path
-from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import write_plan
@@ -88,31 +86,26 @@ async def plan_sync(
     """
     options = options or SyncOptions()
     options.check(settings)
-    accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
-    product_map = await map_of(settings, accounts)
-    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
-    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
-    await keys.open_only(parts)
-    targets = {account.name: account.target for account in accounts}
-    async with held(Ledger.scratch, path, targets=targets) as ledger:
+    prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
+    async with held(Ledger.scratch, path, targets=prepared.targets) as ledger:
         job = Sync(
             input_name=input_name,
             settings=settings,
-            accounts=accounts,
-            product_map=product_map,
+            accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=_without_a_run(listener),
             stop=stop,
-            parts=parts,
+            parts=prepared.parts,
             syncs=True,
             command="sync",
             options=options,
             is_plan=True,
             shown_ledger=path,
         )
-        summary = await job.run(keys)
+        summary = await job.run(prepared.keys)
         return await in_thread(_gather, job, summary, path, output)
 
 
@@ -129,20 +122,20 @@ def _without_a_run(listener: Listener) -> Listener:
 def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> SyncPlan:
     planned: Counter[str] = Counter()
     withheld: Counter[str] = Counter()
-    for kind, reason, count in job.counted_entries():
+    for kind, reason, count in job.decided.counted():
         planned[kind] += count
         if reason is not None:
             withheld[reason] += count
-    examples = [entry for kind in planned for entry in islice(job.entries(kind=kind), _EXAMPLES)]
+    examples = [entry for kind in planned for entry in islice(job.decided.entries(kind=kind), _EXAMPLES)]
     if output is not None and summary.stopped is None:
-        write_plan(output, job.header(ledger=path), job.entries())
+        write_plan(output, job.header(ledger=path), job.decided.entries())
     return SyncPlan(
         summary=summary,
         ledger=str(path),
         planned=dict(planned),
         withheld=dict(withheld),
         examples=tuple(examples),
-        surplus=job.surplus_reasons(),
+        surplus=job.surplus(),
     )
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,48 +13,46 @@ import orjson
 
 from bulk.control.guard import refuse_other_file
 from bulk.control.reconcile import Withheld
-from bulk.engine.accounts import accounts_of
 from bulk.engine.conclude import conclude, gravest, summary_json
-from bulk.engine.job import map_of, parts_of
 from bulk.engine.lanes.selection import EVERYTHING
 from bulk.engine.lanes.sending import in_all_sessions, writing
+from bulk.engine.preparing import Prepared
 from bulk.engine.run import Run
 from bulk.engine.sessions.connect import ledger_path, sandbox_states
-from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.stop import StopSignal
+from bulk.engine.sync.decided import Decided
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.figures import figures_by_account, surplus_by_account
 from bulk.engine.sync.left_files import LeftFiles
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import PlanHeader, read_entries, sha256_of, write_plan
+from bulk.engine.sync.plan_file import PlanHeader, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
-from bulk.engine.threads import held, in_thread
+from bulk.engine.sync.scope import Scope, opened_looks
+from bulk.engine.threads import in_thread
 from bulk.errors import InputError
-from bulk.events import LedgerUpgraded, PlanStarted, ignore
+from bulk.events import PlanStarted, ignore
 from bulk.exits import ExitCode
 from bulk.ledger.good_inputs import KeyCounts, compare_keys, note_first_good_input, note_good_input
-from bulk.ledger.looking import LookReader
-from bulk.ledger.planning import plan_path, read_plan
+from bulk.ledger.planning import plan_path
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
-from bulk.ledger.store import Ledger
 from bulk.ledger.times import iso_utc
 from bulk.model import ChangeKind, Outcome
 from bulk.model.inputs import has_no_place
-from bulk.settings.values import is_wanted
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
 
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.conclude import Done
     from bulk.engine.job import Part
     from bulk.engine.lanes.sending import Room
+    from bulk.engine.sessions.keys import KeyRing
     from bulk.engine.sessions.session import Session
     from bulk.events import Listener
-    from bulk.ledger.planning import PlannedEntry
+    from bulk.ledger.looking import LookReader
     from bulk.ledger.writer import LedgerWriter
     from bulk.model import Summary
     from bulk.settings import Settings
@@ -94,33 +91,25 @@ async def sync(
     """
     options = options or SyncOptions()
     options.check(settings)
-    accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
-    product_map = await map_of(settings, accounts)
-    parts = parts_of(accounts, stop=stop, listener=listener, syncs=True)
-    keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
-    await keys.open_only(parts)
-    targets = {account.name: account.target for account in accounts}
-    async with held(Ledger.open, path, targets=targets) as ledger:
-        if ledger.upgrade:
-            layout, copy = ledger.upgrade
-            listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
+    prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
+    async with prepared.ledger(path) as ledger:
         job = Sync(
             input_name=input_name,
             settings=settings,
-            accounts=accounts,
-            product_map=product_map,
+            accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
-            parts=parts,
+            parts=prepared.parts,
             syncs=True,
             command="sync",
             options=options,
             detailed_exit_code=detailed_exit_code,
         )
-        return await job.run(keys, to_json)
+        return await job.run(prepared.keys, to_json)
 
 
 @dataclass(kw_only=True)
@@ -150,6 +139,16 @@ class Sync(Run):
         self._left = LeftFiles(self.ledger.path, self.run_id)
 
     @property
+    def decided(self) -> Decided:
+        """What it decided on."""
+        return Decided(self.ledger, self.run_id)
+
+    def surplus(self) -> dict[str, int]:
+        """Return the modules of ours that left the file and stay, by reason."""
+        found = surplus_by_account(self.ledger, [part.name for part in self.parts])
+        return dict(sum(map(Counter, found.values()), Counter()))
+
+    @property
     def is_narrowed(self) -> bool:
         """Whether products of the file are left out."""
         return bool(self.settings.only) or self.settings.limit is not None
@@ -161,14 +160,15 @@ class Sync(Run):
         self.ledger.check_intake = self._refuse_other_file
         await self._read_input()
         self._sha256 = await in_thread(sha256_of, self.input_name)
-        async with self._readers() as readers, self._announced(readers):
-            if readers:
-                await self._all_nights(readers, keys)
+        scope = Scope(self.settings, tuple(part.name for part in self.parts), self.options.prune_products)
+        async with opened_looks(scope, self.ledger, self.parts, plan=self.plan_path) as looks, self._announced(looks):
+            if looks:
+                await self._all_nights(looks, keys)
 
     @asynccontextmanager
-    async def _announced(self, readers: list[tuple[Part, LookReader]]) -> AsyncIterator[None]:
+    async def _announced(self, looks: list[tuple[Part, LookReader]]) -> AsyncIterator[None]:
         if self.is_plan:
-            self.listener(PlanStarted(sum(lanes.products for _, lanes in readers)))
+            self.listener(PlanStarted(sum(lanes.products for _, lanes in looks)))
             yield
             return
         async with self._start_announced(EVERYTHING):
@@ -247,42 +247,11 @@ class Sync(Run):
         if reason := refuse_other_file(keys=keys, common=common, last_good_keys=good):
             raise InputError(f"{reason}; nothing was sent", file=self.input_name)
 
-    @asynccontextmanager
-    async def _readers(self) -> AsyncIterator[list[tuple[Part, LookReader]]]:
-        """Open what each account's look reads, for accounts with products in scope."""
-        first = await in_thread(self._first_products)
-        async with AsyncExitStack() as stack:
-            readers = []
-            for part in self.parts:
-                lanes = await stack.enter_async_context(
-                    held(
-                        LookReader,
-                        self.ledger.path,
-                        account=part.name,
-                        wanted=partial(_in_scope, self.settings.only, None if first is None else first[part.name]),
-                        besides=self.options.prune_products,
-                        approved=None if self.plan_path is None else read_entries(self.plan_path, part.name),
-                    )
-                )
-                if lanes.products:
-                    readers.append((part, lanes))
-            yield readers
-
-    def _first_products(self) -> dict[str, frozenset[str]] | None:
-        """Return the products of a trial, by account: the first of the file; ``None``: it is no trial."""
-        if self.settings.limit is None:
-            return None
-        names = [part.name for part in self.parts]
-        with translated(self.ledger.path):
-            found = self.ledger.connection.execute(query("first_products"), {"accounts": orjson.dumps(names).decode()})
-            wanted = [pair for pair in found if is_wanted(pair[1], self.settings.only)][: self.settings.limit]
-        return {name: frozenset(key for account, key in wanted if account == name) for name in names}
-
     def _conclude(self, done: Done) -> Summary:
         summary = conclude(self, done)
-        waiting = {account: self._count_withheld(account) for account in self._nights}
+        waiting = {account: self.decided.withheld(account) for account in self._nights}
         withheld = {f"{kind}s": sum(of[f"{kind}s"] for of in waiting.values()) for kind in ChangeKind}
-        surplus = sum(self.surplus_reasons().values())
+        surplus = sum(self.surplus().values())
         plan = self._write_plan() if sum(withheld.values()) and not self.is_plan else None
         changes = changes_of(self.parts)
         exit_code = self._exit_code(summary, withheld, changes)
@@ -302,12 +271,9 @@ class Sync(Run):
         in_doubt = self.stop.requested or summary.outcomes[Outcome.UNKNOWN]
         undo = self._left.leave_undo() if changes["updated"] or changes["deleted"] or in_doubt else None
         of_nights = (note for night in self._nights.values() for note in night.notes)
-        notes = (
-            *notes_of_input(self.plan_header, self._sha256),
-            *self._notes_of_products(),
-            *of_nights,
-            *self._left.notes,
-        )
+        unknown = self.decided.unknown(self.options.prune_products)
+        of_products = (f"--prune-product {key}: no input of this ledger has named this product" for key in unknown)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *of_products, *of_nights, *self._left.notes)
         return replace(
             summary,
             changes=changes,
@@ -329,26 +295,6 @@ class Sync(Run):
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
 
-    def _notes_of_products(self) -> Iterator[str]:
-        """Name the products that were to be pruned and that this ledger has never met: a slip, as a rule."""
-        with translated(self.ledger.path):
-            for key in self.options.prune_products:
-                if self.ledger.connection.execute(query("is_unknown_product"), (key,)).fetchone()[0]:
-                    yield f"--prune-product {key}: no input of this ledger has named this product"
-
-    def _count_withheld(self, account: str) -> dict[str, int]:
-        """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
-        counts = {f"{kind}s": 0 for kind in ChangeKind}
-        with translated(self.ledger.path):
-            for kind, *_, count in self.ledger.connection.execute(query("count_withheld"), (account, self.run_id)):
-                counts[f"{kind}s"] += count
-        return counts
-
-    def surplus_reasons(self) -> dict[str, int]:
-        """Return the modules of ours that left the file and stay, by reason."""
-        found = surplus_by_account(self.ledger, [part.name for part in self.parts])
-        return dict(sum(map(Counter, found.values()), Counter()))
-
     def _exit_code(self, summary: Summary, withheld: Mapping[str, int], changes: Mapping[str, int]) -> int:
         stops = [stop.exit_code for stop in (self.stop, *(part.stop for part in self.parts)) if stop.exit_code]
         codes = [summary.exit_code] if summary.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE} else []
@@ -365,13 +311,8 @@ class Sync(Run):
     def _is_incomplete(self, summary: Summary) -> bool:
         """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
         left = sum(night.left + night.unlisted + len(night.not_restored) for night in self._nights.values())
-        planned = self._count_planned() if self.is_plan else 0
+        planned = self.decided.rows_to_change() if self.is_plan else 0
         return bool(left or unprovisioned(summary.outcomes) > planned)
-
-    def _count_planned(self) -> int:
-        with translated(self.ledger.path):
-            found = self.ledger.connection.execute(query("count_planned_rows"), (self.run_id,)).fetchone()
-        return int(found[0])
 
     def _note_good(self, waiting: Collection[str]) -> None:
         """Note each account whose whole input went through: the next one is held against it.
@@ -407,18 +348,8 @@ class Sync(Run):
             return None
         path = plan_path(self.ledger.path, self.run_id)
         return self._left.leave_plan(
-            path, lambda path: write_plan(path, self.header(), self.entries(only_withheld=True))
+            path, lambda path: write_plan(path, self.header(), self.decided.entries(only_withheld=True))
         )
-
-    def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
-        """Yield the changes that were planned, or those of a kind."""
-        connection, path = self.ledger.connection, self.ledger.path
-        return read_plan(connection, path, run_id=self.run_id, kind=kind, only_withheld=only_withheld)
-
-    def counted_entries(self) -> list[tuple[str, str | None, int]]:
-        """Return how many changes of each kind were planned, by why they wait; ``None``: they may go."""
-        with translated(self.ledger.path):
-            return self.ledger.connection.execute(query("count_planned"), (self.run_id,)).fetchall()
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
@@ -441,7 +372,3 @@ class Sync(Run):
     def _own_run(self) -> str:
         """Its id where the ledger does not keep it: a plan's is in the copy alone."""
         return self.run_id if self.is_plan else ""
-
-
-def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:
-    return is_wanted(product_key, only) and (first is None or product_key in first)

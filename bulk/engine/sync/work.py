@@ -58,7 +58,6 @@ async def _list_and_work(lane: ProductWork, account: AccountWork) -> None:
     session = account.session
     listing = await session.calls.list_modules(lane.product_key)
     if isinstance(listing, Listing):
-        account.end_ownership(lane.product_key, listing)
         await _Work(account, lane, listing).run(lane.work)
         return
     for each in lane.work:

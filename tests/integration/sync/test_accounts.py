@@ -131,6 +131,15 @@ async def test_an_account_that_left_the_file_is_left_alone(estate: Estate) -> No
     assert (summary.surplus, summary.changes) == (30, {"created": 0, "updated": 0, "deleted": 0})
 
 
+async def test_surplus_that_stays_does_not_change_the_exit_code_of_its_account(estate: Estate) -> None:
+    estate.write([row for row in ROWS if row[1:3] != ("a1cn000000", "m0")])
+
+    summary = await estate.sync()
+
+    assert (summary.exit_code, summary.surplus) == (0, 1)
+    assert {name: account.exit_code for name, account in summary.accounts.items()} == {"cn": 0, "eu": 0}
+
+
 async def test_a_row_whose_account_can_not_be_told_keeps_all(estate: Estate) -> None:
     rows = [row for row in ROWS if row[1:3] != ("a1cn000000", "m0")]
     estate.write([*rows, ("nobody", "a1cn000000", "m0", "alias0")])

@@ -186,3 +186,23 @@ async def test_a_module_that_is_gone_between_look_and_work_is_ours_no_more(synce
     assert looked["times"] >= 2, "it was there in the look, and in the work no more"
     assert summary.changes == {"created": 1, "updated": 0, "deleted": 0}
     assert "m0" in synced.modules(OTHER)
+
+
+async def test_a_delete_that_would_empty_its_product_by_now_waits(synced: Nights) -> None:
+    """In the look three other modules were there; a rival deletes them before the work."""
+    asked = {"times": 0}
+    synced.write([*synced.without((OTHER, "m0")), (THIRD, "n", "n", "")])
+
+    def empty_it(seen: Seen, console: Console) -> None:
+        if seen.action == "ListOTAFirmware" and seen.product_key == OTHER:
+            asked["times"] += 1
+            for index in range(1, 4) if asked["times"] == 1 else ():
+                console.delete(OTHER, f"m{index}")
+
+    synced.box.let_in(empty_it)
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 0, "deletes": 1})
+    assert synced.modules(OTHER).keys() == {"m0"}
+    assert synced.records()[OTHER, "m0"] == ("surplus", "empties_product")

@@ -124,6 +124,19 @@ async def test_an_input_that_changed_after_its_plan_is_not_approved_with_it(sync
     assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
 
 
+async def test_an_input_whose_deletes_wait_is_not_the_measure_of_a_shorter_one(nights: Nights) -> None:
+    nights.write([(f"a1Prod{row // 10:05d}", f"m{row % 10}", f"alias{row}", "") for row in range(100)])
+    await nights.sync()
+    nights.write(nights.rows[4:])
+    first = await nights.sync(prune=True, max_deletes=Limit(0))
+    nights.write(nights.rows[4:])
+
+    second = await nights.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (first.exit_code, first.notes[0][:17]) == (5, "4 deletes planned")
+    assert second.notes == ("the input has 92 rows, and had 100 in the last good sync",)
+
+
 async def test_what_waits_for_a_person_is_no_good_input(synced: Nights) -> None:
     synced.write(half(synced))
     for _ in range(2):

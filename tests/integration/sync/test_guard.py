@@ -323,3 +323,25 @@ async def test_what_a_clock_that_was_ahead_has_sent_counts(synced: Nights) -> No
     synced.box.console().update(OTHER, "m0", alias_name="hand", desc="1")
 
     assert (await synced.sync(max_updates=Limit(2))).exit_code == 5
+
+
+async def test_an_approved_plan_is_past_the_limits_that_held_it_back(synced: Nights) -> None:
+    replaced(synced, 7)
+    withheld = await synced.sync(prune=True)
+    assert withheld.plan is not None
+
+    applied = await synced.apply(Path(withheld.plan))
+
+    assert "7 deletes planned: the limit is 5" in withheld.notes[0]
+    assert (applied.exit_code, applied.changes) == (0, {"created": 7, "updated": 0, "deleted": 7})
+
+
+@pytest.mark.parametrize("config", [{"denied": frozenset({"UpdateOTAModule"})}])
+async def test_an_action_without_the_right_is_tried_once(synced: Nights) -> None:
+    drift(synced, 3)
+    before = synced.mark()
+
+    summary = await synced.sync()
+
+    assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 3, "deletes": 0})
+    assert synced.sent(before)["UpdateOTAModule"] == 1

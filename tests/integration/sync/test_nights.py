@@ -262,6 +262,19 @@ async def test_narrowing_never_makes_surplus(synced: Nights, narrowed: dict[str,
     assert (summary.surplus, summary.changes) == (0, {"created": 0, "updated": 0, "deleted": 0})
 
 
+@pytest.mark.parametrize("narrowed", [{"only": ("a1Prod00000",)}, {"limit": 1}])
+async def test_a_narrowed_sync_looks_at_its_products_alone_and_counts_no_other_as_surplus(
+    synced: Nights, narrowed: dict[str, Any]
+) -> None:
+    synced.write([row for row in synced.rows if row[0] != THIRD])
+    before = synced.mark()
+
+    summary = await synced.sync(settings=narrowed, prune=True, **EVERYTHING_GOES)
+
+    assert {seen.product_key for seen in list(synced.box.seen)[before:]} == {FULL}
+    assert (summary.surplus, synced.records()[THIRD, "m0"]) == (0, ("created", None))
+
+
 @pytest.mark.parametrize(
     ("line", "deletes"),
     [
@@ -363,3 +376,21 @@ async def test_a_module_of_ours_whose_texts_another_wrote_is_adopted_with_them(s
 
     assert plan.planned == {"adopt": 1}
     assert summary.changes == {"created": 1, "updated": 0, "deleted": 1}
+
+
+async def test_a_module_that_a_listing_did_not_show_is_ours_no_more_though_its_create_waits(synced: Nights) -> None:
+    twins = {(OTHER, "m0"), (OTHER, "m1")}
+    same = [(row[0], row[1], "same", "same") if row[:2] in twins else row for row in synced.rows]
+    synced.write(same)
+    await synced.sync()
+    synced.box.console().delete(OTHER, "m0")
+    synced.write([*(row for row in same if row[:2] != (OTHER, "m1")), (THIRD, "n0", "n0", "")])
+    waits = await synced.sync(prune=True)
+    synced.box.console().create(OTHER, "m0", alias_name="same", desc="same")
+    synced.write([*(row for row in same if row[:2] != (OTHER, "m0")), (THIRD, "n0", "n0", "")])
+
+    summary = await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert (waits.exit_code, waits.withheld) == (5, {"creates": 1, "updates": 0, "deletes": 1})
+    assert (summary.exit_code, (summary.changes or {})["deleted"]) == (0, 0)
+    assert "m0" in synced.modules(OTHER)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from bulk.control.budget import decide, judge
-from bulk.model import MAX_CUSTOM_MODULES, OtaModule, Outcome, Row
+from bulk.model import MAX_CUSTOM_MODULES, ChangeKind, OtaModule, Outcome, Row
 
 KEY = "a1Product01"
 
@@ -116,3 +116,24 @@ def test_a_difference_is_shown_to_a_bound() -> None:
     decided = judge(row(2, "m", desc="here"), module("m", desc="d" * 10_000))
 
     assert len(decided.message or "") < 500
+
+
+@pytest.mark.parametrize(
+    ("made", "ours"),
+    [
+        ("2026-11-27T10:00Z", True),
+        ("2026-11-27T09:59Z", True),
+        ("2026-11-27T09:58Z", False),
+        ("2026-11-27T17:00", False),
+        (None, False),
+    ],
+    ids=["after the attempt", "within the minute that it is written to", "before", "without a zone", "not told"],
+)
+def test_a_create_in_doubt_is_ours_only_if_its_module_was_made_after_it_left(made: str | None, ours: bool) -> None:
+    left_at = 1_795_773_590.0  # 2026-11-27T09:59:50Z
+    found = OtaModule(KEY, "new", "alias", "desc", made)
+    doubted = Row(2, module("new", "alias", "desc"), 1, True, ChangeKind.CREATE, left_at)
+
+    decided = judge(doubted, found)
+
+    assert (decided.outcome, decided.recovered, decided.owned) == (Outcome.CREATED, True, ours)

@@ -1,0 +1,89 @@
+"""What run, sync and apply do before they begin: find accounts, their map of products and keys, open the ledger."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bulk.engine.accounts import accounts_of
+from bulk.engine.job import map_of, parts_of
+from bulk.engine.sessions.keys import KeyRing, given_keys
+from bulk.engine.threads import held
+from bulk.events import LedgerUpgraded
+from bulk.ledger.store import Ledger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
+
+    from bulk.cloud.keys.credentials import CredentialProvider
+    from bulk.engine.accounts import Account
+    from bulk.engine.job import Part
+    from bulk.engine.stop import StopSignal
+    from bulk.events import Listener
+    from bulk.model import Target
+    from bulk.rows.products.product_map import ProductMap
+    from bulk.settings import Settings
+
+__all__ = ["Prepared"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """The accounts of a job, those that are tried, their keys, and what its input is read through."""
+
+    accounts: tuple[Account, ...]
+    parts: tuple[Part, ...]
+    keys: KeyRing
+    product_map: ProductMap | None
+    listener: Listener
+
+    @classmethod
+    async def of(
+        cls,
+        settings: Settings,
+        credentials: CredentialProvider | Mapping[str, CredentialProvider] | None,
+        *,
+        listener: Listener,
+        stop: StopSignal,
+        syncs: bool = False,
+    ) -> Prepared:
+        """Find them.
+
+        Args:
+            settings: Where the requests go.
+            credentials: One provider for all requests, or account → provider; ``None``: as the settings say.
+            listener: Told of the keys.
+            stop: The job's.
+            syncs: It also updates and deletes.
+
+        Raises:
+            SettingsError: Settings or credentials can't be used.
+            InputError: The map of products can't be read, leaves something open, or is for another target.
+            StoppedError: A stop was requested before the keys were there.
+        """
+        accounts = accounts_of(settings)
+        product_map = await map_of(settings, accounts)
+        parts = parts_of(accounts, stop=stop, listener=listener, syncs=syncs)
+        keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
+        await keys.open_only(parts)
+        return cls(accounts=accounts, parts=parts, keys=keys, product_map=product_map, listener=listener)
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """Account → target, of all that the settings name."""
+        return {account.name: account.target for account in self.accounts}
+
+    @asynccontextmanager
+    async def ledger(self, path: Path) -> AsyncIterator[Ledger]:
+        """Hold the ledger until the block ends, and tell if it was upgraded.
+
+        Raises:
+            LedgerError: It can't be used, is held by another run, or belongs to another target.
+        """
+        async with held(Ledger.open, path, targets=self.targets) as ledger:
+            if ledger.upgrade:
+                layout, copy = ledger.upgrade
+                self.listener(LedgerUpgraded(ledger=str(ledger.path), layout=layout, copy=str(copy)))
+            yield ledger
