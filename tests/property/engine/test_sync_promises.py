@@ -173,6 +173,7 @@ class ModelPlatform:
         if luck in FAILURES:
             return failure(FAILURES[luck])
         self._in_doubt.clear()
+        self.disturbed_since_listed = False
         if self.seen:
             self.seen.modules = {key: each.module for key, each in self.there.items()}
         return Listing(tuple(each.module for each in self.there.values()), "list", 200)
@@ -276,7 +277,7 @@ class ModelPlatform:
         luck = self.script.pop(0) if self.script else Luck.FINE
         self.disturbed |= luck.startswith("they")
         # What others do between the last listing and a write nobody can see.
-        self.disturbed_since_listed = luck.startswith("they") or (change is not None and self.disturbed_since_listed)
+        self.disturbed_since_listed |= luck.startswith("they")
         match luck:
             case Luck.CRASH_BEFORE:
                 raise CrashedError
