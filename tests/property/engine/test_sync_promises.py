@@ -60,6 +60,8 @@ PRODUCT = "a1Model0001"
 TARGET = Target(Dialect.TUYA, "https://example.test")
 MAX_ATTEMPTS = 3
 DAY_S = 86_400.0
+FIRST_DAY_S = 1_700_000_000.0
+"""Times of making before 2001 are not read."""
 
 
 class Luck(StrEnum):
@@ -376,7 +378,7 @@ class Life:
         """Do what a sync does with the product; return whether it came to its end."""
         self.nights += 1
         run_id = f"night-{self.nights}"
-        loop_time, began = asyncio.get_running_loop().time, self.nights * DAY_S
+        loop_time, began = asyncio.get_running_loop().time, FIRST_DAY_S + self.nights * DAY_S
 
         def wall() -> float:
             return began + loop_time()
