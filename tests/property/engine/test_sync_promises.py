@@ -119,6 +119,7 @@ class Seen:
 
     modules: dict[tuple[str, str], OtaModule] | None = None
     packed: frozenset[str] | None = None
+    replaced: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass
@@ -146,6 +147,8 @@ class ModelPlatform:
     """Deleted for another: key → key of that."""
 
     failed_creates: int = 0
+    replaced: set[tuple[str, str]] = field(default_factory=set)
+    """Made again by others since this night's look, with the same texts. On a later night nobody could tell."""
 
     disturbed: bool = False
     disturbed_since_listed: bool = False
@@ -177,6 +180,7 @@ class ModelPlatform:
         self._in_doubt.clear()
         self.disturbed_since_listed = False
         if self.seen:
+            self.seen.replaced = frozenset(self.replaced)
             self.seen.modules = {key: each.module for key, each in self.there.items()}
         return Listing(tuple(each.module for each in self.there.values()), "list", 200)
 
@@ -207,6 +211,7 @@ class ModelPlatform:
             assert key not in self.seen.modules, f"created, and listed: {change}"
             return
         kind, found, frees = self.planned[key]
+        assert key not in self.seen.replaced, f"another module by now: {change}"
         listed = self.seen.modules[key]
         assert (kind, found) == (change.kind, (listed.alias_name or "", listed.desc or "")), f"not as found: {change}"
         if change.kind is ChangeKind.DELETE:
@@ -310,8 +315,11 @@ class ModelPlatform:
             case Luck.THEY_DELETE if customs:
                 del self.there[self.dice.choice(customs)]
             case Luck.THEY_REPLACE if customs and self.seen:
-                module = self.there.pop(self.dice.choice(customs)).module
-                self.put(module, is_ours=False)
+                key = self.dice.choice(customs)
+                there = self.there.pop(key)
+                self.put(there.module, is_ours=False)
+                self.there[key].written = there.written
+                self.replaced.add(key)
             case Luck.THEY_PACK if customs:
                 self.packed.add(self.dice.choice(customs)[1])
 
@@ -385,6 +393,7 @@ class Life:
 
         self.platform.wall, self.platform.planned, self.platform.seen = wall, {}, None
         self.platform.failed_creates = 0
+        self.platform.replaced.clear()
         stop = self.platform.stop = StopSignal()
         writer = PlayedWriter(self.ledger, self.dice)
         clock = Clock(monotonic=loop_time, wall=wall)
@@ -410,7 +419,8 @@ class Life:
             writer.crash()
             return False
         writer.commit()
-        if not stop.requested:
+        # A product that could not be listed is left for the next night.
+        if not stop.requested and self.platform.seen and self.platform.seen.modules is not None:
             self._check_that_nothing_is_lost()
         return not stop.requested
 
