@@ -76,8 +76,8 @@ class Child:
                     return line
         raise AssertionError(f"the child ended without {word!r} on stderr")
 
-    async def ended(self) -> Ended:
-        async with asyncio.timeout(PATIENCE_S):
+    async def ended(self, *, patience_s: float = PATIENCE_S) -> Ended:
+        async with asyncio.timeout(patience_s):
             stdout, stderr = await self.process.communicate()
         assert self.process.returncode is not None
         return Ended(self.process.returncode, stdout.decode(), stderr.decode())
@@ -157,8 +157,9 @@ def run_child(child: Callable[..., AbstractAsyncContextManager[Child]]) -> Calla
     """Return what runs `bulk run` for a job to its end."""
 
     async def run_one(job: Job, box: Sandbox, *flags: str, **options: Any) -> Ended:
+        patience_s = options.pop("patience_s", PATIENCE_S)
         async with child(job, box, *flags, **options) as started:
-            return await started.ended()
+            return await started.ended(patience_s=patience_s)
 
     return run_one
 

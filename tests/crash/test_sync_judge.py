@@ -42,6 +42,8 @@ FAULTS = {
 
 SYNC = ("--dialect", "tuya", "--prune", "--max-updates", "100%", "--max-deletes", "100%", "--timeout", "0.5")
 MOST_NIGHTS = 10
+PATIENCE_S = 300.0
+"""A night of 800 products on a busy machine."""
 
 
 def product(number: int) -> str:
@@ -99,7 +101,7 @@ async def kill_at_a_random_instant(
                 asyncio.get_running_loop().call_later(delay_s, running.signal, signal.SIGKILL)
 
         watch(box, kill_soon)
-        return (await running.ended()).returncode  # type: ignore[no-any-return]  # what the fixture starts
+        return (await running.ended(patience_s=PATIENCE_S)).returncode  # type: ignore[no-any-return]  # what the fixture starts
 
 
 def is_through(night: Ended) -> bool:
@@ -126,7 +128,7 @@ async def judged(
     config = SandboxConfig(qps=0, list_qps=0, starting_world=False, faults=plan, seed=seed, unguarded_tuya_deletes=True)
     async with Sandbox(config) as box:
         jury = Jury(box, file, dice)
-        first = await run_child(file, box, *SYNC, command="sync")
+        first = await run_child(file, box, *SYNC, command="sync", patience_s=PATIENCE_S)
         assert first.returncode == 0, first.stderr
         change_all(jury, **sizes)
 
@@ -139,11 +141,11 @@ async def judged(
         watch(box, lambda _: None)
         nights = []
         for _ in range(MOST_NIGHTS):
-            nights.append(await run_child(file, box, *SYNC, command="sync"))
+            nights.append(await run_child(file, box, *SYNC, command="sync", patience_s=PATIENCE_S))
             if is_through(nights[-1]):
                 break
         seen = len(box.seen)
-        await run_child(file, box, *SYNC, command="sync")
+        await run_child(file, box, *SYNC, command="sync", patience_s=PATIENCE_S)
 
         sent = Counter(each.action for each in list(box.seen)[seen:])
         print(codes, [(night.returncode, night.summary["stopped"]) for night in nights], jury.done, sent)  # noqa: T201 - shown where it fails

@@ -109,7 +109,8 @@ class _Work(Carrying):
 
     async def _update(self, work: Sequence[PlannedWork]) -> None:
         for each in work:
-            if self._does_not_go(each):
+            # A listing that an earlier change of the lane needed may show that this one has moved.
+            if self._does_not_go(each) or not self._is_as_found(each):
                 continue
             before = dict(self._known.modules)
             await self._claim(each)

@@ -60,6 +60,8 @@ PRODUCT = "a1Model0001"
 TARGET = Target(Dialect.TUYA, "https://example.test")
 MAX_ATTEMPTS = 3
 DAY_S = 86_400.0
+FIRST_DAY_S = 1_700_000_000.0
+"""Times of making before 2001 are not read."""
 
 
 class Luck(StrEnum):
@@ -117,6 +119,7 @@ class Seen:
 
     modules: dict[tuple[str, str], OtaModule] | None = None
     packed: frozenset[str] | None = None
+    replaced: frozenset[tuple[str, str]] = frozenset()
 
 
 @dataclass
@@ -144,6 +147,8 @@ class ModelPlatform:
     """Deleted for another: key → key of that."""
 
     failed_creates: int = 0
+    replaced: set[tuple[str, str]] = field(default_factory=set)
+    """Made again by others since this night's look, with the same texts. On a later night nobody could tell."""
 
     disturbed: bool = False
     disturbed_since_listed: bool = False
@@ -173,7 +178,9 @@ class ModelPlatform:
         if luck in FAILURES:
             return failure(FAILURES[luck])
         self._in_doubt.clear()
+        self.disturbed_since_listed = False
         if self.seen:
+            self.seen.replaced = frozenset(self.replaced)
             self.seen.modules = {key: each.module for key, each in self.there.items()}
         return Listing(tuple(each.module for each in self.there.values()), "list", 200)
 
@@ -204,6 +211,7 @@ class ModelPlatform:
             assert key not in self.seen.modules, f"created, and listed: {change}"
             return
         kind, found, frees = self.planned[key]
+        assert key not in self.seen.replaced, f"another module by now: {change}"
         listed = self.seen.modules[key]
         assert (kind, found) == (change.kind, (listed.alias_name or "", listed.desc or "")), f"not as found: {change}"
         if change.kind is ChangeKind.DELETE:
@@ -276,7 +284,7 @@ class ModelPlatform:
         luck = self.script.pop(0) if self.script else Luck.FINE
         self.disturbed |= luck.startswith("they")
         # What others do between the last listing and a write nobody can see.
-        self.disturbed_since_listed = luck.startswith("they") or (change is not None and self.disturbed_since_listed)
+        self.disturbed_since_listed |= luck.startswith("they")
         match luck:
             case Luck.CRASH_BEFORE:
                 raise CrashedError
@@ -307,8 +315,11 @@ class ModelPlatform:
             case Luck.THEY_DELETE if customs:
                 del self.there[self.dice.choice(customs)]
             case Luck.THEY_REPLACE if customs and self.seen:
-                module = self.there.pop(self.dice.choice(customs)).module
-                self.put(module, is_ours=False)
+                key = self.dice.choice(customs)
+                there = self.there.pop(key)
+                self.put(there.module, is_ours=False)
+                self.there[key].written = there.written
+                self.replaced.add(key)
             case Luck.THEY_PACK if customs:
                 self.packed.add(self.dice.choice(customs)[1])
 
@@ -375,13 +386,14 @@ class Life:
         """Do what a sync does with the product; return whether it came to its end."""
         self.nights += 1
         run_id = f"night-{self.nights}"
-        loop_time, began = asyncio.get_running_loop().time, self.nights * DAY_S
+        loop_time, began = asyncio.get_running_loop().time, FIRST_DAY_S + self.nights * DAY_S
 
         def wall() -> float:
             return began + loop_time()
 
         self.platform.wall, self.platform.planned, self.platform.seen = wall, {}, None
         self.platform.failed_creates = 0
+        self.platform.replaced.clear()
         stop = self.platform.stop = StopSignal()
         writer = PlayedWriter(self.ledger, self.dice)
         clock = Clock(monotonic=loop_time, wall=wall)
@@ -407,7 +419,8 @@ class Life:
             writer.crash()
             return False
         writer.commit()
-        if not stop.requested:
+        # A product that could not be listed is left for the next night.
+        if not stop.requested and self.platform.seen and self.platform.seen.modules is not None:
             self._check_that_nothing_is_lost()
         return not stop.requested
 
