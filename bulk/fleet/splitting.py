@@ -115,13 +115,7 @@ async def split(
         written = await in_thread(_write_slices, input_name, settings, accounts, parts, folder, stop)
         listener(InputRead(written.found))
         made = [
-            Shard(
-                number=number,
-                accounts=tuple(part),
-                rows=written.rows[number],
-                sha256=await in_thread(sha256_of, folder / str(number)),
-                file=f"input/{split_id}.{number}",
-            )
+            await in_thread(_shard, folder / str(number), number, part, written.rows[number], split_id)
             for number, part in enumerate(parts)
         ]
         manifest = Manifest(
@@ -141,6 +135,12 @@ async def split(
     _expect_stored(end)
     later = _read(await store.get(MANIFEST)) if end is Put.EXISTS else None
     return _expect_same(later, manifest) if later else manifest
+
+
+def _shard(path: Path, number: int, accounts: Iterable[str], rows: int, split_id: str) -> Shard:
+    return Shard(
+        number=number, accounts=tuple(accounts), rows=rows, sha256=sha256_of(path), file=f"input/{split_id}.{number}"
+    )
 
 
 def member_of(account: Account) -> Member:

@@ -12,6 +12,7 @@ import pytest
 import structlog
 
 from bulk.cli.app import COMMANDS, app, main
+from bulk.cli.fleet import FLEET_COMMANDS
 from bulk.errors import InputError, LedgerHeldError, LedgerTargetError, NotSentError, SettingsError
 from bulk.events import RunStopping
 from bulk.model import Summary
@@ -296,6 +297,13 @@ def test_help_fits_80_columns(name: str | None, capsys: pytest.CaptureFixture[st
     # The sandbox's table of faults is laid out by hand.
     wide = [line for line in capsys.readouterr().out.splitlines() if len(line) > 80 and name != "sandbox"]
     assert wide == []
+
+
+@pytest.mark.parametrize("name", FLEET_COMMANDS)
+def test_help_of_the_commands_of_a_fleet_fits_80_columns(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fleet", name, "--help"]) == 0
+
+    assert [line for line in capsys.readouterr().out.splitlines() if len(line) > 80] == []
 
 
 def test_unknown_command_is_a_usage_error() -> None:
