@@ -8,7 +8,10 @@ from __future__ import annotations
 import csv
 import os
 import random
+import signal
 import sqlite3
+import sys
+import tempfile
 from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
@@ -32,6 +35,53 @@ _SURELY_NOT_CARRIED_OUT = (
     "InvalidSecurityToken",
     "SignatureDoesNotMatch",
 )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    _receive_signals()
+    if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
+        _compile_once_for_all_children(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Say how many processes `-n auto` is; `-n 0`, as for a debugger, is none.
+
+    Half of the tests wait for children, timers or disks most of the time: a core has work for more than one process.
+    """
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    if config.args and all("::" in argument for argument in config.args):
+        return 0  # tests that are named one by one are sooner done than processes are started
+    return min(2 * _cores(), _MAX_WORKERS)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _receive_signals() -> None:
+    """Undo what `nohup`, and a shell's `&`, leave to their children: runs that ignore Ctrl-C or a hang-up never end."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
+
+
+def _compile_once_for_all_children(config: pytest.Config) -> None:
+    """Keep bytecode in a folder of this session, where the environment wants none beside the sources.
+
+    Some thousand child processes would each compile all of `bulk`.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="bulk-tests-bytecode-")
+    config.add_cleanup(folder.cleanup)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+
+
+_MAX_WORKERS = 8
+"""More than so many would wait for the slowest tests, and for each other at the disk."""
 
 
 @dataclass(frozen=True)
