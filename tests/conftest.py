@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
@@ -47,13 +48,18 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
     """Say how many processes `-n auto` is; `-n 0`, as for a debugger, is none.
 
-    Half of the tests wait for children, timers or disks most of the time: a core has work for more than one process.
+    Many tests wait for children, timers and disks: cores have work for more processes than there are cores.
     """
     if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
         return None
     if config.args and all("::" in argument for argument in config.args):
         return 0  # tests that are named one by one are sooner done than processes are started
-    return min(2 * _cores(), _MAX_WORKERS)
+    return min(_cores() + _cores() // 2, _MAX_WORKERS)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name packed bytes by their kind: they hold the time, and all workers must name a test alike."""
+    return next((kind for magic, kind in _PACKED.items() if isinstance(val, bytes) and val.startswith(magic)), None)
 
 
 def _cores() -> int:
@@ -80,6 +86,7 @@ def _compile_once_for_all_children(config: pytest.Config) -> None:
     os.environ["PYTHONPYCACHEPREFIX"] = folder.name
 
 
+_PACKED = MappingProxyType({b"\x1f\x8b": "gzip", b"PK": "zip"})
 _MAX_WORKERS = 8
 """More than so many would wait for the slowest tests, and for each other at the disk."""
 
