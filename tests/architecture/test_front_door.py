@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 import shutil
@@ -9,12 +10,15 @@ import subprocess
 import sys
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import yaml
 
 from bulk.distribution import DISTRIBUTION, installed_version
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 ROOT = Path(__file__).parents[2]
 GITHUB = ROOT / ".github"
@@ -197,3 +201,46 @@ def test_the_image_is_built_from_what_the_package_needs_and_nothing_else() -> No
     assert all((ROOT / name).exists() for name in copied)
     extras = re.findall(r"'\.\[(.*)\]'", " ".join(dockerfile()))
     assert set(extras[0].split(",")) == set(PROJECT["optional-dependencies"]) - {"dev"}
+
+
+@pytest.fixture(scope="module")
+def gate() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("coverage_gate", ROOT / ".ci" / "coverage_gate.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # where dataclasses look for it
+    spec.loader.exec_module(module)
+    return module
+
+
+def measured(taken: int, of: int, lines: int = 0) -> dict[str, Any]:
+    summary = {"num_branches": of, "covered_branches": taken, "missing_branches": of - taken, "missing_lines": lines}
+    return {"summary": summary, "missing_lines": [7] * lines, "missing_branches": []}
+
+
+@pytest.mark.parametrize(
+    ("files", "complaint"),
+    [
+        ({"bulk/control/pace.py": measured(40, 40), "bulk/rows/reading.py": measured(55, 60)}, None),
+        (
+            {"bulk/control/pace.py": measured(40, 40), "bulk/rows/reading.py": measured(54, 60)},
+            r"94\.0% of all branches",
+        ),
+        ({"bulk/control/pace.py": measured(399, 400)}, r"^bulk/control/pace\.py: 1 branches"),
+        ({"bulk/control/pace.py": measured(40, 40, lines=1)}, r"^bulk/control/pace\.py: .* 1 lines .*\[7\]"),
+        ({"bulk/ledger/writer.py": measured(3, 4), "bulk/a.py": measured(99, 99)}, r"^bulk/ledger/writer\.py"),
+    ],
+)
+def test_the_gate_lets_through_what_is_covered(
+    files: dict[str, dict[str, Any]], complaint: str | None, gate: ModuleType
+) -> None:
+    complaints = gate.judge(files)
+
+    assert bool(complaints) == bool(complaint)
+    assert complaint is None or re.search(complaint, complaints[0])
+
+
+def test_what_must_be_covered_wholly_is_there(gate: ModuleType) -> None:
+    assert [name for name in gate.WHOLE if not (ROOT / name).exists()] == []
+    assert [name for name in gate.TESTS if not (ROOT / name.removeprefix("--ignore=")).exists()] == []
