@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
 
@@ -36,6 +37,11 @@ _SURELY_NOT_CARRIED_OUT = (
     "InvalidSecurityToken",
     "SignatureDoesNotMatch",
 )
+
+
+# Examples are held to what they assert, not to how fast a busy machine makes and runs them.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 
 def pytest_configure(config: pytest.Config) -> None:
