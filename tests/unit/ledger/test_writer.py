@@ -283,14 +283,14 @@ async def test_a_record_that_cannot_be_stored_keeps_nobody_waiting(
 
 
 async def test_what_is_no_outcome_is_committed_with_those_before_it(writer: LedgerWriter, ledger: Ledger) -> None:
-    writer.settle(settlement("a", Outcome.CREATED)._replace(written=OtaModule("p1", "a", "x"), owned=True))
+    writer.settle(settlement("a", Outcome.CREATED))
     await writer.claim([])
     before = ours(ledger)
 
     writer.amend("end_ownership", "", "p1", "a")
     await writer.claim([])
 
-    assert before == [("created", 1, "x", "")]
+    assert before == [("created", 1, "", "")]
     assert ours(ledger) == [("created", 0, None, None)]
 
 
