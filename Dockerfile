@@ -1,5 +1,5 @@
-# bulk for a scheduler that runs containers: docs/operations.md has the CronJob. It runs as user 10001, needs no
-# writable file system but /data (a disk of its own: the ledger) and /tmp, and has no shell to keep up to date but Debian's.
+# bulk for a scheduler that runs containers; docs/operations.md has the CronJob. It runs as user 10001 and writes only to
+# /data, which is to be a disk (the ledger is there), and to /tmp.
 FROM python:3.13.9-slim-trixie@sha256:326df678c20c78d465db501563f3492d17c42a4afe33a1f2bf5406a1d56b0e86 AS build
 WORKDIR /src
 COPY pyproject.toml README.md LICENSE ./
