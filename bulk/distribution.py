@@ -1,14 +1,14 @@
-"""The name that `pip` knows this program by: it need not be the command's."""
+"""The name that `pip` knows this program by. `bulk` itself is another project on PyPI; command and package keep it."""
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 __all__ = ["DISTRIBUTION", "installed_version"]
 
-DISTRIBUTION = "bulk"
+DISTRIBUTION = "bulk-ota-modules"
 
 
 def installed_version() -> str:
     """Return the version that is installed; it reads files."""
+    from importlib.metadata import version  # noqa: PLC0415 - slow to import, and a help needs only the name
+
     return version(DISTRIBUTION)

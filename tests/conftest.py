@@ -10,13 +10,17 @@ import os
 import random
 import signal
 import sqlite3
+import sys
+import tempfile
 from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import pytest
 from blockbuster import blockbuster_ctx
+from hypothesis import HealthCheck, settings
 
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
 
@@ -35,14 +39,62 @@ _SURELY_NOT_CARRIED_OUT = (
 )
 
 
-def pytest_configure() -> None:
-    """Let signals end the tests' processes, as they do from a terminal.
+# Examples are held to what they assert, not to how fast a busy machine makes and runs them.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
-    Children inherit what is ignored. `nohup` ignores hang-ups, and a shell script ignores Ctrl-C for what it puts into
-    the background: without this, tests that send one would wait for ever.
+
+def pytest_configure(config: pytest.Config) -> None:
+    _receive_signals()
+    if sys.dont_write_bytecode and "PYTHONPYCACHEPREFIX" not in os.environ:
+        _compile_once_for_all_children(config)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int | None:
+    """Say how many processes `-n auto` is; `-n 0`, as for a debugger, is none.
+
+    Many tests wait for children, timers and disks: cores have work for more processes than there are cores.
     """
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ:
+        return None
+    if config.args and all("::" in argument for argument in config.args):
+        return 0  # tests that are named one by one are sooner done than processes are started
+    return min(_cores() + _cores() // 2, _MAX_WORKERS)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """Name packed bytes by their kind: they hold the time, and all workers must name a test alike."""
+    return next((kind for magic, kind in _PACKED.items() if isinstance(val, bytes) and val.startswith(magic)), None)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _receive_signals() -> None:
+    """Undo what `nohup`, and a shell's `&`, leave to their children: runs that ignore Ctrl-C or a hang-up never end."""
+    for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
+
+
+def _compile_once_for_all_children(config: pytest.Config) -> None:
+    """Keep bytecode in a folder of this session, where the environment wants none beside the sources.
+
+    Some thousand child processes would each compile all of `bulk`.
+    """
+    folder = tempfile.TemporaryDirectory(prefix="bulk-tests-bytecode-")
+    config.add_cleanup(folder.cleanup)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = folder.name
+
+
+_PACKED = MappingProxyType({b"\x1f\x8b": "gzip", b"PK": "zip"})
+_MAX_WORKERS = 8
+"""More than so many would wait for the slowest tests, and for each other at the disk."""
 
 
 @dataclass(frozen=True)

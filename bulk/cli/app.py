@@ -15,6 +15,7 @@ from bulk.cli.invocation import Invocation
 from bulk.cli.output import print_json, tell
 from bulk.cli.streams import ended_in_time, standard_streams
 from bulk.conditions import condition_of
+from bulk.distribution import DISTRIBUTION
 from bulk.errors import BulkError
 from bulk.exits import ExitCode
 from bulk.model import Summary
@@ -71,7 +72,7 @@ _BUG = "this is a bug in bulk; what the ledger recorded is safe"
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Try it without an account:  bulk run samples/modules.csv --sandbox",
 )
-@click.version_option(package_name="bulk", message="%(prog)s %(version)s")
+@click.version_option(package_name=DISTRIBUTION, message="%(prog)s %(version)s")
 def app() -> None:
     """Create OTA modules for thousands of IoT products from one CSV or JSONL file.
 

@@ -116,10 +116,14 @@ def test_what_the_first_command_leaves_beside_its_input_is_not_for_git() -> None
     assert told.stdout.splitlines() == written
 
 
-def test_the_first_version_of_the_changelog_is_this_one() -> None:
-    versions = re.findall(
-        r"^## \[(.*?)\] - \d{4}-\d\d-\d\d$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
-    )
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+def test_this_version_is_the_first_of_the_changelog_or_the_one_that_is_to_be_released_next() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    released = re.findall(r"^## \[(\d.*?)\] - \d{4}-\d\d-\d\d$", changelog, re.MULTILINE)
+    unreleased = changelog.partition("\n## [Unreleased]\n")[2].partition("\n## ")[0]
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
 
-    assert versions[0] == project["version"]
+    assert (_numbers(version) > _numbers(released[0])) if unreleased.strip() else (version == released[0])
+
+
+def _numbers(version: str) -> list[int]:
+    return [int(number) for number in version.split(".")]

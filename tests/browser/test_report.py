@@ -10,6 +10,8 @@ import pytest
 if TYPE_CHECKING:
     from pathlib import Path
 
+pytestmark = pytest.mark.xdist_group("browser")  # one browser, and one report, are enough
+
 DRAWN = """
     return [...document.querySelectorAll("#rate-chart canvas, #latency-chart canvas")].map((canvas) => {
       const pixels = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;

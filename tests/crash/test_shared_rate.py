@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     StartBoth = Callable[[Job, Job, Sandbox], AbstractAsyncContextManager[tuple[Child, Child]]]
     Watch = Callable[[Sandbox, Callable[[Seen], None]], None]
 
+pytestmark = pytest.mark.xdist_group("in_time")  # they hold a clock to what a machine does: not two at once
+
 PER_S = 50
 RATE = ("--qps", f"{PER_S}", "--list-qps", f"{PER_S}")
 JUDGED_S = 0.95

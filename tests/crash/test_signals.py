@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     StartChild = Callable[..., AbstractAsyncContextManager[Child]]
     Watch = Callable[[Sandbox, Callable[[Seen], None]], None]
 
+pytestmark = pytest.mark.xdist_group("in_time")  # they hold a clock to what a machine does: not two at once
+
 A_FEW_SECONDS = 8.0
 IMPATIENT_AT_ONCE = "import bulk.cli.execution as m; m._IMPATIENT_AFTER_S = 0.0"
 

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
     MakeJob = Callable[..., Job]
 
+pytestmark = pytest.mark.xdist_group("in_time")  # they hold a clock to what a machine does: not two at once
+
 PATIENCE_S = 60.0
 FOUR_SECONDS = 4.0
 SLOW = ("--qps", "1", "--list-qps", "1")

@@ -214,3 +214,52 @@ def test_plan_that_was_stopped_says_so_and_offers_nothing() -> None:
     assert lines[0] == "Stopped: the key is not known"
     assert "bulk apply" not in "\n".join(lines)
     assert "nothing to change" not in "\n".join(lines)
+
+
+def test_the_screen_of_a_sync_that_withheld_nothing_asks_for_no_approval() -> None:
+    well = replace(SUMMARY, withheld={"updates": 0, "deletes": 0}, surplus=0, plan=None, notes=("a note",))
+
+    shown = "\n".join(sync_lines(well, approve=None))
+
+    assert "a note" in shown
+    assert "Withheld" not in shown
+    assert "Approve it" not in shown
+    assert "Left on the platform" not in shown
+
+
+def test_the_screen_of_a_withheld_plan_that_could_not_be_written_names_no_file() -> None:
+    shown = "\n".join(sync_lines(replace(SUMMARY, plan=None), approve=None))
+
+    assert "Withheld, until you approve: 3 updates, 1 delete" in shown
+    assert "Read it" not in shown
+    assert "Approve it" not in shown
+
+
+def test_the_screen_of_a_plan_with_nothing_to_do_says_so() -> None:
+    plan = SyncPlan(
+        summary=replace(SUMMARY, notes=()), ledger="l.db", planned={"update": 0}, withheld={}, examples=(), surplus={}
+    )
+
+    shown = "\n".join(plan_sync_lines(plan))
+
+    assert "nothing to change" in shown
+    assert "Withheld" not in shown
+    assert "Plan: " not in shown
+
+
+def test_the_screen_of_a_plan_shows_what_a_delete_takes_away_and_a_create_brings() -> None:
+    gone = PlannedEntry("", "a1Demo00001", "mcu", "delete", None, None, "mcu", "alias", "text", None, None, None)
+    new = PlannedEntry("", "a1Demo00001", "nfc", "create", "NFC", None, None, None, None, 4, None, None)
+    plan = SyncPlan(
+        summary=SUMMARY,
+        ledger="l.db",
+        planned={"create": 1, "delete": 1},
+        withheld={},
+        examples=(gone, new),
+        surplus={},
+    )
+
+    shown = "\n".join(plan_sync_lines(plan))
+
+    assert '  a1Demo00001 mcu: AliasName "alias", Desc "text"' in shown
+    assert '  line 4, a1Demo00001 nfc: AliasName "NFC"' in shown

@@ -49,6 +49,19 @@ def test_the_reason_for_stopping_has_the_remedy_of_the_last_failure() -> None:
     assert reason.endswith("the last: too_many_files, no file. Raise the limit of open files.")
 
 
+def test_a_platform_that_answers_with_errors_alone_gives_no_proper_answer() -> None:
+    breaker = Breaker(now=0.0)
+    down = Failure(kind=FailureKind.DOUBTFUL, code="http_503", message="HTTP 503", http_status=503)
+
+    reasons = [
+        breaker.failed(down, action=Action.LIST, key=at, sent_at=float(at), now=float(at)) for at in range(0, 60, 5)
+    ]
+
+    reason = next(reason for reason in reasons if reason)
+    assert "without a proper answer, the last: http_503, HTTP 503." in reason
+    assert reason.endswith("The platform or a proxy before it is down: run again later.")
+
+
 def test_one_answer_in_between_keeps_the_run_going() -> None:
     breaker = Breaker(now=0.0)
 

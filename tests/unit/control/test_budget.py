@@ -137,3 +137,21 @@ def test_a_create_in_doubt_is_ours_only_if_its_module_was_made_after_it_left(mad
     decided = judge(doubted, found)
 
     assert (decided.outcome, decided.recovered, decided.owned) == (Outcome.CREATED, True, ours)
+
+
+def test_an_update_in_doubt_that_is_seen_was_carried_out() -> None:
+    doubted = row(2, "old-0", "alias", in_doubt=True)._replace(doubted=ChangeKind.UPDATE)
+
+    seen = judge(doubted, module("old-0", "alias"))
+    unseen = judge(doubted, module("old-0", "another"))
+
+    assert (seen.outcome, seen.recovered) == (Outcome.UPDATED, True)
+    assert (unseen.outcome, unseen.recovered) == (Outcome.DRIFTED, False)
+
+
+def test_an_empty_product_may_be_full_of_rows_that_are_still_open() -> None:
+    decision = decide([row(2, "new")], [], held=MAX_CUSTOM_MODULES)
+
+    (decided,) = decision.over_budget
+    assert "10 slots are taken: 10 by earlier rows that are still open" in (decided.message or "")
+    assert "on the platform" not in (decided.message or "").partition(";")[0]

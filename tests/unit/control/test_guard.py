@@ -94,3 +94,11 @@ def test_another_file_is_refused(keys: int, common: int, last: int | None, refus
     said = refuse_other_file(keys=keys, common=common, last_good_keys=last)
 
     assert (said is None) if refused is None else refused in (said or "")
+
+
+@pytest.mark.parametrize(
+    ("limit", "written"),
+    [(Limit(3), "3"), (Limit(0, 2.5), "2.5%"), (Limit(20, 10.0), "the larger of 20 and 10%")],
+)
+def test_limit_is_written_as_a_person_reads_it(limit: Limit, written: str) -> None:
+    assert str(limit) == written

@@ -282,6 +282,49 @@ async def test_a_record_that_cannot_be_stored_keeps_nobody_waiting(
         await asyncio.to_thread(writer.close)
 
 
+async def test_what_is_no_outcome_is_committed_with_those_before_it(writer: LedgerWriter, ledger: Ledger) -> None:
+    writer.settle(settlement("a", Outcome.CREATED))
+    await writer.claim([])
+    before = ours(ledger)
+
+    writer.amend("end_ownership", "", "p1", "a")
+    await writer.claim([])
+
+    assert before == [("created", 1, "", "")]
+    assert ours(ledger) == [("created", 0, None, None)]
+
+
+async def test_a_claim_that_nobody_waits_for_any_more_keeps_no_other_waiting(
+    writer: LedgerWriter, path: Path, failures: list[LedgerError]
+) -> None:
+    given_up = asyncio.ensure_future(writer.claim([settlement("a", Outcome.SENDING)]))
+    await asyncio.sleep(0)  # it has handed its rows over, and the thread can't have answered on this loop yet
+    given_up.cancel()
+
+    await writer.claim([settlement("b", Outcome.SENDING)])
+
+    assert given_up.cancelled()
+    assert on_disk(path) == [("a", "sending"), ("b", "sending")]
+    assert failures == []
+
+
+async def test_a_commit_that_sqlite_has_rolled_back_by_itself_is_said_as_it_was(
+    writer: LedgerWriter, ledger: Ledger, path: Path, failures: list[LedgerError]
+) -> None:
+    ledger.connection.execute(
+        "CREATE TRIGGER no_more BEFORE INSERT ON modules BEGIN SELECT RAISE(ROLLBACK, 'no more of them'); END"
+    )
+    writer.settle(settlement("a", Outcome.FAILED))
+
+    with pytest.raises(LedgerError, match="no more of them"):
+        await writer.claim([])
+
+    assert on_disk(path) == []
+    assert len(failures) == 1
+    with pytest.raises(LedgerError):
+        await asyncio.to_thread(writer.close)
+
+
 async def test_claims_from_many_lanes_share_commits(writer: LedgerWriter, ledger: Ledger) -> None:
     commits = 0
 

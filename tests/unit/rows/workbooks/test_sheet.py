@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
+from bulk.distribution import DISTRIBUTION
 from bulk.errors import InputError, SettingsError
 from bulk.rows import encode_header, encode_record, open_input
 from bulk.rows.workbooks import cells, package
@@ -262,7 +263,7 @@ def test_without_the_extra_it_is_said_how_to_install_it(tmp_path: Path) -> None:
 
     with (
         patch.dict(sys.modules, {"python_calamine": None}),
-        pytest.raises(InputError, match=r"pip install 'bulk\[excel\]'`, or save the sheet as CSV"),
+        pytest.raises(InputError, match=rf"pip install '{DISTRIBUTION}\[excel\]'`, or save the sheet as CSV"),
         open_input(str(tmp_path / "b.xlsx"), ReadSettings()),
     ):
         pass
