@@ -83,10 +83,12 @@ def age(plan: Path, hours: float) -> None:
 @pytest.fixture
 def blocks(fences: list[Fence]) -> list[list[str]]:
     """Return the commands of the chapter, a block after the other."""
+    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    first, last = (page[: page.index(title)].count("\n") for title in ("## The nightly sync\n", "## Many machines\n"))
     return [
         fence.text.replace("\\\n", "").splitlines()
         for fence in fences
-        if fence.page == "operations.md" and fence.language == "bash"
+        if fence.page == "operations.md" and fence.language == "bash" and first < fence.line < last
     ]
 
 
