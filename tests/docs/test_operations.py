@@ -189,7 +189,9 @@ def test_the_indexed_job_is_laid_out_as_kubernetes_wants_it(fleet_job: dict[str,
     assert fleet_job["podReplacementPolicy"] == "Failed", "a podFailurePolicy wants that"
     assert fleet_job["backoffLimitPerIndex"], "FailIndex wants that"
     assert pod["restartPolicy"] == "Never", "a podFailurePolicy wants that"
-    assert [(rule["action"], set(rule["onExitCodes"]["values"])) for rule in rules] == [("FailIndex", NEEDS_PERSON)]
+    assert [(rule["action"], set(rule["onExitCodes"]["values"])) for rule in rules] == [
+        ("FailIndex", NEEDS_PERSON - {ExitCode.WITHHELD})
+    ]
     assert {mount["name"] for mount in container["volumeMounts"]} == {volume["name"] for volume in pod["volumes"]}
     assert pod["terminationGracePeriodSeconds"] >= 2 * STOPPING_TAKES_S
 
