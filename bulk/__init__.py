@@ -6,7 +6,8 @@
     print(summary.outcomes["created"], summary.exit_code)
 
 `run` and `plan` mean the same as the commands `bulk run` and `bulk plan`; keys come from the environment unless
-``credentials`` gives them. Everything here is imported when it is first used, so that a program starts quickly.
+``credentials`` gives them. `bulk.fleet` has the commands of `bulk fleet`. Everything here is imported when it is first
+used, so that a program starts quickly.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bulk import fleet
     from bulk.cloud.keys.credentials import CredentialProvider, Credentials, StaticCredentials
     from bulk.control.guard import Limit
     from bulk.engine.looking.check import Checked, check
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
         LedgerTargetError,
         SettingsError,
         StoppedError,
+        UnprovenError,
         UnreadError,
     )
     from bulk.events import (
@@ -53,6 +56,7 @@ if TYPE_CHECKING:
         LedgerUpgraded,
         Listener,
         LookStarted,
+        PhaseStarted,
         PlanStarted,
         RateChanged,
         RetryScheduled,
@@ -60,6 +64,7 @@ if TYPE_CHECKING:
         RunEnded,
         RunStarted,
         RunStopping,
+        SyncPhase,
     )
     from bulk.exits import ExitCode
     from bulk.model import (
@@ -74,6 +79,7 @@ if TYPE_CHECKING:
         Reason,
         Settlement,
         Summary,
+        SyncFigures,
     )
     from bulk.settings import ReadSettings, Settings
     from bulk.settings.account import AccountSettings
@@ -100,6 +106,7 @@ _HOMES = {
         "LedgerTargetError",
         "SettingsError",
         "StoppedError",
+        "UnprovenError",
         "UnreadError",
     ),
     "bulk.events": (
@@ -119,6 +126,7 @@ _HOMES = {
         "LedgerUpgraded",
         "Listener",
         "LookStarted",
+        "PhaseStarted",
         "PlanStarted",
         "RateChanged",
         "RetryScheduled",
@@ -126,6 +134,7 @@ _HOMES = {
         "RunEnded",
         "RunStarted",
         "RunStopping",
+        "SyncPhase",
     ),
     "bulk.exits": ("ExitCode",),
     "bulk.model": (
@@ -140,6 +149,7 @@ _HOMES = {
         "Reason",
         "Settlement",
         "Summary",
+        "SyncFigures",
     ),
     "bulk.settings.values": ("FailureCap",),
     "bulk.settings": ("ReadSettings", "Settings"),
@@ -185,6 +195,7 @@ __all__ = [
     "LookStarted",
     "OtaModule",
     "Outcome",
+    "PhaseStarted",
     "Plan",
     "PlanStarted",
     "RateChanged",
@@ -202,11 +213,15 @@ __all__ = [
     "StopSignal",
     "StoppedError",
     "Summary",
+    "SyncFigures",
     "SyncOptions",
+    "SyncPhase",
+    "UnprovenError",
     "UnreadError",
     "apply",
     "check",
     "export",
+    "fleet",
     "plan",
     "run",
     "sync",
@@ -214,6 +229,8 @@ __all__ = [
 
 
 def __getattr__(name: str) -> object:
+    if name == "fleet":
+        return import_module("bulk.fleet")
     if name not in _HOME_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(_HOME_OF[name]), name)

@@ -10,6 +10,7 @@ BulkError
 │   └── LedgerTargetError         exit 4: it belongs to another target
 ├── OutputError                   exit 3: stdout cannot be written
 ├── UnreadError                   exit 3: a part of the platform can't be read, and the whole was asked for
+├── UnprovenError                 exit 1: what a fleet shipped contradicts itself
 ├── StoppedError                  exit 130, 143 or 3: asked to stop before there was anything to summarise
 └── TransportError                inside `bulk.cloud` alone: becomes a `bulk.model.Failure`
     ├── NotSentError              repeating is safe
@@ -47,6 +48,7 @@ __all__ = [
     "StoppedError",
     "TransportError",
     "TurnMissedError",
+    "UnprovenError",
     "UnreadError",
 ]
 
@@ -147,6 +149,21 @@ class OutputError(BulkError):
 
 class UnreadError(BulkError):
     """A part of what was to be read of the platform can't be read: the rest would pass for the whole."""
+
+
+class UnprovenError(BulkError):
+    """What the shards of a fleet shipped can't all be true, or some of it is gone: no ledger was made of it."""
+
+    exit_code = ExitCode.INCOMPLETE
+
+    def __init__(self, flaws: Sequence[str]) -> None:
+        """Keep what is wrong.
+
+        Args:
+            flaws: What and where, one sentence each.
+        """
+        super().__init__("\n".join(["the proof fails, and no ledger was written:", *flaws]))
+        self.flaws = tuple(flaws)
 
 
 class StoppedError(BulkError):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ __all__ = [
     "LedgerUpgraded",
     "Listener",
     "LookStarted",
+    "PhaseStarted",
     "PlanStarted",
     "RateChanged",
     "RetryScheduled",
@@ -38,6 +40,7 @@ __all__ = [
     "RunEnded",
     "RunStarted",
     "RunStopping",
+    "SyncPhase",
     "ignore",
 ]
 
@@ -117,6 +120,27 @@ class LookStarted(Event):
     """Of all accounts so far."""
 
 
+class SyncPhase(StrEnum):
+    """What a sync does for an account."""
+
+    LOOK = "look"  #: every product in scope is listed, and everything is decided
+    WORK = "work"  #: the changes that may go are carried out
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhaseStarted(Event):
+    """A sync looks at the products of an account from now on, or carries out its changes."""
+
+    phase: SyncPhase
+    products: int
+    """Products that it goes through."""
+
+    changes: int = 0
+    """Changes that may go; 0 in a look: they are not known yet."""
+
+    account: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStart:
     """An account's part of what `RunStarted` tells."""
@@ -159,6 +183,9 @@ class RunStarted(Event):
 
     accounts: Mapping[str, AccountStart] = field(default_factory=dict)
     """Name → how its rows stand, for the accounts that the run sends to; empty: the job names none."""
+
+    syncs: bool = False
+    """It is a sync, or an apply: it also looks at rows that are provisioned, and changes what is there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,7 +42,7 @@ What `bulk --help` and `bulk COMMAND --help` say, on one page. What the commands
 def reference() -> str:
     """Return the whole page."""
     with click.Context(app, info_name="bulk") as context:
-        sections = [_section(name, context) for name in app.list_commands(context)]
+        sections = [section for name in app.list_commands(context) for section in _sections(name, app, context)]
     return f"{_HEAD}{_overview()}{''.join(sections)}"
 
 
@@ -51,14 +51,19 @@ def _overview() -> str:
     return f"| command | what it is for |\n|---|---|\n{rows}"
 
 
-def _section(name: str, parent: click.Context) -> str:
-    command = app.get_command(parent, name)
+def _sections(name: str, group: click.Group, parent: click.Context) -> Iterator[str]:
+    """Yield the section of a command, and those of its own commands."""
+    command = group.get_command(parent, name)
     if command is None:
         raise LookupError(f"{name} is in the overview, and is no command")
     with click.Context(command, parent, info_name=name) as context:
+        path = context.command_path
         usage = " ".join(command.collect_usage_pieces(context))
-        blocks = [f"## bulk {name}", f"`bulk {name} {usage}`", _prose(command), *_tables(command), _ending(context)]
-    return "".join(f"\n{block}\n" for block in blocks if block)
+        blocks = [f"## {path}", f"`{path} {usage}`", _prose(command), *_tables(command), _ending(context)]
+        yield "".join(f"\n{block}\n" for block in blocks if block)
+        if isinstance(command, click.Group):
+            for own in command.list_commands(context):
+                yield from _sections(own, command, context)
 
 
 def _prose(command: click.Command) -> str:

@@ -38,6 +38,7 @@ COMMANDS = MappingProxyType(
         "check": "Compare a file with the platform, or with another file.",
         "results": "Write what became of each row, or the rows to try again.",
         "report": "Write one page about a ledger, to read in a browser or print.",
+        "fleet": "Share one input among many machines, by a folder or bucket.",
         "doctor": "Try what a run would need, and say what is wrong.",
         "settings": "Show each setting, and where it comes from.",
         "sandbox": "Serve a platform in a box, to rehearse against.",
@@ -49,7 +50,7 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """By these a run ends before it begins."""
 
-_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes"})
+_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "figures", "undo"})
 """What a summary has besides the keys of its JSON, or only where something began for an account."""
 
 _ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})

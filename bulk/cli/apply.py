@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bulk.cli.destinations import check_apply_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import ENVIRONMENT_HELP, json_option, log_options, metrics_option, settings_of, settings_options
 from bulk.cli.output import print_json
@@ -67,7 +68,10 @@ def apply(ctx: click.Context, /, plan: Path, *, max_age_s: float, as_json: bool,
     from bulk.engine.conclude import summary_json  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
     from bulk.engine.sync.apply import apply as apply_engine  # noqa: PLC0415 - see above
+    from bulk.engine.sync.plan_file import read_header  # noqa: PLC0415 - see above
 
+    header = read_header(plan)
+    check_apply_destinations(ctx, plan, Path(header.ledger), header.input)
     invocation: Invocation = ctx.obj
     stop = StopSignal()
 

@@ -9,7 +9,7 @@ import click
 
 from bulk.cli.destinations import check_inputs_are_kept
 from bulk.cli.help import GroupedCommand, GroupedOption
-from bulk.cli.options import ENVIRONMENT_HELP, json_option, log_options, looking_options, map_option, settings_of
+from bulk.cli.options import ENVIRONMENT_HELP, comparing_options, json_option, log_options, looking_options, settings_of
 from bulk.cli.output import print_json, print_lines
 from bulk.cli.streams import ended_in_time
 from bulk.cli.values import read_input_name
@@ -57,7 +57,7 @@ _WHAT = "What is compared"
     heading=_WHAT,
     help="Write all that is not equal to this file, whose name ends in .csv, .jsonl or .ndjson.",
 )
-@map_option
+@comparing_options
 @looking_options
 @json_option
 @log_options

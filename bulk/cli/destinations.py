@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 
     from bulk.settings import Settings
 
-__all__ = ["STDOUT", "check_destinations", "check_inputs_are_kept", "check_run_destinations", "writable"]
+__all__ = [
+    "STDOUT",
+    "check_apply_destinations",
+    "check_destinations",
+    "check_inputs_are_kept",
+    "check_run_destinations",
+    "writable",
+]
 
 STDOUT = Path("-")
 
@@ -31,20 +38,35 @@ def check_run_destinations(ctx: click.Context, input_name: str, settings: Settin
     """Refuse to write over what a run or a plan needs.
 
     Args:
-        ctx: Of a command with ``log_options``, with or without ``metrics_option``.
+        ctx: Of a command with ``log_options``, with or without ``metrics_option`` or ``--output``.
         input_name: Path of the input; ``-`` for stdin.
         settings: They know the ledger.
 
     Raises:
         SettingsError: One names the ledger, a file that belongs to it, or the input; or two name the same file.
     """
-    options = {"--log-file": "log_file", "--metrics-file": "metrics_file"}
-    outputs = {option: Path(ctx.params[name]) for option, name in options.items() if ctx.params.get(name)}
-    if outputs:
+    if outputs := _outputs(ctx):
         from bulk.engine.sessions.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
 
         inputs = [Path(name) for name in (input_name, settings.product_map) if name and name != _STDIN]
         _check(outputs, ledger_path(input_name, settings), inputs)
+
+
+def check_apply_destinations(ctx: click.Context, plan: Path, ledger: Path, input_name: str) -> None:
+    """Refuse to write over a plan that is applied, or over what it needs.
+
+    Args:
+        ctx: As of ``check_run_destinations()``.
+        plan: Its path.
+        ledger: That it names.
+        input_name: That it names.
+
+    Raises:
+        SettingsError: As of ``check_run_destinations()``.
+    """
+    for option, path in _outputs(ctx).items():
+        check_inputs_are_kept(option, path, [str(plan)])
+    _check(_outputs(ctx), ledger, [Path(input_name)])
 
 
 def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> None:
@@ -92,6 +114,11 @@ def writable(path: Path) -> Iterator[None]:
         yield
     except OSError as exc:
         raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc
+
+
+def _outputs(ctx: click.Context) -> dict[str, Path]:
+    options = {"--log-file": "log_file", "--metrics-file": "metrics_file", "-o": "output"}
+    return {option: Path(ctx.params[name]) for option, name in options.items() if ctx.params.get(name)}
 
 
 def _check(outputs: Mapping[str, Path | None], ledger: Path, inputs: list[Path]) -> None:

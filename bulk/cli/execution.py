@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import FrameType
     from typing import Any
 
-__all__ = ["Stoppable", "execute"]
+__all__ = ["Stoppable", "execute", "execute_in_thread"]
 
 _Result = TypeVar("_Result")
 
@@ -64,9 +64,24 @@ def execute(work: Callable[[], Coroutine[Any, Any, _Result]], stop: Stoppable) -
     """
     # What was loaded stays: to look through all of it again takes tens of milliseconds, by which a request leaves late.
     gc.freeze()
-    _raise_open_files()
-    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+    with _runner() as runner:
         return runner.run(_with_signals(work, stop))
+
+
+def execute_in_thread(work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
+    """Run the work to its end on an event loop of its own, in a thread of a program that has signals for itself."""
+
+    async def unwaited() -> _Result:
+        asyncio.get_running_loop().set_default_executor(_Unwaited())
+        return await work()
+
+    with _runner() as runner:
+        return runner.run(unwaited())
+
+
+def _runner() -> asyncio.Runner:
+    _raise_open_files()
+    return asyncio.Runner(loop_factory=_loop_factory())
 
 
 class _Unwaited(ThreadPoolExecutor):

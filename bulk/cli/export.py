@@ -93,7 +93,8 @@ def export(
 
     FILE has the columns ProductKey, ModuleName, AliasName, Desc and ProductName, and Account first where bulk.toml has
     accounts. Beside it, FILE.manifest.json says where it is from, when it was read, and its SHA-256. Cells are exactly
-    as on the platform. Nothing is changed there: this command can't write.
+    as on the platform; rows that a run would refuse, or read otherwise, are named. Nothing is changed there: this
+    command can't write.
 
     FILE is written as a whole or not at all. A product that another account distributed to this one is named and left
     out, unless you add --distributed or name it in a file.
@@ -116,7 +117,7 @@ def export(
             stop,
         )
     with ended_in_time(stop.exit_code):
-        for line in _distributed(done):
+        for line in (*_distributed(done), *_read_otherwise(done)):
             tell(line)
         if as_json:
             keys = as_keys(done) | {"output": str(output), "manifest": str(manifest_path(output))}
@@ -143,6 +144,19 @@ def _distributed(done: Exported) -> Iterator[str]:
     for account in done.accounts:
         if account.distributed:
             yield _distributed_line(account)
+
+
+def _read_otherwise(done: Exported) -> Iterator[str]:
+    """Name rows that would not make again what is on the platform: by reading FILE itself, nobody sees it."""
+    if not done.read_otherwise:
+        return
+    rows = [(account.account, row) for account in done.accounts for row in account.read_otherwise]
+    yield f"{spell_count(done.read_otherwise, 'row')} of {done.path} can't be read by a run as the platform has them:"
+    for account, row in rows[:_MOST_NAMED]:
+        whose = f"account {account}, " if account else ""
+        yield f"  {whose}{row.product_key} {row.module_name}: {row.reason}"
+    if done.read_otherwise > _MOST_NAMED:
+        yield f"  and {done.read_otherwise - _MOST_NAMED:,} more; the manifest names the first 1,000 of each account"
 
 
 def _distributed_line(account: AccountExport) -> str:

@@ -81,17 +81,25 @@ class GroupedCommand(click.Command):
 class LazyGroup(click.Group):
     """A group that imports a command's module when the command is used, so that `--help` answers at once."""
 
-    def __init__(self, *args: Any, commands_by_name: Mapping[str, str], **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - click's own signature
+        commands_by_name: Mapping[str, str],
+        modules: str = "bulk.cli.",
+        **attributes: Any,  # noqa: ANN401 - as above
+    ) -> None:
         """Take click's parameters, and what there is to load.
 
         Args:
             args: As click takes them.
             commands_by_name: Command → its line in the overview, in the order of the overview. The command ``name``
-                is the attribute ``name`` of the module ``bulk.cli.name``.
+                is the attribute ``name`` of the module whose name is ``modules`` and then ``name``.
+            modules: What the modules' names begin with.
             attributes: As click takes them.
         """
         super().__init__(*args, **attributes)
         self._overview = commands_by_name
+        self._modules = modules
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's own signature
         """Return the commands in the order of the overview."""
@@ -101,9 +109,10 @@ class LazyGroup(click.Group):
         """Import the command's module and return the command."""
         if cmd_name not in self._overview:
             return None
-        command = getattr(import_module(f"bulk.cli.{cmd_name}"), cmd_name)
+        module = f"{self._modules}{cmd_name}"
+        command = getattr(import_module(module), cmd_name)
         if not isinstance(command, click.Command):
-            raise TypeError(f"bulk.cli.{cmd_name}.{cmd_name} is no command")
+            raise TypeError(f"{module}.{cmd_name} is no command")
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature

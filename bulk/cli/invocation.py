@@ -19,11 +19,12 @@ __all__ = ["Invocation"]
 _SECRET_ENDINGS = ("_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
 """Of variables' names: of the official ones, and of those that an account's ``key_env`` names."""
 
-_SYNC_FLAGS = frozenset({"--prune", "--adopt", "--detailed-exitcode"})
+_SYNC_FLAGS = frozenset({"--prune", "--adopt", "--detailed-exitcode", "--sync"})
 _SYNC_OPTIONS_WITH_VALUE = frozenset(
     {"--max-updates", "--max-deletes", "--prune-product", "--only", "--limit", "--account", "--ledger"}
+    | {"--output", "-o"}
 )
-"""What a plan knows by itself."""
+"""What a plan knows by itself, and where `bulk plan` wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,21 +87,21 @@ class Invocation:
         return shell_join([*self.program, *kept[:behind], *given, *kept[behind:]])
 
     def approving(self, plan: str, input_name: str) -> str:
-        """Return the command line that approves what a sync withheld: it reads and reaches what the sync did.
+        """Return the command line that carries out a plan: it reads and reaches what the sync, or the plan, did.
 
         Args:
             plan: The plan's path.
-            input_name: The input, as the sync was given it.
+            input_name: The input, as the command was given it.
         """
         kept: list[str] = []
         rest = iter(self.arguments)
-        replaced = {"sync": "apply", input_name: plan}
+        replaced = {self.command: "apply", input_name: plan}
         for argument in rest:
             if argument in replaced:
                 kept.append(replaced.pop(argument))
             elif argument in _SYNC_OPTIONS_WITH_VALUE:
                 next(rest, None)
-            elif argument not in _SYNC_FLAGS and argument.partition("=")[0] not in _SYNC_OPTIONS_WITH_VALUE:
+            elif argument not in _SYNC_FLAGS and not _is_of_a_sync(argument):
                 kept.append(argument)
         return shell_join([*self.program, *kept])
 
@@ -118,6 +119,12 @@ class Invocation:
     def is_verbose(self) -> bool:
         """Whether whoever called wants to see more than a message."""
         return bool({"-v", "-vv", "--verbose"} & set(self.arguments))
+
+
+def _is_of_a_sync(argument: str) -> bool:
+    """Say whether an argument is an option of a sync with its value in one word."""
+    short = argument.startswith("-") and not argument.startswith("--") and argument[:2] in _SYNC_OPTIONS_WITH_VALUE
+    return short or argument.partition("=")[0] in _SYNC_OPTIONS_WITH_VALUE
 
 
 def _spelled(option: str, value: str) -> tuple[str, ...]:

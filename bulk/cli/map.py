@@ -90,7 +90,8 @@ def _show(done: ProductMapping, *, as_json: bool) -> None:
         figures = {"products": len(done.products), "mapped": len(done.products) - len(opened), "open": opened}
         print_json({**figures, "output": done.path, "exit_code": int(done.exit_code)})
         return
-    left = f"; {len(done.open_products):,} for you to complete" if done.open_products else ""
+    left = f"; {len(done.open_products):,} open: write their TargetProductKey, or take out their lines"
+    left = left if done.open_products else ""
     print_lines([f"{spell_count(len(done.products), 'product')} in {done.path}{left}"])
 
 

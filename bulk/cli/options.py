@@ -30,17 +30,19 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ENVIRONMENT_HELP",
+    "comparing_options",
     "input_argument",
     "json_option",
     "log_options",
     "looking_options",
-    "map_option",
     "metrics_option",
     "platform_options",
     "read_settings_of",
     "reading_options",
     "settings_of",
     "settings_options",
+    "splitting_options",
+    "working_options",
 ]
 
 _Decorated = TypeVar("_Decorated", bound="Callable[..., object]")
@@ -157,6 +159,14 @@ _REQUEST = (
         help=f"How long one request may take.  [default: {_DEFAULTS.timeout_s:g}]",
     ),
 )
+_DEADLINE = _stubborn(
+    "--deadline",
+    "deadline_s",
+    type=read_duration,
+    metavar="DURATION",
+    envvar="BULK_DEADLINE",
+    help="Send nothing new after 90s, 30m, 1h30m.",
+)
 _JOB = (
     *_REQUEST,
     _stubborn(
@@ -166,14 +176,7 @@ _JOB = (
         envvar="BULK_MAX_FAILURES",
         help="Stop after so many failed rows, or such a share of those tried, looked at from the hundredth on.",
     ),
-    _stubborn(
-        "--deadline",
-        "deadline_s",
-        type=read_duration,
-        metavar="DURATION",
-        envvar="BULK_DEADLINE",
-        help="Send nothing new after 90s, 30m, 1h30m.",
-    ),
+    _DEADLINE,
 )
 _READING = (
     _reading(
@@ -310,12 +313,29 @@ def platform_options(command: _Decorated) -> _Decorated:
 
 def looking_options(command: _Decorated) -> _Decorated:
     """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
-    return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, *_READING, *_KEPT), command)
+    return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, _DEADLINE, *_READING, *_KEPT), command)
 
 
-def map_option(command: _Decorated) -> _Decorated:
-    """Let a command take the map of products that an input goes through; ``settings_options`` has it."""
-    return _MAP(command)
+def comparing_options(command: _Decorated) -> _Decorated:
+    """Let a command take the map, and what narrows a comparison."""
+    limit = _which("--limit", type=int, metavar="N", help="Compare only the first N products of A.")
+    only = _which(
+        "--only",
+        multiple=True,
+        metavar="GLOB",
+        help="Compare only products whose ProductKey matches this pattern, such as 'a1Lamp*'; may be repeated.",
+    )
+    return _all((_MAP, limit, only), command)
+
+
+def working_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where the rows are read already."""
+    return _all((*_PLACE, *_WHOSE[:-1], _CREATES, *_LISTINGS, *_JOB, *_KEPT), command)  # a shard has its accounts
+
+
+def splitting_options(command: _Decorated) -> _Decorated:
+    """Let a command take those options of ``settings_options`` that matter where an input is shared out."""
+    return _all((*_PLACE, *_WHOSE, _CREATES, _LISTINGS[0], _REQUEST[1], *_READING, *_KEPT), command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from bulk.cli.destinations import check_run_destinations
+from bulk.cli.destinations import STDOUT, check_run_destinations
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.options import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_of, settings_options
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
@@ -17,6 +17,7 @@ from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 
 if TYPE_CHECKING:
+    from bulk.cli.invocation import Invocation
     from bulk.settings import Settings
 
 __all__ = ["plan"]
@@ -82,6 +83,8 @@ def plan(
     INPUT` would do.
     """
     settings = settings_of(ctx)
+    if output == STDOUT:
+        raise SettingsError("--output -: a plan goes to a file, as only its owner may read it; name one")
     check_run_destinations(ctx, input_name, settings)
     if syncs:
         return _plan_sync(ctx, input_name, settings, offline=offline, output=output, as_json=as_json)
@@ -138,5 +141,8 @@ def _plan_sync(
             print_json(sync_plan_json(made))
         else:
             shown = str(output) if output else None
-            print_lines(plan_sync_lines(made, width=screen_width(), paint=paint_for_stdout(), output=shown))
+            invocation: Invocation = ctx.obj
+            approve = invocation.approving(shown, input_name) if shown and made.planned else None
+            width, paint = screen_width(), paint_for_stdout()
+            print_lines(plan_sync_lines(made, width=width, paint=paint, output=shown, approve=approve))
     return stop.exit_code or made.exit_code

@@ -19,7 +19,6 @@ from bulk.errors import SettingsError
 from bulk.exits import ExitCode
 from bulk.model.inputs import WORKBOOK_SUFFIXES
 from bulk.report.wording import spell_count
-from bulk.shell import shell_join
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -143,7 +142,8 @@ def results(
 
 
 def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: str) -> None:
-    from bulk.report.undo import write_undo_file  # noqa: PLC0415 - as in results()
+    from bulk.ledger.views.undo import write_undo_file  # noqa: PLC0415 - as in results()
+    from bulk.report.summary import restore_command  # noqa: PLC0415 - as in results()
 
     with writable(undo_file):
         undo = write_undo_file(ledger, undo_file, run=run_id)
@@ -152,8 +152,8 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
         tell(f"  was empty, which a blank cell does not restore: {field}")
     if len(undo.not_restored) > _SHOWN_FIELDS:
         tell(f"  and {len(undo.not_restored) - _SHOWN_FIELDS:,} more such fields")
-    command = shell_join([*invocation.program, "sync", str(undo_file), "--ledger", f"{undo_file}.ledger.db"])
-    tell(f"Restore them, with your settings, in a ledger of their own and without --prune:  {command}")
+    command = restore_command(str(undo_file), undo.run_id, program=invocation.program)
+    tell(f"Restore them, with your settings, in a ledger of their own and without --prune:\n  {command}")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from contextlib import contextmanager, suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +20,7 @@ from bulk.exits import ExitCode
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from bulk.cli.invocation import Invocation
     from bulk.ledger.views.pulse import Pulse
     from bulk.ledger.views.status import LedgerStatus
 
@@ -124,7 +125,15 @@ def _lines(*, as_json: bool) -> Iterator[Show]:
 def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
     from bulk.report.status import status_lines  # noqa: PLC0415 - as in _look()
 
-    return status_lines(read, pulse, width=screen_width(), paint=paint_for_stdout())
+    invocation: Invocation = click.get_current_context().obj
+    return status_lines(
+        read,
+        pulse,
+        width=screen_width(),
+        paint=paint_for_stdout(),
+        now=datetime.now(UTC),
+        program=invocation.program,
+    )
 
 
 def _show_screen(read: LedgerStatus, pulse: Pulse | None) -> None:

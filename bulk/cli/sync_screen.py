@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from bulk.engine.sync.look import withheld_words
+from bulk.control.reasons import kept_words, withheld_words
+from bulk.control.reconcile import Withheld
 from bulk.ledger.planning import ADOPT
+from bulk.model import Outcome
+from bulk.model.inputs import has_no_place
 from bulk.report.summary import summary_lines
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import cut, spell_count
+from bulk.report.wording import cut, spell_count, wrapped
+from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -21,7 +26,18 @@ if TYPE_CHECKING:
 
 __all__ = ["plan_sync_lines", "sync_lines"]
 
-_VERBS = MappingProxyType({"create": "to create", "update": "to update", "delete": "to delete", ADOPT: "to adopt"})
+_VERBS = MappingProxyType(
+    {
+        "create": "to create",
+        "update": "to update",
+        "delete": "to delete",
+        ADOPT: "to adopt, which sends nothing and counts as updates",
+    }
+)
+_SHOWN_NOTES = 6
+_FIELDS = ("AliasName", "Desc")
+_SAID_BY_A_NOTE = frozenset({Withheld.MAX_UPDATES, Withheld.MAX_DELETES, Withheld.FEWER_ROWS, Withheld.FEWER_PRODUCTS})
+"""Reasons of a whole kind: a note says them with their figures."""
 
 
 def sync_lines(
@@ -55,47 +71,87 @@ def sync_lines(
         resume=resume,
         input_format=input_format,
         pending=pending,
+        changed=list(_changed(summary, width, program)),
     )
-    changes = summary.changes or {}
-    done = ", ".join(f"{count:,} {what}" for what, count in changes.items())
-    lines += ["", cut(f"Changed: {done}", width)]
-    if summary.surplus:
-        lines.append(cut(f"Left on the platform: {spell_count(summary.surplus, 'module')} that left the file", width))
-    lines += _withheld(summary, width, paint, approve)
-    return lines
+    return [*lines, *_withheld(summary, width, paint, approve)]
 
 
-def plan_sync_lines(plan: SyncPlan, *, width: int = 80, paint: Paint = plain, output: str | None = None) -> list[str]:
-    """Return the screen that says what a sync would do."""
-    summary = plan.summary
-    lines = [paint(cut(f"Plan of a sync for {summary.input}: nothing was changed", width), Tone.HEADING), ""]
+def plan_sync_lines(
+    plan: SyncPlan, *, width: int = 80, paint: Paint = plain, output: str | None = None, approve: str | None = None
+) -> list[str]:
+    """Return the screen that says what a sync would do.
+
+    Args:
+        plan: What was decided.
+        width: Columns of the terminal; commands are never broken.
+        paint: How to colour.
+        output: Where the whole plan was written; ``None``: nowhere.
+        approve: The command that carries it out.
+    """
+    lines = [*wrapped(f"Plan of a sync for {plan.summary.input}: nothing was changed", width), ""]
+    lines = [*(paint(line, Tone.HEADING) for line in lines[:-1]), ""]
+    if plan.summary.stopped:
+        lines = [*(paint(line, Tone.BAD) for line in wrapped(f"Stopped: {plan.summary.stopped}", width)), *lines]
     kinds = [(kind, plan.planned[kind]) for kind in _VERBS if plan.planned.get(kind)]
-    lines += [f"  {count:>6,}  {_VERBS[kind]}" for kind, count in kinds] or ["  nothing to change"]
+    lines += [f"  {count:>6,}  {_VERBS[kind]}" for kind, count in kinds] or [_nothing(plan)]
     lines += _reasons("Withheld, because", plan.withheld, width, withheld_words)
-    lines += _reasons("Left the file, and stay", plan.surplus, width, _spoken)
-    for kind, _ in kinds:
+    lines += _notes(plan.summary.notes, width)
+    lines += _reasons("Left the file, and stay, because", plan.surplus, width, kept_words)
+    for kind, count in kinds:
         shown = [entry for entry in plan.examples if entry.kind == kind]
-        lines += ["", paint(f"The first {_VERBS[kind]}", Tone.HEADING), *(_example(entry, width) for entry in shown)]
-    if summary.notes:
-        lines += ["", *(cut(note, width) for note in summary.notes)]
+        heading = f"The first of {count:,} {_VERBS[kind]}" if count > len(shown) else _VERBS[kind].capitalize()
+        lines += ["", paint(heading, Tone.HEADING), *(line for entry in shown for line in _example(entry, width))]
+    if plan.summary.stopped:
+        return [*lines, "", "Not all products were looked at: this is a part, and no plan was written."]
     if output:
-        lines += ["", f"Plan: {output}"]
+        lines += ["", f"All changes: {output}"]
+    if approve:
+        lines.append(f"Carry it out:  {approve}")
     return lines
+
+
+def _nothing(plan: SyncPlan) -> str:
+    return "  nothing is known yet" if plan.summary.stopped else "  nothing to change"
+
+
+def _changed(summary: Summary, width: int, program: Sequence[str]) -> Iterator[str]:
+    changes = ", ".join(f"{count:,} {what}" for what, count in (summary.changes or {}).items())
+    yield from wrapped(f"Changed: {changes}", width)
+    if summary.surplus:
+        reasons = sum((Counter(figures.surplus) for figures in summary.figures.values()), Counter())
+        why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
+        left = f"Left the file, and stay: {spell_count(summary.surplus, 'module')}" + (f" ({why})" if why else "")
+        yield from wrapped(left, width)
+        yield f"  {shell_join(program)} results {shell_path(summary.ledger)} --outcome surplus"
 
 
 def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -> Iterator[str]:
     counts = {kind: count for kind, count in (summary.withheld or {}).items() if count}
+    notes = _notes(summary.notes, width)
     if not counts:
-        yield from (cut(note, width) for note in summary.notes)
+        if notes:
+            yield from ("", *(line.removeprefix("  ") for line in notes))
         return
     what = ", ".join(f"{count:,} {kind if count > 1 else kind.removesuffix('s')}" for kind, count in counts.items())
     yield ""
     yield paint(cut(f"Withheld, until you approve: {what}", width), Tone.WARNING)
-    yield from (cut(f"  {note}", width) for note in summary.notes)
+    for reason in summary.reasons:
+        if reason.outcome is Outcome.WITHHELD and reason.code not in _SAID_BY_A_NOTE:
+            yield cut(f"  {spell_count(reason.rows, 'row')}: {withheld_words(reason.code or '')}", width)
+    yield from notes
     if summary.plan:
         yield f"  Read it:     {summary.plan}"
+    elif has_no_place(summary.input):
+        yield from wrapped("  No plan was written: stdin can't be read again. Run the sync on a file.", width)
     if approve:
         yield f"  Approve it:  {approve}"
+
+
+def _notes(notes: Sequence[str], width: int) -> list[str]:
+    """Return the first of them: 150 accounts may have two each."""
+    lines = [line for note in notes[:_SHOWN_NOTES] for line in wrapped(f"  {note}", width)]
+    more = len(notes) - _SHOWN_NOTES
+    return [*lines, f"  and {spell_count(more, 'more note')} of this kind"] if more > 0 else lines
 
 
 def _reasons(heading: str, counts: Mapping[str, int], width: int, words: Callable[[str], str]) -> Iterator[str]:
@@ -103,26 +159,34 @@ def _reasons(heading: str, counts: Mapping[str, int], width: int, words: Callabl
         yield ""
         yield heading
         for reason, count in counts.items():
-            yield cut(f"  {count:>6,}  {words(reason)}", width)
+            yield from wrapped(f"  {count:>6,}  {words(reason)}", width)
 
 
-def _spoken(reason: str) -> str:
-    return reason.replace("_", " ")
-
-
-def _example(entry: PlannedEntry, width: int) -> str:
+def _example(entry: PlannedEntry, width: int) -> Iterator[str]:
     place = f"  line {entry.line}, " if entry.line else "  "
-    return cut(f"{place}{entry.product_key} {entry.module_name}: {_texts(entry)}", width)
+    of = f"{entry.account}, " if entry.account else ""
+    name = f"{place}{of}{entry.product_key} {entry.module_name}"
+    texts = list(_texts(entry))
+    if entry.kind != "update":
+        yield cut(f"{name}: {', '.join(texts)}" if texts else name, width)
+        return
+    yield cut(name, width)
+    yield from (cut(f"    {text}", width) for text in texts)
 
 
-def _texts(entry: PlannedEntry) -> str:
+def _texts(entry: PlannedEntry) -> Iterator[str]:
+    """Yield the fields that differ, old → new; of a module that comes or goes, those that it has."""
     found, wanted = (entry.found_alias, entry.found_desc), (entry.wanted_alias, entry.wanted_desc)
     if entry.kind == "update":
-        changed = [
-            f"{name} {before or ''!r} → {after or ''!r}"
-            for name, before, after in zip(("AliasName", "Desc"), found, wanted, strict=True)
-            if (before or "") != (after or "")
-        ]
-        return ", ".join(changed)
-    alias, desc = wanted if entry.found_name is None else found
-    return f"{alias or ''!r}, {desc or ''!r}"
+        for name, before, after in zip(_FIELDS, found, wanted, strict=True):
+            if (before or "") != (after or ""):
+                yield f"{name:<9}  {_shown(before)} → {_shown(after)}"
+        return
+    for name, text in zip(_FIELDS, wanted if entry.found_name is None else found, strict=True):
+        if text:
+            yield f"{name} {_shown(text)}"
+
+
+def _shown(text: str | None) -> str:
+    """Return a text between quotes: blanks at its ends are seen, and nothing is not taken for something."""
+    return f'"{text}"' if text else "nothing"

@@ -22,13 +22,21 @@ PACKAGES_A_PAGE = 100
 PRODUCTS_A_PAGE = 200
 """The most that QueryProductList gives (its page, both platforms)."""
 
-_MOST_READINGS = 6
-"""A list that changes faster than it can be read is not worth more requests."""
+PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, *(8.0,) * 6)
+"""Before each further reading of a list that moved: somebody who makes products goes on for a while."""
 
 Item = TypeVar("Item", bound=Package | Product)
 
 
-async def gather(ask: Callable[[int], Awaitable[Page[Item] | Failure | None]]) -> tuple[Item, ...] | Failure | None:
+async def _no_pause(_pause_s: float) -> bool:
+    return False
+
+
+async def gather(
+    ask: Callable[[int], Awaitable[Page[Item] | Failure | None]],
+    *,
+    pause: Callable[[float], Awaitable[bool]] = _no_pause,
+) -> tuple[Item, ...] | Failure | None:
     """Read all pages, until two readings in succession agree, and return all entries once each.
 
     An entry that is made or deleted meanwhile moves others to another page: one may then be seen twice, another one
@@ -37,24 +45,28 @@ async def gather(ask: Callable[[int], Awaitable[Page[Item] | Failure | None]]) -
     Args:
         ask: Asks for the page of that number, starting at 1; it keeps the pace and repeats what failed. ``None``: the
             run is stopping.
+        pause: Waits so many seconds after a reading in which the list moved; returns whether the run is stopping.
 
     Returns:
         The entries, the failure of a page that could not be read, or ``None`` as ``ask`` returned it.
     """
     before: _Reading[Item] | None = None
     totals: list[int] = []
-    for _ in range(_MOST_READINGS):
+    for pause_s in (*PAUSES_S, None):
         reading = await _read_through(ask)
         if reading is None or isinstance(reading, Failure):
             return reading
         if reading.is_whole and (reading.pages == 1 or (before and before.entries.keys() == reading.entries.keys())):
             return tuple(reading.entries.values())
-        before = reading
         totals.append(reading.total)
+        moved = not reading.is_whole or (before is not None and before.is_whole)
+        if moved and pause_s is not None and await pause(pause_s):
+            return None
+        before = reading
     return Failure(
         kind=FailureKind.DOUBTFUL,
         code="pages_shifted",
-        message=f"the list changed while it was read, {_MOST_READINGS} times in a row; its totals: {totals}",
+        message=f"the list changed while it was read, {len(totals)} times in a row; its totals: {totals}",
         remedy="Run again when nothing else creates or deletes there.",
     )
 

@@ -32,6 +32,10 @@ _OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
 """Keys that the summary of a run does not have."""
 
 
+_NO_KEYS = ("reasons", "notes", "figures", "undo")
+"""Fields that are for screens and metrics."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
     """What a run did, once nobody writes to its ledger any more."""
@@ -83,7 +87,8 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
         resume: The command that goes on, where a command line began the run and something is left to do.
     """
     keys = asdict(summary)
-    del keys["reasons"], keys["notes"]
+    for name in _NO_KEYS:
+        del keys[name]
     if summary.changes is None:
         for name in _OF_A_SYNC:
             del keys[name]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,10 @@ from bulk.rows.products.product_map import read_product_map
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from contextlib import AbstractAsyncContextManager
 
     from bulk.engine.accounts import Account
+    from bulk.engine.sessions.recorder import Writer
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.ledger.store import Ledger
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
-__all__ = ["Job", "Part", "part_of", "parts_of", "spoken_target"]
+__all__ = ["Job", "Part", "map_of", "part_of", "parts_of", "spoken_target"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +70,14 @@ class Job:
     syncs: bool = False
     """It also updates and deletes."""
 
+    product_map: ProductMap | None = None
+    """What the input is read through; ``None``: its products are the target's own."""
+
     may_send: Callable[[], bool] = always
     """Asked at every send: where machines share a job, another may have the right to."""
+
+    recording: Callable[[Writer], AbstractAsyncContextManager[Writer]] = nullcontext
+    """Gives what lanes record by, of the ledger's writer: where machines share a job, a claim may count only later."""
 
     @property
     def names_accounts(self) -> bool:
@@ -88,19 +97,10 @@ class Job:
             self.settings.read,
             self.ledger,
             accounts=self._account_names(),
-            product_map=await self._product_map(),
+            product_map=self.product_map,
             stop=self.stop,
             listener=self.listener,
         )
-
-    async def _product_map(self) -> ProductMap | None:
-        """Return the map of products, if there is one, and it is for this job's targets."""
-        path = self.settings.product_map
-        if path is None:
-            return None
-        product_map = await in_thread(read_product_map, path, self.settings.read)
-        product_map.refuse_other_targets({account.name: str(account.target) for account in self.accounts})
-        return product_map
 
     def _account_names(self) -> AccountNames | None:
         if not self.names_accounts:
@@ -109,6 +109,26 @@ class Job:
         return AccountNames(
             known=tuple(account.name for account in self.accounts), of_all=tried[0] if len(tried) == 1 else None
         )
+
+
+async def map_of(settings: Settings, accounts: Iterable[Account]) -> ProductMap | None:
+    """Return the map of products that settings name, if they do, and it is for a job's targets.
+
+    Asked before a ledger is opened: a job that is refused leaves none behind.
+
+    Args:
+        settings: The job's.
+        accounts: All that they name.
+
+    Raises:
+        InputError: It can't be read, leaves something open, or is for another target.
+    """
+    path = settings.product_map
+    if path is None:
+        return None
+    product_map = await in_thread(read_product_map, path, settings.read)
+    product_map.refuse_other_targets({account.name: str(account.target) for account in accounts})
+    return product_map
 
 
 def parts_of(

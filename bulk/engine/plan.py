@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from bulk.control.budget import decide
 from bulk.engine.accounts import accounts_of
 from bulk.engine.ingest import IngestStoppedError
-from bulk.engine.job import Job, parts_of, spoken_target
+from bulk.engine.job import Job, map_of, parts_of, spoken_target
 from bulk.engine.lanes.selection import EVERYTHING, select
 from bulk.engine.lanes.sending import opened_feeds, visit_all
 from bulk.engine.planned import FullProduct, Plan, PlannedAccount, PlannedRow
@@ -70,6 +70,7 @@ async def plan(
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
+    product_map = await map_of(settings, accounts)
     parts = parts_of(accounts, stop=stop, listener=listener)
     keys = None
     if not offline or credentials is not None:
@@ -81,6 +82,7 @@ async def plan(
             input_name=input_name,
             settings=settings,
             accounts=accounts,
+            product_map=product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bulk.engine.accounts import accounts_of
-from bulk.engine.job import parts_of
+from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.threads import held
 from bulk.events import LedgerUpgraded
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
     from bulk.model import Target
+    from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
 __all__ = ["Prepared"]
@@ -36,6 +37,7 @@ class Prepared:
     parts: tuple[Part, ...]
     keys: KeyRing
     listener: Listener
+    product_map: ProductMap | None
 
     @classmethod
     async def of(
@@ -61,10 +63,11 @@ class Prepared:
             StoppedError: A stop was requested before the keys were there.
         """
         accounts = accounts_of(settings)
+        product_map = await map_of(settings, accounts)
         parts = parts_of(accounts, stop=stop, listener=listener, syncs=syncs)
         keys = KeyRing(given_keys(credentials, [part.name for part in parts]), listener=listener)
         await keys.open_only(parts)
-        return cls(accounts=accounts, parts=parts, keys=keys, listener=listener)
+        return cls(accounts=accounts, parts=parts, keys=keys, listener=listener, product_map=product_map)
 
     @property
     def targets(self) -> dict[str, Target]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -81,6 +81,7 @@ async def run(
             input_name=input_name,
             settings=settings,
             accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -107,11 +108,11 @@ class Run(Job):
 
     async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes] = summary_json) -> Summary:
         """Do all of it, and record how it ended."""
-        started = time.monotonic()
+        started, deadline_s = time.monotonic(), self.settings.deadline_s
         try:
             await in_thread(self._begin)
             async with vigil(self.ledger, self.stop):
-                with suppress(IngestStoppedError), self._deadline():
+                with suppress(IngestStoppedError), self.stop.after(deadline_s, hint="; run again to go on"):
                     await self._read_and_send(keys)
             done = Done(
                 run_id=self.run_id,
@@ -153,19 +154,6 @@ class Run(Job):
     async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):
             await send(self, feeds, keys, run_id=self.run_id)
-
-    @contextmanager
-    def _deadline(self) -> Iterator[None]:
-        deadline_s = self.settings.deadline_s
-        if deadline_s is None:
-            yield
-            return
-        reason = f"the deadline of {deadline_s:g} s is over; run again to go on"
-        timer = asyncio.get_running_loop().call_later(deadline_s, lambda: self.stop.request(reason))
-        try:
-            yield
-        finally:
-            timer.cancel()
 
     def _begin(self) -> None:
         self.ledger.begin_run(
@@ -210,6 +198,7 @@ class Run(Job):
                 rates=asked_rates(self.settings, syncs=self.syncs),
                 outside=selection.outside,
                 accounts=dict(self._account_starts(counted, selection)),
+                syncs=self.syncs,
             )
         )
         return counted

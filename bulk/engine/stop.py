@@ -67,6 +67,24 @@ class StopSignal:
         finally:
             self._followers.remove(follower)
 
+    @contextmanager
+    def after(self, deadline_s: float | None, *, hint: str = "") -> Iterator[None]:
+        """Request a stop so many seconds after the block began, unless it ended before; ``None``: never.
+
+        Args:
+            deadline_s: In seconds.
+            hint: What to do then, added to the reason.
+        """
+        if deadline_s is None:
+            yield
+            return
+        reason = f"the deadline of {deadline_s:g} s is over{hint}"
+        timer = asyncio.get_running_loop().call_later(deadline_s, self.request, reason)
+        try:
+            yield
+        finally:
+            timer.cancel()
+
     async def unless_requested(self, work: Coroutine[Any, Any, _Result]) -> _Result:
         """Return what the work returns, but wait for it no longer than until a stop is requested.
 

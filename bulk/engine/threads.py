@@ -18,8 +18,9 @@ import anyio
 if TYPE_CHECKING:
     from asyncio import Future
     from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractContextManager
 
-__all__ = ["closed_in_thread", "held", "in_thread", "interruptible", "until_ended"]
+__all__ = ["closed_in_thread", "entered", "held", "in_thread", "interruptible", "until_ended"]
 
 
 class _Closable(Protocol):
@@ -28,6 +29,7 @@ class _Closable(Protocol):
 
 _Result = TypeVar("_Result")
 _Parameters = ParamSpec("_Parameters")
+_Entered = TypeVar("_Entered")
 _Held = TypeVar("_Held", bound=_Closable)
 
 
@@ -83,6 +85,19 @@ async def closed_in_thread(opened: _Held) -> AsyncIterator[_Held]:
             raise cancelled from failure
         if failure:
             raise failure
+
+
+@asynccontextmanager
+async def entered(block: AbstractContextManager[_Entered]) -> AsyncIterator[_Entered]:
+    """Enter and leave a block in threads: both may take long, and what leaving does depends on how the block ended."""
+    value = await in_thread(block.__enter__)
+    try:
+        yield value
+    except BaseException as exc:
+        await in_thread(block.__exit__, type(exc), exc, exc.__traceback__)
+        raise
+    else:
+        await in_thread(block.__exit__, None, None, None)
 
 
 async def until_ended(work: Future[Any]) -> BaseException | None:

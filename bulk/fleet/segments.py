@@ -6,74 +6,50 @@ In a fleet a claim counts once its segment is stored. So nothing that was sent i
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import suppress
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any, Self
-
-import orjson
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 from bulk.errors import LedgerError
+from bulk.fleet.records import Sends, decoded, encoded
 from bulk.fleet.store import Outage, Put
-from bulk.model import ChangeKind, OtaModule, Outcome, Settlement
+from bulk.model import Outcome
 
 if TYPE_CHECKING:
     from asyncio import Future
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Sequence
 
     from bulk.engine.sessions.recorder import Writer
     from bulk.fleet.store import Store
-    from bulk.model import Attempt
+    from bulk.model import Attempt, Settlement
 
-__all__ = ["ShippingWriter", "decoded", "encoded", "replay", "segments_of", "standing_after"]
+__all__ = [
+    "LastShipped",
+    "ShippingWriter",
+    "last_segments_of",
+    "place_of",
+    "replay",
+    "segment_names",
+    "segments_of",
+    "ship_first",
+    "standing_after",
+]
 
 _EVERY_S = 1.0
 _LAST_S = 4.0
 """How long the last segment may take once work has ended; what is not shipped then, the merge counts."""
 
 
-def encoded(settlements: Iterable[Settlement]) -> bytes:
-    """Return claims and outcomes as JSON lines, in their order."""
-    return b"".join([_line(_fields(one)) for one in settlements])
+_AT_ONCE = 32
+_LAST_SEGMENTS = 60
+"""What a process that died had not shipped is younger than these."""
 
 
-def _line(fields: Mapping[str, Any]) -> bytes:
-    try:
-        return orjson.dumps(fields, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:  # a message may hold what is no Unicode
-        return json.dumps(fields).encode() + b"\n"
+class LastShipped(NamedTuple):
+    """What was shipped until a holder ended."""
 
-
-def _fields(one: Settlement) -> dict[str, Any]:
-    said = {name: value for name, value in one._asdict().items() if value not in (None, "", False)}
-    for name in ("module", "found"):
-        if isinstance(module := said.get(name), OtaModule):
-            said[name] = {key: value for key, value in asdict(module).items() if key != "gmt_create"}
-    return said
-
-
-def decoded(data: bytes) -> list[Settlement]:
-    """Return what was encoded.
-
-    Raises:
-        ValueError: It is no segment.
-    """
-    try:
-        return [_settlement(json.loads(line)) for line in data.split(b"\n") if line]
-    except (TypeError, KeyError) as exc:
-        raise ValueError(f"a segment can't be read: {exc}") from exc
-
-
-def _settlement(said: Mapping[str, Any]) -> Settlement:
-    found = said.get("found")
-    parts = {
-        "line": said.get("line"),
-        "module": OtaModule(**said["module"]),
-        "outcome": Outcome(said["outcome"]),
-        "kind": ChangeKind(said["kind"]),
-        "found": OtaModule(**found) if found else None,
-    }
-    return Settlement(**{**said, **parts})
+    settlements: list[Settlement]
+    is_overtaken: bool
+    """A later holder shipped something: the ledger of this one does not know it."""
 
 
 def standing_after(settlements: Iterable[Settlement]) -> list[Settlement]:
@@ -92,20 +68,41 @@ def standing_after(settlements: Iterable[Settlement]) -> list[Settlement]:
 
 async def segments_of(store: Store, shard: int) -> list[Settlement] | Outage:
     """Return what all holders of a shard shipped, in the order in which it happened."""
+    names = await segment_names(store, shard)
+    return names if isinstance(names, Outage) else await _read(store, names)
+
+
+async def segment_names(store: Store, shard: int) -> list[str] | Outage:
+    """Return the names of a shard's segments, by fence and number."""
     names = await store.names(f"segments/{shard}")
-    if isinstance(names, Outage):
-        return names
+    return names if isinstance(names, Outage) else sorted(names, key=place_of)
+
+
+async def last_segments_of(store: Store, shard: int, fence: int) -> LastShipped | Outage:
+    """Return what was shipped last by a holder and those before it, and whether a later one shipped anything."""
+    in_order = await segment_names(store, shard)
+    if isinstance(in_order, Outage):
+        return in_order
+    found = await _read(store, [name for name in in_order if place_of(name)[0] <= fence][-_LAST_SEGMENTS:])
+    if isinstance(found, Outage):
+        return found
+    return LastShipped(found, is_overtaken=any(place_of(name)[0] > fence for name in in_order))
+
+
+async def _read(store: Store, names: Sequence[str]) -> list[Settlement] | Outage:
+    """Return what is in these segments, in their order; many are asked for at once, as a store may be far away."""
     found: list[Settlement] = []
-    for name in sorted(names, key=_order):
-        data = await store.get(name)
-        if isinstance(data, Outage):
-            return data
-        if isinstance(data, bytes):
-            found += decoded(data)
+    for first in range(0, len(names), _AT_ONCE):
+        for data in await asyncio.gather(*map(store.get, names[first : first + _AT_ONCE])):
+            if isinstance(data, Outage):
+                return data
+            if isinstance(data, bytes):
+                found += decoded(data)
     return found
 
 
-def _order(name: str) -> tuple[int, int]:
+def place_of(name: str) -> tuple[int, int]:
+    """Return the fence of a segment, and its number."""
     fence, number = name.rpartition("/")[2].split(".")
     return int(fence), int(number)
 
@@ -129,10 +126,17 @@ async def replay(settlements: Iterable[Settlement], writer: Writer) -> None:
     await writer.claim(claims)
 
 
+async def ship_first(store: Store, shard: int, fence: int, settlements: Iterable[Settlement]) -> Put | Outage:
+    """Store what a ledger has already and the store lacks, as segment 0 of a fence: a process died between the two."""
+    return await store.put_if_absent(f"segments/{shard}/{fence}.0", encoded(settlements))
+
+
 class ShippingWriter:
     """A ledger's writer in a fleet. Outcomes follow when they can; a claim waits until its segment is stored."""
 
-    def __init__(self, writer: Writer, store: Store, *, shard: int, fence: int, every_s: float = _EVERY_S) -> None:
+    def __init__(
+        self, writer: Writer, store: Store, *, shard: int, fence: int, first: int = 0, every_s: float = _EVERY_S
+    ) -> None:
         """Ship nothing yet.
 
         Args:
@@ -140,14 +144,16 @@ class ShippingWriter:
             store: The fleet's.
             shard: Whose ledger it is.
             fence: Of the lease: no two processes have the same, so the names of segments are this one's.
+            first: Number of its first segment.
             every_s: How often a segment is made.
         """
         self._writer = writer
         self._store = store
         self._name = f"segments/{shard}/{fence}"
         self._every_s = every_s
-        self._number = 0
+        self._number = first
         self._waiting: list[Settlement] = []
+        self._sends = Sends()
         self._waiters: list[Future[None]] = []
         self._closing = asyncio.Event()
 
@@ -170,8 +176,9 @@ class ShippingWriter:
         self._waiting.append(settlement)
 
     def note(self, attempt: Attempt) -> None:
-        """See `Writer.note`. Attempts stay with the ledger: they are for the auditor, and no decision needs them."""
+        """See `Writer.note`. Only when it left is shipped: the rest is for the auditor, and no decision needs it."""
         self._writer.note(attempt)
+        self._sends.note(attempt)
 
     def amend(self, statement: str, *parameters: object) -> None:
         """See `Writer.amend`. It stays with the ledger: no other process needs it to go on."""
@@ -191,17 +198,17 @@ class ShippingWriter:
         await waiter
 
     async def _ship(self) -> None:
-        while self._waiting or not self._closing.is_set():
+        while self._waiting or self._sends or not self._closing.is_set():
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._every_s):
                     await self._closing.wait()
-            if self._waiting:
+            if self._waiting or self._sends:
                 await self._ship_waiting()
 
     async def _ship_waiting(self) -> None:
         """Store what came together; until that is done, nothing later is shipped."""
         count = len(self._waiters)
-        data, self._waiting = encoded(self._waiting), []
+        data, self._waiting = encoded(self._waiting, self._sends), []
         end = await self._stored(data)
         waiters, self._waiters = self._waiters[:count], self._waiters[count:]
         name = f"{self._name}.{self._number}"

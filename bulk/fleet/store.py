@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol
 
 from bulk.cloud.wire.own_thread import started
 from bulk.conditions import explain_os_error
+from bulk.engine.threads import in_thread
 from bulk.redaction import redact
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Store(Protocol):
 
     async def get(self, name: str) -> bytes | Literal[Absent.ABSENT] | Outage:
         """Return what is stored under a name."""
+        ...
+
+    async def save(self, name: str, path: Path) -> Literal[Put.STORED, Absent.ABSENT] | Outage:
+        """Write what is stored under a name to a file, part by part: it may be larger than memory."""
         ...
 
     async def put_if_absent(self, name: str, data: bytes) -> Put | Outage:
@@ -108,6 +113,23 @@ class BucketStore:
             return ABSENT
         except Exception as exc:  # noqa: BLE001 - obstore raises its own, OSError and ValueError alike
             return outage(exc)
+
+    async def save(self, name: str, path: Path) -> Literal[Put.STORED, Absent.ABSENT] | Outage:
+        """See `Store.save`."""
+        from obstore import get_async  # noqa: PLC0415 - see above
+
+        try:
+            async with _answered_in_time() as limit:
+                found = await get_async(self._objects, name)
+                with path.open("wb") as file:
+                    async for part in found.stream():
+                        await in_thread(file.write, part)
+                        limit.reschedule(asyncio.get_running_loop().time() + TIMEOUT_S)
+        except FileNotFoundError:
+            return ABSENT
+        except Exception as exc:  # noqa: BLE001 - see above
+            return outage(exc)
+        return Put.STORED
 
     async def put_if_absent(self, name: str, data: bytes) -> Put | Outage:
         """See `Store.put_if_absent`."""
@@ -212,9 +234,9 @@ def _sync(folder: Path, name: str) -> None:
 
 
 @asynccontextmanager
-async def _answered_in_time(timeout_s: float | None = TIMEOUT_S) -> AsyncIterator[None]:
-    async with asyncio.timeout(timeout_s):
-        yield
+async def _answered_in_time(timeout_s: float | None = TIMEOUT_S) -> AsyncIterator[asyncio.Timeout]:
+    async with asyncio.timeout(timeout_s) as limit:
+        yield limit
 
 
 def outage(exc: Exception) -> Outage:

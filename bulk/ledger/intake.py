@@ -12,7 +12,7 @@ from bulk.ledger.times import iso_utc
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterator, Sequence
     from pathlib import Path
 
     from bulk.ledger.binding import Takeover
@@ -43,6 +43,17 @@ class Intake:
             insert_many(self._connection, "add_row", rows.valid, together=_TOGETHER)
         insert_many(self._connection, "add_invalid_row", rows.invalid, together=_TOGETHER)
         self.rows += len(rows)
+
+    def add_slice(self, valid: Sequence[Sequence[object]], invalid: Sequence[Sequence[object]]) -> None:
+        """Write some rows of accounts, each with its account before it, as a fleet stores them.
+
+        Args:
+            valid: ``(account, *ValidRow)`` each.
+            invalid: `InvalidRow` each.
+        """
+        insert_many(self._connection, "add_row_of_account", valid, together=_TOGETHER)
+        insert_many(self._connection, "add_invalid_row", invalid, together=_TOGETHER)
+        self.rows += len(valid) + len(invalid)
 
 
 @contextmanager

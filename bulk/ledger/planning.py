@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADOPT",
+    "MAX_AGE_S",
     "Figures",
     "OpenSwap",
     "PlannedEntry",
@@ -35,6 +36,9 @@ __all__ = [
 
 ADOPT = "adopt"
 """Kind of what is taken over: no request is sent."""
+
+MAX_AGE_S = 24 * 3_600.0
+"""How old a plan may be that is applied, unless a person says otherwise."""
 
 
 class PlannedEntry(NamedTuple):
@@ -129,8 +133,9 @@ class WorkReader:
             self._connection.execute("PRAGMA query_only = OFF")
             self._connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
             self._connection.execute("PRAGMA query_only = ON")
-            self.products = int(self._connection.execute("SELECT count(*) FROM products").fetchone()[0])
-            """How many products it walks through."""
+            counted = self._connection.execute("SELECT count(*), coalesce(sum(changes), 0) FROM products").fetchone()
+            self.products, self.changes = map(int, counted)
+            """How many products it walks through, and their changes."""
 
     def next_lanes(self, products: int = 64) -> list[ProductWork]:
         """Return the next products; an empty list: there are no more.

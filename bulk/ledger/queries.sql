@@ -208,6 +208,18 @@ WHERE rowid > :after
 ORDER BY rowid
 LIMIT :products;
 
+-- name: settled_since
+-- What became of modules since then, for a store that may lack it: a claim without an outcome is there already.
+SELECT
+    m.account, m.product_key, m.module_name, m.alias_name, m."desc", m.outcome, m.code, m.message, m.request_id,
+    m.attempts, m.recovered, m.in_doubt, m.settled_at, r.line
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE m.settled_at >= ? AND m.outcome <> 'sending'
+ORDER BY m.settled_at;
+
 -- name: open_rows
 -- What may have left of a row in doubt, and when it was last claimed or settled. The open rows of some products of an account, a product after the other, in file order. A claim without an outcome is a run that
 -- died: its request may have left. An unknown row is in doubt only if a create of ours may have made its module: it can
@@ -545,7 +557,7 @@ WHERE ended_at IS NULL;
 SELECT
     run_id, started_at, ended_at, pid, host, version, input,
     json_extract(rates, '$.create') AS create_per_s, json_extract(rates, '$.list') AS list_per_s,
-    exit_code, stopped, summary
+    exit_code, stopped, summary, command, applied, user
 FROM runs
 ORDER BY rowid;
 
@@ -771,7 +783,7 @@ WHERE account = ? AND product_key = ? AND module_name = ?;
 UPDATE modules SET undone = ?, undone_at = ? WHERE account = ? AND product_key = ? AND module_name = ?;
 
 -- name: planned_products
-SELECT product_key FROM planned
+SELECT product_key, count(*) AS changes FROM planned
 WHERE account = :account AND run_id = :run_id AND withheld IS NULL AND NOT adopted AND state = 'open'
 GROUP BY product_key
 ORDER BY coalesce(min(line), 9223372036854775807);
@@ -825,12 +837,66 @@ GROUP BY kind, withheld, adopted;
 
 -- name: pending_approvals
 -- What waits for a person, by account: of each account's last plan.
-SELECT p.account, p.run_id, p.made_at, c.kind, c.withheld, count(*)
+SELECT p.account, p.run_id, p.made_at, iif(c.adopted, 'adopt', c.kind), c.withheld, count(*)
 FROM plans AS p
 JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
 WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
-GROUP BY p.account, p.run_id, c.kind, c.withheld
-ORDER BY p.account, c.kind, c.withheld;
+GROUP BY p.account, p.run_id, c.kind, c.adopted, c.withheld
+ORDER BY p.account, c.kind, c.adopted, c.withheld;
+
+-- name: cut_off_apply
+-- The plan of the last run, if that is an apply without an end of its own, and what it had not carried out yet.
+SELECT last.applied, (
+    SELECT count(*) FROM planned WHERE run_id = last.run_id AND withheld IS NULL AND state = 'open' AND NOT adopted
+)
+FROM (SELECT * FROM runs ORDER BY rowid DESC LIMIT 1) AS last
+WHERE last.command = 'apply' AND (last.exit_code IS NULL OR last.exit_code IN (3, 130, 143))
+  AND NOT EXISTS (SELECT 1 FROM plans WHERE run_id = last.applied AND finished_at IS NOT NULL);
+
+-- name: waiting_changes
+-- The first changes of each kind that wait for a person, module by module; deletes before all others.
+SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, withheld
+FROM (
+    SELECT
+        c.account, c.product_key, c.module_name, c.found_alias, c.found_desc, c.wanted_alias, c.wanted_desc, c.line,
+        c.withheld, iif(c.adopted, 'adopt', c.kind) AS kind,
+        row_number() OVER (
+            PARTITION BY c.kind, c.adopted
+            ORDER BY c.account, coalesce(c.line, 9223372036854775807), c.product_key, c.module_name
+        ) AS number
+    FROM plans AS p
+    JOIN planned AS c ON c.account = p.account AND c.run_id = p.run_id
+    WHERE p.finished_at IS NULL AND c.withheld IS NOT NULL AND c.state = 'open'
+)
+WHERE number <= :changes
+ORDER BY kind <> 'delete', kind <> 'update', kind <> 'create', number;
+
+-- name: changes_made
+-- The first updates and deletes of each kind that a run sent, each with what it replaced; deletes first.
+SELECT account, product_key, module_name, kind, found_alias, found_desc, wanted_alias, wanted_desc, line, NULL
+FROM (
+    SELECT c.*, row_number() OVER (PARTITION BY kind ORDER BY id) AS number
+    FROM claims AS c
+    WHERE run_id = :run AND kind <> 'create' AND NOT EXISTS (
+        SELECT 1 FROM claims AS earlier
+        WHERE earlier.account = c.account AND earlier.product_key = c.product_key
+          AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
+    )
+)
+WHERE number <= :changes
+ORDER BY kind, number;
+
+-- name: surplus_by_reason
+-- Modules of ours that left the file and stay, the most frequent reason first, each with an example.
+SELECT coalesce(m.code, 'unknown') AS reason, count(*) AS modules, min(m.product_key), m.module_name, m.account
+FROM modules AS m
+WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
+    SELECT 1 FROM rows AS r
+    WHERE r.outcome IS NULL
+      AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+)
+GROUP BY reason
+ORDER BY modules DESC, reason;
 
 -- name: surplus_of_gone_products
 -- What is ours of products that no row names and nobody asks to prune: counted without a look.
@@ -850,6 +916,13 @@ WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (
       AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
 )
 GROUP BY m.account, m.code;
+
+-- name: count_contested
+-- Rows whose update is no longer sent, as somebody undoes it every night.
+SELECT account, count(*)
+FROM standing
+WHERE outcome_when_read IS NULL AND outcome = 'drifted' AND code = 'contested'
+GROUP BY account;
 
 -- name: guard_figures
 SELECT
@@ -962,8 +1035,14 @@ ON CONFLICT DO UPDATE SET finished_at = excluded.finished_at, applied_by = exclu
 SELECT EXISTS (SELECT 1 FROM plans WHERE run_id = ? AND finished_at IS NOT NULL);
 
 -- name: results_without_row
--- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason.
+-- Modules that were ours and that no row asks for: deleted, or left on the platform for a reason. The record is that of
+-- another row of the product, if there is one: where a map gave the product its key here, it has the source's.
 SELECT
+    coalesce((
+        SELECT r.record FROM rows AS r
+        WHERE r.outcome IS NULL AND r.account = m.account AND r.product_key = m.product_key
+        LIMIT 1
+    ), ''),
     m.product_key, m.module_name, coalesce(m.written_alias, m.alias_name), coalesce(m.written_desc, m."desc"),
     m.outcome, m.code, m.message, m.request_id, m.attempts, m.recovered, m.settled_at, m.account
 FROM modules AS m
@@ -989,3 +1068,55 @@ WHERE c.run_id = :run AND c.kind <> 'create' AND NOT EXISTS (
       AND earlier.module_name = c.module_name AND earlier.run_id = c.run_id AND earlier.id < c.id
 )
 ORDER BY c.id;
+
+-- name: merge_created
+-- The last word on a module that a run of the fleet created; see `record_created`. What the last two columns have is what
+-- was sent: an empty text where the row says nothing.
+INSERT OR REPLACE INTO modules (
+    outcome, owned, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt,
+    settled_at, run_id, written_alias, written_desc
+)
+VALUES ('created', 1, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, ?4, ?5);
+
+-- name: merge_word
+-- The last word on any other.
+INSERT OR REPLACE INTO modules (
+    run_id, account, product_key, module_name, alias_name, "desc", request_id, attempts, recovered, in_doubt, settled_at,
+    outcome, code, message, claimed, owned
+)
+SELECT
+    run_id, ?1, ?2, ?3, nullif(?4, ''), nullif(?5, ''), nullif(?6, ''), ?7, ?8, ?9, ?10, ?11, nullif(?12, ''),
+    nullif(?13, ''), iif(?11 = 'sending' OR ?9, 'create', NULL), iif(?14 = '', 0, ?14)
+FROM runs;
+
+-- name: count_of_rows
+-- Modules that a row of the input stands for, in one walk along both.
+SELECT count(*)
+FROM modules AS m
+CROSS JOIN rows AS r INDEXED BY rows_by_key
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name;
+
+-- name: strange_word
+-- The first module that no row of the input stands for.
+SELECT m.account, m.product_key, m.module_name
+FROM modules AS m
+LEFT JOIN rows AS r
+    ON r.outcome IS NULL
+    AND r.account = m.account AND r.product_key = m.product_key AND r.module_name = m.module_name
+WHERE r.line IS NULL
+LIMIT 1;
+
+-- name: count_merged
+-- Rows by outcome, where each module is of a row and as it wants it; NULL: those without a word.
+SELECT outcome, count(*) FROM modules GROUP BY outcome
+UNION ALL
+SELECT outcome, count(*) FROM rows WHERE outcome IS NOT NULL GROUP BY outcome;
+
+-- name: shared_product
+-- A row whose product another account of the same target has too.
+SELECT line, message FROM rows WHERE outcome = 'invalid' AND problem_code = 'product_key.other_account' LIMIT 1;
+
+-- name: is_merge_of
+-- Whether all that a ledger records is one merge: nothing of it is lost when it is made anew.
+SELECT count(*) = 1 AND min(run_id) = ? AND min(command) = 'merge' FROM runs;

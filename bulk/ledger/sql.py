@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["SCHEMA_VERSION", "insert_many", "migrations", "query", "schema", "statements"]
 
+_NUMBERED = re.compile(r"\?(\d+)")
 _MIGRATION = re.compile(r"\d{4}_\w+\.sql")
 
 SCHEMA_VERSION = 2
@@ -51,14 +52,23 @@ def statements(prefix: str) -> tuple[str, ...]:
 
 @cache
 def _query_of_many(name: str, records: int) -> str:
-    """Return the statement under a name, which has the values of one record on a line, as one that inserts so many."""
+    """Return the statement under a name, which has the values of one record on a line, as one that inserts so many.
+
+    Where they are numbered, so that one value may stand in two places, the numbers go on from record to record.
+    """
     head, rest = query(name).split("VALUES ", 1)
     values, *then = rest.split("\n", 1)
-    return "\n".join([f"{head}VALUES {', '.join([values] * records)}", *then])
+    width = max(map(int, _NUMBERED.findall(values)), default=0)
+    all_values = (_numbered_from(width * record, values) for record in range(records))
+    return "\n".join([f"{head}VALUES {', '.join(all_values)}", *then])
+
+
+def _numbered_from(first: int, values: str) -> str:
+    return _NUMBERED.sub(lambda found: f"?{first + int(found[1])}", values)
 
 
 def insert_many(
-    connection: sqlite3.Connection, name: str, records: Sequence[tuple[object, ...]], *, together: int
+    connection: sqlite3.Connection, name: str, records: Sequence[Sequence[object]], *, together: int
 ) -> None:
     """Insert records by the statement under a name, up to ``together`` in one: a power of two."""
     done = 0

@@ -260,6 +260,8 @@ class LogListener:
                 self._of(event.account).info("credentials.found", source=source)
             case events.CredentialsNotRenewed(message, account):
                 self._of(account).warning("credentials.renewal_failed", message=message)
+            case events.PhaseStarted(phase=phase, products=products, changes=changes, account=account):
+                self._of(account).info("phase.started", phase=phase.value, products=products, changes=changes)
             case events.AccountStopped():
                 self._of(event.account).warning("account.stopped", reason=event.reason)
             case _:

@@ -20,7 +20,7 @@ from bulk.model.outcomes import (
     Outcome,
     Trait,
 )
-from bulk.model.summaries import AccountSummary, Reason, Summary
+from bulk.model.summaries import AccountSummary, Reason, Summary, SyncFigures
 from bulk.model.values import (
     MAX_CUSTOM_MODULES,
     NO_LINE,
@@ -74,6 +74,7 @@ __all__ = [
     "Row",
     "Settlement",
     "Summary",
+    "SyncFigures",
     "Target",
     "Trait",
     "ValidRow",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from bulk.model.outcomes import Outcome
 
-__all__ = ["AccountSummary", "Reason", "Summary"]
+__all__ = ["AccountSummary", "Reason", "Summary", "SyncFigures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,26 @@ class AccountSummary:
 
     exit_code: int
     """What the run would have ended with, had there been no other account."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SyncFigures:
+    """What a sync did for one account, and what it left."""
+
+    converged: bool
+    """All of the account was looked at, and is as the file says."""
+
+    changes: Mapping[str, int]
+    """Changes that were carried out: `ChangeKind` → how many. All kinds are there, here and in the next."""
+
+    withheld: Mapping[str, int]
+    """Changes that wait for a person, by kind."""
+
+    contested: int
+    """Rows whose update somebody undoes every night, so that it is no longer sent."""
+
+    surplus: Mapping[str, int]
+    """Why → modules of ours that left the file and stay; reasons without a module are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +109,12 @@ class Summary:
 
     plan: str | None = None
     """Path of the plan to approve what is withheld; ``None``: nothing is."""
+
+    figures: Mapping[str, SyncFigures] = field(default_factory=dict)
+    """Of a sync: account → figures, for accounts that were looked at. Not a key of the JSON."""
+
+    undo: str | None = None
+    """Path of the input that undoes a sync's updates and deletes; ``None``: it sent none. Not a key of the JSON."""
 
     notes: tuple[str, ...] = ()
     """What a person should know of a sync, a sentence each. Not a key of the JSON."""

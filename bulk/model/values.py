@@ -292,3 +292,5 @@ class Attempt(NamedTuple):
     """Class of the failure; ``None``: it succeeded."""
 
     account: str = ""
+    left_s: float | None = None
+    """When it left, in seconds of the clock by which its rate is kept; ``None``: it did not leave this machine."""

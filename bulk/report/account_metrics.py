@@ -46,11 +46,13 @@ class AccountMetrics:
     def __init__(self) -> None:
         """Start without accounts."""
         self._accounts: dict[str, _Account] = {}
+        self._syncs = False
+        """A sync settles rows when it looks and when it works: they are counted at its end."""
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
         match event:
-            case RowSettled(settlement) if settlement.account and settlement.line is not None:
+            case RowSettled(settlement) if settlement.account and settlement.line is not None and not self._syncs:
                 self._of(settlement.account).settle(settlement.outcome)
             case AttemptMade(attempt) if attempt.account:
                 self._of(attempt.account).count(attempt)
@@ -59,8 +61,9 @@ class AccountMetrics:
             case RateChanged() if event.account:
                 self._of(event.account).granted_per_s[event.action] = event.per_s
             case RunStarted():
+                self._syncs = event.syncs
                 for name, start in event.accounts.items():
-                    self._of(name).start(start)
+                    self._of(name).start(start, syncs=event.syncs)
             case RunEnded(summary):
                 for name, account in summary.accounts.items():
                     self._of(name).end(account)
@@ -101,9 +104,12 @@ class _Account:
         self.stopped = False
         self.exit_code: int | None = None
 
-    def start(self, start: AccountStart) -> None:
+    def start(self, start: AccountStart, *, syncs: bool) -> None:
         """Take the rows as they were before the first request, and those that are settled since."""
         self.asked_per_s = dict(start.rates)
+        if syncs:
+            self.rows = Counter(start.outcomes)
+            return
         for outcome, rows in start.outcomes.items():
             if outcome not in TRIED_AGAIN_OUTCOMES:
                 self.rows[outcome] += rows

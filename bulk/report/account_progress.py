@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bulk.events import SyncPhase
 from bulk.report.wording import cut, spell_count, spell_duration
 
 if TYPE_CHECKING:
@@ -11,7 +12,9 @@ if TYPE_CHECKING:
 
     from bulk.report.account_tally import AccountState
 
-__all__ = ["account_words", "accounts_at_work", "progress_lines"]
+__all__ = ["account_words", "accounts_at_work", "phase_words", "progress_lines"]
+
+_WORDS = {SyncPhase.LOOK: " products looked at", SyncPhase.WORK: " changes"}
 
 _SHOWN_WHOLE = 4
 """So many accounts at most have a line each whatever their state."""
@@ -49,6 +52,11 @@ def account_words(accounts: Sequence[AccountState]) -> str:
     return f"accounts: {', '.join(parts)}"
 
 
+def phase_words(phase: SyncPhase | None) -> str:
+    """Return what is counted in a phase of a sync; of a run nothing: they are rows."""
+    return _WORDS[phase] if phase else ""
+
+
 def accounts_at_work(accounts: Sequence[AccountState]) -> list[AccountState]:
     """Return those that have something left to do and did not stop."""
     return [account for account in accounts if not account.stopped and not account.is_done]
@@ -68,7 +76,7 @@ def _line(account: AccountState, width: int) -> str:
         return cut(f"  {account.name} stopped: {account.stopped}", width)
     percent = 100 * account.settled // account.rows if account.rows else 100
     left = "" if account.left_s is None else f", {spell_duration(round(account.left_s))} left"
-    share = f"{account.settled:,} of {account.rows:,} ({percent}%)"
+    share = f"{account.settled:,} of {account.rows:,}{phase_words(account.phase)} ({percent}%)"
     return cut(f"  {account.name} {share}{', done' if account.is_done else left}", width)
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.events import SyncPhase
 from bulk.model import Action
 from bulk.report.speed import Speed
 
@@ -35,10 +36,13 @@ class AccountState:
     stopped: str | None
     """Why no request of it is sent any more; ``None``: it is at work, or done."""
 
+    phase: SyncPhase | None = None
+    """Of a sync: ``rows`` are the products that it looks at, or its changes; ``None``: they are rows."""
+
     @property
     def is_done(self) -> bool:
         """Whether nothing of it is left to do."""
-        return self.settled >= self.rows
+        return self.settled >= self.rows and self.phase is not SyncPhase.LOOK
 
 
 class AccountTallies:
@@ -77,6 +81,10 @@ class AccountTallies:
     def stop(self, account: str, reason: str) -> None:
         """Note that no request of an account is sent any more."""
         self._stopped[account] = reason
+
+    def stopped_by_name(self) -> dict[str, str | None]:
+        """Return all accounts that are known, with why each stopped."""
+        return dict.fromkeys(self._accounts) | self._stopped.copy()
 
     def look(self, now: float) -> tuple[AccountState, ...]:
         """Return how each account stands, in the order of the settings; those that stopped before the start too."""

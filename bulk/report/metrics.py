@@ -33,18 +33,20 @@ from bulk.events import (
 from bulk.exits import ExitCode
 from bulk.model import ROW_OUTCOMES, Action, FailureKind, Outcome
 from bulk.report.account_metrics import AccountMetrics
+from bulk.report.sync_metrics import KEPT_METRICS, SyncMetrics
 from bulk.report.tally import Tally
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from prometheus_client.metrics_core import Metric
+    from prometheus_client.samples import Sample
 
     from bulk.events import Event
     from bulk.model import Attempt
 
-__all__ = ["METRICS", "RunMetrics", "metrics_file"]
+__all__ = ["KEPT", "METRICS", "RunMetrics", "metrics_file"]
 
 METRICS: Mapping[str, str] = MappingProxyType(
     {
@@ -52,7 +54,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "bulk_run_start_timestamp_seconds": "When the run began.",
         "bulk_run_end_timestamp_seconds": "When the run ended; absent while it is at work.",
         "bulk_run_exit_code": "What the run exited with; absent while it is at work.",
-        "bulk_last_success_timestamp_seconds": "When a run last ended with exit code 0; kept from file to file.",
+        "bulk_last_success_timestamp_seconds": "When a run last ended with exit code 0 or 6; kept from file to file.",
         "bulk_rows": "Rows of the input as they stand, by outcome.",
         "bulk_requests": "Requests of this run, by action and result: ok, or the class of the failure.",
         "bulk_retries": "Requests that were scheduled to be repeated, by action.",
@@ -65,11 +67,15 @@ METRICS: Mapping[str, str] = MappingProxyType(
 """Every metric → its help text. Counters end in ``_total`` in the file, the run's labels in ``_info``."""
 
 _LAST_SUCCESS = "bulk_last_success_timestamp_seconds"
+KEPT = KEPT_METRICS | {_LAST_SUCCESS}
+"""Metrics that are kept from file to file until this run knows better."""
+
 _BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PATIENCE_S = 2.0
 """How long the end of a run waits for the last figures."""
 
 _EVERY_S = 15.0
+_SUCCESS = frozenset({ExitCode.DONE, ExitCode.CHANGED})
 _OK = "ok"
 _RESULTS = (_OK, *FailureKind)
 _ONLY_OF: Mapping[str, frozenset[Action]] = MappingProxyType(
@@ -87,24 +93,24 @@ _SENT_BY_EVERY_RUN = (Action.LIST, Action.CREATE)
 class RunMetrics(Collector):
     """A listener that counts, and the collector that shows its counts."""
 
-    def __init__(
-        self, task: str, *, clock: Callable[[], float] = time.time, last_success_at: float | None = None
-    ) -> None:
+    def __init__(self, task: str, *, clock: Callable[[], float] = time.time, kept: Iterable[Sample] = ()) -> None:
         """Start at zero.
 
         Args:
             task: A label of every sample: it keeps apart what several tasks' files say in one folder.
             clock: Seconds since the epoch.
-            last_success_at: When an earlier run last succeeded, if that is known.
+            kept: What an earlier run's file tells and this one's still should: see `KEPT`.
         """
+        kept = list(kept)
         self._task = task
         self._clock = clock
         self._tally = Tally(time.monotonic)
         self._by_account = AccountMetrics()
+        self._of_sync = SyncMetrics(sample for sample in kept if sample.name in KEPT_METRICS)
         self._began_at = clock()
         self._ended_at: float | None = None
         self._exit_code: int | None = None
-        self._last_success_at = last_success_at
+        self._last_success_at = next((sample.value for sample in kept if sample.name == _LAST_SUCCESS), None)
         self._labels = {"version": installed_version()}
         self._rows: dict[str, int] | None = None
         # Every key is there from the start: the thread that collects must not meet a growing dictionary.
@@ -120,6 +126,7 @@ class RunMetrics(Collector):
         """Count one event."""
         self._tally(event)
         self._by_account(event)
+        self._of_sync(event)
         match event:
             case AttemptMade(attempt):
                 self._count(attempt)
@@ -133,12 +140,13 @@ class RunMetrics(Collector):
                 self._start(event)
             case RunEnded(summary):
                 self._rows = dict(summary.outcomes)
+                self._of_sync.end(event, self._clock())
                 self.end(summary.exit_code)
 
     def end(self, exit_code: int) -> None:
         """Note that the run is over."""
         self._ended_at, self._exit_code = self._clock(), exit_code
-        if exit_code == ExitCode.DONE:
+        if exit_code in _SUCCESS:
             self._last_success_at = self._ended_at
 
     def collect(self) -> Iterator[Metric]:
@@ -157,6 +165,7 @@ class RunMetrics(Collector):
         yield CounterMetricFamily("bulk_recovered", METRICS["bulk_recovered"], value=self._recovered)
         yield from self._rates()
         yield from self._by_account.collect()
+        yield from self._of_sync.collect()
 
     def _rates(self) -> Iterator[Metric]:
         """Yield the rates; of each account, where there are any, as each has its own."""
@@ -188,7 +197,10 @@ class RunMetrics(Collector):
         self._durations[attempt.action].add(attempt.latency_s)
 
     def _rows_so_far(self) -> dict[str, int]:
+        """Return the rows as they are; of a sync as it found them, since its look and its work both settle rows."""
         state = self._tally.look()
+        if state.started and state.started.syncs:
+            return state.started.outcomes
         still_open = state.rows - state.settled
         return {**dict.fromkeys(ROW_OUTCOMES, 0), **state.counts, Outcome.PENDING: still_open}
 
@@ -251,7 +263,7 @@ def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: fl
     Raises:
         OSError: The file can't be written at the start.
     """
-    metrics = RunMetrics(path.stem, last_success_at=_read_last_success(path))
+    metrics = RunMetrics(path.stem, kept=_read_kept(path))
     registry = CollectorRegistry()
     registry.register(metrics)
 
@@ -327,13 +339,12 @@ def _exit_code(exc: BaseException) -> int:
     return exc.exit_code if isinstance(exc, BulkError) else ExitCode.STOPPED
 
 
-def _read_last_success(path: Path) -> float | None:
-    """Return what an earlier run left in the file; a file that is none of ours tells nothing."""
+def _read_kept(path: Path) -> list[Sample]:
+    """Return what an earlier run left in the file and is still told; a file that is none of ours tells nothing."""
     if not path.is_file():
-        return None  # reading a pipe or a terminal would wait for it
+        return []  # reading a pipe or a terminal would wait for it
     try:
         families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
-        return None
-    samples = (sample for family in families for sample in family.samples)
-    return next((sample.value for sample in samples if sample.name == _LAST_SUCCESS), None)
+        return []
+    return [sample for family in families for sample in family.samples if sample.name in KEPT]

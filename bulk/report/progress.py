@@ -24,7 +24,7 @@ from bulk.events import (
     RunStopping,
 )
 from bulk.legible import brief_run_id, legible
-from bulk.report.account_progress import account_words, progress_lines
+from bulk.report.account_progress import account_words, phase_words, progress_lines
 from bulk.report.tally import RunState, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
@@ -150,7 +150,8 @@ def bar(input_name: str, state: RunState, width: int) -> RenderableType:
     if state.started is None:
         return Text(_before_the_run(input_name, state), no_wrap=True, overflow="ellipsis")
     title = Text(f"{input_name} → {state.started.target}", style="bold", no_wrap=True, overflow="ellipsis")
-    words = [_counts(state, " · ") or "nothing settled yet", f"{_rates(state)} · {_doing(state)}"]
+    nothing = "nothing changed yet" if state.phase else "nothing settled yet"
+    words = [_counts(state, " · ") or nothing, f"{_rates(state)} · {_doing(state)}"]
     share, left = _share(state), _left(state)
     accounts = [Text(line, no_wrap=True, overflow="ellipsis") for line in progress_lines(state.accounts, width)]
     if width < _ROOMY_COLUMNS:
@@ -250,6 +251,12 @@ def connections_line(event: ConnectionsShort) -> str:
 
 def start_line(event: RunStarted) -> str:
     """Return the line that a run begins with where there is no live bar."""
+    if event.syncs:
+        return (
+            f"Sync {brief_run_id(event.run_id)}: {spell_count(event.rows, 'row')}"
+            + (f", {spell_count(len(event.accounts), 'account')}" if event.accounts else "")
+            + f", to {event.target}; ledger {event.ledger}"
+        )
     limits = ", ".join(f"{action.noun}s {_limit(per_s)}" for action, per_s in event.rates.items())
     accounts = f", {spell_count(len(event.accounts), 'account')}" if event.accounts else ""
     # Each account may have rates of its own.
@@ -280,7 +287,7 @@ def _before_the_run(input_name: str, state: RunState) -> str:
 
 def _share(state: RunState) -> str:
     percent = 100 * state.settled // state.rows if state.rows else 100
-    return f"{state.settled:,} of {state.rows:,} ({percent}%)"
+    return f"{state.settled:,} of {state.rows:,}{phase_words(state.phase)} ({percent}%)"
 
 
 def _counts(state: RunState, separator: str) -> str:
@@ -290,6 +297,8 @@ def _counts(state: RunState, separator: str) -> str:
 
 
 def _rates(state: RunState) -> str:
+    if state.phase:
+        return f"{state.create_per_s:,.1f}/s"
     granted = f" of {spell_rate(state.allowed_per_s)}" if state.allowed_per_s else ""
     return f"creates {state.create_per_s:,.1f}{granted}"
 

@@ -20,7 +20,7 @@ _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
         Outcome.DRIFTED: "Make the row say what the platform has, or change the module in the platform's console; "
         "then run again.",
         Outcome.MOVED: "Run the sync again: it looks at the platform anew.",
-        Outcome.WITHHELD: "Read the plan that the sync wrote, then approve it: `bulk apply PLAN`.",
+        Outcome.WITHHELD: "Read the plan that the sync wrote, then approve it: `bulk status` prints the command.",
         Outcome.OVER_BUDGET: "Delete a module that the product no longer uses, or take the row out; then run again.",
         Outcome.INVALID: "Mend the row in the file as its message says, then run again.",
         Outcome.FAILED: "Run again: these rows are tried anew. If the code comes back, mend what its message names.",
@@ -29,9 +29,18 @@ _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
     }
 )
 
+_BY_CODE: Mapping[str | None, str] = MappingProxyType(
+    {
+        "product_key.unmapped": "Give the product a line in the map and run again, or leave its modules.",
+    }
+)
+"""Reasons with a remedy of their own, whatever the outcome."""
+
 
 def remedy(reason: Reason) -> str:
     """Return what the operator can do: the error code's own remedy where it has one."""
+    if reason.code in _BY_CODE:
+        return _BY_CODE[reason.code]
     known = look_up(reason.code) if reason.code else None
     if known and known.remedy and reason.outcome is Outcome.FAILED:
         return known.remedy

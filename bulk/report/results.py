@@ -14,6 +14,8 @@ from bulk.errors import LedgerError
 from bulk.ledger.views.reading import at_one_moment, names_accounts, read_input, read_results, read_results_without_row
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.rows import InputShape, cells, encode_header, encode_record, fields, handler_for
+from bulk.rows.formulas import harmless
+from bulk.rows.products.product_rows import is_account_column
 from bulk.shell import shell_path
 
 if TYPE_CHECKING:
@@ -28,9 +30,6 @@ __all__ = ["write_results", "write_retry_file"]
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
 _OF_A_MAP = ("target_account", "target_product_key")
 """Columns of a ledger whose input has the keys of another platform: its own columns name the source's."""
-
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-"""The last four are the full-width forms of the first four."""
 
 
 def write_results(
@@ -108,7 +107,10 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
 
 
 def _with_record(shape: InputShape, result: Result) -> Result:
-    """Give a module that no row asks for the record that a row of it would have."""
+    """Give a module that no row asks for the record that a row of it would have.
+
+    Where a map gave products their keys, the source's key and account are those of another row of the product.
+    """
     told = {
         "ProductKey": result.product_key,
         "ModuleName": result.module_name,
@@ -116,10 +118,14 @@ def _with_record(shape: InputShape, result: Result) -> Result:
         "Desc": result.desc or None,
         "Account": result.account or None,
     }
-    own = {shape.columns.get(field): text for field, text in told.items() if text is not None}
+    own: dict[str | None, object] = {shape.columns.get(name): text for name, text in told.items() if text is not None}
+    if shape.is_mapped:
+        of_product = fields(shape, result.record) if result.record else {}
+        source = (shape.columns.get("ProductKey"), *filter(is_account_column, of_product))
+        own = {**own, **{name: of_product.get(name or "", "") for name in source}}
     if shape.format == "jsonl":
         return result._replace(record=orjson.dumps({name: own[name] for name in own if name}).decode())
-    columns = [own.get(name, "") for name in shape.header]
+    columns = [str(own.get(name, "")) for name in shape.header]
     return result._replace(record=orjson.dumps(columns).decode())
 
 
@@ -165,12 +171,12 @@ def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) ->
 def _table(
     shape: InputShape, names: list[str], results: Iterator[Result], *, excel_safe: bool
 ) -> Iterator[list[object]]:
-    yield ["line", *(map(_harmless, names) if excel_safe else names), *_ours(shape)]
+    yield ["line", *(map(harmless, names) if excel_safe else names), *_ours(shape)]
     for result in results:
         own = _own_cells(shape, names, result)
         if excel_safe:
-            own = [_harmless(cell) for cell in own]
-        yield [result.line or None, *own, *map(_harmless, _our_values(shape, result))]
+            own = [harmless(cell) for cell in own]
+        yield [result.line or None, *own, *map(harmless, _our_values(shape, result))]
 
 
 def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[object]:
@@ -182,11 +188,6 @@ def _own_cells(shape: InputShape, names: list[str], result: Result) -> list[obje
 
 def _as_cell(value: object) -> object:
     return value if value is None or isinstance(value, str) else orjson.dumps(value).decode()
-
-
-def _harmless(cell: object) -> object:
-    """Keep a spreadsheet from running a cell as a formula: an apostrophe in front makes it text."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
 
 
 def _write_csv(out: BinaryIO, table: Iterator[list[object]]) -> None:

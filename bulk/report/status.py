@@ -6,44 +6,67 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bulk.legible import brief_run_id
-from bulk.model import Action
+from bulk.model import Action, Outcome
 from bulk.report.accounts import Gravity, account_line, account_table, gravity_of
+from bulk.report.approvals import approval_lines, cut_off_lines, waiting_of
 from bulk.report.summary import outcome_lines, reason_lines
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
+from bulk.report.wording import (
+    MEANINGS,
+    cut,
+    outcome_words,
+    spell_count,
+    spell_duration,
+    spell_ending,
+    spell_rate,
+    task_words,
+)
 from bulk.shell import shell_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+    from datetime import datetime
 
     from bulk.ledger.views.pulse import Pulse
-    from bulk.ledger.views.status import LedgerStatus
+    from bulk.ledger.views.status import LedgerStatus, RunRecord
     from bulk.report.tones import Paint
 
 __all__ = ["status_json", "status_line", "status_lines"]
 
 _SHOWN_RUNS = 4
 _ACCOUNT_LINES = 14
+_OF_A_SYNC = ("command", "applied", "user")
+"""Keys that only a sync and an apply have in the list of runs."""
+
 _REASONS_ROOM = 9
 """Lines for reasons, so that the whole fits a screen of 24 lines."""
 
 
 def status_lines(
-    status: LedgerStatus, pulse: Pulse | None = None, *, width: int = 80, paint: Paint = plain
+    status: LedgerStatus,
+    pulse: Pulse | None = None,
+    *,
+    width: int = 80,
+    paint: Paint = plain,
+    now: datetime | None = None,
+    program: Sequence[str] = ("bulk",),
 ) -> list[str]:
-    """Return the screen that shows a ledger.
+    """Return the screen that shows a ledger: first of all what waits for a person.
 
     Args:
         status: What was read from it.
         pulse: How fast the run is that is at work on it.
         width: Columns of the terminal.
         paint: How to colour.
+        now: Aware: tells a plan that is too old; ``None``: none is.
+        program: What starts `bulk` here.
     """
     lines = [
+        *approval_lines(waiting_of(status.approvals, now=now, program=program), width=width, paint=paint),
+        *cut_off_lines(status.cut_off, width=width, paint=paint, program=program),
         paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
         cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),
-        *_approvals(status, width, paint),
         *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
         "",
         *outcome_lines(status.outcomes, width=width, paint=paint),
@@ -52,8 +75,9 @@ def status_lines(
         lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
     if status.accounts:
         lines += ["", *_accounts(status, width, paint)]
-    if status.reasons:
-        reasons = reason_lines(status.reasons, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
+    told = [reason for reason in status.reasons if reason.outcome is not Outcome.WITHHELD or not status.approvals]
+    if told:
+        reasons = reason_lines(told, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
         lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
     if status.runs:
         lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]
@@ -64,8 +88,13 @@ def status_json(status: LedgerStatus, pulse: Pulse | None) -> dict[str, object]:
     """Return what was read as the keys of a JSON object: those of accounts only where the ledger knows names."""
     # The target is one string here, as it is in a run's summary.
     keys = asdict(status) | {"target": status.spoken_target, "now": pulse.keys() if pulse else None}
-    if not status.approvals:
-        del keys["approvals"]
+    for run in keys["runs"]:
+        if run["command"] == "run":
+            for key in _OF_A_SYNC:
+                del run[key]
+    for key in ("approvals", "cut_off"):
+        if not keys[key]:
+            del keys[key]
     if not status.accounts:
         del keys["accounts"]
         for reason in keys["reasons"]:
@@ -109,15 +138,6 @@ def _done(status: LedgerStatus) -> str:
     return f"{sum(gravity is not Gravity.OPEN for gravity in gravities):,} of {len(gravities):,} accounts done"
 
 
-def _approvals(status: LedgerStatus, width: int, paint: Paint) -> Iterator[str]:
-    """Say first what waits for a person; the command is never broken, so that it can be copied."""
-    for waiting in status.approvals:
-        changes = ", ".join(spell_count(count, kind) for kind, count in waiting.changes.items())
-        whose = f" of account {waiting.account}" if waiting.account else ""
-        yield paint(cut(f"Waiting for your approval{whose}: {changes}, decided {waiting.made_at}", width), Tone.WARNING)
-        yield f"  bulk apply {shell_path(waiting.plan)}  (within 24 hours, with the settings of the sync)"
-
-
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:
     asked = {run.run_id: run.create_per_s for run in status.runs}.get(status.holder.run_id) if status.holder else None
     asked = None if status.accounts else asked  # each account asked for that rate
@@ -140,6 +160,10 @@ def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
     shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     for run in shown[:_SHOWN_RUNS]:
         ending = spell_ending(run, is_at_work=status.is_at_work(run))
-        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {ending}", width)
+        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {_task(run)}{ending}", width)
     if len(shown) > _SHOWN_RUNS:
         yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"
+
+
+def _task(run: RunRecord) -> str:
+    return "" if run.command == "run" else f"{task_words(run)}, "

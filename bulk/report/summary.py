@@ -9,12 +9,12 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Outcome
+from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Action, Outcome
 from bulk.model.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
 from bulk.report.remedies import remedy
 from bulk.report.tones import Tone, plain, tone_of
-from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration
+from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, wrapped
 from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
@@ -28,9 +28,11 @@ __all__ = [
     "count_lines",
     "outcome_lines",
     "reason_lines",
+    "restore_command",
     "retry_command",
     "stopped_accounts",
     "summary_lines",
+    "undo_command",
 ]
 
 _SCREEN_LINES = 23
@@ -47,6 +49,9 @@ _TIGHT_LINES = 5
 _ACCOUNT_LINES = 16
 """Lines for accounts; with the rest, a screen with accounts may be longer than one without."""
 
+_FOR_A_RETRY = REASONED_OUTCOMES - {Outcome.WITHHELD}
+"""Rows that a file of their own helps with; those that wait for a person need an approval."""
+
 _HARD_SPACE = "\u00a0"
 
 
@@ -60,8 +65,9 @@ def summary_lines(
     input_format: str | None = None,
     resume: str | None = None,
     resume_accounts: str | None = None,
+    changed: Sequence[str] = (),
 ) -> list[str]:
-    """Return the screen that ends a run.
+    """Return the screen that ends a run, or the part of a sync's screen that a run's has too.
 
     Args:
         summary: How the run ended.
@@ -72,10 +78,11 @@ def summary_lines(
         input_format: ``csv``, ``tsv`` or ``jsonl``, where it is known.
         resume: The command that goes on; ``None``: nothing is left to do.
         resume_accounts: The command that goes on with those accounts alone that stopped; ``None``: none is needed.
+        changed: Lines below the first: what a sync changed.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
     outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
-    head = [*_title(summary, width, paint), "", *outcomes, *_accounts(summary, width, paint, pending)]
+    head = [*_title(summary, width, paint), *changed, "", *outcomes, *_accounts(summary, width, paint, pending)]
     commands = [
         line
         for label, command in _ways_on(summary, program, input_format, resume, resume_accounts)
@@ -83,7 +90,9 @@ def summary_lines(
     ]
     foot = ["", *_effort(summary, width), *commands]
     room = _SCREEN_LINES - len(head) - len(foot) - 2
-    reasons = reason_lines(summary.reasons, width=width, room=room)
+    # What is withheld has a place of its own on a sync's screen, with the command that approves it.
+    told = [reason for reason in summary.reasons if reason.outcome is not Outcome.WITHHELD or summary.changes is None]
+    reasons = reason_lines(told, width=width, room=room)
     if reasons:
         head += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
     return head + foot
@@ -180,6 +189,22 @@ def retry_command(
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 
 
+def restore_command(undo_file: str, run_id: str, *, program: Sequence[str] = ("bulk",)) -> str:
+    """Return the command that restores what an undo file has, without --prune.
+
+    Its ledger is its own, and that of no other undo file: a ledger takes the next file for another job's. There is no
+    limit to its updates: you asked for each of them.
+    """
+    of_run = "" if run_id[:8] in PurePath(undo_file).name else f".{run_id[:8]}"
+    ledger = shell_path(f"{undo_file}{of_run}.ledger.db")
+    return f"{shell_join(program)} sync {shell_path(undo_file)} --ledger {ledger} --max-updates 100%"
+
+
+def undo_command(ledger: str, *, program: Sequence[str] = ("bulk",)) -> str:
+    """Return the command that writes the input that restores what the last changing run replaced."""
+    return f"{shell_join(program)} results {shell_path(ledger)} --undo-file {shell_path(f'{ledger}.undo.csv')}"
+
+
 def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:
     """Return what the input might have been called: as the ledger, with the ending that tells its format."""
     path = PurePath(re.sub(r"(?<=[^/])(\.(ledger|sandbox))?\.db$", "", ledger))
@@ -231,25 +256,32 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
     if summary.stopped:
         alone = len(stopped_accounts(summary))
         of_accounts = f"{alone:,} of {spell_count(len(summary.accounts), 'account')}; the others went through"
-        why = _wrapped(f"Stopped: {summary.stopped if _stopped_as_a_whole(summary) else of_accounts}", width)
-        return [*(paint(line, Tone.BAD) for line in why), *_wrapped(share, width)]
+        why = wrapped(f"Stopped: {summary.stopped if _stopped_as_a_whole(summary) else of_accounts}", width)
+        return [*(paint(line, Tone.BAD) for line in why), *wrapped(share, width)]
     tone = Tone.GOOD if summary.exit_code == ExitCode.DONE else Tone.WARNING
-    return [paint(line, tone) for line in _wrapped(f"Finished: {share}", width)]
+    return [paint(line, tone) for line in wrapped(f"Finished: {share}", width)]
 
 
 def _effort(summary: Summary, width: int) -> Iterator[str]:
-    creates, lists = summary.requests.get("create", 0), summary.requests.get("list", 0)
-    rate = f" ({creates / summary.elapsed_s:.1f}/s)" if creates and summary.elapsed_s else ""
     extras = {"retries": summary.retries, "throttled": summary.throttled, "recovered": summary.recovered}
-    figures = [spell_count(lists, "list"), f"{spell_count(creates, 'create')}{rate}"]
-    figures += [f"{number:,} {name}" for name, number in extras.items() if number]
+    figures = [*_requests(summary), *(f"{number:,} {name}" for name, number in extras.items() if number)]
     # A figure stays on one line with its noun.
     kept = ", ".join(figure.replace(" ", _HARD_SPACE) for figure in figures)
-    yield from (line.replace(_HARD_SPACE, " ") for line in _wrapped(f"Requests: {kept}", width))
-    if summary.absent:
+    yield from (line.replace(_HARD_SPACE, " ") for line in wrapped(f"Requests: {kept}", width))
+    if summary.absent and summary.changes is None:
         absent = f"Absent: {spell_count(summary.absent, 'module')} of earlier inputs not in this one"
-        yield from _wrapped(absent, width)
+        yield from wrapped(absent, width)
     yield f"Ledger: {summary.ledger}"
+
+
+def _requests(summary: Summary) -> Iterator[str]:
+    """Yield each action that was sent; of a run listings and creates also where none was."""
+    for action in (Action.LIST, *(action for action in Action if action is not Action.LIST)):
+        requests = summary.requests.get(action.figure, 0)
+        if requests or action is Action.LIST or (action is Action.CREATE and summary.changes is None):
+            noun = "list" if action is Action.LIST else action.noun
+            rate = f" ({requests / summary.elapsed_s:.1f}/s)" if requests and summary.elapsed_s else ""
+            yield spell_count(requests, noun) + (rate if action is Action.CREATE else "")
 
 
 def _ways_on(
@@ -263,7 +295,9 @@ def _ways_on(
         yield "Go on with:", resume
     if resume_accounts:
         yield "Once fixed, only what stopped:", resume_accounts
-    if any(summary.outcomes.get(outcome) for outcome in REASONED_OUTCOMES):
+    if summary.undo:
+        yield "To undo its changes:", restore_command(summary.undo, summary.run_id, program=program)
+    if any(summary.outcomes.get(outcome) for outcome in _FOR_A_RETRY):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command
 
@@ -293,8 +327,3 @@ def _indented(text: str, width: int, lines: int) -> list[str]:
         placeholder=" …",
         break_on_hyphens=False,
     )
-
-
-def _wrapped(text: str, width: int) -> list[str]:
-    # Long words are paths and codes: broken ones can't be copied.
-    return textwrap.wrap(text, width, subsequent_indent="  ", break_on_hyphens=False, break_long_words=False)

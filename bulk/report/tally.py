@@ -16,21 +16,26 @@ from bulk.events import (
     LaneClosed,
     LaneOpened,
     LookStarted,
+    PhaseStarted,
     PlanStarted,
     RateChanged,
     RetryScheduled,
     RowSettled,
     RunStarted,
     RunStopping,
+    SyncPhase,
 )
 from bulk.model import OPEN_OUTCOMES, ROW_OUTCOMES, TRIED_AGAIN_OUTCOMES, Action
 from bulk.report.account_tally import AccountState, AccountTallies
 from bulk.report.speed import Speed
+from bulk.report.sync_tally import SyncTally
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from bulk.events import AccountStart, Event
+    from bulk.model import Settlement
+    from bulk.report.sync_tally import SyncState
 
 __all__ = ["RunState", "Tally", "open_rows"]
 
@@ -74,7 +79,7 @@ class RunState:
     """Since the first request could leave; 0 while the input is read."""
 
     create_per_s: float
-    """Creates a second over the last seconds."""
+    """Creates a second over the last seconds; of a sync, products or changes."""
 
     allowed_per_s: float
     """Creates a second that the pace allows now; 0: unlimited."""
@@ -90,6 +95,9 @@ class RunState:
 
     stopping: str | None
     """Why the run is stopping; ``None``: it isn't."""
+
+    phase: SyncPhase | None = None
+    """Of a sync: ``rows`` are the products that it looks at, or its changes; ``None``: it is no sync."""
 
     accounts: tuple[AccountState, ...] = ()
     """Those that the run works on, and those that stopped before it began; empty: it names none."""
@@ -125,18 +133,21 @@ class Tally:
         self._retry: tuple[float, str] | None = None
         self._stopping: str | None = None
         self._accounts = AccountTallies()
+        self._sync = SyncTally(clock())
         self._create_speed = Speed(_RATE_SPAN_S, since=clock())
         self._settle_speed = Speed(_RATE_SPAN_S * 3, since=clock())
 
     def __call__(self, event: Event) -> None:  # noqa: C901 - one flat case an event is the plainest dispatch
         """Count one event."""
         match event:
-            case RowSettled(settlement) if settlement.line is not None:
-                self._settle(settlement.outcome, settlement.account)
+            case RowSettled(settlement):
+                self._settle(settlement)
             case AttemptMade(attempt):
                 self._creates += attempt.action is Action.CREATE
             case LaneOpened() | LaneClosed():
                 self._count_lane(event)
+            case PhaseStarted():
+                self._sync.begin(event, self._clock())
             case PlanStarted(products):
                 self._products = products
             case LookStarted(doing, products):
@@ -155,6 +166,8 @@ class Tally:
     def look(self) -> RunState:
         """Return how the run stands now."""
         now = self._clock()
+        if self._started and self._started.syncs:
+            return self._look_at_sync(self._started, now)
         rows = self._started.rows - self._started.outside if self._started else self._read
         settled = rows - self._open if self._started else 0
         accounts = self._accounts.look(now)
@@ -175,6 +188,25 @@ class Tally:
             lanes=self._lanes,
             waiting_for=self._waiting_for(now, create_per_s),
             stopping=self._stopping,
+            accounts=accounts,
+        )
+
+    def _look_at_sync(self, started: RunStarted, now: float) -> RunState:
+        state = self._sync.look(now)
+        accounts = self._sync.accounts(self._accounts.stopped_by_name(), now)
+        return RunState(
+            started=started,
+            rows=state.total,
+            settled=state.done,
+            counts=state.counts,
+            elapsed_s=now - self._started_at,
+            create_per_s=state.per_s,
+            allowed_per_s=0.0,
+            left_s=state.left_s,
+            lanes=self._lanes,
+            waiting_for=self._why_waiting(now) or _what_holds_back(started, state),
+            stopping=self._stopping,
+            phase=state.phase,
             accounts=accounts,
         )
 
@@ -202,13 +234,16 @@ class Tally:
         closed = isinstance(event, LaneClosed)
         self._lanes += -1 if closed else 1
         self._closed += closed
+        if closed:
+            self._sync.close_lane(event.account)
 
-    def _settle(self, outcome: str, account: str) -> None:
-        if outcome in OPEN_OUTCOMES:
+    def _settle(self, settlement: Settlement) -> None:
+        self._sync.settle(settlement)
+        if settlement.outcome in OPEN_OUTCOMES or settlement.line is None:
             return
-        if account:
-            self._accounts.settle(account)
-        self._counts[outcome] += 1
+        if settlement.account:
+            self._accounts.settle(settlement.account)
+        self._counts[settlement.outcome] += 1
         self._open -= 1
 
     def _left_s(self, now: float, per_s: float) -> float | None:
@@ -227,11 +262,21 @@ class Tally:
             return "the input to be read"
         if self._allowed_per_s and self._allowed_per_s < self._started.rates[Action.CREATE]:
             return "the platform's throttle"
-        if self._retry and now - self._retry[0] <= _RETRY_SPAN_S:
-            return f"a retry after {self._retry[1]}"
+        if why := self._why_waiting(now):
+            return why
         if self._allowed_per_s and create_per_s >= self._allowed_per_s * _AT_THE_LIMIT:
             return "the rate limit"
         return "the platform's replies" if self._lanes > 0 else "the ledger"
+
+    def _why_waiting(self, now: float) -> str | None:
+        is_new = self._retry and now - self._retry[0] <= _RETRY_SPAN_S
+        return f"a retry after {self._retry[1]}" if self._retry and is_new else None
+
+
+def _what_holds_back(started: RunStarted, state: SyncState) -> str:
+    listed_per_s = started.rates.get(Action.LIST, 0.0) if state.phase is SyncPhase.LOOK else 0.0
+    at_the_limit = listed_per_s and state.per_s >= listed_per_s * _AT_THE_LIMIT
+    return "the rate limit" if at_the_limit else "the platform's replies"
 
 
 def _longest(accounts: tuple[AccountState, ...]) -> float | None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import textwrap
 import unicodedata
 from itertools import pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bulk.legible import brief_run_id
 from bulk.model import Outcome
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = [
     "spell_duration",
     "spell_ending",
     "spell_rate",
+    "task_words",
+    "wrapped",
 ]
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
@@ -73,6 +77,12 @@ def columns_of(text: str) -> int:
     return len(text) if text.isascii() else sum(map(_columns_of_character, text))
 
 
+def wrapped(text: str, width: int) -> list[str]:
+    """Return the text on as many lines as it takes; long words are paths and codes, which are useless broken."""
+    indent = text[: len(text) - len(text.lstrip())]
+    return textwrap.wrap(text, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False, break_long_words=False)
+
+
 def padded(text: str, width: int) -> str:
     """Return the text with blanks behind it, so that it takes so many columns."""
     return text + " " * (width - columns_of(text))
@@ -106,6 +116,14 @@ def spell_ending(run: RunRecord, *, is_at_work: bool) -> str:
     if run.exit_code is not None:
         return f"exit code {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
     return "at work" if is_at_work else "killed, or the power failed"
+
+
+def task_words(run: RunRecord) -> str:
+    """Return what a run was: ``sync``, or ``apply of 0546ae7c by ops``."""
+    if run.command != "apply":
+        return run.command
+    of = f" of {brief_run_id(run.applied)}" if run.applied else ""
+    return f"apply{of}" + (f" by {run.user}" if run.user else "")
 
 
 def spell_rate(per_s: float) -> str:

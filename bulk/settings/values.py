@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from bulk.errors import SettingsError
 
-__all__ = ["FailureCap", "check_rate", "parse_delimiter", "parse_duration"]
+__all__ = ["FailureCap", "check_rate", "is_wanted", "parse_delimiter", "parse_duration"]
 
 _LEAST_PER_S = 0.001
 _MOST_PER_S = 1_000_000
@@ -89,3 +90,9 @@ def parse_delimiter(text: str) -> str:
     if character in _NO_DELIMITERS:
         raise SettingsError(f"{{0}} {text!r} can't stand between cells: it has a meaning of its own", "delimiter")
     return character
+
+
+def is_wanted(product_key: str, only: tuple[str, ...]) -> bool:
+    """Say whether ``--only`` lets a product be tried."""
+    # ProductKeys differ in letter case: a file system's rules for names must not blur that.
+    return not only or any(fnmatchcase(product_key, pattern) for pattern in only)

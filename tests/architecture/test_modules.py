@@ -68,6 +68,14 @@ def test_every_public_name_of_the_package_can_be_used() -> None:
         bulk.nothing  # noqa: B018 - the access is what is tested
 
 
+def test_every_public_name_of_the_fleet_can_be_used_and_is_no_module() -> None:
+    for name in bulk.fleet.__all__:
+        assert isinstance(getattr(bulk.fleet, name), type) or callable(getattr(bulk.fleet, name))
+    assert dir(bulk.fleet) == sorted(bulk.fleet.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        bulk.fleet.nothing  # noqa: B018 - the access is what is tested
+
+
 def test_every_event_that_a_listener_may_be_given_is_public() -> None:
     events = importlib.import_module("bulk.events")
     given = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import tomllib
+from collections import Counter
 from pathlib import Path
 
 import click
@@ -18,6 +19,19 @@ from bulk.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+OUTSIDE = ("https://", "mailto:")
+
+
+def written_pages() -> list[Path]:
+    """Return every page in Markdown that is part of the project, wherever it is."""
+    told = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard", "*.md"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    pages = [ROOT / name for name in told.stdout.splitlines()]
+    return sorted({*PAGES, *(page for page in pages if page.exists())})
 
 
 def section(page: str, heading: str) -> str:
@@ -29,9 +43,21 @@ def first_cells(table: str) -> list[str]:
     return [row.split("|")[1].strip() for row in table.splitlines() if row.startswith("| ")][1:]
 
 
+def prose(page: Path) -> str:
+    """Return a page without its blocks of code, in which a bracket or a number sign means something else."""
+    return re.sub(r"^```.*?^```$", "", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+
+
 def anchors(page: Path) -> set[str]:
-    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    """Return where a link into a page may lead, as GitHub calls its headings."""
+    seen: Counter[str] = Counter()
+    found = set()
+    for heading in re.findall(r"^#+ (.*)$", prose(page), re.MULTILINE):
+        text = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w -]", "", text.lower()).replace(" ", "-")
+        found.add(f"{name}-{seen[name]}" if seen[name] else name)
+        seen[name] += 1
+    return found
 
 
 def test_the_table_of_outcomes_is_complete_and_says_which_are_final() -> None:
@@ -51,25 +77,31 @@ def test_the_table_of_exit_codes_is_that_of_the_help() -> None:
 
 
 def test_every_command_stands_in_the_readme() -> None:
-    table = section("README.md", "Against the platform")
+    table = section("README.md", "Commands")
 
     assert set(re.findall(r"^\| `bulk (\w+)", table, re.MULTILINE)) == set(COMMANDS)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", written_pages(), ids=lambda page: str(page.relative_to(ROOT)))
 def test_every_link_leads_somewhere(page: Path) -> None:
-    for target in re.findall(r"\]\(([^)]+)\)", page.read_text(encoding="utf-8")):
-        if not target.startswith("https://"):
+    text = prose(page)
+    in_place = re.findall(r"\]\(\s*<?([^)\s>]+)>?[^)]*\)", text)
+    below = re.findall(r"^\[[^]]+\]:\s*(\S+)", text, re.MULTILINE)
+    for target in (*in_place, *below):
+        if not target.startswith(OUTSIDE):
             path, _, anchor = target.partition("#")
             linked = page.parent / path if path else page
             assert linked.exists(), target
             assert not anchor or anchor in anchors(linked), target
 
 
-def test_the_readme_links_to_every_page_of_the_documentation() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+def test_the_index_links_to_every_page_of_the_documentation_and_the_readme_to_the_index() -> None:
+    index = ROOT / "docs" / "README.md"
+    text = index.read_text(encoding="utf-8")
+    pages = [page.name for page in index.parent.glob("*.md") if page != index]
 
-    assert [page.name for page in (ROOT / "docs").glob("*.md") if f"(docs/{page.name})" not in readme] == []
+    assert [page for page in pages if f"({page})" not in text] == []
+    assert "(docs/README.md)" in (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def test_what_the_first_command_leaves_beside_its_input_is_not_for_git() -> None:

@@ -128,3 +128,25 @@ def page_of_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(run) == 1
     assert main(["report", str(ledger), "-o", str(report)]) == 0
     return report
+
+
+@pytest.fixture(scope="session")
+def page_of_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of a ledger whose second night waits for a person."""
+    folder = tmp_path_factory.mktemp("sync")
+    source, ledger, report = folder / "modules.csv", folder / "modules.db", folder / "report.html"
+    rows = [(f"a1Prod{product:05d}", f"module-{number}" + "x" * 40) for product in range(12) for number in range(6)]
+
+    def write(named: list[tuple[str, str]], text: str) -> None:
+        with source.open("w", newline="", encoding="utf-8") as file:
+            table = csv.writer(file)
+            table.writerow(("ProductKey", "ModuleName", "AliasName", "Desc"))
+            table.writerows((*name, "主控", text) for name in named)
+
+    sync = ["sync", str(source), "--prune", "--sandbox", "--ledger", str(ledger), "--qps", "0", "--list-qps", "0"]
+    write(rows, "before")
+    assert main(sync) == 0
+    write([row for number, row in enumerate(rows) if number % 6 != 5], f"{HOSTILE_NAME} " + "long" * 10)
+    assert main(sync) == 5
+    assert main(["report", str(ledger), "-o", str(report)]) == 0
+    return report

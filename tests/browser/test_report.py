@@ -135,6 +135,22 @@ def test_nothing_is_wider_than_a_small_screen(browser: Any, page: Path, width: i
     assert min(browser.run(DRAWN)) > 10
 
 
+@pytest.mark.parametrize("width", [320, 390, 1_200])
+def test_what_waits_for_a_person_fits_every_screen_and_runs_nothing(
+    browser: Any, page_of_sync: Path, width: int
+) -> None:
+    browser.screen(width)
+    browser.open(page_of_sync)
+
+    words = browser.run("return document.querySelector('#waiting').closest('section').innerText;")
+    assert browser.run("return document.documentElement.scrollWidth;") <= width
+    assert "60 updates, 12 deletes" in words
+    assert " apply " in words
+    assert "before → </script>" in words
+    assert browser.complaints() == []
+    assert "taken" not in browser.driver.title
+
+
 def test_charts_follow_the_window(browser: Any, page: Path) -> None:
     browser.open(page)
 

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
-ON_ITS_OWN = {"accounts.md"}
-"""Pages with a platform of their own: tests/docs/test_accounts.py."""
+ON_ITS_OWN = {"accounts.md", "onboarding.md", "quickstart.md", "sync.md"}
+"""Pages whose blocks are one story: tests/docs/test_accounts.py and test_walks.py run them from top to bottom."""
 
 _FENCE = re.compile(r"^```(?P<language>[a-z]+)\n(?P<text>.*?)^```$", re.MULTILINE | re.DOTALL)
 _AT_ONCE = {"BULK_QPS": "0", "BULK_LIST_QPS": "0"}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.docs.test_uses import MIGRATE
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
@@ -69,6 +71,12 @@ def sides(tmp_path: Path) -> Iterator[dict[str, str]]:
         yield kept | keys
 
 
+def run_on_both_sides(command: str, keys: dict[str, str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command of a page where both settings files are."""
+    words = [sys.executable, "-m", *command.split()]
+    return subprocess.run(words, cwd=folder, env=keys, capture_output=True, text=True, check=False)
+
+
 def complete(path: Path) -> None:
     """Take out the lines that are open, as the page says."""
     with path.open(encoding="utf-8", newline="") as file:
@@ -91,9 +99,7 @@ def test_the_page_moves_every_module_and_the_source_sees_no_write(
     ends = []
     for command in commands:
         words = command.split()
-        done = subprocess.run(
-            [sys.executable, "-m", *words], cwd=tmp_path, env=sides, capture_output=True, text=True, check=False
-        )
+        done = run_on_both_sides(command, sides, tmp_path)
         ends.append((words[1], done.returncode))
         assert done.returncode in {0, EXITS.get(words[1], 0)}, (command, done.stdout, done.stderr)
         if words[1] == "map":
@@ -113,3 +119,15 @@ def test_the_page_moves_every_module_and_the_source_sees_no_write(
         assert [row["verdict"] for row in csv.DictReader(file)] == ["unread"]
     arrivals = [json.loads(line) for line in (tmp_path / "source.arrivals").read_text().splitlines()]
     assert {each["action"] for each in arrivals} == {"QueryProductList", "QueryProduct", "ListOTAModuleByProduct"}
+
+
+def test_the_three_commands_of_the_readme_do_the_same(sides: dict[str, str], tmp_path: Path) -> None:
+    ends = []
+    for command in MIGRATE:
+        done = run_on_both_sides(command, sides, tmp_path)
+        ends.append(done.returncode)
+        if command.startswith("bulk map "):
+            complete(tmp_path / "map.csv")
+
+    assert ends == [0, EXITS["map"], EXITS["run"]]
+    assert f"{PRODUCTS} of {PRODUCTS + 1} rows provisioned" in done.stdout

@@ -9,6 +9,7 @@ import click
 import pytest
 
 from bulk.cli.app import COMMANDS, app
+from bulk.cli.fleet import FLEET_COMMANDS, fleet
 
 ROOT = Path(__file__).parents[2]
 
@@ -25,9 +26,10 @@ def test_the_reference_is_up_to_date(generated: str) -> None:
     assert written == generated, "docs/cli.md is out of date: run `python docs/generate_cli.py` and commit the page"
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [*COMMANDS, *(f"fleet {name}" for name in FLEET_COMMANDS)])
 def test_the_reference_has_every_option_of_a_command(name: str, generated: str) -> None:
-    command = app.get_command(click.Context(app), name)
+    group = fleet if " " in name else app
+    command = group.get_command(click.Context(group), name.rpartition(" ")[2])
     section = generated.partition(f"## bulk {name}\n")[2].partition("\n## ")[0]
 
     assert command is not None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from bulk.engine.threads import held
 from bulk.ledger.lanes import LaneReader
+from bulk.settings.values import is_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from bulk.ledger.store import Ledger
     from bulk.settings import Settings
 
-__all__ = ["EVERYTHING", "Selection", "is_wanted", "select", "selected_lanes"]
+__all__ = ["EVERYTHING", "Selection", "select", "selected_lanes"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,3 @@ def selected_lanes(ledger: Ledger, selection: Selection, account: str) -> Abstra
 def _open_rows_of_others(ledger: Ledger, accounts: Collection[str]) -> int:
     others = [account for account in ledger.accounts_with_rows() if account not in accounts]
     return sum(rows for *_, rows in ledger.open_products(others))
-
-
-def is_wanted(product_key: str, only: tuple[str, ...]) -> bool:
-    """Say whether ``--only`` lets a product be tried."""
-    # ProductKeys differ in letter case: a file system's rules for names must not blur that.
-    return not only or any(fnmatchcase(product_key, pattern) for pattern in only)

@@ -97,7 +97,7 @@ async def send(job: Job, feeds: Sequence[Feed], keys: KeyRing, *, run_id: str) -
     recorded stays, and the claims on disk tell the next run what to ask about.
     """
     states = sandbox_states(job.ledger.path, [part.name for part in job.parts])
-    async with writing(job.ledger, run_id=run_id, stop=job.stop) as writer:
+    async with writing(job.ledger, run_id=run_id, stop=job.stop) as written, job.recording(written) as writer:
         await visit_all(job, feeds, keys, work_off, writer=writer, states=states)
 
 

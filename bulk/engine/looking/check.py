@@ -17,20 +17,24 @@ from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
 from bulk.engine.looking.comparison import Comparison, Finding, Verdict
-from bulk.engine.looking.looker import spoken
 from bulk.engine.looking.opening import ahead_of, opened_lookers
 from bulk.engine.looking.order import in_order, side_by_side, until_stopped
+from bulk.engine.looking.scope import Scope
+from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import held, in_thread
-from bulk.errors import SettingsError, StoppedError
+from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.events import LookStarted, ignore
 from bulk.exits import ExitCode
 from bulk.model import AccountNames, Listing, OtaModule
+from bulk.rows.fields import Field
+from bulk.rows.formulas import harmless
 from bulk.rows.products.expansion import FORMATS
 from bulk.rows.products.mapped import open_rows
 from bulk.rows.products.module_rows import custom_modules
 from bulk.rows.products.product_map import read_product_map
 from bulk.rows.products.product_rows import ACCOUNT, Kept
+from bulk.rows.products.written_place import written, written_place
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:
@@ -40,8 +44,9 @@ if TYPE_CHECKING:
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener
-    from bulk.model import ReadRows, ValidRow
+    from bulk.model import InvalidRow, ValidRow
     from bulk.rows.products.product_map import ProductMap
+    from bulk.rows.shape import InputShape
     from bulk.settings import Settings
 
 __all__ = ["Checked", "check"]
@@ -58,14 +63,12 @@ class Checked:
     """The other file, or the platform."""
 
     rows: int
+    equal: int
+    """Rows whose module is as they want it."""
+
     counts: Mapping[Verdict, int]
     products: int
     examples: tuple[Finding, ...] = field(default=())
-
-    @property
-    def equal(self) -> int:
-        """Rows whose module is as they want it."""
-        return self.rows - sum(count for verdict, count in self.counts.items() if verdict is not Verdict.SURPLUS)
 
     @property
     def exit_code(self) -> int:
@@ -106,9 +109,18 @@ async def check(
         raise SettingsError(f"{output}: its name does not tell a format; end it in .csv, .jsonl or .ndjson")
     stop = stop or StopSignal()
     async with held(Comparison) as comparison:
-        job = _Check(wanted=wanted, other=other, settings=settings, comparison=comparison, listener=listener, stop=stop)
+        job = _Check(
+            wanted=wanted,
+            other=other,
+            settings=settings,
+            comparison=comparison,
+            listener=listener,
+            stop=stop,
+            scope=Scope(settings),
+        )
         work = job.against_file(other) if other else job.against_platform(credentials)
-        where = await until_stopped(work, stop, consequence="the comparison is not done")
+        consequence = "the comparison is not done"
+        where = await until_stopped(work, stop, consequence=consequence, deadline_s=settings.deadline_s)
         return await in_thread(job.conclude, where, surplus, None if output is None else Path(output), written)
 
 
@@ -122,7 +134,9 @@ class _Check:
     comparison: Comparison
     listener: Listener
     stop: StopSignal
+    scope: Scope
     _products: int = 0
+    _invalid: list[Finding] = field(default_factory=list)
 
     async def against_file(self, other: str) -> str:
         say_accounts = [
@@ -184,13 +198,35 @@ class _Check:
                 self._obey()
                 owners = batch.accounts or [""] * len(batch.valid)
                 rows = zip(owners, batch.valid, strict=True)
-                self.comparison.want((row[0], owner, _module(row)) for owner, row in rows if owner in tried)
-                self._add_invalid(batch, tried)
+                self.comparison.want((row[0], owner, _module(row)) for owner, row in rows if self._takes(owner, row[1]))
+                invalid = [each for each in batch.invalid if each[4] is None or each[4] in tried]
+                self._add_invalid(invalid, reader.shape, product_map)
+            self._add_left_invalid()
 
-    def _add_invalid(self, batch: ReadRows, tried: frozenset[str]) -> None:
-        self.comparison.invalid(
-            (line, problem) for line, _, _, problem, owner in batch.invalid if owner is None or owner in tried
-        )
+    def _takes(self, account: str, product_key: str) -> bool:
+        return not self.scope.leaves_out or self.scope.takes(account, product_key)
+
+    def _add_invalid(
+        self, rows: Iterable[InvalidRow], shape: InputShape, product_map: ProductMap | None, *, other: str = ""
+    ) -> None:
+        """Add rows that can't be read, with what they name; ``other``: the file that says what is there."""
+        for line, record, _, problem, owner in rows:
+            place = written_place(shape, record, product_map)
+            key = place.product_key if place else written(shape, record, Field.PRODUCT_KEY)
+            whose = (place.account if place and product_map else owner) or ""
+            name, reason = written(shape, record, Field.MODULE_NAME), f"{other}: {problem}" if other else problem
+            row = Finding(Verdict.UNREAD, line, whose, key, name, reason)
+            if place and self.scope.is_narrowed:
+                # Which are the first products is known at the end of the file.
+                self._invalid.append(row)
+            else:
+                self.comparison.invalid([row], of_other=bool(other))
+
+    def _add_left_invalid(self, *, of_other: bool = False) -> None:
+        """Add those that name a product of a narrowed comparison."""
+        left = [row for row in self._invalid if self.scope.has(row.account, row.product_key)]
+        self.comparison.invalid(left, of_other=of_other)
+        self._invalid.clear()
 
     def _read_file(self, path: str, *, is_other: bool) -> bool:
         """Read one of two files; say whether its rows, as rows of the target, have accounts."""
@@ -199,24 +235,29 @@ class _Check:
             kept = Kept(reader)
             for batch in reader.batches():
                 self._obey()
-                self.comparison.invalid((line, f"{path}: {problem}") for line, _, _, problem, _ in batch.invalid)
+                self._add_invalid(batch.invalid, reader.shape, product_map, other=path if is_other else "")
                 for row in batch.valid:
                     cells = kept.of(row)
                     self._place(row, cells.get(ACCOUNT, "") if isinstance(cells, dict) else "", product_map, is_other)
+            self._add_left_invalid(of_other=is_other)
         return any(product_map.targets) if product_map else ACCOUNT in kept.columns
 
     def _place(self, row: ValidRow, account: str, product_map: ProductMap | None, is_other: bool) -> None:  # noqa: FBT001 - see above
         module = _module(row)
         if is_other:
-            self.comparison.add(account, [(row[0], module)])
+            if not self.scope.leaves_out or self.scope.has(account, row[1]):
+                self.comparison.add(account, [(row[0], module)])
             return
         place = product_map.place_of(account, row[1]) if product_map else None
         if isinstance(place, str):
-            self.comparison.invalid([(row[0], f"ProductKey {row[1]!r} is not in {place}")])
+            # Which product of the target it is, nobody knows: it is in every scope.
+            reason = f"ProductKey {row[1]!r} is not in {place}"
+            self.comparison.invalid([Finding(Verdict.UNREAD, row[0], account, *row[1:3], reason)])
             return
         if place:
             account, module = place.account, _module((row[0], place.product_key, *row[2:]))
-        self.comparison.want([(row[0], account, module)])
+        if self._takes(account, module.product_key):
+            self.comparison.want([(row[0], account, module)])
 
     def _map(self) -> ProductMap | None:
         path = self.settings.product_map
@@ -227,6 +268,9 @@ class _Check:
             raise StoppedError(self.stop.reason or "", exit_code=self.stop.exit_code or ExitCode.STOPPED)
 
     def conclude(self, other: str, surplus: bool, output: Path | None, written: str | None) -> Checked:  # noqa: FBT001 - called by a thread
+        if not self.comparison.rows and self.scope.leaves_out:
+            # Nothing is equal to nothing: a pattern with a slip in it must not pass for an account that was checked.
+            raise InputError("no row of it is left to compare: correct --only or --account", file=self.wanted)
         counts: Counter[Verdict] = Counter()
         examples: list[Finding] = []
 
@@ -246,6 +290,7 @@ class _Check:
             wanted=self.wanted,
             other=other,
             rows=self.comparison.rows,
+            equal=self.comparison.rows + self.comparison.unread_of_other - (counts.total() - counts[Verdict.SURPLUS]),
             counts={verdict: counts[verdict] for verdict in Verdict if surplus or verdict is not Verdict.SURPLUS},
             products=self._products,
             examples=tuple(examples),
@@ -265,7 +310,8 @@ def _write(path: Path, format: str, findings: Iterable[Finding]) -> None:  # noq
             out.write(f"{','.join(Finding._fields)}\n".encode())
             for finding in findings:
                 text = io.StringIO(newline="")
-                csv.writer(text, lineterminator="\n").writerow(finding)
+                # A report for people: unlike an export, nothing of it is sent back.
+                csv.writer(text, lineterminator="\n").writerow(map(harmless, finding))
                 out.write(text.getvalue().encode())
     except OSError as exc:
         raise SettingsError(f"{path}: it can't be written ({explain_os_error(exc)}); name another file") from exc

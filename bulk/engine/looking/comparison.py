@@ -22,14 +22,14 @@ CREATE TABLE there (
     PRIMARY KEY (account, key, folded)
 ) WITHOUT ROWID;
 CREATE TABLE unread (account TEXT, key TEXT, reason TEXT, PRIMARY KEY (account, key)) WITHOUT ROWID;
-CREATE TABLE invalid (line INTEGER, reason TEXT);
+CREATE TABLE invalid (line INTEGER, account TEXT, key TEXT, name TEXT, reason TEXT);
 """
 _JUDGED = """
 SELECT w.line, w.account, w.key, w.name, w.alias, w."desc", t.name, t.alias, t."desc", u.reason
 FROM wanted AS w
 LEFT JOIN there AS t USING (account, key, folded)
 LEFT JOIN unread AS u ON u.account = w.account AND u.key = w.key
-UNION ALL SELECT line, '', '', '', NULL, NULL, NULL, NULL, NULL, reason FROM invalid
+UNION ALL SELECT line, account, key, name, NULL, NULL, NULL, NULL, NULL, reason FROM invalid
 ORDER BY 1
 """
 _SURPLUS = """
@@ -74,6 +74,9 @@ class Comparison:
         self._database.executescript(_SCHEMA)
         self._database.execute("BEGIN")
         self.rows = 0
+        """That ask for modules, those that can't be read too."""
+
+        self.unread_of_other = 0
 
     def want(self, rows: Iterable[tuple[int, str, OtaModule]]) -> None:
         """Add rows: line, account, module."""
@@ -81,11 +84,14 @@ class Comparison:
         self._database.executemany("INSERT INTO wanted VALUES (?, ?, ?, ?, ?, ?, ?)", added)
         self.rows += len(added)
 
-    def invalid(self, rows: Iterable[tuple[int, str]]) -> None:
-        """Add rows that can't be read: line, and why."""
-        added = list(rows)
-        self._database.executemany("INSERT INTO invalid VALUES (?, ?)", added)
-        self.rows += len(added)
+    def invalid(self, rows: Iterable[Finding], *, of_other: bool = False) -> None:
+        """Add rows that can't be read; ``of_other``: they ask for nothing, but nobody knows what they say is there."""
+        added = [row[1:] for row in rows]
+        self._database.executemany("INSERT INTO invalid VALUES (?, ?, ?, ?, ?)", added)
+        if of_other:
+            self.unread_of_other += len(added)
+        else:
+            self.rows += len(added)
 
     def add(self, account: str, modules: Iterable[tuple[int | None, OtaModule]]) -> None:
         """Add modules that are there, each with the line of the file that says so."""

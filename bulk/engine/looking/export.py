@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
-from bulk.engine.looking.looker import spoken
 from bulk.engine.looking.manifest import AccountExport, Exported, manifest_bytes, manifest_path
 from bulk.engine.looking.opening import ahead_of, opened_lookers
 from bulk.engine.looking.order import in_order, side_by_side, until_stopped
 from bulk.engine.looking.wanted import wanted_products
+from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import in_thread
 from bulk.errors import SettingsError, StoppedError, UnreadError
@@ -33,6 +33,7 @@ from bulk.exits import ExitCode
 from bulk.model import Failure, Listing, OtaModule, Product
 from bulk.rows.products.expansion import FORMATS
 from bulk.rows.products.module_rows import MODULE_ENCODERS, custom_modules
+from bulk.rows.products.read_back import Written, read_otherwise, settings_for_reading_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from bulk.engine.looking.looker import Looker
     from bulk.events import Listener
     from bulk.rows.products.module_rows import ModuleEncoder
-    from bulk.settings import Settings
+    from bulk.settings import ReadSettings, Settings
 
 __all__ = ["ALL", "Exported", "export"]
 
@@ -50,7 +51,8 @@ ALL = "all"
 """Of products: what the list of an account's products shows."""
 
 _MOST_NAMED = 20
-_WRITTEN_TOGETHER_BYTES = 1 << 18
+_WRITTEN_TOGETHER = 1_000
+_COPIED_BYTES = 1 << 18
 
 
 async def export(
@@ -93,12 +95,16 @@ async def export(
         accounts=accounts,
         products=products,
         takes_distributed=distributed or products != ALL,
+        read_back=settings_for_reading_back(written, settings.read),
         listener=listener,
         stop=stop,
     )
     await in_thread(_refuse_unwritable, path)
     return await until_stopped(
-        job.run(settings, credentials), stop, consequence=f"nothing was written, {path} is as it was"
+        job.run(settings, credentials),
+        stop,
+        consequence=f"nothing was written, {path} is as it was",
+        deadline_s=settings.deadline_s,
     )
 
 
@@ -121,6 +127,9 @@ class _Export:
     accounts: Sequence[Account]
     products: str
     takes_distributed: bool
+    read_back: ReadSettings
+    """How a run reads the file."""
+
     listener: Listener
     stop: StopSignal
     _announced: int = 0
@@ -169,17 +178,17 @@ class _Export:
         self._announced += len(keys)
         self.listener(LookStarted("Exporting", self._announced))
         asked = in_order(sorted(keys), partial(self._product, looker), ahead=ahead_of(account.settings))
-        buffered: list[bytes] = []
+        waiting: list[Written] = []
         async with aclosing(asked):
             async for product, modules in asked:
                 if isinstance(modules, str):
                     found.unread.append((product.product_key, modules))
-                elif rows := self._take(found, product, modules):
-                    buffered.append(rows)
-                    if sum(map(len, buffered)) > _WRITTEN_TOGETHER_BYTES:
-                        await in_thread(spool.write, b"".join(buffered))
-                        buffered.clear()
-        await in_thread(spool.write, b"".join(buffered))
+                    continue
+                waiting += self._taken(found, product, modules)
+                if len(waiting) >= _WRITTEN_TOGETHER:
+                    await in_thread(self._spool, found, waiting)
+                    waiting = []
+        await in_thread(self._spool, found, waiting)
         return found
 
     async def _listed(self, account: Account, looker: Looker) -> Sequence[Product]:
@@ -207,9 +216,15 @@ class _Export:
             return product, spoken(listing) if listing else ""
         return product, custom_modules(listing.modules)
 
-    def _take(self, found: _Found, product: Product, modules: Sequence[OtaModule] | None) -> bytes:
+    def _taken(self, found: _Found, product: Product, modules: Sequence[OtaModule] | None) -> list[Written]:
         found.done.add(product, None if modules is None else len(modules))
-        return self.encoder.rows(found.done.account, product, modules or ())
+        account = found.done.account
+        return [Written(self.encoder.row(account, product, module), module) for module in modules or ()]
+
+    def _spool(self, found: _Found, rows: Sequence[Written]) -> None:
+        found.spool.write(b"".join(one.row for one in rows))
+        for one in read_otherwise(self.encoder.header(), rows, self.read_back):
+            found.done.note_read_otherwise(one)
 
     def _refuse_unread(self, found: Iterable[_Found]) -> None:
         unread = [(each.done.account, *one) for each in found for one in each.unread]
@@ -249,7 +264,7 @@ class _Export:
         yield self.encoder.header()
         for each in found:
             each.spool.seek(0)
-            while part := each.spool.read(_WRITTEN_TOGETHER_BYTES):
+            while part := each.spool.read(_COPIED_BYTES):
                 yield part
 
 

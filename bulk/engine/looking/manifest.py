@@ -12,11 +12,15 @@ import orjson
 from bulk.distribution import installed_version
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from bulk.model import Product, Target
+    from bulk.rows.products.read_back import ReadOtherwise
 
-__all__ = ["AccountExport", "Exported", "as_keys", "manifest_bytes", "manifest_path", "sources_of"]
+__all__ = ["AccountExport", "Exported", "Source", "as_keys", "manifest_bytes", "manifest_path", "read_source"]
+
+
+_MOST_READ_OTHERWISE = 1_000
 
 
 @dataclass(kw_only=True)
@@ -31,14 +35,19 @@ class AccountExport:
     """Products that were exported, those without modules too."""
 
     modules: int = 0
-    without_modules: list[str] = field(default_factory=list)
-    """ProductKeys of exported products that have no custom module, and so no row."""
+    without_modules: list[Product] = field(default_factory=list)
+    """Exported products that have no custom module, and so no row."""
 
     distributed: list[Product] = field(default_factory=list)
     """Products that another account distributed to this one."""
 
     left_out: int = 0
     """Distributed products that were not exported."""
+
+    read_otherwise: list[ReadOtherwise] = field(default_factory=list)
+    """The first of the rows that a run refuses, or reads otherwise than the platform has them."""
+
+    all_read_otherwise: int = 0
 
     def add(self, product: Product, modules: int | None) -> None:
         """Count a product.
@@ -55,7 +64,13 @@ class AccountExport:
         self.products += 1
         self.modules += modules
         if not modules:
-            self.without_modules.append(product.product_key)
+            self.without_modules.append(product)
+
+    def note_read_otherwise(self, row: ReadOtherwise) -> None:
+        """Count a row that does not say its module to a run."""
+        self.all_read_otherwise += 1
+        if len(self.read_otherwise) < _MOST_READ_OTHERWISE:
+            self.read_otherwise.append(row)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +99,22 @@ class Exported:
         """Products that were exported."""
         return sum(account.products for account in self.accounts)
 
+    @property
+    def read_otherwise(self) -> int:
+        """Rows that a run refuses, or reads otherwise than the platform has them."""
+        return sum(account.all_read_otherwise for account in self.accounts)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where an export is from."""
+
+    platforms: Mapping[str, str]
+    """Account → its target, as messages name it."""
+
+    without_rows: tuple[tuple[str, str, str], ...]
+    """Account, ProductKey and ProductName of products that may have no row: without modules, or distributed."""
+
 
 def manifest_path(path: Path) -> Path:
     """Return where the manifest of an export is."""
@@ -107,19 +138,28 @@ def as_keys(exported: Exported) -> dict[str, object]:
         "products_of": exported.products_of,
         "products": exported.products,
         "rows": exported.rows,
+        "read_otherwise": exported.read_otherwise,
         "accounts": [_account_keys(account) for account in exported.accounts],
     }
 
 
-def sources_of(export: Path) -> Mapping[str, str] | None:
-    """Return what the manifest of an export says of its accounts' targets: name → target as it is spoken.
+def read_source(export: Path) -> Source | None:
+    """Return what the manifest of an export says of where it is from.
 
     Returns:
         ``None``: there is no manifest beside it, or none of ours.
     """
     try:
         found = orjson.loads(manifest_path(export).read_bytes())
-        return {str(each["account"] or ""): str(each["target"]) for each in found["accounts"]}
+        accounts = [(str(each["account"] or ""), each) for each in found["accounts"]]
+        return Source(
+            platforms={account: str(each["target"]) for account, each in accounts},
+            without_rows=tuple(
+                (account, str(product["product_key"]), str(product["product_name"]).strip())
+                for account, each in accounts
+                for product in (*each["without_modules"], *each["distributed"])
+            ),
+        )
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
@@ -134,10 +174,16 @@ def _account_keys(account: AccountExport) -> dict[str, object]:
         "instance_id": target.instance_id,
         "products": account.products,
         "modules": account.modules,
-        "without_modules": account.without_modules,
-        "distributed": [{"product_key": each.product_key, "product_name": each.name} for each in account.distributed],
+        "without_modules": _products(account.without_modules),
+        "distributed": _products(account.distributed),
         "distributed_left_out": account.left_out,
+        "read_otherwise": account.all_read_otherwise,
+        "read_otherwise_rows": [each._asdict() for each in account.read_otherwise],
     }
+
+
+def _products(products: Iterable[Product]) -> list[dict[str, str]]:
+    return [{"product_key": product.product_key, "product_name": product.name} for product in products]
 
 
 def _iso(at: float) -> str:

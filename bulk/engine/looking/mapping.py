@@ -16,11 +16,11 @@ import orjson
 from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
-from bulk.engine.looking.looker import spoken
-from bulk.engine.looking.manifest import sources_of
+from bulk.engine.looking.manifest import read_source
 from bulk.engine.looking.opening import opened_lookers
 from bulk.engine.looking.order import side_by_side, until_stopped
 from bulk.engine.looking.wanted import refuse_rows
+from bulk.engine.sessions.requests import spoken
 from bulk.engine.stop import StopSignal
 from bulk.engine.threads import in_thread
 from bulk.errors import SettingsError, UnreadError
@@ -34,16 +34,20 @@ from bulk.rows.products.product_rows import ACCOUNT, PRODUCT_NAME, Kept, as_cell
 from bulk.rows.reading import open_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.engine.accounts import Account
     from bulk.engine.looking.looker import Looker
+    from bulk.engine.looking.manifest import Source
     from bulk.events import Listener
     from bulk.model import Product
     from bulk.settings import ReadSettings, Settings
 
 __all__ = ["MappedProduct", "ProductMapping", "SourceProduct", "TargetProduct", "map_products", "matched"]
+
+
+_ITSELF = "the target's keys see this very product: they may be those of the source"
 
 
 class SourceProduct(NamedTuple):
@@ -92,7 +96,13 @@ class ProductMapping:
         return ExitCode.INCOMPLETE if self.open_products else ExitCode.DONE
 
 
-def matched(sources: Sequence[SourceProduct], targets: Sequence[TargetProduct]) -> tuple[MappedProduct, ...]:
+def matched(
+    sources: Sequence[SourceProduct],
+    targets: Sequence[TargetProduct],
+    *,
+    others: Sequence[SourceProduct] = (),
+    one_platform: Collection[tuple[str, str]] = (),
+) -> tuple[MappedProduct, ...]:
     """Match products, in the order of the sources.
 
     Where the target has an account of the same name, only its products come into question.
@@ -100,15 +110,34 @@ def matched(sources: Sequence[SourceProduct], targets: Sequence[TargetProduct]) 
     Args:
         sources: Of the export, each once.
         targets: Of all accounts that are tried, each once.
+        others: Products of the source that the export has no row of: a name that one of them has too is not unique.
+        one_platform: Accounts, source and target, that are on one platform: a ProductKey is one product there, and
+            never becomes itself.
     """
+    own = {
+        (target, source.product_key)
+        for source in (*sources, *others)
+        for owner, target in one_platform
+        if owner == source.account
+    }
+    by_itself = [target for target in targets if target[:2] in own]
+    targets = [target for target in targets if target[:2] not in own]
     accounts = frozenset(target.account for target in targets)
     by_key: dict[str, list[TargetProduct]] = {}
     by_name: dict[str, list[TargetProduct]] = {}
     for target in targets:
         by_key.setdefault(target.product_key, []).append(target)
         by_name.setdefault(target.name, []).append(target)
-    found = [_one(source, accounts, by_key, by_name) for source in sources]
-    taken = Counter(product.target for product in found if product.target)
+    itself = {target.product_key for target in by_itself}
+    found = [
+        MappedProduct(source, None, _ITSELF)
+        if source.product_key in itself
+        else _one(source, accounts, by_key, by_name)
+        for source in sources
+    ]
+    known = {source[:2] for source in sources}
+    besides = [_one(other, accounts, by_key, by_name) for other in others if other[:2] not in known]
+    taken = Counter(product.target for product in (*found, *besides) if product.target)
     return tuple(_undoubled(product, taken) for product in found)
 
 
@@ -176,7 +205,9 @@ async def map_products(
         raise SettingsError(f"{path}: its name does not tell a format; end it in .csv, .jsonl or .ndjson")
     stop = stop or StopSignal()
     accounts = tuple(account for account in accounts_of(settings) if account.is_tried)
-    sources, platforms = await in_thread(_read_export, export, path, settings.read)
+    sources, source = await in_thread(_read_export, export, path, settings.read)
+    platforms = source.platforms if source else {}
+    others = [SourceProduct(*product) for product in source.without_rows] if source else []
     _refuse_same(export, accounts, platforms)
 
     async def work() -> ProductMapping:
@@ -184,19 +215,19 @@ async def map_products(
         async with opened_lookers(accounts, credentials=credentials, stops=stops, listener=listener) as lookers:
             listed = await side_by_side(_listed(lookers[account.name]) for account in accounts)
         targets = [
-            TargetProduct(account.name, product.product_key, product.name)
+            TargetProduct(account.name, product.product_key, product.name.strip())
             for account, products in zip(accounts, listed, strict=True)
             for product in products
         ]
-        products = matched(sources, targets)
+        products = matched(sources, targets, others=others, one_platform=_on_one_platform(accounts, platforms))
         await in_thread(_write, path, written, products, accounts, platforms)
         missing = f"{export} has no manifest beside it: the map does not say which platform its products are of"
         return ProductMapping(path=str(path), products=products, notices=() if platforms else (missing,))
 
-    return await until_stopped(work(), stop, consequence="nothing was written")
+    return await until_stopped(work(), stop, consequence="nothing was written", deadline_s=settings.deadline_s)
 
 
-def _read_export(export: str, output: Path, settings: ReadSettings) -> tuple[list[SourceProduct], Mapping[str, str]]:
+def _read_export(export: str, output: Path, settings: ReadSettings) -> tuple[list[SourceProduct], Source | None]:
     if output.exists():
         raise SettingsError(
             f"{output} is there already, and may be completed by hand: name another file with -o, or remove it"
@@ -215,18 +246,29 @@ def _read_export(export: str, output: Path, settings: ReadSettings) -> tuple[lis
                 source = SourceProduct(cells.get(ACCOUNT, ""), row[1], cells.get(PRODUCT_NAME, ""))
                 found.setdefault(source[:2], source)
     refuse_rows(export, faults, consequence="nothing was written")
-    return list(found.values()), sources_of(Path(export)) or {}
+    return list(found.values()), read_source(Path(export))
 
 
 def _refuse_same(export: str, accounts: Iterable[Account], platforms: Mapping[str, str]) -> None:
     """Refuse to map a platform to itself: the settings are those of the source then."""
     for account in accounts:
-        if str(account.target) in platforms.values():
+        owners = [owner for owner, platform in platforms.items() if platform == str(account.target)]
+        if any(not owner or not account.name or owner == account.name for owner in owners):
             whose = f"account {account.name} is" if account.name else "the settings name"
             raise SettingsError(
                 f"{whose} {account.target}, where {export} is from: give the target's settings"
                 + (", or choose its accounts with --account" if account.name else "")
+                + "; to move modules to another account there, name both in one bulk.toml: [accounts.NAME]"
             )
+
+
+def _on_one_platform(accounts: Iterable[Account], platforms: Mapping[str, str]) -> set[tuple[str, str]]:
+    return {
+        (owner, account.name)
+        for account in accounts
+        for owner, platform in platforms.items()
+        if platform == str(account.target)
+    }
 
 
 async def _listed(looker: Looker) -> Sequence[Product]:

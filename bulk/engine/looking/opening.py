@@ -13,7 +13,9 @@ from bulk.control.retry import RetryPolicy
 from bulk.engine.job import Part
 from bulk.engine.looking.looker import Looker
 from bulk.engine.sessions.keys import KeyRing, given_keys
+from bulk.engine.sessions.notes import Notes
 from bulk.engine.sessions.recorder import Counters
+from bulk.engine.sessions.requests import Way
 from bulk.engine.sessions.session import SYSTEM_CLOCK, RateGroup
 from bulk.errors import SettingsError
 from bulk.events import ClockCorrected
@@ -105,15 +107,16 @@ async def _looker(
         timeout_s=settings.timeout_s,
         on_clock_corrected=lambda offset_s: listener(ClockCorrected(offset_s, part.name)),
     )
-    return Looker(
-        client,
-        account=part.name,
+    way = Way(
         gates=group.gates,
         policy=RetryPolicy(max_attempts=settings.max_attempts),
         breaker=Breaker(now=SYSTEM_CLOCK.monotonic()),
+        notes=Notes(listener=listener, account=part.name),
         stop=part.stop,
         listener=listener,
+        account=part.name,
     )
+    return Looker(client, way)
 
 
 def _rates(settings: Settings) -> Mapping[Action, float]:

@@ -51,13 +51,16 @@ async def side_by_side(works: Iterable[Coroutine[Any, Any, _Result]]) -> list[_R
     return [task.result() for task in tasks]
 
 
-async def until_stopped(work: Awaitable[_Result], stop: StopSignal, *, consequence: str) -> _Result:
+async def until_stopped(
+    work: Awaitable[_Result], stop: StopSignal, *, consequence: str, deadline_s: float | None = None
+) -> _Result:
     """Return what the work returns. What only reads can end at once when a stop comes, also between two requests.
 
     Args:
         work: Cancelled by a stop.
         stop: The signal.
         consequence: What a stop means for what was asked for, added to its reason.
+        deadline_s: Seconds after which the stop comes by itself; ``None``: never.
 
     Raises:
         StoppedError: The stop came first.
@@ -68,7 +71,7 @@ async def until_stopped(work: Awaitable[_Result], stop: StopSignal, *, consequen
         task.cancel()
 
     try:
-        with stop.following(cancel):
+        with stop.after(deadline_s), stop.following(cancel):
             return await task
     except (asyncio.CancelledError, StoppedError):
         me = asyncio.current_task()

@@ -241,19 +241,21 @@ class Gate:
 class Turn:
     """One request's turn at a gate: let out, gone, answered."""
 
-    __slots__ = ("_gate", "_released_at")
+    __slots__ = ("_gate", "_released_at", "left_s")
 
     def __init__(self, gate: Gate, released_at: float) -> None:
         """Begin with what `Gate.acquire` gave."""
         self._gate = gate
         self._released_at = released_at
+        self.left_s: float | None = None
+        """When the pace counts it as sent, by the gate's clock; ``None``: it has not left."""
 
     def leave(self) -> bool:
         """Say whether it may leave now; see `Gate.leave`."""
         left_at = self._gate.leave(self._released_at)
         if left_at is None:
             return False
-        self._released_at = left_at
+        self._released_at = self.left_s = left_at
         return True
 
     def answered(self) -> None:

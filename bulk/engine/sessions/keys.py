@@ -88,8 +88,12 @@ class KeyRing:
             self._opening[parts[0].name] = opened
 
     @asynccontextmanager
-    async def opening(self, parts: Sequence[Part]) -> AsyncIterator[None]:
+    async def opening(self, parts: Sequence[Part], *, patient: bool = True) -> AsyncIterator[None]:
         """Open the keys of these accounts, until the block ends; it begins when most are there.
+
+        Args:
+            parts: Those that anything is to be done for; some may be opening already.
+            patient: False: it begins at once, as nobody needs the keys yet.
 
         Raises:
             SettingsError: Two accounts are one.
@@ -99,7 +103,7 @@ class KeyRing:
             self._spread = await in_thread(_spread)
         self._opening |= {part.name: asyncio.create_task(self._open(part)) for part in missing}
         try:
-            if len(missing) > 1:
+            if patient and len(self._opening) > 1 and (missing or self._first_look):
                 await self._wait_for_most()
             yield
         finally:

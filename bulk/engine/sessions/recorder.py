@@ -6,8 +6,9 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from bulk.events import AttemptMade, RetryScheduled, RowSettled
-from bulk.model import NO_LINE, Action, Attempt, Failure, FailureKind, Outcome, Settlement
+from bulk.engine.sessions.notes import Notes
+from bulk.events import AttemptMade, RowSettled
+from bulk.model import NO_LINE, Failure, FailureKind, Outcome, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from bulk.control.breaker import Breaker
     from bulk.engine.stop import StopSignal
     from bulk.events import Listener
-    from bulk.model import Accepted, Change, Listing, OtaModule, Package, Page, Row
+    from bulk.model import Accepted, Action, Attempt, Change, Listing, OtaModule, Package, Page, Product, Row
 
 __all__ = ["Counters", "Recorder", "Writer"]
 
@@ -76,7 +77,7 @@ class Counters:
         return total
 
 
-class Recorder:
+class Recorder(Notes):
     """The run's only way to the ledger and to its listener."""
 
     def __init__(
@@ -101,13 +102,11 @@ class Recorder:
             account: Whose rows and requests they are; empty where no accounts are named.
             wall_clock: Seconds since the epoch.
         """
-        self._account = account
+        super().__init__(listener=listener, account=account, wall_clock=wall_clock)
         self._counters = counters
         self._breaker = breaker
         self._stop = stop
         self._writer = writer
-        self._listener = listener
-        self._wall_clock = wall_clock
 
     async def claim(
         self,
@@ -190,55 +189,20 @@ class Recorder:
     def attempted(
         self,
         action: Action,
-        answer: Listing | Accepted | Page[Package] | Failure,
+        answer: Listing | Accepted | Product | Page[Package] | Page[Product] | Failure,
         key: tuple[str, str | None],
         *,
         latency_s: float,
         repeat: bool,
+        left_s: float | None = None,
     ) -> None:
-        """Record one request and its answer.
-
-        Args:
-            action: What it asked for.
-            answer: How it ended.
-            key: ProductKey and ModuleName of what it was about; a listing has no ModuleName.
-            latency_s: How long it took.
-            repeat: The one before it failed.
-        """
+        """Record one request and its answer; see `Notes.attempted`."""
         failure = answer if isinstance(answer, Failure) else None
-        attempt = Attempt(
-            at=self._wall_clock() - latency_s,
-            action=action,
-            product_key=key[0],
-            module_name=key[1],
-            http_status=answer.http_status,
-            code=failure.code if failure else None,
-            request_id=answer.request_id,
-            latency_s=latency_s,
-            failure=failure.kind if failure else None,
-            account=self._account,
-        )
         self._counters.retries += repeat
         if failure is None or failure.was_sent:
             self._counters.requests[action] = self._counters.requests.get(action, 0) + 1
         if failure and failure.kind is FailureKind.THROTTLED:
             self._counters.throttled += 1
+        attempt = self._attempt(action, answer, key, latency_s, left_s)
         self._writer.note(attempt)
         self._listener(AttemptMade(attempt))
-
-    def announce_retry(
-        self, action: Action, failure: Failure, *, product_key: str, line: int | None, attempt: int, delay_s: float
-    ) -> None:
-        """Announce that a failed request will be sent again, unless the run stops first."""
-        self._listener(
-            RetryScheduled(
-                action=action,
-                product_key=product_key,
-                line=line,
-                attempt=attempt,
-                delay_s=delay_s,
-                code=failure.code,
-                message=failure.message,
-                account=self._account,
-            )
-        )

@@ -18,6 +18,7 @@ from bulk.control.sharing import SharedPace
 from bulk.engine.sessions.calls import Calls
 from bulk.engine.sessions.gate import Gate, always
 from bulk.engine.sessions.recorder import Recorder
+from bulk.engine.sessions.requests import Way
 from bulk.engine.sessions.shared_window import SharedWindow, window_name
 from bulk.engine.threads import in_thread
 from bulk.events import RateChanged, ignore
@@ -159,15 +160,15 @@ class Session:
             account=self.account,
             wall_clock=self.clock.wall,
         )
-        self.calls = Calls(
-            self.platform,
+        way = Way(
             gates=self.group.gates,
             policy=self.policy,
             breaker=self.breaker,
-            recorder=self.recorder,
+            notes=self.recorder,
             stop=self.stop,
             uniform=self.uniform,
             listener=self.listener,
             account=self.account,
             clock=self.clock.monotonic,
         )
+        self.calls = Calls(self.platform, way)

@@ -18,6 +18,7 @@ from bulk.engine.sync.run import Sync
 from bulk.engine.threads import in_thread
 from bulk.errors import LedgerTargetError, SettingsError
 from bulk.events import ignore
+from bulk.ledger.planning import MAX_AGE_S
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import is_there, translated
 from bulk.model.stamps import utc_seconds
@@ -34,9 +35,6 @@ if TYPE_CHECKING:
     from bulk.settings import Settings
 
 __all__ = ["MAX_AGE_S", "apply", "settings_for"]
-
-MAX_AGE_S = 24 * 3_600.0
-"""How old a plan may be, unless a person says otherwise."""
 
 _CLOCKS_DIFFER_S = 300.0
 """A plan may have been made on another machine; a clock that is further off was wrong then, or is now."""
@@ -85,6 +83,7 @@ async def apply(
             input_name=header.input,
             settings=settings,
             accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -120,6 +119,7 @@ def settings_for(header: PlanHeader, settings: Settings) -> Settings:
             raise SettingsError(
                 "{0}: the plan itself says what is in scope; to leave changes out, take their lines out", name
             )
+    scope["product_map"] = header.flags.get("product_map", settings.product_map)
     return replace(settings, ledger=header.ledger, **scope)
 
 

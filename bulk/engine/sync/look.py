@@ -10,6 +10,7 @@ import orjson
 from bulk.control.budget import judge
 from bulk.control.diff import Field, differences
 from bulk.control.guard import SENT_SPAN_S
+from bulk.control.reasons import WHY_KEPT
 from bulk.control.reconcile import Kept, Owned, PlannedChange, Terms, Withheld, reconcile
 from bulk.ledger.planning import ADOPT, PlannedEntry
 from bulk.ledger.times import iso_utc
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from bulk.ledger.planning import OpenSwap
     from bulk.model import Listing
 
-__all__ = ["Look", "held_packages", "withheld_words"]
+__all__ = ["Look", "held_packages"]
 
 _CONTESTED_NIGHTS = 3
 """An update that was found undone on so many nights in a row is not sent again."""
@@ -180,7 +181,7 @@ class _HandOver:
         owned = self._owned[module.key[1]]
         if (owned.outcome, owned.code) != (Outcome.SURPLUS, kept.value):
             self._session.recorder.settle(
-                Row(NO_LINE, module, owned.attempts), Outcome.SURPLUS, code=kept.value, message=_why_kept(kept)
+                Row(NO_LINE, module, owned.attempts), Outcome.SURPLUS, code=kept.value, message=WHY_KEPT[kept]
             )
 
     def _lose(self, name: str) -> None:
@@ -343,37 +344,3 @@ class _HandOver:
             entry.frees_slot_for,
             lifted,
         )
-
-
-_WHY_KEPT = {
-    Kept.NOT_ASKED: "the sync was not asked to delete: add --prune",
-    Kept.CHANGED: "its alias or description is not what this ledger wrote: somebody uses it",
-    Kept.TEXTS_UNKNOWN: "this ledger does not know what it wrote",
-    Kept.PACKAGE: "it holds an update package",
-    Kept.PACKAGES_UNKNOWN: "its product's update packages could not be listed",
-    Kept.PRODUCT_GONE: "no row names its product; to delete it all the same, name the product with --prune-product",
-    Kept.INVALID_ROW: "an invalid row of the input may stand for it: correct the row first",
-}
-
-
-def _why_kept(kept: Kept) -> str:
-    return _WHY_KEPT[kept]
-
-
-def withheld_words(withheld: str) -> str:
-    """Return a reason for withholding as a person reads it."""
-    return _WITHHELD_WORDS[Withheld(withheld)]
-
-
-_WITHHELD_WORDS = {
-    Withheld.MAX_UPDATES: "more updates than --max-updates allows",
-    Withheld.MAX_DELETES: "more deletes than --max-deletes allows",
-    Withheld.FEWER_ROWS: "the input has lost more than 5% of its rows",
-    Withheld.FEWER_PRODUCTS: "the input has lost more than 5% of its products",
-    Withheld.OTHER_KEYS: "the account's part of the input looks like that of another job",
-    Withheld.EMPTIES_PRODUCT: "the product would be left without a module",
-    Withheld.LOOKS_LIKE_RENAME: "a delete and a create with the same texts look like a rename",
-    Withheld.NEEDS_DELETE: "it needs the slot of a delete that waits",
-    Withheld.NO_PERMISSION: "the key lacks the right to it",
-    Withheld.OTHERS_CHANGED: "the first update changed more than it was asked to",
-}

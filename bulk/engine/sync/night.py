@@ -12,13 +12,15 @@ import orjson
 
 from bulk.control.budget import judge
 from bulk.control.guard import SENT_SPAN_S, AccountLook, GoodInput, guard, lost_too_much
+from bulk.control.reasons import withheld_words
 from bulk.control.reconcile import Withheld
 from bulk.engine.lanes.sending import visit
 from bulk.engine.sessions.session import SYSTEM_CLOCK
 from bulk.engine.sync.account import AccountWork
-from bulk.engine.sync.look import Look, withheld_words
+from bulk.engine.sync.look import Look
 from bulk.engine.sync.work import work_off_changes
 from bulk.engine.threads import held, in_thread
+from bulk.events import PhaseStarted, SyncPhase
 from bulk.ledger.good_inputs import KeyCounts
 from bulk.ledger.planning import WithheldReader, WorkReader, read_figures
 from bulk.ledger.times import iso_utc
@@ -102,6 +104,7 @@ class Night:
             keep_products=terms.keep_products,
             keeps_all=terms.keeps_all,
         )
+        session.listener(PhaseStarted(phase=SyncPhase.LOOK, products=lanes.products, account=self.account))
         await visit(session, lanes, look.at, room=room)
         self.unlisted, self.not_restored = look.unlisted, look.lost
         await writer.claim(())
@@ -172,6 +175,9 @@ class Night:
         await writer.claim(())
         work = AccountWork(session=session, writer=writer, run_id=terms.run_id, approved=terms.is_apply)
         async with held(WorkReader, terms.ledger, account=account, run_id=terms.run_id) as lanes:
+            session.listener(
+                PhaseStarted(phase=SyncPhase.WORK, products=lanes.products, changes=lanes.changes, account=self.account)
+            )
             await visit(session, lanes, lambda lane: work_off_changes(lane, work), room=room)
         for kind, failure in work.denied.items():
             writer.amend("withhold_kind", Withheld.NO_PERMISSION.value, account, terms.run_id, kind.value)

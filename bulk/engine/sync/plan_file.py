@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.ledger.planning import PlannedEntry
 
@@ -19,17 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 __all__ = [
-    "KEPT_PLANS",
     "PlanHeader",
-    "forget_old_plans",
     "read_entries",
     "read_header",
     "sha256_of",
     "write_plan",
 ]
-
-KEPT_PLANS = 14
-"""Plans of one ledger that are kept; older ones are removed when a new one is written."""
 
 _FORMAT = 1
 
@@ -101,14 +97,6 @@ def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) 
     return written
 
 
-def forget_old_plans(ledger: Path) -> None:
-    """Remove the plans of a ledger but the last ones; what can't be removed stays."""
-    with suppress(OSError):
-        plans = sorted(ledger.parent.glob(f"{ledger.name}.plan-*.jsonl"), key=lambda plan: plan.stat().st_mtime)
-        for plan in plans[:-KEPT_PLANS]:
-            plan.unlink()
-
-
 def read_header(path: Path) -> PlanHeader:
     """Read what a plan is about.
 
@@ -118,8 +106,12 @@ def read_header(path: Path) -> PlanHeader:
     try:
         with path.open("rb") as file:
             fields = orjson.loads(file.readline())
-    except (OSError, ValueError) as exc:
-        raise SettingsError(f"{path}: it is no plan that can be read ({exc}); name one that bulk has written") from exc
+    except OSError as exc:
+        raise SettingsError(
+            f"{path}: the plan can't be read ({explain_os_error(exc)}); `bulk status LEDGER` names the one that waits"
+        ) from exc
+    except ValueError as exc:
+        raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written") from exc
     if not isinstance(fields, dict) or fields.pop("bulk_plan", None) != _FORMAT:
         raise SettingsError(f"{path}: its first line is not that of a plan; name one that bulk has written")
     if fields.keys() != _KINDS.keys() or not all(isinstance(fields[name], kind) for name, kind in _KINDS.items()):

@@ -73,7 +73,7 @@ async def plan_sync(
         input_name: Path of the input; ``-`` for stdin.
         settings: As of a sync.
         options: As of a sync.
-        output: The plan's file, for `bulk apply`; ``None``: none is written.
+        output: The plan's file, for `bulk apply`; ``None``: none is written, and neither where it was stopped.
         credentials: Keys to sign listings with.
         listener: Told what happens.
         stop: Ends it early when it is requested.
@@ -94,6 +94,7 @@ async def plan_sync(
             input_name=input_name,
             settings=settings,
             accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=_without_a_run(listener),
             stop=stop,
@@ -126,7 +127,7 @@ def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> Syn
         if reason is not None:
             withheld[reason] += count
     examples = [entry for kind in planned for entry in islice(job.decided.entries(kind=kind), _EXAMPLES)]
-    if output is not None:
+    if output is not None and summary.stopped is None:
         write_plan(output, job.header(ledger=path), job.decided.entries())
     return SyncPlan(
         summary=summary,

@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
-from bulk.rows import InputShape, fields
+from bulk.rows import InputShape
+from bulk.rows.products.written_place import written_place
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bulk.ledger.store import Ledger
+    from bulk.rows.products.product_map import ProductMap
 
 __all__ = ["Protection", "protection_of"]
 
@@ -19,15 +21,20 @@ Protection = tuple[frozenset[str], bool]
 """Products in which nothing may be deleted, and whether that holds for the whole account."""
 
 
-def protection_of(ledger: Ledger, account: str) -> Protection:
+def protection_of(ledger: Ledger, account: str, product_map: ProductMap | None = None) -> Protection:
     """Say what the invalid rows of an account protect; a row whose account can't be told protects all accounts.
+
+    Args:
+        ledger: Into which the input was read.
+        account: Whose modules may be deleted.
+        product_map: What the input was read through: its invalid rows have the source's keys.
 
     Raises:
         LedgerError: The ledger can't be read.
     """
     products: set[str] = set()
     with translated(ledger.path):
-        for product_key in _products(ledger, account):
+        for product_key in _products(ledger, account, product_map):
             if product_key in products:
                 continue
             if product_key is None or not _is_known(ledger, account, product_key):
@@ -36,18 +43,19 @@ def protection_of(ledger: Ledger, account: str) -> Protection:
     return frozenset(products), False
 
 
-def _products(ledger: Ledger, account: str) -> Iterator[str | None]:
-    """Yield the product that each invalid row names; ``None``: it names none."""
+def _products(ledger: Ledger, account: str, product_map: ProductMap | None) -> Iterator[str | None]:
+    """Yield the product that each invalid row is for; ``None``: nobody knows."""
     found = ledger.connection.execute("SELECT shape FROM input").fetchone()
     shape = InputShape.from_json(found[0]) if found else None
     for _, product_key, record in ledger.connection.execute(query("invalid_records"), {"account": account}):
-        yield product_key or (shape and _written_product(shape, record)) or None
-
-
-def _written_product(shape: InputShape, record: str) -> str | None:
-    column = shape.columns.get("ProductKey")
-    written = fields(shape, record).get(column) if column else None
-    return written.strip() if isinstance(written, str) else None
+        if product_key or shape is None:
+            yield product_key or None
+            continue
+        place = written_place(shape, record, product_map)
+        if place is None:
+            yield None
+        elif product_map is None or place.account == account:
+            yield place.product_key
 
 
 def _is_known(ledger: Ledger, account: str, product_key: str) -> bool:

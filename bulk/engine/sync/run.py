@@ -14,7 +14,7 @@ import orjson
 from bulk.control.guard import refuse_other_file
 from bulk.control.reconcile import Withheld
 from bulk.engine.conclude import conclude, gravest, summary_json
-from bulk.engine.lanes.selection import EVERYTHING, is_wanted
+from bulk.engine.lanes.selection import EVERYTHING
 from bulk.engine.lanes.sending import in_all_sessions, writing
 from bulk.engine.preparing import Prepared
 from bulk.engine.run import Run
@@ -22,15 +22,11 @@ from bulk.engine.sessions.connect import ledger_path, sandbox_states
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.decided import Decided
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
+from bulk.engine.sync.figures import figures_by_account
+from bulk.engine.sync.left_files import LeftFiles
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import (
-    PlanHeader,
-    forget_old_plans,
-    read_entries,
-    sha256_of,
-    write_plan,
-)
+from bulk.engine.sync.plan_file import PlanHeader, read_entries, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.threads import held, in_thread
 from bulk.errors import InputError
@@ -42,8 +38,9 @@ from bulk.ledger.planning import plan_path
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.times import iso_utc
-from bulk.model import ChangeKind
+from bulk.model import ChangeKind, Outcome
 from bulk.model.inputs import has_no_place
+from bulk.settings.values import is_wanted
 
 if TYPE_CHECKING:
     import sqlite3
@@ -102,6 +99,7 @@ async def sync(
             input_name=input_name,
             settings=settings,
             accounts=prepared.accounts,
+            product_map=prepared.product_map,
             ledger=ledger,
             listener=listener,
             stop=stop,
@@ -138,6 +136,7 @@ class Sync(Run):
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
         self._keys: dict[str, KeyCounts] = {}
+        self._left = LeftFiles(self.ledger.path, self.run_id)
 
     @property
     def decided(self) -> Decided:
@@ -197,7 +196,7 @@ class Sync(Run):
         return {name: state for name, state in states.items() if not self.is_plan or state.exists()}
 
     def _terms(self, part: Part) -> NightTerms:
-        products, all_stay = protection_of(self.ledger, part.name)
+        products, all_stay = protection_of(self.ledger, part.name, self.product_map)
         return NightTerms(
             options=self.options,
             run_id=self.run_id,
@@ -237,6 +236,7 @@ class Sync(Run):
             "only": list(self.settings.only),
             "limit": self.settings.limit,
             "accounts": list(self.settings.only_accounts),
+            "product_map": self.settings.product_map,
         }
 
     def _refuse_other_file(self, connection: sqlite3.Connection) -> None:
@@ -297,19 +297,29 @@ class Sync(Run):
             and not any(withheld.values())
         ):
             self._finish(self.plan_header.plan_id)
+        in_doubt = self.stop.requested or summary.outcomes[Outcome.UNKNOWN]
+        undo = self._left.leave_undo() if changes["updated"] or changes["deleted"] or in_doubt else None
         of_nights = (note for night in self._nights.values() for note in night.notes)
         unknown = self.decided.unknown(self.options.prune_products)
         of_products = (f"--prune-product {key}: no input of this ledger has named this product" for key in unknown)
-        notes = (*notes_of_input(self.plan_header, self._sha256), *of_products, *of_nights)
+        notes = (*notes_of_input(self.plan_header, self._sha256), *of_products, *of_nights, *self._left.notes)
         return replace(
             summary,
             changes=changes,
             withheld=withheld,
             surplus=surplus,
             plan=plan,
+            undo=undo,
             exit_code=exit_code,
             stopped=summary.stopped or (self.stop.reason if exit_code == self.stop.exit_code else None),
             accounts=accounts,
+            figures=figures_by_account(
+                self.ledger,
+                self.parts,
+                self._nights,
+                {name: account.exit_code for name, account in accounts.items()} or {"": exit_code},
+                is_narrowed=self.is_narrowed,
+            ),
             notes=notes,
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
@@ -366,14 +376,16 @@ class Sync(Run):
         if has_no_place(self.input_name):
             return None
         path = plan_path(self.ledger.path, self.run_id)
-        write_plan(path, self.header(), self.decided.entries(only_withheld=True))
-        forget_old_plans(self.ledger.path)
-        return str(path)
+        return self._left.leave_plan(
+            path, lambda path: write_plan(path, self.header(), self.decided.entries(only_withheld=True))
+        )
 
     def header(self, *, ledger: Path | None = None) -> PlanHeader:
         """Return the first line of the plan's file."""
+        own = self.run_id if self.is_plan else ""  # the ledger that a plan copies does not keep its run
+        product_map = self.settings.product_map
         with translated(self.ledger.path):
-            first, last = self.ledger.connection.execute(query("first_and_last_run"), (self._own_run,)).fetchone()
+            first, last = self.ledger.connection.execute(query("first_and_last_run"), (own,)).fetchone()
         return PlanHeader(
             plan_id=self.run_id,
             ledger=str((ledger or self.ledger.path).resolve()),
@@ -382,14 +394,9 @@ class Sync(Run):
             input=str(Path(self.input_name).resolve()),
             input_sha256=self._sha256,
             targets={account.name: str(account.target) for account in self.accounts},
-            flags=self.flags(),
+            flags={**self.flags(), "product_map": product_map and str(Path(product_map).resolve())},
             made_at=iso_utc(time.time()),
         )
-
-    @property
-    def _own_run(self) -> str:
-        """Its id where the ledger does not keep it: a plan's is in the copy alone."""
-        return self.run_id if self.is_plan else ""
 
 
 def _in_scope(only: tuple[str, ...], first: frozenset[str] | None, product_key: str) -> bool:

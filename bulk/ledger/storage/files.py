@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-__all__ = ["backup_of", "lock_of", "log_of", "memory_of", "unfinished_backup_of"]
+__all__ = ["backup_of", "lock_of", "log_of", "memory_of", "unfinished_backup_of", "unfinished_merge_of"]
 
 
 def lock_of(ledger: Path) -> Path:
@@ -35,6 +35,11 @@ def backup_of(ledger: Path, layout: int) -> Path:
 def unfinished_backup_of(ledger: Path, layout: int) -> Path:
     """Return what such a copy is called until it is whole and on disk."""
     return _beside(ledger, f".v{layout}.bak.part")
+
+
+def unfinished_merge_of(ledger: Path) -> Path:
+    """Return what a ledger is called while it is merged from others."""
+    return _beside(ledger, ".merge.part")
 
 
 def _beside(ledger: Path, ending: str) -> Path:

@@ -37,7 +37,10 @@ class Result(NamedTuple):
     """0: no row asks for the module."""
 
     record: str
-    """The row as it was read, in the form that `bulk.rows` stores: it takes it apart, with `values` beside it."""
+    """The row as it was read, in the form that `bulk.rows` stores: it takes it apart, with `values` beside it.
+
+    Of a module without a row: that of another row of its product, or empty.
+    """
 
     product_key: str | None
     module_name: str | None
@@ -109,7 +112,7 @@ def read_input_name(ledger: Path) -> str | None:
 def read_results_without_row(
     connection: sqlite3.Connection, ledger: Path, *, outcomes: Collection[Outcome] | None = None
 ) -> Iterator[Result]:
-    """Yield the modules that were ours and that no row asks for; their records are empty.
+    """Yield the modules that were ours and that no row asks for; their record is that of another row of the product.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -117,7 +120,7 @@ def read_results_without_row(
     wanted = None if outcomes is None else orjson.dumps(sorted(outcomes)).decode()
     with translated(ledger):
         for module in connection.execute(query("results_without_row"), {"outcomes": wanted}):
-            yield Result(0, "", *module)
+            yield Result(0, *module)
 
 
 def read_results(

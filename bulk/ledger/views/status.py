@@ -13,7 +13,7 @@ from bulk.ledger.storage.database import NotBegunError, translated
 from bulk.ledger.storage.holder import Holder, read_holder
 from bulk.ledger.storage.lock import is_held
 from bulk.ledger.views.accounts import read_accounts
-from bulk.ledger.views.approvals import Approval, read_approvals
+from bulk.ledger.views.approvals import Approval, CutOff, read_approvals, read_cut_off
 from bulk.ledger.views.reading import at_one_moment
 from bulk.legible import legible, spoken_targets
 from bulk.model import Outcome, Reason
@@ -58,6 +58,15 @@ class RunRecord:
     summary: str | None
     """JSON, as `bulk run --json` printed it."""
 
+    command: str = "run"
+    """``run``, ``sync`` or ``apply``."""
+
+    applied: str | None = None
+    """Of an apply: the run that made the plan."""
+
+    user: str | None = None
+    """Who began it, by the system's name; ``None``: not noted."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStanding:
@@ -97,6 +106,10 @@ class LedgerStatus:
     reasons: tuple[Reason, ...]
     approvals: tuple[Approval, ...] = ()
     """What the last sync of each account withheld until a person approves it."""
+
+    cut_off: CutOff | None = None
+    """The last run, if it is an apply that did not come to its end; ``None`` also while a run is at work."""
+
     accounts: Mapping[str, AccountStanding] = field(default_factory=dict)
     """Name → account, in the order of their names; empty: the ledger knows no names."""
 
@@ -131,6 +144,8 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
     with translated(path):
         read = connection.execute("SELECT name, rows FROM input").fetchone()
         runs = tuple(_run_record(record) for record in connection.execute(query("runs")))
+        # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
+        holder = None if is_held(path) is False else read_holder(path)
         return LedgerStatus(
             path=legible(str(path)),
             target=_target(connection, path),
@@ -138,11 +153,11 @@ def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
             rows=read[1] if read else 0,
             outcomes=count_outcomes(connection),
             absent=connection.execute(query("count_absent")).fetchone()[0],
-            # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
-            holder=None if is_held(path) is False else read_holder(path),
+            holder=holder,
             runs=runs,
             reasons=read_reasons(connection),
             approvals=read_approvals(connection, path),
+            cut_off=None if holder else read_cut_off(connection, path),
             accounts=_accounts(connection, path, runs),
         )
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bulk.ledger.views.history import read_failed_attempts, read_over_budget, read_spans, read_traffic
 from bulk.ledger.views.reading import at_one_moment, read_input, read_results
 from bulk.ledger.views.status import status_of
+from bulk.ledger.views.sync import read_sync
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Outcome
 from bulk.report.html.charts import draw, window_of
 from bulk.rows import InputShape, cells
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
     from bulk.ledger.views.history import CrowdedProduct
     from bulk.ledger.views.reading import Result
     from bulk.ledger.views.status import LedgerStatus
+    from bulk.ledger.views.sync import SyncRecord
     from bulk.report.html.charts import RunChart
 
-__all__ = ["MOST_PRODUCTS", "MOST_ROWS", "SHOWN_OUTCOMES", "Content", "OpenRow", "read_content"]
+__all__ = ["MOST_CHANGES", "MOST_PRODUCTS", "MOST_ROWS", "SHOWN_OUTCOMES", "Content", "OpenRow", "read_content"]
 
 MOST_ROWS = 2_000
 """Rows that a page can hold and a phone still scroll."""
 
 MOST_PRODUCTS = 100
+MOST_CHANGES = 50
+"""Of each kind: a plan has the rest."""
+
 _MOST_CHARTS = 10
 _RECORD_CHARACTERS = 200
 
@@ -72,6 +77,9 @@ class Content:
     rows: tuple[OpenRow, ...]
     """At most `MOST_ROWS`, in the input's order."""
 
+    sync: SyncRecord
+    """Its lists have at most `MOST_CHANGES` of each kind."""
+
 
 def read_content(ledger: Path) -> Content:
     """Read a ledger, also while a run is at work on it.
@@ -89,6 +97,7 @@ def read_content(ledger: Path) -> Content:
             charts=tuple(_charts(connection, ledger, status)),
             crowded=read_over_budget(connection, ledger, products=MOST_PRODUCTS),
             rows=tuple(_rows(connection, ledger, shape)) if shape else (),
+            sync=read_sync(connection, ledger, changes=MOST_CHANGES),
         )
 
 

@@ -11,15 +11,24 @@ import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Action, Outcome
 from bulk.report.html.accounts import accounts_view
-from bulk.report.html.content import MOST_PRODUCTS, SHOWN_OUTCOMES
+from bulk.report.html.content import MOST_CHANGES, MOST_PRODUCTS, SHOWN_OUTCOMES
+from bulk.report.html.sync import sync_view
 from bulk.report.remedies import remedy
-from bulk.report.summary import retry_command
+from bulk.report.summary import retry_command, undo_command
 from bulk.report.tones import Tone, tone_of
-from bulk.report.wording import MEANINGS, outcome_words, spell_count, spell_duration, spell_ending, spell_rate
+from bulk.report.wording import (
+    MEANINGS,
+    outcome_words,
+    spell_count,
+    spell_duration,
+    spell_ending,
+    spell_rate,
+    task_words,
+)
 from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from bulk.ledger.views.status import LedgerStatus, RunRecord
     from bulk.model import Reason
@@ -52,6 +61,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "input": status.input,
         "target": _spoken_target(status),
         "accounts": accounts_view(status),
+        "sync": sync_view(content, now=written_at, program=program),
         "ledger": status.path,
         "written_at": _clock_time(written_at),
         "rows_in_all": status.rows,
@@ -71,6 +81,9 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "rows": content.rows,
         "unprovisioned": sum(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES),
         "printed_rows": PRINTED_ROWS,
+        "most_changes": MOST_CHANGES,
+        "surplus_command": f"{results} {Outcome.SURPLUS}",
+        "undo_command": undo_command(content.path, program=program),
         "results_command": f"{results} {','.join(sorted(SHOWN_OUTCOMES))}",
         "runs": [_run(run, status) for run in runs[:_MOST_RUNS]],
         "earlier_runs": max(0, len(runs) - _MOST_RUNS),
@@ -109,7 +122,11 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
     resume = _summary(runs[0]).get("resume") if runs else None
     if resume:
         yield "To go on:", resume
-    if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES) and status.input:
+    elif status.cut_off and status.cut_off.plan:
+        command = f"{shell_join(program)} apply {shell_path(status.cut_off.plan)}"
+        yield "The last apply was cut off. To go on, with the same settings:", command
+    # What waits has a section of its own, with the command that approves it.
+    if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES - {Outcome.WITHHELD}) and status.input:
         label = "To write the rows not provisioned into a file of their own:"
         yield label, retry_command(content.path, status.input, program=program, input_format=content.input_format)
 
@@ -165,12 +182,20 @@ def _run(run: RunRecord, status: LedgerStatus) -> dict[str, Any]:
     requests = _summary(run).get("requests")
     return {
         "run_id": run.run_id,
+        "task": task_words(run),
         "began": _clock_time(began),
         "took": spell_duration((datetime.fromisoformat(run.ended_at) - began).total_seconds()) if run.ended_at else "–",
         "asked": f"creates {spell_rate(run.create_per_s)}, listings {spell_rate(run.list_per_s)}",
-        "sent": f"{requests['create']:,} creates, {requests['list']:,} listings" if requests else "not recorded",
+        "sent": _sent(requests) if requests else "not recorded",
         "ending": spell_ending(run, is_at_work=status.is_at_work(run)),
     }
+
+
+def _sent(requests: Mapping[str, int]) -> str:
+    """Return each action that was sent; creates and listings also where none was."""
+    always = (Action.CREATE, Action.LIST)
+    shown = [*always, *(action for action in Action if action not in always and requests.get(action.figure))]
+    return ", ".join(spell_count(requests.get(action.figure, 0), action.noun) for action in shown)
 
 
 def _summary(run: RunRecord) -> dict[str, Any]:

@@ -30,13 +30,13 @@ class ModuleEncoder(Protocol):
         """Return what is above all rows."""
         ...
 
-    def rows(self, account: str, product: Product, modules: Iterable[OtaModule]) -> bytes:
-        """Return the rows of a product.
+    def row(self, account: str, product: Product, module: OtaModule) -> bytes:
+        """Return the row of a module.
 
         Args:
             account: Whose it is; not written where there are no accounts.
             product: Its key and name.
-            modules: As listed.
+            module: As listed.
         """
         ...
 
@@ -49,22 +49,10 @@ class _CsvModules:
         account = [ACCOUNT] if self._names_accounts else []
         return f"{','.join([*account, *OF_MODULE, PRODUCT_NAME])}\n".encode()
 
-    def rows(self, account: str, product: Product, modules: Iterable[OtaModule]) -> bytes:
+    def row(self, account: str, product: Product, module: OtaModule) -> bytes:
         whose = [account] if self._names_accounts else []
-        return "".join(
-            as_cells(
-                [
-                    *whose,
-                    product.product_key,
-                    module.module_name,
-                    module.alias_name or "",
-                    module.desc or "",
-                    product.name,
-                ]
-            )
-            + "\n"
-            for module in modules
-        ).encode()
+        texts = (product.product_key, module.module_name, module.alias_name or "", module.desc or "", product.name)
+        return f"{as_cells([*whose, *texts])}\n".encode()
 
 
 class _JsonModules:
@@ -74,18 +62,15 @@ class _JsonModules:
     def header(self) -> bytes:
         return b""
 
-    def rows(self, account: str, product: Product, modules: Iterable[OtaModule]) -> bytes:
+    def row(self, account: str, product: Product, module: OtaModule) -> bytes:
         whose = {ACCOUNT: account} if self._names_accounts else {}
-        return b"".join(
-            orjson.dumps(
-                whose
-                | {str(Field.PRODUCT_KEY): product.product_key, str(Field.MODULE_NAME): module.module_name}
-                | ({str(Field.ALIAS_NAME): module.alias_name} if module.alias_name else {})
-                | ({str(Field.DESC): module.desc} if module.desc else {})
-                | {PRODUCT_NAME: product.name},
-                option=orjson.OPT_APPEND_NEWLINE,
-            )
-            for module in modules
+        return orjson.dumps(
+            whose
+            | {str(Field.PRODUCT_KEY): product.product_key, str(Field.MODULE_NAME): module.module_name}
+            | ({str(Field.ALIAS_NAME): module.alias_name} if module.alias_name else {})
+            | ({str(Field.DESC): module.desc} if module.desc else {})
+            | {PRODUCT_NAME: product.name},
+            option=orjson.OPT_APPEND_NEWLINE,
         )
 
 

@@ -75,8 +75,8 @@ class ProductMap:
     targets: Mapping[str, frozenset[str]]
     """Account of the target → its platform, by all rows that name one."""
 
-    sources: frozenset[str]
-    """Platforms of the source, as far as they are known."""
+    sources: frozenset[tuple[str, str]]
+    """Accounts of the source and their platforms, as far as they are known."""
 
     def place_of(self, account: str, product_key: str) -> Place | str:
         """Return the product of the target; a text: why there is none.
@@ -113,8 +113,10 @@ class ProductMap:
         here = targets.get(account)
         if here is None:
             why = _unknown_account(account, targets)
-        elif here in self.sources:
+        elif self._is_source(account, here):
             why = f"it moves modules away from {here}, and this job would write to that platform; choose the target"
+        elif own := self._own_product(account, here):
+            why = f"it moves modules away from product {own} of {here}, and would write to it: correct its line"
         elif not told:
             why = f"no row says in Target what account {account!r} is: write {here!r} there if that is meant"
         elif told != {here}:
@@ -123,6 +125,17 @@ class ProductMap:
         else:
             return
         raise InputError(why, file=self.path)
+
+    def _is_source(self, account: str, here: str) -> bool:
+        """Say whether a target is, or may be, an account of the source: on one platform only names tell them apart."""
+        return any(platform == here and not (own and account and own != account) for own, platform in self.sources)
+
+    def _own_product(self, account: str, here: str) -> str | None:
+        """Return a product of the target that is one of the source: on one platform a ProductKey is one product."""
+        if not any(platform == here for _, platform in self.sources):
+            return None
+        places = (place for place in self.by_product.values() if place.account == account)
+        return next((place.product_key for place in places if place.product_key in self.accounts_of), None)
 
 
 def _unknown_account(account: str, targets: Mapping[str, str]) -> str:
@@ -206,7 +219,7 @@ def _made(reading: _Reading) -> ProductMap:
         {(entry.account, entry.product_key): entry.place for entry in reading.entries},
         accounts,
         targets,
-        frozenset(entry.source for entry in reading.entries if entry.source),
+        frozenset((entry.account, entry.source) for entry in reading.entries if entry.source),
     )
 
 

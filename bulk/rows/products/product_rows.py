@@ -10,7 +10,7 @@ import orjson
 
 from bulk.errors import InputError
 from bulk.rows.columns import listed
-from bulk.rows.fields import OF_MODULE, Field, normal
+from bulk.rows.fields import OF_MODULE, SPELLINGS, Field, normal
 from bulk.rows.record import object_of, taken_apart
 
 if TYPE_CHECKING:
@@ -19,18 +19,21 @@ if TYPE_CHECKING:
     from bulk.model import ValidRow
     from bulk.rows.reading import RowReader
 
-__all__ = ["ACCOUNT", "ENCODERS", "KEPT", "Encoder", "Kept", "Module", "as_cells"]
+__all__ = ["ACCOUNT", "ENCODERS", "KEPT", "Encoder", "Kept", "Module", "as_cells", "is_account_column"]
 
 ACCOUNT, PRODUCT_NAME = "Account", "ProductName"
 KEPT = {
-    "account": ACCOUNT,
-    "账号": ACCOUNT,
-    "账户": ACCOUNT,
+    **dict.fromkeys(SPELLINGS[Field.ACCOUNT], ACCOUNT),
     "productname": PRODUCT_NAME,
     "产品名称": PRODUCT_NAME,
     "产品名": PRODUCT_NAME,
 }
 """Columns of a product that its rows have as well, by the normal form of their names."""
+
+
+def is_account_column(name: str) -> bool:
+    """Say whether a column's name means the account of its rows."""
+    return KEPT.get(normal(name)) == ACCOUNT
 
 
 class Module(NamedTuple):

@@ -13,7 +13,7 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.fleet.manifest import MANIFEST, Manifest
 from bulk.fleet.slices import read_slice
-from bulk.fleet.split import MOST_ACCOUNTS, shards_of, split
+from bulk.fleet.splitting import MOST_ACCOUNTS, shards_of, split
 from bulk.fleet.store_url import open_store
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
@@ -101,15 +101,26 @@ def test_number_of_shards_that_leaves_one_empty_is_refused(shards: int) -> None:
         shards_of(accounts_of(settings_of(3)), shards)
 
 
-async def test_store_with_a_fleet_is_refused_and_stays_as_it_is(tmp_path: Path, store: Store) -> None:
+async def test_store_with_another_fleet_is_refused_and_stays_as_it_is(tmp_path: Path, store: Store) -> None:
     path = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2)
     await split(path, settings_of(2), store, stop=StopSignal())
     before = await store.names("input"), await store.get(MANIFEST)
+    await asyncio.to_thread(input_of, tmp_path, 11, accounts=2)
 
     with pytest.raises(SettingsError, match="has a fleet already"):
         await split(path, settings_of(2), store, stop=StopSignal())
 
     assert (await store.names("input"), await store.get(MANIFEST)) == before
+
+
+async def test_of_two_splits_at_once_both_name_the_one_that_is_stored(tmp_path: Path, store: Store) -> None:
+    path = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2)
+
+    first, second = await asyncio.gather(*(split(path, settings_of(2), store, stop=StopSignal()) for _ in range(2)))
+
+    stored = await store.get(MANIFEST)
+    assert isinstance(stored, bytes)
+    assert first == second == Manifest.decoded(stored)
 
 
 async def test_product_of_two_accounts_on_one_platform_is_refused_with_both_lines(tmp_path: Path, store: Store) -> None:

@@ -25,6 +25,7 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     # How long waits are is the policy's own test; here they would only take time.
     monkeypatch.setattr("bulk.engine.looking.opening.RetryPolicy", partial(RetryPolicy, first_s=0.004, cap_s=0.02))
     monkeypatch.setattr("bulk.engine.looking.opening.PRODUCTS_PER_S", 0.0)
+    monkeypatch.setattr("bulk.cloud.paging.PAUSES_S", (0.001,) * 11)
 
 
 @pytest.fixture(autouse=True)

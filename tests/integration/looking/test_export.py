@@ -58,8 +58,26 @@ async def test_manifest_says_where_from_how_much_and_how_to_recognise_it(tmp_pat
     assert manifest["sha256"] == hashlib.sha256(output.read_bytes()).hexdigest()
     assert (manifest["products"], manifest["rows"]) == (3, 3)
     assert manifest["accounts"][0]["endpoint"] == endpoint
-    assert manifest["accounts"][0]["without_modules"] == ["a1Empty0001"]
+    assert manifest["accounts"][0]["without_modules"] == [
+        {"product_key": "a1Empty0001", "product_name": "Product a1Empty0001"}
+    ]
     assert output.read_text(encoding="utf-8").startswith("ProductKey,ModuleName,AliasName,Desc,ProductName\n")
+
+
+async def test_rows_that_a_run_would_not_read_as_they_are_on_the_platform_are_named(tmp_path: Path) -> None:
+    odd = [("a1A", "fine"), ("a1A", "padded", " x"), ("a1B", "null", "x", "NULL"), ("a1B", "bell", "x", "\x07")]
+    async with box_of() as box:
+        fill(box, odd)
+        done = await exported(box, tmp_path / "o.csv")
+        manifest = orjson.loads((tmp_path / "o.csv.manifest.json").read_bytes())
+
+    assert [row.module_name for row in done.accounts[0].read_otherwise] == ["padded", "null", "bell"]
+    assert manifest["read_otherwise"] == 3
+    assert manifest["accounts"][0]["read_otherwise_rows"][0] == {
+        "product_key": "a1A",
+        "module_name": "padded",
+        "reason": "AliasName is ' x', and a run reads 'x'",
+    }
 
 
 async def test_export_only_reads_and_leaves_default_out(tmp_path: Path) -> None:

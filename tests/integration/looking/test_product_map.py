@@ -13,7 +13,7 @@ from bulk.engine.plan import plan
 from bulk.engine.run import run
 from bulk.errors import InputError
 from bulk.report.results import write_results, write_retry_file
-from tests.integration.looking.conftest import box_of, keys_of, settings_for
+from tests.integration.looking.conftest import box_of, keys_of, names_in, settings_for
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -145,3 +145,18 @@ async def test_repeats_are_found_where_two_rows_become_one_module(tmp_path: Path
         assert box.modules("a1T2")
     rows = await to_thread(results_of, source)
     assert {row["target_product_key"] for row in rows} == {"a1T1", "a1T2"}
+
+
+async def test_map_for_another_target_is_refused_before_the_ledger_of_that_target(tmp_path: Path, source: Path) -> None:
+    async with box_of() as box, box_of() as other:
+        path = map_for(tmp_path, box, ("a1Source001", "a1T"))
+        with pytest.raises(InputError, match="it is for") as raised:
+            await ran(other, source, path)
+        left_behind = names_in(tmp_path)
+        await ran(box, source, path)
+        with pytest.raises(InputError, match="it is for"):
+            await ran(other, source, path)
+
+        assert not other.seen
+    assert raised.value.exit_code == 2
+    assert left_behind == ["in.csv", "map.csv"]

@@ -344,6 +344,7 @@ async def test_an_update_that_is_undone_every_night_is_given_up(
 
     assert outcomes == [1, 1, 1, 0, 0]
     assert synced.records()[OTHER, "m0"] == ("drifted", "contested")
+    assert summary.figures[""].contested == 1
 
 
 async def test_prune_product_needs_prune(synced: Nights) -> None:

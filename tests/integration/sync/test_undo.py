@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import io
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,12 +15,10 @@ from bulk.control.guard import Limit
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.run import sync
 from bulk.errors import SettingsError
+from bulk.ledger.views.undo import write_undo_file
 from bulk.report.results import write_results
-from bulk.report.undo import write_undo_file
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.integration.sync.conftest import Nights
 
 FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
@@ -69,3 +70,64 @@ async def test_modules_without_a_row_come_after_the_rows(synced: Nights) -> None
 
 def mode_of(path: Path) -> int:
     return path.stat().st_mode & 0o777
+
+
+async def test_sync_that_changes_leaves_an_undo_file_named_by_its_run(synced: Nights) -> None:
+    quiet = await synced.sync(prune=True)
+    synced.box.console().update(OTHER, "m0", alias_name="drifted", desc="desc 1")
+
+    changing = await synced.sync(prune=True)
+
+    assert quiet.undo is None
+    assert changing.undo == f"{synced.ledger}.undo-{changing.run_id[:12]}.csv"
+    assert mode_of(Path(changing.undo)) == 0o600
+    assert f"{OTHER},m0,drifted,desc 1" in await asyncio.to_thread(Path(changing.undo).read_text, "utf-8")
+
+
+async def test_the_last_fourteen_files_stay_and_none_that_a_person_named(synced: Nights) -> None:
+    folder = synced.ledger.parent
+    old = [folder / f"{synced.ledger.name}.undo-{number:012x}.csv" for number in range(20)]
+    mine = [folder / f"{synced.ledger.name}.undo-mine.csv", folder / "x.undo-000000000000.csv"]
+
+    def make() -> None:
+        for at, path in enumerate([*mine, *old], 1):
+            path.touch()
+            os.utime(path, (at, at))
+
+    await asyncio.to_thread(make)
+    synced.box.console().update(OTHER, "m0", alias_name="drifted", desc="desc 1")
+
+    changing = await synced.sync(prune=True)
+
+    left = await asyncio.to_thread(lambda: set(folder.glob("*.undo-*.csv")))
+    assert left == {*mine, *old[7:], Path(changing.undo or "")}
+
+
+async def test_undo_file_that_cannot_be_written_costs_no_summary(
+    synced: Nights, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_arguments: object, **_options: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("bulk.engine.sync.left_files.write_undo_file", full)
+    monkeypatch.setattr("bulk.engine.sync.run.write_plan", full)
+    synced.write(synced.without(*((OTHER, f"m{number}") for number in range(2))))
+    synced.box.console().update(OTHER, "m3", alias_name="drifted", desc=None)
+
+    night = await synced.sync(prune=True, max_deletes=Limit(1))
+
+    assert (night.exit_code, night.plan, night.undo) == (5, None, None)
+    said = [note for note in night.notes if "can't be written" in note]
+    assert [note.partition("); ")[2] for note in said] == [
+        "run the sync again for a new one",
+        "the ledger has it: bulk results LEDGER --undo-file FILE",
+    ]
+    assert all("the disk is full" in note for note in said)
+
+
+async def test_what_an_undo_file_cannot_restore_is_named_when_it_is_written(synced: Nights) -> None:
+    synced.box.console().update(OTHER, "m2", alias_name="alias2", desc=None)
+
+    night = await synced.sync()
+
+    assert [note for note in night.notes if f"the first {OTHER} m2 Desc" in note]

@@ -39,6 +39,9 @@ class MemoryStore:
     async def get(self, name: str) -> bytes | Literal[Absent.ABSENT] | Outage:
         return Outage("cut off") if self.is_cut_off else self.objects.get(name, ABSENT)
 
+    async def save(self, name: str, path: Path) -> Literal[Put.STORED, Absent.ABSENT] | Outage:
+        raise AssertionError(f"nobody asks for {name} as the file {path}")
+
     async def put_if_absent(self, name: str, data: bytes) -> Put | Outage:
         if self.is_cut_off:
             return Outage("cut off")

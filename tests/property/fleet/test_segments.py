@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from bulk.errors import LedgerError
-from bulk.fleet.segments import ShippingWriter, decoded, encoded, segments_of, standing_after
+from bulk.fleet.records import decoded, encoded, opened
+from bulk.fleet.segments import ShippingWriter, segments_of, standing_after
 from bulk.fleet.store import ABSENT, Outage, Put
-from bulk.model import ChangeKind, OtaModule, Outcome, Settlement
+from bulk.model import Action, Attempt, ChangeKind, OtaModule, Outcome, Settlement
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable
     from pathlib import Path
 
     from bulk.fleet.store import Absent
-    from bulk.model import Attempt
 
     Simulate = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -30,6 +30,9 @@ class Store:
 
     async def get(self, name: str) -> bytes | Literal[Absent.ABSENT] | Outage:
         return self.objects.get(name, ABSENT)
+
+    async def save(self, name: str, path: Path) -> Literal[Put.STORED, Absent.ABSENT] | Outage:
+        raise AssertionError(f"nobody asks for {name} as the file {path}")
 
     async def put_if_absent(self, name: str, data: bytes) -> Put | Outage:
         if self.is_cut_off:
@@ -71,6 +74,10 @@ def record(name: str, outcome: Outcome, **more: Any) -> Settlement:
     return Settlement(line=2, module=OtaModule("pk", name), outcome=outcome, at=1.5, account="eu", **more)
 
 
+def attempt(account: str, action: Action, left_s: float | None) -> Attempt:
+    return Attempt(1.0, action, "pk", None, 200, None, "R", 0.01, account=account, left_s=left_s)
+
+
 def now_s() -> float:
     return asyncio.get_running_loop().time()
 
@@ -86,6 +93,7 @@ def test_what_is_encoded_is_decoded_as_it_was() -> None:
         record("m2", Outcome.FAILED, code="X", message="两\udce4", in_doubt=True, recovered=True),
         record("m3", Outcome.SENDING, kind=ChangeKind.UPDATE, found=OtaModule("pk", "m3", alias_name="", desc="old")),
         CLAIM._replace(line=None, account=""),
+        CREATED._replace(owned=False, recovered=True, written=OtaModule("pk", "m1", "a", "")),
     ]
 
     assert decoded(encoded(records)) == records
@@ -107,6 +115,19 @@ def test_claim_counts_once_its_segment_is_stored_and_not_before(simulate: Simula
             assert await segments_of(store, 0) == [CLAIM]
             writer.settle(CREATED)
         assert await segments_of(store, 0) == [CLAIM, CREATED]
+
+    simulate(main())
+
+
+def test_when_requests_left_is_shipped_by_account_and_action(simulate: Simulate) -> None:
+    async def main() -> None:
+        store = Store()
+        async with ShippingWriter(Ledger(), store, shard=0, fence=1) as writer:
+            for account, action, left_s in [("eu", "create", 1.00004), ("eu", "create", 1.5), ("us", "list", None)]:
+                writer.note(attempt(account, Action[action.upper()], left_s))
+        (segment,) = store.objects.values()
+        assert opened(segment).sent == {"eu": {Action.CREATE: [10_000, 15_000]}}
+        assert decoded(segment) == []
 
     simulate(main())
 

@@ -201,6 +201,29 @@ async def test_list_that_never_holds_still_is_no_whole_list() -> None:
     assert len(shelf.asked) < 30
 
 
+async def test_list_that_moves_is_given_time_to_hold_still() -> None:
+    shelf = Shelf(3, *[add] * 20)
+    pauses: list[float] = []
+
+    async def pause(pause_s: float) -> bool:
+        pauses.append(pause_s)
+        return False
+
+    entries = await gather(shelf.page, pause=pause)
+
+    assert isinstance(entries, tuple)
+    assert [product.product_key for product in entries] == shelf.names
+    assert pauses == sorted(pauses)
+    assert sum(pauses) > 30
+
+
+async def test_run_that_stops_while_a_list_moves_ends_the_reading() -> None:
+    async def stopping(_pause_s: float) -> bool:
+        return True
+
+    assert await gather(Shelf(3, add).page, pause=stopping) is None
+
+
 async def test_page_that_fails_leaves_no_short_list() -> None:
     failed = Failure(kind=FailureKind.DOUBTFUL, code="timeout", message="no answer")
 

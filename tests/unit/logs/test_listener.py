@@ -33,6 +33,7 @@ from bulk.events import (
     LaneOpened,
     LedgerUpgraded,
     LookStarted,
+    PhaseStarted,
     PlanStarted,
     RateChanged,
     RetryScheduled,
@@ -40,6 +41,7 @@ from bulk.events import (
     RunEnded,
     RunStarted,
     RunStopping,
+    SyncPhase,
 )
 from bulk.logs.file import LogFile
 from bulk.logs.listener import LogListener, Redactor, configure, flush_logs
@@ -170,6 +172,7 @@ LOGGED = [
     (InputRead(FOUND), "input.read", "info"),
     (LookStarted("Exporting", 9), "look.started", "info"),
     (PlanStarted(9), "plan.started", "info"),
+    (PhaseStarted(phase=SyncPhase.WORK, products=9, changes=3), "phase.started", "info"),
     (retry(), "row.retry_scheduled", "warning"),
     (retry(line=None), "listing.retry_scheduled", "warning"),
     (rate(5.0, throttled=True), "rate.lowered", "warning"),

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client.samples import Sample
 
 from bulk.errors import LedgerError
 from bulk.events import (
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+NOW = 1_800_000_000.0
 SUCCESS = "bulk_last_success_timestamp_seconds"
 _SENT_ALWAYS = (Action.LIST, Action.CREATE)
 
@@ -184,11 +186,13 @@ def test_a_run_at_work_has_neither_end_nor_exit_code(metrics: RunMetrics) -> Non
     assert not {"bulk_run_end_timestamp_seconds", "bulk_run_exit_code", SUCCESS} & found.keys()
 
 
-@pytest.mark.parametrize(("exit_code", "last_success_at"), [(0, 1_800_000_000.0), (1, 7.0), (3, 7.0)])
-def test_only_exit_code_0_is_a_success(
+@pytest.mark.parametrize(
+    ("exit_code", "last_success_at"), [(0, 1_800_000_000.0), (6, 1_800_000_000.0), (1, 7.0), (3, 7.0), (5, 7.0)]
+)
+def test_only_exit_codes_0_and_6_are_a_success(
     exit_code: int, last_success_at: float, make_summary: Callable[..., Any]
 ) -> None:
-    metrics = RunMetrics("nightly", clock=lambda: 1_800_000_000.0, last_success_at=7.0)
+    metrics = RunMetrics("nightly", clock=lambda: 1_800_000_000.0, kept=[Sample(SUCCESS, {}, 7.0)])
     metrics(RunEnded(make_summary(exit_code=exit_code, outcomes={"created": 4})))
 
     found = figures(shown(metrics))

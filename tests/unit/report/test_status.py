@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.ledger.views.approvals import Approval
 from bulk.ledger.views.pulse import Pulse
 from bulk.ledger.views.status import AccountStanding, Holder, LedgerStatus, RunRecord
 from bulk.model import Action, Dialect, Outcome, Reason, Target
@@ -196,3 +197,35 @@ def test_json_has_accounts_where_there_are_any(
 
     assert len(keys.get("accounts", ())) == count
     assert ("accounts" in keys, "example_account" in keys["reasons"][0]) == (has_key, has_key)
+
+
+def test_what_waits_is_said_before_all_else_and_not_twice(status: LedgerStatus) -> None:
+    approval = Approval(
+        account="",
+        made_at="2026-11-27T17:31:00.000Z",
+        until="2026-11-28T17:31:00.000Z",
+        plan="p.jsonl",
+        changes={"update": 2},
+        reasons={"max_updates": 2},
+    )
+    withheld = Reason(Outcome.WITHHELD, "max_updates", 2, 7, "more updates than --max-updates allows")
+
+    lines = status_lines(replace(status, approvals=(approval,), reasons=(withheld,)))
+
+    assert lines[0] == "Waiting for your approval: 2 updates"
+    assert "  bulk apply p.jsonl" in lines
+    assert "Why rows are not provisioned" not in lines
+
+
+def test_runs_say_what_they_did_and_an_apply_who_began_it(status: LedgerStatus) -> None:
+    sync = replace(run_record(1, exit_code=5), command="sync")
+    apply = replace(run_record(2), command="apply", applied="cafe00000001beef", user="ops")
+
+    lines = status_lines(replace(status, runs=(sync, apply)))
+    keys = status_json(replace(status, runs=(sync, run_record(3))), None)["runs"]
+
+    assert lines[-2:] == [
+        "  r2  2026-11-22T21:20:18.338Z  apply of cafe0000 by ops, exit code 0",
+        "  r1  2026-11-21T21:20:18.338Z  sync, exit code 5",
+    ]
+    assert ["command" in run for run in keys] == [True, False]  # type: ignore[attr-defined]  # the keys are those of a JSON object

@@ -31,3 +31,22 @@ def test_products_are_matched_by_key_then_by_unique_name(
 
     assert [product.target.product_key if product.target else None for product in found] == becomes
     assert all(product.how for product in found)
+
+
+def test_name_of_a_product_without_rows_is_a_name_all_the_same() -> None:
+    source, target = SourceProduct("", "k1", "Lamp"), TargetProduct("", "t1", "Lamp")
+    empty, other = SourceProduct("", "k2", "Lamp"), SourceProduct("", "k3", "Fan")
+
+    assert matched([source], [target], others=[empty])[0].target is None
+    assert matched([source], [target], others=[source, other])[0].target == target
+
+
+def test_on_one_platform_no_product_becomes_itself_or_another_one_of_the_source() -> None:
+    lamp, fan = SourceProduct("old", "k1", "Lamp"), SourceProduct("old", "k2", "Fan")
+    targets = [TargetProduct("new", "k1", "Lamp"), TargetProduct("new", "k3", "Fan")]
+
+    found = matched([lamp, fan, SourceProduct("old", "k4", "Lamp")], targets, one_platform={("old", "new")})
+    elsewhere = matched([lamp, fan], targets)
+
+    assert [product.target and product.target.product_key for product in found] == [None, "k3", None]
+    assert [product.target and product.target.product_key for product in elsewhere] == ["k1", "k3"]

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bulk.control.pace import Pace
-from bulk.engine.sessions.gate import Gate
+from bulk.engine.sessions.gate import Gate, Turn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -462,6 +462,23 @@ def test_whatever_happens_the_window_and_the_order_hold_and_all_get_out(
     assert all(later - earlier > 1.0 for earlier, later in zip(times, times[granted:], strict=False))
     # Nobody leaves later than one who came after; who leave in the same turn of the loop may change places.
     assert sorted(left, key=lambda one: (one[1], one[0])) == sorted(left)
+
+
+def test_turn_says_when_it_left_and_not_when_it_was_let_out() -> None:
+    async def main(loop: SimulatedLoop) -> None:
+        gate = gate_of(1.0, loop)
+        released_at = await gate.acquire()
+        assert released_at is not None
+        turn = Turn(gate, released_at)
+        loop.stall(0.5)
+        before = turn.left_s
+
+        assert turn.leave()
+
+        assert before is None
+        assert turn.left_s == loop.time()
+
+    in_simulated_time(main)
 
 
 def test_who_is_ready_late_takes_the_place_of_one_who_is_not_ready_yet() -> None:

@@ -76,8 +76,10 @@ def _run_id(connection: sqlite3.Connection, ledger: Path, run: str) -> str:
     with translated(ledger):
         found = connection.execute(query("last_changing_run"), {"run": run}).fetchone()
     if found is None:
-        which = f"run {run}" if run else "no run of it"
-        raise SettingsError(f"{ledger}: {which} has updated or deleted anything: there is nothing to undo")
+        which = f"no run {run}… of it" if run else "no run of it"
+        raise SettingsError(
+            f"{ledger}: {which} has updated or deleted anything: there is nothing to undo; `bulk status` lists the runs"
+        )
     return str(found[0])
 
 

@@ -7,14 +7,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from bulk.engine.accounts import accounts_of
 from bulk.engine.threads import in_thread
 from bulk.errors import InputError, SettingsError, StoppedError
+from bulk.events import InputRead, ignore
 from bulk.exits import ExitCode
 from bulk.fleet.lease import Terms
-from bulk.fleet.manifest import MANIFEST, Manifest, Shard, sha256_of
+from bulk.fleet.manifest import MANIFEST, Manifest, Member, Shard, sha256_of
 from bulk.fleet.slices import slice_line
 from bulk.fleet.store import ABSENT, Outage, Put
 from bulk.model import AccountNames
@@ -25,16 +26,32 @@ if TYPE_CHECKING:
 
     from bulk.engine.accounts import Account
     from bulk.engine.stop import StopSignal
-    from bulk.fleet.store import Store
-    from bulk.model.inputs import ReadRows
+    from bulk.events import Listener
+    from bulk.fleet.store import Absent, Store
+    from bulk.model.inputs import InputFound, ReadRows
     from bulk.settings import Settings
 
-__all__ = ["MOST_ACCOUNTS", "shards_of", "split"]
+__all__ = ["MOST_ACCOUNTS", "member_of", "shards_of", "split"]
 
 MOST_ACCOUNTS = 150
 """So many accounts fit a process. A rate group of more is one shard all the same: it can't be divided."""
 
 _BATCH_ROWS = 1_000
+
+_ANOTHER = (
+    "the store has a fleet already, of other rows, shards or settings: name an empty folder or path. One store is one"
+    " input"
+)
+
+
+class _Written(NamedTuple):
+    """What became of an input."""
+
+    shape: str
+    rows: list[int]
+    """Of each shard."""
+
+    found: InputFound
 
 
 @dataclass(slots=True)
@@ -65,44 +82,79 @@ class _Products:
 
 
 async def split(
-    input_name: str, settings: Settings, store: Store, *, stop: StopSignal, shards: int | None = None
+    input_name: str,
+    settings: Settings,
+    store: Store,
+    *,
+    stop: StopSignal,
+    shards: int | None = None,
+    terms: Terms | None = None,
+    listener: Listener = ignore,
 ) -> Manifest:
-    """Store an input's shards, and then the manifest that names them.
+    """Store an input's shards, and then the manifest that names them. Done already, it changes nothing.
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
         settings: Name the accounts, and how the input is read.
-        store: Where no fleet is yet.
+        store: Where no fleet is yet, or one of the same rows.
         stop: Ends it early; what was stored by then is named by no manifest.
         shards: How many; ``None``: as few as fit.
+        terms: How long things last; ``None``: what suits real machines.
+        listener: Told what was found of the input.
 
     Raises:
-        SettingsError: An account has no rate group, or the store has a fleet already or does not answer.
+        SettingsError: An account has no rate group, or the store has a fleet of another input or does not answer.
         InputError: The input can't be read, or a product is of two accounts.
         StoppedError: A stop was requested.
     """
     accounts = accounts_of(settings)
     parts = shards_of([account for account in accounts if account.is_tried], shards)
-    _expect_none(await store.get(MANIFEST))
+    before = _read(await store.get(MANIFEST))
     with TemporaryDirectory(prefix="bulk-split-") as name:
         folder, split_id = Path(name), secrets.token_hex(8)
-        shape, rows = await in_thread(_write_slices, input_name, settings, accounts, parts, folder, stop)
-        made = []
-        for number, part in enumerate(parts):
-            path, file = folder / str(number), f"input/{split_id}.{number}"
-            _expect_stored(await store.overwrite(file, path))
-            sha256 = await in_thread(sha256_of, path)
-            made.append(Shard(number=number, accounts=tuple(part), rows=rows[number], sha256=sha256, file=file))
-    manifest = Manifest(
-        split=split_id,
-        input=input_name,
-        shape=shape,
-        rows=sum(rows),
-        terms=Terms(request_timeout_s=settings.timeout_s),
-        shards=tuple(made),
+        written = await in_thread(_write_slices, input_name, settings, accounts, parts, folder, stop)
+        listener(InputRead(written.found))
+        made = [
+            Shard(
+                number=number,
+                accounts=tuple(part),
+                rows=written.rows[number],
+                sha256=await in_thread(sha256_of, folder / str(number)),
+                file=f"input/{split_id}.{number}",
+            )
+            for number, part in enumerate(parts)
+        ]
+        manifest = Manifest(
+            split=split_id,
+            input=input_name,
+            shape=written.shape,
+            rows=sum(written.rows),
+            terms=terms or Terms(request_timeout_s=settings.timeout_s),
+            shards=tuple(made),
+            members={account.name: member_of(account) for account in accounts if account.is_tried},
+        )
+        if before is not None:
+            return _expect_same(before, manifest)
+        for shard in made:
+            _expect_stored(await store.overwrite(shard.file, folder / str(shard.number)))
+    end = await store.put_if_absent(MANIFEST, manifest.encoded())
+    _expect_stored(end)
+    later = _read(await store.get(MANIFEST)) if end is Put.EXISTS else None
+    return _expect_same(later, manifest) if later else manifest
+
+
+def member_of(account: Account) -> Member:
+    """Return what a fleet has to know of an account.
+
+    Raises:
+        SettingsError: It has no rate group that all machines see alike.
+    """
+    return Member(
+        group=_group_of(account),
+        target=account.target,
+        create_per_s=account.settings.qps,
+        list_per_s=account.settings.list_qps,
     )
-    _expect_stored(await store.put_if_absent(MANIFEST, manifest.encoded()))
-    return manifest
 
 
 def shards_of(accounts: Sequence[Account], shards: int | None = None) -> list[list[str]]:
@@ -154,8 +206,8 @@ def _write_slices(
     parts: Sequence[Sequence[str]],
     folder: Path,
     stop: StopSignal,
-) -> tuple[str, list[int]]:
-    """Write a file for each shard; return the input's shape, and the rows of each."""
+) -> _Written:
+    """Write a file for each shard."""
     known = tuple(account.name for account in accounts)
     names = AccountNames(known=known, of_all=settings.only_accounts[0] if len(settings.only_accounts) == 1 else None)
     products = _Products(input_name, {account.name: str(account.target) for account in accounts})
@@ -171,7 +223,7 @@ def _write_slices(
         for batch in reader.batches(_BATCH_ROWS):
             _share_out(batch, places, products, otherwise=slices[0])
             obey()
-        return reader.shape.to_json(), [each.rows for each in slices]
+        return _Written(reader.shape.to_json(), [each.rows for each in slices], reader.found)
 
 
 def _share_out(batch: ReadRows, places: Mapping[str, _Slice], products: _Products, *, otherwise: _Slice) -> None:
@@ -188,15 +240,23 @@ def _add(place: _Slice, line: bytes) -> None:
     place.rows += 1
 
 
-def _expect_none(found: object) -> None:
+def _read(found: bytes | Absent | Outage) -> Manifest | None:
     if isinstance(found, Outage):
         raise SettingsError(f"the store can't be used: {found.why}")
-    if found is not ABSENT:
-        raise SettingsError("the store has a fleet already: name an empty folder or path. One store is one input")
+    if found is ABSENT:
+        return None
+    try:
+        return Manifest.decoded(found)
+    except ValueError:
+        raise SettingsError(_ANOTHER) from None
+
+
+def _expect_same(before: Manifest, manifest: Manifest) -> Manifest:
+    if not before.is_same_input(manifest):
+        raise SettingsError(_ANOTHER)
+    return before
 
 
 def _expect_stored(end: Put | Outage) -> None:
     if isinstance(end, Outage):
         raise SettingsError(f"the store can't be written: {end.why}")
-    if end is Put.EXISTS:
-        raise SettingsError("another split was faster in this store: name another folder or path")

@@ -1,0 +1,86 @@
+"""The files that a sync leaves beside its ledger: the plan of what waits, and the input that undoes what it changed.
+
+Each is named by its run, is for its owner alone, and the last ones stay. A file that can't be written costs no summary.
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from bulk.conditions import explain_os_error
+from bulk.errors import SettingsError
+from bulk.ledger.views.undo import write_undo_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["KEPT_FILES", "LeftFiles", "forget_old", "undo_path"]
+
+KEPT_FILES = 14
+"""Plans of one ledger that are kept, and as many undo files; older ones are removed when a new one is written."""
+
+_NAMES = {"plan": r"\.plan-[0-9a-f]{12}\.jsonl", "undo": r"\.undo-[0-9a-f]{12}\.csv"}
+"""Of files that no person named: what `bulk plan -o` wrote beside them stays."""
+
+
+def undo_path(ledger: Path, run_id: str) -> Path:
+    """Return where the input is written that undoes a run."""
+    return ledger.with_name(f"{ledger.name}.undo-{run_id[:12]}.csv")
+
+
+def forget_old(ledger: Path, kind: str) -> None:
+    """Remove the files of a kind but the last ones; what can't be removed stays.
+
+    Args:
+        ledger: Beside which they are.
+        kind: ``plan`` or ``undo``.
+    """
+    name = re.compile(re.escape(ledger.name) + _NAMES[kind])
+    with suppress(OSError):
+        files = [path for path in ledger.parent.iterdir() if name.fullmatch(path.name)]
+        for path in sorted(files, key=lambda path: path.stat().st_mtime)[:-KEPT_FILES]:
+            path.unlink()
+
+
+class LeftFiles:
+    """Writes the files of one run."""
+
+    def __init__(self, ledger: Path, run_id: str) -> None:
+        """Write nothing yet."""
+        self._ledger = ledger
+        self._run_id = run_id
+        self.notes: list[str] = []
+        """Why a file could not be written, a sentence each."""
+
+    def leave_plan(self, path: Path, write: Callable[[Path], object]) -> str | None:
+        """Write the plan and return its path; ``None``: it could not be written."""
+        return self._leave("plan", path, lambda: write(path), "run the sync again for a new one")
+
+    def leave_undo(self) -> str | None:
+        """Write what undoes the updates and deletes of the run, and return its path; ``None``: there is nothing."""
+        path = undo_path(self._ledger, self._run_id)
+        with suppress(SettingsError):  # the run sent no update and no delete
+            return self._leave(
+                "undo", path, lambda: self._write_undo(path), "the ledger has it: bulk results LEDGER --undo-file FILE"
+            )
+        return None
+
+    def _write_undo(self, path: Path) -> None:
+        lost = write_undo_file(self._ledger, path, run=self._run_id).not_restored
+        if lost:
+            self.notes.append(
+                f"texts that were empty and are not now: {len(lost):,}, the first {lost[0]}; the undo file can't empty "
+                "them again, as a blank cell is not compared"
+            )
+
+    def _leave(self, kind: str, path: Path, write: Callable[[], object], remedy: str) -> str | None:
+        try:
+            write()
+        except OSError as exc:
+            self.notes.append(f"{path}: the {kind} file can't be written ({explain_os_error(exc)}); {remedy}")
+            return None
+        forget_old(self._ledger, kind)
+        return str(path)

@@ -1,0 +1,259 @@
+"""Make one ledger of all that a fleet shipped, and prove on the way that it can be true."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, TypeVar
+
+from bulk.distribution import installed_version
+from bulk.engine.stop import StopSignal
+from bulk.engine.threads import entered, in_thread
+from bulk.errors import SettingsError, StoppedError, UnprovenError
+from bulk.exits import ExitCode
+from bulk.fleet.manifest import read_manifest
+from bulk.fleet.progress import ShardState, read_shards
+from bulk.fleet.proof import ShardProof, add_slice
+from bulk.fleet.segments import segment_names
+from bulk.fleet.store import Outage, Put
+from bulk.ledger.merging import merged_ledger
+from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome, Trait
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+
+    from bulk.fleet.manifest import Manifest, Shard
+    from bulk.fleet.progress import Shards
+    from bulk.fleet.store import Store
+    from bulk.ledger.merging import MergedLedger
+
+__all__ = ["Merged", "merge"]
+
+_AT_ONCE = 32
+"""Segments that are asked for together, as a store may be far away, and that make a chunk."""
+
+_TRIES = 5
+_TRIED_EVERY_S = 1.0
+
+_NOT_SHIPPED = Outcome.having(Trait.OPEN, Trait.WHEN_READ)
+"""What no segment tells: a row that is open, or that its text alone settled."""
+
+_Found = TypeVar("_Found")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Merged:
+    """How a fleet stands, as one ledger."""
+
+    ledger: str
+    input: str
+    rows: int
+    outcomes: Mapping[str, int]
+    """Each outcome's name → rows, zeros included. `sending`: claimed, and no outcome was shipped."""
+
+    accounts: int
+    shards: int
+    unfinished: Mapping[str, str]
+    """Shard → why it is not at its end; empty: all are."""
+
+    not_shipped: Mapping[str, int]
+    """Shard that ended → rows whose outcome stayed on its machine."""
+
+    requests: int
+    """Whose times were shipped, and are proven to be within the rates."""
+
+    fences: int
+    """Processes that sent them, each with a clock of its own."""
+
+    elapsed_s: float
+    exit_code: int
+
+
+async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None = None) -> Merged:
+    """Write the ledger of a fleet, and prove that what was shipped can be true.
+
+    Proven are: each row of the manifest once, no key in two shards, at most one create of a key that its own reply
+    tells of, a claim before each of them, no segment missing, and within each fence no window past the rate. A fleet
+    that is still at work is merged as far as it is.
+
+    Args:
+        store: The fleet's.
+        ledger: Where to. An earlier merge of the same fleet is replaced, in one step; anything else is refused.
+        url: The store's name, for messages.
+        stop: Ends it early; nothing is written then.
+
+    Raises:
+        SettingsError: The store does not answer, or has no fleet.
+        UnprovenError: The proof fails; nothing is written.
+        LedgerError: The ledger can't be written, or is no merge of this fleet.
+        StoppedError: A stop was requested.
+    """
+    began_s, stop = time.monotonic(), stop or StopSignal()
+    manifest = await read_manifest(store, url)
+    _refuse_unsound(manifest)
+    # Before the segments: what ended by now is in them.
+    said = await _answered(lambda: read_shards(store), url, stop)
+    run_id = hashlib.sha256(manifest.split.encode()).hexdigest()[:32]
+    targets = {name: member.target for name, member in manifest.members.items()}
+    async with entered(merged_ledger(ledger, run_id=run_id, targets=targets)) as merged:
+        await in_thread(_begin, merged, manifest, run_id)
+        await _read_slices(store, merged, manifest, url, stop)
+        proofs = [await _read_segments(store, merged, manifest, shard, url, stop) for shard in manifest.shards]
+        flaws = [flaw for proof in proofs for flaw in proof.flaws] + await in_thread(_strange, merged)
+        if flaws:
+            raise UnprovenError(flaws)
+        outcomes = await in_thread(merged.outcomes)
+        unfinished = {str(shard.number): why for shard in manifest.shards if (why := _why_open(shard, said))}
+        done = Merged(
+            ledger=str(ledger),
+            input=manifest.input,
+            rows=manifest.rows,
+            outcomes=outcomes,
+            accounts=len(manifest.members),
+            shards=len(manifest.shards),
+            unfinished=unfinished,
+            not_shipped=dict(_not_shipped(manifest, said, proofs)),
+            requests=sum(proof.requests for proof in proofs),
+            fences=sum(proof.fences for proof in proofs),
+            elapsed_s=round(time.monotonic() - began_s, 3),
+            exit_code=_exit_code(outcomes, manifest.rows, unfinished),
+        )
+        await in_thread(_end, merged, done, run_id)
+    return done
+
+
+def _refuse_unsound(manifest: Manifest) -> None:
+    """See that the manifest does not contradict itself: accounts are part of every key."""
+    names = [name for shard in manifest.shards for name in shard.accounts]
+    flaws = []
+    if len(names) != len(set(names)):
+        twice = next(name for name in names if names.count(name) > 1)
+        flaws.append(f"the manifest has account {twice!r} in two shards")
+    if set(names) != set(manifest.members):
+        flaws.append("the manifest's shards and its accounts differ")
+    if sum(shard.rows for shard in manifest.shards) != manifest.rows:
+        flaws.append(f"the manifest has {manifest.rows:,} rows, and its shards together another number")
+    if flaws:
+        raise UnprovenError(flaws)
+
+
+def _begin(merged: MergedLedger, manifest: Manifest, run_id: str) -> None:
+    first = next(iter(manifest.members.values()))
+    merged.begin_run(
+        run_id,
+        at=time.time(),
+        version=installed_version(),
+        input_name=manifest.input,
+        rates={Action.CREATE: first.create_per_s, Action.LIST: first.list_per_s},
+        command="merge",
+    )
+
+
+async def _read_slices(store: Store, merged: MergedLedger, manifest: Manifest, url: str, stop: StopSignal) -> None:
+    taking = merged.intake(name=manifest.input, shape=manifest.shape, at=time.time())
+    with TemporaryDirectory(prefix="bulk-merge-") as folder:
+        async with entered(taking) as intake:
+            for shard in manifest.shards:
+                path = Path(folder, "slice")
+                end = await _answered(partial(store.save, shard.file, path), url, stop)
+                if end is not Put.STORED:
+                    raise UnprovenError([f"shard {shard.number}: {shard.file} is missing"])
+                await in_thread(add_slice, intake, path, shard)
+
+
+async def _read_segments(
+    store: Store, merged: MergedLedger, manifest: Manifest, shard: Shard, url: str, stop: StopSignal
+) -> ShardProof:
+    proof = ShardProof(shard, manifest.members, merged)
+    names = await _answered(lambda: segment_names(store, shard.number), url, stop)
+
+    async def chunk(first: int) -> list[tuple[str, bytes]]:
+        asked = names[first : first + _AT_ONCE]
+        found = await asyncio.gather(*(_answered(partial(store.get, name), url, stop) for name in asked))
+        return [(name, data) for name, data in zip(asked, found, strict=True) if isinstance(data, bytes)]
+
+    async for segments in _one_ahead(chunk, range(0, len(names), _AT_ONCE)):
+        await in_thread(proof.add, segments)
+    await in_thread(proof.conclude)
+    return proof
+
+
+async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[int]) -> AsyncIterator[_Found]:
+    """Yield the answers in their order, and ask for the next while one is worked on."""
+    following = None
+    try:
+        for number in asked:
+            answer = await (following or ask(number))
+            later = number + _AT_ONCE
+            following = asyncio.ensure_future(ask(later)) if later in asked else None
+            yield answer
+    finally:
+        if following:
+            following.cancel()
+
+
+def _strange(merged: MergedLedger) -> list[str]:
+    """Return where modules and rows contradict each other."""
+    flaws = []
+    if shared := merged.shared_product():
+        flaws.append(f"line {shared[0]:,}: {shared[1]}")
+    if strange := merged.strange_word():
+        account, product_key, name = strange
+        flaws.append(
+            f"an outcome is about product {product_key}, module {name} of account {account!r}: no row asks for it"
+        )
+    return flaws
+
+
+def _why_open(shard: Shard, said: Shards) -> str | None:
+    given_up, progress = said.failed.get(shard.number), said.progress.get(shard.number)
+    if given_up:
+        return f"given up after {given_up.tries} tries: {given_up.why}"
+    if progress is None:
+        return "nobody has begun it"
+    if progress.state is ShardState.WORKING:
+        return f"{progress.holder} is at work on it, or died"
+    return f"it was stopped: {progress.stopped}" if progress.state is ShardState.STOPPED else None
+
+
+def _not_shipped(manifest: Manifest, said: Shards, proofs: Sequence[ShardProof]) -> Iterator[tuple[str, int]]:
+    for shard, proof in zip(manifest.shards, proofs, strict=True):
+        progress = said.progress.get(shard.number)
+        if progress and progress.state is ShardState.ENDED:
+            known = sum(rows for outcome, rows in progress.outcomes.items() if outcome not in _NOT_SHIPPED)
+            if known > len(proof.settled):
+                yield str(shard.number), known - len(proof.settled)
+
+
+def _exit_code(outcomes: Mapping[str, int], rows: int, unfinished: Mapping[str, str]) -> ExitCode:
+    provisioned = sum(outcomes[outcome] for outcome in PROVISIONED_OUTCOMES)
+    return ExitCode.DONE if provisioned == rows and not unfinished else ExitCode.INCOMPLETE
+
+
+def _end(merged: MergedLedger, done: Merged, run_id: str) -> None:
+    shards = ", ".join(done.unfinished)
+    stopped = f"merged from a fleet that had not finished: shards {shards}" if done.unfinished else None
+    merged.end_run(run_id, at=time.time(), exit_code=done.exit_code, stopped=stopped, summary=None)
+
+
+async def _answered(ask: Callable[[], Awaitable[_Found | Outage]], url: str, stop: StopSignal) -> _Found:
+    """Ask a store a few times.
+
+    Raises:
+        SettingsError: It does not answer.
+        StoppedError: A stop was requested.
+    """
+    for left in range(_TRIES, 0, -1):
+        if stop.requested:
+            break
+        if not isinstance(found := await ask(), Outage):
+            return found
+        if left == 1:
+            raise SettingsError(f"the store {url} can't be used: {found.why}")
+        await stop.sleep(_TRIED_EVERY_S)
+    raise StoppedError(stop.reason or "", exit_code=stop.exit_code or ExitCode.STOPPED)

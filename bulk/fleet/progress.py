@@ -1,0 +1,216 @@
+"""What the store tells of a shard: how its rows are, in whose hands it is, and whether it was given up.
+
+Two kinds of objects, both small JSON texts, each with one writer:
+
+- ``progress/SHARD.FENCE`` is the holder's of that fence. It overwrites it every few seconds, and a last time when it
+  ends. The highest fence counts: one that was stopped and goes on late writes to its own object, and misleads nobody.
+- ``failed/SHARD`` is a driver's: it tried the shard too often in vain and leaves it. A progress with a higher fence
+  than the one that is named there makes it void: somebody tried again.
+
+Times are by the clock of the machine that wrote them. They are for people, and nothing is decided by them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+import orjson
+
+from bulk.fleet.store import Outage
+from bulk.model import PROVISIONED_OUTCOMES, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from bulk.fleet.store import Store
+
+__all__ = [
+    "AccountProgress",
+    "GivenUp",
+    "Progress",
+    "ShardState",
+    "Shards",
+    "failed_name",
+    "highest_fences",
+    "outcomes_of",
+    "progress_name",
+    "read_shards",
+]
+
+_PROGRESS = "progress"
+_FAILED = "failed"
+
+
+class ShardState(StrEnum):
+    """What a holder said last. Stored: never rename a value."""
+
+    WORKING = "working"  #: it has the lease; or it died, which the lease shows by its count that does not move
+    ENDED = "ended"  #: it went through its rows; ``exit_code`` is that of a run: 0 or 1
+    STOPPED = "stopped"  #: it ended early: ``stopped`` says why, and rows are left to do
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccountProgress:
+    """How the rows of one account are."""
+
+    rows: int
+    outcomes: Mapping[str, int]
+    """As `Progress.outcomes`."""
+
+    stopped: str | None = None
+    """Why its requests ended early, while those of others go on."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How a shard is, as its holder of one fence says."""
+
+    shard: int
+    fence: int
+    state: ShardState
+    holder: str
+    """Machine and process, for people."""
+
+    started_at: float
+    """When this holder took the shard, in seconds since the epoch."""
+
+    at: float
+    """When this was written."""
+
+    rows: int = 0
+    """Of the slice; 0: not read yet."""
+
+    outcomes: Mapping[str, int] = field(default_factory=dict)
+    """Outcome → rows, without zeros. While the shard is worked on, the rows that are missing to `rows` are open; once
+    it is ENDED or STOPPED, each row is in here."""
+
+    per_s: float = 0.0
+    """Rows a second that got their outcome lately."""
+
+    requests: Mapping[str, int] = field(default_factory=dict)
+    """This holder's, by action, as in a summary; there once it is ENDED or STOPPED."""
+
+    throttled: int = 0
+    recovered: int = 0
+    accounts: Mapping[str, AccountProgress] = field(default_factory=dict)
+    exit_code: int | None = None
+    """As of a run; ``None``: it has not ended, or it could not say how."""
+
+    stopped: str | None = None
+    """Why it ended early."""
+
+    @property
+    def provisioned(self) -> int:
+        """Rows that cost nothing any more; it grows from holder to holder, unless a try was in vain."""
+        return sum(rows for outcome, rows in self.outcomes.items() if outcome in PROVISIONED_OUTCOMES)
+
+    def encoded(self) -> bytes:
+        """Return it as JSON."""
+        return orjson.dumps(asdict(self), option=orjson.OPT_NON_STR_KEYS)  # an outcome is more than a text
+
+    @classmethod
+    def decoded(cls, data: bytes) -> Self | None:
+        """Return what was encoded; ``None``: it can't be read, as another version may have written it."""
+        try:
+            found = orjson.loads(data)
+            accounts = {name: AccountProgress(**account) for name, account in found["accounts"].items()}
+            return cls(**{**found, "state": ShardState(found["state"]), "accounts": accounts})
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp:
+    """A shard that a driver leaves, so that the others go on."""
+
+    shard: int
+    fence: int
+    """The highest one then: a later holder makes this void."""
+
+    tries: int
+    why: str
+    """How the last try ended, with the remedy where there is one."""
+
+    at: float
+
+    def encoded(self) -> bytes:
+        """Return it as JSON."""
+        return orjson.dumps(asdict(self))
+
+    @classmethod
+    def decoded(cls, data: bytes) -> Self | None:
+        """Return what was encoded; ``None``: it can't be read."""
+        try:
+            return cls(**orjson.loads(data))
+        except (ValueError, TypeError):
+            return None
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """What the store tells of all shards; those that nobody has begun are missing."""
+
+    progress: Mapping[int, Progress]
+    failed: Mapping[int, GivenUp]
+
+
+def progress_name(shard: int, fence: int) -> str:
+    """Return where a holder writes how far it is."""
+    return f"{_PROGRESS}/{shard}.{fence}"
+
+
+def failed_name(shard: int) -> str:
+    """Return where a driver writes that it leaves a shard."""
+    return f"{_FAILED}/{shard}"
+
+
+def outcomes_of(progress: Progress | None, rows: int) -> dict[str, int]:
+    """Return how many rows of a shard have each outcome; those of which nothing is told are ``pending``.
+
+    Args:
+        progress: ``None``: nobody has begun it.
+        rows: Of the shard.
+    """
+    counted = dict(progress.outcomes) if progress else {}
+    if (open_rows := rows - sum(counted.values())) > 0:
+        pending = str(Outcome.PENDING)  # a plain text: it becomes a key of JSON
+        counted[pending] = counted.get(pending, 0) + open_rows
+    return counted
+
+
+async def read_shards(store: Store) -> Shards | Outage:
+    """Return the last word on each shard."""
+    names = await store.names(_PROGRESS)
+    given_up = await store.names(_FAILED)
+    if isinstance(names, Outage):
+        return names
+    if isinstance(given_up, Outage):
+        return given_up
+    progress: dict[int, Progress] = {}
+    for shard, fence in highest_fences(names).items():
+        data = await store.get(progress_name(shard, fence))
+        if isinstance(data, Outage):
+            return data
+        if isinstance(data, bytes) and (found := Progress.decoded(data)):
+            progress[shard] = found
+    failed: dict[int, GivenUp] = {}
+    for name in given_up:
+        data = await store.get(name)
+        if isinstance(data, Outage):
+            return data
+        left = GivenUp.decoded(data) if isinstance(data, bytes) else None
+        if left and (left.shard not in progress or progress[left.shard].fence <= left.fence):
+            failed[left.shard] = left
+    return Shards(progress, failed)
+
+
+def highest_fences(names: Iterable[str]) -> dict[int, int]:
+    """Return shard → its highest fence, of names such as ``lease/SHARD.FENCE``."""
+    highest: dict[int, int] = {}
+    for name in names:
+        shard, _, fence = name.rpartition("/")[2].partition(".")
+        if shard.isdecimal() and fence.isdecimal():
+            highest[int(shard)] = max(int(fence), highest.get(int(shard), 0))
+    return highest

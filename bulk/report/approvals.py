@@ -1,0 +1,140 @@
+"""Say what waits for a person: which changes, why, until when, and the command that approves them. Pure: no I/O."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bulk.control.reasons import withheld_words
+from bulk.report.tones import Tone, plain
+from bulk.report.wording import cut, spell_count, wrapped
+from bulk.shell import shell_join, shell_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from bulk.ledger.views.approvals import Approval, CutOff
+    from bulk.report.tones import Paint
+
+__all__ = ["Waiting", "approval_lines", "change_words", "cut_off_lines", "waiting_of"]
+
+_NOUNS = {"create": "create", "update": "update", "delete": "delete", "adopt": "adoption"}
+"""In the order in which they are shown."""
+
+_SHOWN_ACCOUNTS = 5
+
+
+@dataclass(slots=True, kw_only=True)
+class Waiting:
+    """What one plan would carry out."""
+
+    plan: str | None
+    """``None``: it is not there."""
+
+    until: datetime
+    is_old: bool
+    """It is past that time."""
+
+    command: str | None
+    """What approves it, with the settings of the sync; ``None``: there is no plan."""
+
+    accounts: dict[str, Mapping[str, int]] = field(default_factory=dict)
+    """Account → kind → changes; one with an empty name where none are named."""
+
+    reasons: Counter[str] = field(default_factory=Counter)
+    """Why → changes."""
+
+    @property
+    def changes(self) -> Counter[str]:
+        """Kind → changes of all accounts."""
+        return sum(map(Counter, self.accounts.values()), Counter())
+
+
+def waiting_of(
+    approvals: Iterable[Approval], *, now: datetime | None = None, program: Sequence[str] = ("bulk",)
+) -> list[Waiting]:
+    """Return what waits, a plan after the other: one command approves all accounts of a plan.
+
+    Args:
+        approvals: As the ledger has them.
+        now: Aware; ``None``: no plan is too old.
+        program: What starts `bulk` here.
+    """
+    plans: dict[tuple[str | None, str], Waiting] = {}
+    for one in approvals:
+        # Accounts of a sync begin their plans a moment apart: the plan's name tells them together.
+        key = (one.plan, "" if one.plan else one.made_at)
+        if key not in plans:
+            plans[key] = _waiting(one, now, program)
+        waiting = plans[key]
+        waiting.accounts[one.account] = one.changes
+        waiting.reasons.update(one.reasons)
+    return list(plans.values())
+
+
+def approval_lines(waiting: Iterable[Waiting], *, width: int, paint: Paint = plain) -> list[str]:
+    """Return the lines that a screen begins with; a command is never broken, so that it can be copied."""
+    return [line for one in waiting for line in (*_lines(one, width, paint), "")]
+
+
+def cut_off_lines(
+    cut_off: CutOff | None, *, width: int, paint: Paint = plain, program: Sequence[str] = ("bulk",)
+) -> list[str]:
+    """Return what is said of an apply that did not come to its end; nothing where there is none."""
+    if cut_off is None:
+        return []
+    left = f": {spell_count(cut_off.changes, 'change')} left" if cut_off.changes else ""
+    head = [paint(line, Tone.WARNING) for line in wrapped(f"The last apply was cut off{left}.", width)]
+    if cut_off.plan is None:
+        return [*head, *wrapped("  The same `bulk apply PLAN` goes on.", width), ""]
+    command = f"{shell_join(program)} apply {shell_path(cut_off.plan)}"
+    return [*head, "  Go on, with the same settings:", f"  {command}", ""]
+
+
+def change_words(changes: Mapping[str, int]) -> str:
+    """Return ``27 updates, 6 deletes``."""
+    return ", ".join(spell_count(changes[kind], noun) for kind, noun in _NOUNS.items() if changes.get(kind))
+
+
+def _waiting(approval: Approval, now: datetime | None, program: Sequence[str]) -> Waiting:
+    until = datetime.fromisoformat(approval.until)
+    is_old = now is not None and now >= until
+    command = None
+    if approval.plan is not None:
+        command = f"{shell_join(program)} apply {shell_path(approval.plan)}"
+        if is_old and now is not None:
+            age_s = (now - datetime.fromisoformat(approval.made_at)).total_seconds()
+            command += f" --max-age {math.ceil(age_s / 3_600) + 1}h"
+    return Waiting(plan=approval.plan, until=until, is_old=is_old, command=command)
+
+
+def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
+    until = f"{one.until.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+    what = change_words(one.changes)
+    head = f"Waited for your approval until {until}: {what}" if one.is_old else f"Waiting for your approval: {what}"
+    yield from (paint(line, Tone.WARNING) for line in wrapped(head, width))
+    if list(one.accounts) != [""]:
+        yield from _accounts(one.accounts, width)
+    for reason, count in one.reasons.most_common():
+        yield from wrapped(f"  {count:,}: {withheld_words(reason)}", width)
+    if one.command is None:
+        yield from wrapped("  Its plan is not there: run the sync again, from a file, for a new one.", width)
+        return
+    if one.is_old:
+        how = "The next sync decides anew. To approve it as it was decided"
+    else:
+        how = f"Until {until}: read the plan, then approve it"
+    yield from wrapped(f"  {how}, with the settings of the sync:", width)
+    yield f"  {one.command}"
+
+
+def _accounts(accounts: Mapping[str, Mapping[str, int]], width: int) -> Iterator[str]:
+    ordered = sorted(accounts, key=lambda name: -sum(accounts[name].values()))
+    for name in ordered[:_SHOWN_ACCOUNTS]:
+        yield cut(f"  {name}: {change_words(accounts[name])}", width)
+    if len(ordered) > _SHOWN_ACCOUNTS:
+        rest = sum((Counter(accounts[name]) for name in ordered[_SHOWN_ACCOUNTS:]), Counter())
+        yield cut(f"  and {spell_count(len(ordered) - _SHOWN_ACCOUNTS, 'more account')}: {change_words(rest)}", width)

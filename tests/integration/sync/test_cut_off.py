@@ -1,0 +1,41 @@
+"""An apply that was cut off is offered again by `bulk status`, until it has come to its end."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bulk.control.guard import Limit
+from bulk.engine.stop import StopSignal
+from bulk.events import Event, PhaseStarted, SyncPhase
+from bulk.ledger.views.status import read_status
+from bulk.report.status import status_lines
+
+if TYPE_CHECKING:
+    from tests.integration.sync.conftest import Nights
+
+PRODUCT = "a1Prod00001"
+
+
+async def test_status_offers_the_command_that_goes_on(synced: Nights) -> None:
+    synced.write(synced.without((PRODUCT, "m1"), (PRODUCT, "m2")))
+    night = await synced.sync(prune=True, max_deletes=Limit(1))
+    stop = StopSignal()
+
+    def interrupt(event: Event) -> None:
+        if isinstance(event, PhaseStarted) and event.phase is SyncPhase.WORK:
+            stop.request("interrupted by Ctrl-C", exit_code=130)
+
+    cut_off = await synced.apply(Path(night.plan or ""), stop=stop, listener=interrupt)
+    shown = status_lines(await asyncio.to_thread(read_status, synced.ledger))
+    finished = await synced.apply(Path(night.plan or ""))
+    afterwards = status_lines(await asyncio.to_thread(read_status, synced.ledger))
+
+    assert (cut_off.exit_code, finished.exit_code) == (130, 0)
+    assert shown[:3] == [
+        "The last apply was cut off: 2 changes left.",
+        "  Go on, with the same settings:",
+        f"  bulk apply {night.plan}",
+    ]
+    assert "cut off" not in "\n".join(afterwards)

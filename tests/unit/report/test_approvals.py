@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from bulk.ledger.views.approvals import Approval
+from bulk.report.approvals import approval_lines, change_words, waiting_of
+
+MADE = datetime(2026, 11, 27, 17, 31, tzinfo=UTC)
+ONE = Approval(
+    account="",
+    made_at="2026-11-27T17:31:00.000Z",
+    until="2026-11-28T17:31:00.000Z",
+    plan="m.db.plan-cafe00000001.jsonl",
+    changes={"delete": 6, "update": 27},
+    reasons={"max_deletes": 6, "max_updates": 27},
+)
+
+
+def test_what_waits_is_said_with_reasons_time_and_a_command_alone_on_its_line() -> None:
+    assert approval_lines(waiting_of([ONE], now=MADE), width=80) == [
+        "Waiting for your approval: 27 updates, 6 deletes",
+        "  27: more updates than --max-updates allows",
+        "  6: more deletes than --max-deletes allows",
+        "  Until 2026-11-28 17:31 UTC: read the plan, then approve it, with the settings",
+        "    of the sync:",
+        "  bulk apply m.db.plan-cafe00000001.jsonl",
+        "",
+    ]
+
+
+@pytest.mark.parametrize(("age_h", "needed"), [(23.9, ""), (24, " --max-age 25h"), (60.2, " --max-age 62h")])
+def test_command_for_an_old_plan_has_the_age_that_it_needs(age_h: float, needed: str) -> None:
+    (waiting,) = waiting_of([ONE], now=MADE + timedelta(hours=age_h))
+
+    assert waiting.command == f"bulk apply m.db.plan-cafe00000001.jsonl{needed}"
+    assert waiting.is_old is bool(needed)
+
+
+def test_old_plan_is_said_to_be_old() -> None:
+    shown = "\n".join(approval_lines(waiting_of([ONE], now=MADE + timedelta(hours=60)), width=80))
+
+    assert shown.startswith("Waited for your approval until 2026-11-28 17:31 UTC: 27 updates, 6 deletes")
+    assert "The next sync decides anew." in shown
+
+
+def test_plan_that_is_not_there_is_not_offered() -> None:
+    shown = "\n".join(approval_lines(waiting_of([replace(ONE, plan=None)], now=MADE), width=80))
+
+    assert "bulk apply" not in shown
+    assert "run the sync again" in shown
+
+
+def test_accounts_of_one_plan_are_approved_by_one_command() -> None:
+    accounts = [
+        replace(
+            ONE, account=f"factory-{number}", made_at=f"2026-11-27T17:31:00.{number:03}Z", changes={"delete": number}
+        )
+        for number in range(1, 9)
+    ]
+
+    lines = approval_lines(waiting_of(accounts, now=MADE), width=80)
+
+    assert lines[0] == "Waiting for your approval: 36 deletes"
+    assert lines[1:7] == [
+        *(f"  factory-{number}: {number} deletes" for number in (8, 7, 6, 5, 4)),
+        "  and 3 more accounts: 6 deletes",
+    ]
+    assert sum("bulk apply" in line for line in lines) == 1
+
+
+def test_plans_of_different_nights_have_a_command_each() -> None:
+    other = replace(ONE, account="eu", plan="m.db.plan-beef00000001.jsonl")
+
+    commands = [waiting.command for waiting in waiting_of([replace(ONE, account="cn"), other], now=MADE)]
+
+    assert commands == ["bulk apply m.db.plan-cafe00000001.jsonl", "bulk apply m.db.plan-beef00000001.jsonl"]
+
+
+def test_path_is_quoted_for_a_shell_and_the_program_is_the_one_that_was_started() -> None:
+    spaced = replace(ONE, plan="my jobs/m.db.plan-1.jsonl")
+
+    (waiting,) = waiting_of([spaced], now=MADE, program=("python", "-m", "bulk"))
+
+    assert waiting.command == "python -m bulk apply 'my jobs/m.db.plan-1.jsonl'"
+
+
+def test_changes_are_named_in_one_order_and_an_adoption_is_no_update() -> None:
+    changes = {"adopt": 1, "delete": 2, "create": 1, "update": 1_000}
+
+    assert change_words(changes) == "1 create, 1,000 updates, 2 deletes, 1 adoption"
