@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bulk.engine.sync.figures import surplus_by_account
 from bulk.ledger.planning import read_plan
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
@@ -25,6 +27,8 @@ class Decided:
 
     ledger: Ledger
     run_id: str
+    accounts: tuple[str, ...]
+    """Those that are tried."""
 
     def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
         """Yield the changes, or those of a kind."""
@@ -50,14 +54,10 @@ class Decided:
             found = self.ledger.connection.execute(query("count_planned_rows"), (self.run_id,)).fetchone()
         return int(found[0])
 
-    def surplus(self, accounts: Collection[str]) -> dict[str, int]:
+    def surplus(self) -> dict[str, int]:
         """Return the modules of ours that left the file and stay, by reason."""
-        reasons: dict[str, int] = {}
-        with translated(self.ledger.path):
-            for account, code, count in self.ledger.connection.execute(query("count_surplus")):
-                if account in accounts:
-                    reasons[code or "unknown"] = reasons.get(code or "unknown", 0) + count
-        return reasons
+        found = surplus_by_account(self.ledger, self.accounts)
+        return dict(sum(map(Counter, found.values()), Counter()))
 
     def unknown(self, products: Collection[str]) -> list[str]:
         """Return those of some products that this ledger has never met."""

@@ -141,11 +141,7 @@ class Sync(Run):
     @property
     def decided(self) -> Decided:
         """What it decided on."""
-        return Decided(self.ledger, self.run_id)
-
-    def surplus(self) -> dict[str, int]:
-        """Return the modules of ours that left the file and stay, by reason."""
-        return self.decided.surplus([part.name for part in self.parts])
+        return Decided(self.ledger, self.run_id, tuple(part.name for part in self.parts))
 
     @property
     def is_narrowed(self) -> bool:
@@ -280,7 +276,7 @@ class Sync(Run):
         summary = conclude(self, done)
         waiting = {account: self.decided.withheld(account) for account in self._nights}
         withheld = {f"{kind}s": sum(of[f"{kind}s"] for of in waiting.values()) for kind in ChangeKind}
-        surplus = sum(self.surplus().values())
+        surplus = sum(self.decided.surplus().values())
         plan = self._write_plan() if sum(withheld.values()) and not self.is_plan else None
         changes = changes_of(self.parts)
         exit_code = self._exit_code(summary, withheld, changes)
