@@ -155,6 +155,9 @@ class ModelPlatform:
     wall: Callable[[], float] = lambda: 0.0
     _in_doubt: set[tuple[str, str]] = field(default_factory=set)
 
+    def was_listed(self) -> bool:
+        return self.seen is not None and self.seen.modules is not None
+
     def customs(self) -> int:
         return sum(key[1] != RESERVED_MODULE_NAME for key in self.there)
 
@@ -420,7 +423,7 @@ class Life:
             return False
         writer.commit()
         # A product that could not be listed is left for the next night.
-        if not stop.requested and self.platform.seen and self.platform.seen.modules is not None:
+        if not stop.requested and self.platform.was_listed():
             self._check_that_nothing_is_lost()
         return not stop.requested
 
