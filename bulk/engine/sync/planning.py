@@ -135,7 +135,7 @@ def _gather(job: Sync, summary: Summary, path: Path, output: Path | None) -> Syn
         planned=dict(planned),
         withheld=dict(withheld),
         examples=tuple(examples),
-        surplus=job.decided.surplus(),
+        surplus=job.surplus(),
     )
 
 
