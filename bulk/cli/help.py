@@ -85,7 +85,7 @@ class LazyGroup(click.Group):
         self,
         *args: Any,  # noqa: ANN401 - click's own signature
         commands_by_name: Mapping[str, str],
-        modules: str = "bulk.cli.",
+        modules: str = "bulk.cli.commands.",
         **attributes: Any,  # noqa: ANN401 - as above
     ) -> None:
         """Take click's parameters, and what there is to load.

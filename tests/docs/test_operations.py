@@ -13,7 +13,7 @@ import click
 import pytest
 import yaml
 
-from bulk.cli.fleet import fleet
+from bulk.cli.commands.fleet import fleet
 from bulk.exits import ExitCode
 from bulk.model import Outcome
 from bulk.report.account_metrics import ACCOUNT_METRICS

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from bulk.cli.app import COMMANDS, app
-from bulk.cli.fleet import FLEET_COMMANDS, fleet
+from bulk.cli.commands.fleet import FLEET_COMMANDS, fleet
 
 ROOT = Path(__file__).parents[2]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from bulk.cli.run import run
+from bulk.cli.commands.run import run
 from bulk.settings.keys import ACCOUNT_KEYS, KEYS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -13,7 +13,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from bulk.cli.app import main
-from bulk.cli.settings import settings as command
+from bulk.cli.commands.settings import settings as command
 from bulk.cloud.failures import lost
 from bulk.cloud.keys.credentials import Credentials
 from bulk.errors import OutcomeUnknownError

@@ -7,7 +7,7 @@ from pathlib import Path
 import orjson
 import pytest
 
-from bulk.cli.sync import sync
+from bulk.cli.commands.sync import sync
 from bulk.errors import KeysUnavailableError
 from bulk.exits import ExitCode
 

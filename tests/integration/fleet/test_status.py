@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.cli import main
-from bulk.cli.fleet_status_screen import status_lines
+from bulk.cli.screens.fleet_status import status_lines
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
 from bulk.fleet.lease import Host, Note, State

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 from click.testing import CliRunner
 
-from bulk.cli.sandbox import sandbox as command
+from bulk.cli.commands.sandbox import sandbox as command
 from bulk.errors import SettingsError
 from bulk.sandbox import Credentials, read_arrivals
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from tests.integration.sandbox.conftest import Client
 
-COMMAND = [sys.executable, "-c", "from bulk.cli.sandbox import sandbox; sandbox()"]
+COMMAND = [sys.executable, "-c", "from bulk.cli.commands.sandbox import sandbox; sandbox()"]
 
 
 @contextmanager
@@ -173,6 +173,6 @@ def test_help_shows_the_grammar_of_faults_as_it_is_read() -> None:
 
 
 def test_help_of_the_whole_program_need_not_wait_for_aiohttp() -> None:
-    code = "import sys, bulk.cli.sandbox; sys.exit('aiohttp' in sys.modules)"
+    code = "import sys, bulk.cli.commands.sandbox; sys.exit('aiohttp' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.cli.options import ENVIRONMENT_HELP
+from bulk.cli.flags.common import ENVIRONMENT_HELP
 from bulk.engine.ingest import ingest
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore

@@ -12,7 +12,7 @@ import pytest
 import structlog
 
 from bulk.cli.app import COMMANDS, app, main
-from bulk.cli.fleet import FLEET_COMMANDS
+from bulk.cli.commands.fleet import FLEET_COMMANDS
 from bulk.errors import InputError, LedgerHeldError, LedgerTargetError, NotSentError, SettingsError
 from bulk.events import RunStopping
 from bulk.model import Summary

@@ -13,9 +13,9 @@ import structlog
 from structlog.testing import CapturingLogger
 
 from bulk import events
+from bulk.cli.commands.run import run
 from bulk.cli.following import watched
 from bulk.cli.invocation import Invocation
-from bulk.cli.run import run
 from bulk.cloud.keys.credentials import Credentials
 from bulk.events import (
     AccountStart,

@@ -1,0 +1,36 @@
+"""`bulk fleet`: one input on many machines, each step a command of its own."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+
+import click
+
+from bulk.cli.help import LazyGroup
+
+__all__ = ["FLEET_COMMANDS", "fleet"]
+
+FLEET_COMMANDS = MappingProxyType(
+    {
+        "split": "Divide a file into shards, and put them into a store.",
+        "work": "Work on one shard, as an engine of yours starts it.",
+        "run": "Work on all shards: by processes of this machine, or by Dask.",
+        "status": "Show how a fleet stands, from its store alone.",
+        "merge": "Make one ledger of all shards, and prove that it is right.",
+    }
+)
+"""Command → its line in the overview; the command ``name`` is in the module ``bulk.cli.commands.fleet.name``."""
+
+
+@click.group(
+    cls=LazyGroup,
+    commands_by_name=FLEET_COMMANDS,
+    modules="bulk.cli.commands.fleet.",
+    epilog="How to run one: docs/operations.md, Many machines.",
+)
+def fleet() -> None:
+    """Share one input among many machines, by a store: a folder or bucket that all of them reach.
+
+    About 150 accounts fit one process of bulk run. A fleet is for more, for several regions or egress addresses, and
+    for machines that may vanish.
+    """

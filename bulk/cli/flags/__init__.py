@@ -1,0 +1,1 @@
+"""Options that commands share: declared, read, and turned into settings."""
