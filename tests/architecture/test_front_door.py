@@ -177,7 +177,7 @@ def test_the_distribution_has_one_name_and_the_command_another() -> None:
 
 def test_the_image_is_pinned_and_runs_as_the_user_that_kubernetes_asks_for() -> None:
     lines = dockerfile()
-    (pod,) = re.findall(r"runAsUser: (\d+)", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"))
+    (pod,) = set(re.findall(r"runAsUser: (\d+)", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")))
 
     bases = [line.split()[1] for line in lines if line.startswith("FROM ")]
     assert len(set(bases)) == 1
@@ -200,7 +200,8 @@ def test_the_image_is_built_from_what_the_package_needs_and_nothing_else() -> No
     assert {PROJECT["readme"], "pyproject.toml", "bulk"} <= copied
     assert all((ROOT / name).exists() for name in copied)
     extras = re.findall(r"'\.\[(.*)\]'", " ".join(dockerfile()))
-    assert set(extras[0].split(",")) == set(PROJECT["optional-dependencies"]) - {"dev"}
+    # The driver of a Dask fleet runs where Dask's own images do; in a pod, Kubernetes is what starts workers.
+    assert set(extras[0].split(",")) == set(PROJECT["optional-dependencies"]) - {"dev", "dask"}
 
 
 @pytest.fixture(scope="module")
