@@ -901,7 +901,7 @@ ORDER BY modules DESC, reason;
 -- name: surplus_of_gone_products
 -- What is ours of products that no row names and nobody asks to prune: counted without a look.
 UPDATE modules SET
-    outcome = 'surplus', code = 'product_gone', message = 'no row names its product', settled_at = ?1, run_id = ?2
+    outcome = 'surplus', code = 'product_gone', message = 'no valid row names its product', settled_at = ?1, run_id = ?2
 WHERE account = ?3 AND owned AND NOT in_doubt AND outcome <> 'sending'
   AND (outcome <> 'surplus' OR code IS NOT 'product_gone')
   AND product_key NOT IN (SELECT value FROM json_each(?4))
