@@ -19,7 +19,7 @@ WHY_KEPT: Mapping[Kept, str] = MappingProxyType(
         Kept.TEXTS_UNKNOWN: "this ledger does not know what it wrote",
         Kept.PACKAGE: "it holds an update package",
         Kept.PACKAGES_UNKNOWN: "its product's update packages could not be listed",
-        Kept.PRODUCT_GONE: "no valid row names its product; to delete it all the same, name the product with --prune-product",
+        Kept.PRODUCT_GONE: "no valid row names its product; to delete it all the same, use --prune-product KEY",
         Kept.INVALID_ROW: "an invalid row of the input may stand for it: correct the row first",
     }
 )
