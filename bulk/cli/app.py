@@ -32,7 +32,7 @@ COMMANDS = MappingProxyType(
         "plan": "Tell what run or sync would do; ask the platform, change nothing.",
         "sync": "Make the platform as a file says: create, update, delete.",
         "apply": "Carry out what a sync withheld and you approve.",
-        "status": "Show how a ledger stands, also while a run is at work.",
+        "status": "Show how far a job is, also while it runs.",
         "expand": "Write an input: every product of one file with every module of another.",
         "export": "Write an input: the modules that products have on the platform.",
         "map": "Find which product of another platform each product of an export is.",
@@ -77,7 +77,7 @@ def app() -> None:
     """Create OTA modules for thousands of IoT products from one CSV or JSONL file.
 
     Requests are signed, stay inside the account's rate limit and never ask for more than the ten modules that a product
-    may have. Every row's result stands in a ledger, so that running again goes on where a run stopped.
+    may have. The ledger records every row's result, so running again goes on where a run stopped.
     """
 
 

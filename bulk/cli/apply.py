@@ -33,7 +33,7 @@ __all__ = ["apply"]
     Exit codes:
       0  all that the plan lists was carried out, and all is as the file says
       1  finished, but something is not as the file says
-      2  it is no plan, too old, or applied to its end already; nothing was sent
+      2  PLAN can't be read, is too old, or was applied already; nothing was sent
       4  the plan is for another target or another ledger
       3, 5, 130, 143  as of bulk sync
     """,

@@ -55,7 +55,7 @@ ENVIRONMENT_HELP = """
     account on its own. A flag that is not given is taken from the environment if it is
     there: BULK_ENDPOINT, BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY,
     BULK_MAX_ATTEMPTS, BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
-    BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what holds, and why.
+    BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what is in effect, and why.
     """
 """What stands below the options of a command that has ``settings_options``; a test compares it with them."""
 
@@ -69,7 +69,7 @@ def _grouped(heading: str) -> Callable[..., Callable[[_Decorated], _Decorated]]:
 _where = _grouped("Where the modules go")
 _rehearsal = _grouped("What goes wrong in the sandbox")
 _fast = _grouped("How fast")
-_stubborn = _grouped("How stubborn")
+_retrying = _grouped("Retries and limits")
 _reading = _grouped("How the input is read")
 _which = _grouped("Which products")
 _output = _grouped("What is shown")
@@ -103,7 +103,7 @@ _WHOSE = (
 )
 _REHEARSAL = (
     _where(
-        "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
+        "--ledger", type=click.Path(), metavar="PATH", help="Database of the job: its rows and their results.  [default: INPUT.ledger.db]"
     ),
     _rehearsal(
         "--faults",
@@ -136,20 +136,20 @@ _LISTINGS = (
         type=int,
         metavar="N",
         envvar="BULK_CONCURRENCY",
-        help="Products side by side.  [default: as rate and latency ask for]",
+        help="Products worked on at the same time.  [default: what rate and latency need]",
     ),
 )
 _PLATFORM = (*_PLACE, _BOX, *_WHOSE, *_REHEARSAL, _CREATES, *_LISTINGS)
 _REQUEST = (
-    _stubborn(
+    _retrying(
         "--max-attempts",
         type=int,
         metavar="N",
         default=_DEFAULTS.max_attempts,
         envvar="BULK_MAX_ATTEMPTS",
-        help=f"Sends of one request, the first included.  [default: {_DEFAULTS.max_attempts:g}]",
+        help=f"How often one request is sent at most.  [default: {_DEFAULTS.max_attempts:g}]",
     ),
-    _stubborn(
+    _retrying(
         "--timeout",
         "timeout_s",
         type=float,
@@ -159,7 +159,7 @@ _REQUEST = (
         help=f"How long one request may take.  [default: {_DEFAULTS.timeout_s:g}]",
     ),
 )
-_DEADLINE = _stubborn(
+_DEADLINE = _retrying(
     "--deadline",
     "deadline_s",
     type=read_duration,
@@ -169,12 +169,12 @@ _DEADLINE = _stubborn(
 )
 _JOB = (
     *_REQUEST,
-    _stubborn(
+    _retrying(
         "--max-failures",
         type=read_failure_cap,
         metavar="N|N%",
         envvar="BULK_MAX_FAILURES",
-        help="Stop after so many failed rows, or such a share of those tried, looked at from the hundredth on.",
+        help="Stop after N failed rows, or N% of the rows tried, checked from row 100 on.",
     ),
     _DEADLINE,
 )
@@ -249,7 +249,7 @@ _WHICH = (
         "--only",
         multiple=True,
         metavar="GLOB",
-        help="Try only products whose ProductKey looks so, such as 'a1Lamp*'; may be repeated.",
+        help="Try only products whose ProductKey matches this pattern, such as 'a1Lamp*'; may be repeated.",
     ),
 )
 _KEPT = (

@@ -35,12 +35,12 @@ _OPTIONS = (
     _may(
         "--max-updates",
         metavar="N|N%",
-        help=f"Withhold all updates beyond so many a night.  [default: {MAX_UPDATES} of the modules ever asked for]",
+        help=f"Withhold all updates if there are more than this in 20 hours.  [default: {MAX_UPDATES} of the modules ever asked for]",
     ),
     _may(
         "--max-deletes",
         metavar="N|N%",
-        help=f"Withhold all deletes beyond so many a night.  [default: {MAX_DELETES} of the modules that are ours]",
+        help=f"Withhold all deletes if there are more than this in 20 hours.  [default: {MAX_DELETES} of the owned modules]",
     ),
     _may(
         "--prune-product",

@@ -208,7 +208,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("pages_shifted", _DOUBTFUL, None),
     ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
     ("http_401", _FATAL, _CHECK_KEY),
-    ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
+    ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy blocks the endpoint."),
     ("http_407", _FATAL, _LOG_IN_AT_PROXY),
     ("http_408", _DOUBTFUL, None),
     ("http_413", _REFUSED, _SHORTEN),  # these three are about one request: the next one is shorter

@@ -106,11 +106,11 @@ class Breaker:
             return None
         if cap.rows is not None and self._failed > cap.rows:
             rows = "row" if self._failed == 1 else "rows"
-            return f"{self._failed} {rows} failed, and --max-failures bears {cap.rows}: see their reasons"
+            return f"{self._failed} {rows} failed; the limit is {cap.rows} (--max-failures): see their reasons"
         if cap.percent is not None and self._tried >= _PERCENT_FROM_ROWS:
             share = 100 * self._failed / self._tried
             if share > cap.percent:
-                return f"{share:.1f}% of the rows failed, and --max-failures bears {cap.percent:g}%: see their reasons"
+                return f"{share:.1f}% of the rows failed; the limit is {cap.percent:g}% (--max-failures): see their reasons"
         return None
 
     def _no_answer(self, failure: Failure, action: Action) -> str | None:
@@ -147,5 +147,5 @@ class Breaker:
             return None
         return (
             f"{self._storm} requests in a row were refused with {failure.code} ({failure.message}): "
-            "that is not about single rows; look the code up, mend its cause, and run again"
+            "this is not about single rows. Look up the code, fix its cause, and run again"
         )

@@ -84,7 +84,7 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
         FieldKind.LENGTH: "{field} has {length} characters, the platform takes {most}",
         FieldKind.RESERVED: "{field} {value!r} is reserved for the firmware of the whole device",
         FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
-        FieldKind.BLANK: "{field} is blank: it says for each row whose it is; {cause}",
+        FieldKind.BLANK: "{field} is blank: each row needs it; {cause}",
         FieldKind.UNKNOWN: "{field} {value!r} is not in the settings; {cause}",
         FieldKind.UNMAPPED: "{field} {value!r} is not in {cause}, so it has no product at the target",
         FieldKind.CELL: "{field}{value} {cause}",

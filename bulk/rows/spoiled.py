@@ -82,7 +82,7 @@ KINDS = (
     _kind(FieldKind.QUOTES, r".*[\"'`´].*", "quotes"),
     _kind(FieldKind.QUOTES, r".*[“”„‟‘’‚‛«»‹›「」『』＂＇].*", "a word processor's quotes"),
     _kind(FieldKind.MARKS, r"[a-z]+://.*", "is an address"),
-    _kind(FieldKind.MARKS, r".*[,;:|<>，；、。：].*", "holds marks that stand between cells or around them"),
+    _kind(FieldKind.MARKS, r".*[,;:|<>，；、。：].*", "has a delimiter in it or around it"),
     _kind(FieldKind.FULL_WIDTH, r".*[\uff01-\uff5e].*", "full-width characters"),
 )
 """Looked through in this order; the first that fits is told."""

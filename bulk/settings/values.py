@@ -88,7 +88,7 @@ def parse_delimiter(text: str) -> str:
     if len(character) != 1:
         raise SettingsError(f"{{0}} {text!r} is not one character; for a tab write tab", "delimiter")
     if character in _NO_DELIMITERS:
-        raise SettingsError(f"{{0}} {text!r} can't stand between cells: it has a meaning of its own", "delimiter")
+        raise SettingsError(f"{{0}} {text!r} can't be a delimiter: it has another meaning", "delimiter")
     return character
 
 

@@ -112,7 +112,7 @@ def endpoint_check(endpoint: str, reached: Reach, *, now: float) -> Check:
     detail = f"{way} reached {took}, {reached.tls_version}, certificate valid until {ends_on}"
     if days * 86_400 >= _CERTIFICATE_SOON_S:
         return Check("endpoint", Verdict.PASSED, detail)
-    return Check("endpoint", Verdict.WARNED, f"{detail}: {days:.0f} days", "Tell whoever runs the endpoint.")
+    return Check("endpoint", Verdict.WARNED, f"{detail}: {days:.0f} days", "Tell the operator of the endpoint.")
 
 
 def keys_check(source: str, key_id: str, answer: Listing | Failure) -> Check:

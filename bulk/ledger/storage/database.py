@@ -49,7 +49,7 @@ class NotBegunError(LedgerError):
     """The process that made the ledger died before it had bound it to a target: as good as no ledger."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: no run has begun in this ledger yet; `bulk run` goes on with it")
+        super().__init__(f"{path}: no run has used this ledger yet; start one with `bulk run`")
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
