@@ -55,7 +55,7 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
     if plan.found:
         lines += _found(plan.found, width)
     if plan.stopped:
-        lines.append(paint(cut(f"Not whole: {_stopped(plan)}", width), Tone.BAD))
+        lines.append(paint(cut(f"Incomplete: {_stopped(plan)}", width), Tone.BAD))
     lines += ["", *count_lines(list(_counts(plan)), width=width, paint=paint)]
     if plan.accounts:
         lines += ["", *_accounts(plan, width, paint)]
@@ -212,7 +212,7 @@ def _effort(plan: Plan, width: int) -> Iterator[str]:
 def _requests(plan: Plan) -> str:
     lists, creates = plan.requests.get("list", 0), plan.requests.get("create", 0)
     if not (lists or creates):
-        return "not known, the plan is not whole" if plan.stopped else "none"
+        return "not known, the plan is incomplete" if plan.stopped else "none"
     calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
     if not plan.seconds:
         return f"{calls}, without a limit"

@@ -47,7 +47,7 @@ _OPTIONS = (
         "prune_products",
         metavar="KEY",
         multiple=True,
-        help="With --prune: also delete our modules of this product, which no row names; may be repeated.",
+        help="With --prune: also delete owned modules of this product, which no row names; may be repeated.",
     ),
 )
 

@@ -133,7 +133,7 @@ class Breaker:
             return None
         return (
             f"throttled without a break for {waited_s / 60:.0f} minutes: somebody else uses up the account's rate; "
-            "find who it is, or run with a lower --qps and --list-qps"
+            "find out who, or run with a lower --qps and --list-qps"
         )
 
     def _refused(self, failure: Failure) -> str | None:

@@ -59,7 +59,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "bulk_requests": "Requests of this run, by action and result: ok, or the class of the failure.",
         "bulk_retries": "Requests that were scheduled to be repeated, by action.",
         "bulk_recovered": "Creates whose reply was lost and that a listing proved.",
-        "bulk_rate_asked_per_second": "Requests a second that the run was told to keep to, by action; 0: unlimited.",
+        "bulk_rate_asked_per_second": "Requests a second that the run may send at most, by action; 0: unlimited.",
         "bulk_rate_granted_per_second": "Requests a second that the pace allows now, by action; 0: unlimited.",
         "bulk_request_duration_seconds": "How long requests took, by action.",
     }

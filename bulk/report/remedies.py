@@ -17,7 +17,7 @@ __all__ = ["remedy"]
 
 _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
     {
-        Outcome.DRIFTED: "Make the row say what the platform has, or change the module in the platform's console; "
+        Outcome.DRIFTED: "Change the row to what the platform has, or change the module in the platform's console; "
         "then run again.",
         Outcome.MOVED: "Run the sync again: it lists the platform again.",
         Outcome.WITHHELD: "Read the plan that the sync wrote, then approve it: `bulk status` prints the command.",
@@ -25,7 +25,7 @@ _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
         Outcome.INVALID: "Fix the row as its message says, then run again.",
         Outcome.FAILED: "Run again. If the code comes back, fix what its message names.",
         Outcome.SENDING: "Run again.",
-        Outcome.UNKNOWN: "Run again: the platform is asked first whether the module is there.",
+        Outcome.UNKNOWN: "Run again: a listing first shows whether the module is there.",
     }
 )
 

@@ -41,7 +41,7 @@ MEANINGS: Mapping[Outcome, str] = MappingProxyType(
         Outcome.EXISTS: "was there already, as the row wants it",
         Outcome.DUPLICATE: "same module and content as an earlier line",
         Outcome.DRIFTED: "there already, but alias, description or case differ",
-        Outcome.MOVED: "changed since it was looked at, so nothing was sent",
+        Outcome.MOVED: "changed since it was listed, so nothing was sent",
         Outcome.WITHHELD: "decided, but it needs your approval first",
         Outcome.OVER_BUDGET: "its product has no slot left of its ten",
         Outcome.INVALID: "breaks a rule; fix it in the file",

@@ -77,7 +77,7 @@ KINDS = (
         rf"\d{{1,2}}[-/ ]{_MONTH}(?:[-/ ]\d+)?|{_MONTH}[-/ ]\d+",
         "is a date, as spreadsheets make",
     ),
-    _kind(FieldKind.SPREADSHEET, r"true|false", "is what a spreadsheet or a program says of a condition"),
+    _kind(FieldKind.SPREADSHEET, r"true|false", "is what a spreadsheet or a program writes for yes or no"),
     _kind(FieldKind.SPREADSHEET, r"'.*(?<!')", "begins with the apostrophe by which spreadsheets mark text"),
     _kind(FieldKind.QUOTES, r".*[\"'`´].*", "quotes"),
     _kind(FieldKind.QUOTES, r".*[“”„‟‘’‚‛«»‹›「」『』＂＇].*", "a word processor's quotes"),

@@ -159,9 +159,9 @@ def _mistake_in_name(name: str) -> str | None:
     if not trimmed(name):
         return "has no name: write one, such as [accounts.factory]"
     if trimmed(name) != name:
-        return "has a space or another unseen character at an end: remove it"
+        return "begins or ends with a space or an invisible character: remove it"
     if not name.isprintable():
-        return "holds a character that no screen shows: remove it"
+        return "holds an invisible character: remove it"
     if unicodedata.normalize("NFC", name) != name:
         return "has letters and their accents as separate characters: type the name again"
     if len(name) > MAX_NAME_CHARACTERS:

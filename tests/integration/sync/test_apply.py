@@ -79,7 +79,7 @@ async def test_a_first_line_that_says_too_little_is_refused(
     [
         (25 * 3_600.0, 24 * 3_600.0, "is 25 hours old, and --max-age allows 24"),
         (73 * 3_600.0, 72 * 3_600.0, "is 73 hours old, and --max-age allows 72"),
-        (-3_600.0, 24 * 3_600.0, "by this machine's clock the plan is not made yet"),
+        (-3_600.0, 24 * 3_600.0, "by this machine's clock the plan is from the future"),
     ],
 )
 async def test_a_plan_of_another_day_is_refused(

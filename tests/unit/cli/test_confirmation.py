@@ -132,7 +132,7 @@ def test_plan_cut_short_is_not_carried_out(
     assert main(RUN) == 3
 
     assert engine.asked == ["plan"]
-    assert "Nothing was created: the plan is not whole." in capsys.readouterr().err
+    assert "Nothing was created: the plan is incomplete." in capsys.readouterr().err
 
 
 def test_summary_says_what_was_left_and_how_to_go_on(

@@ -126,7 +126,7 @@ def test_reason_without_code_or_message_is_readable() -> None:
     assert lines == [
         "  1 row unknown",
         "    line 7: no message",
-        "    to do: Run again: the platform is asked first whether the module is there.",
+        "    to do: Run again: a listing first shows whether the module is there.",
     ]
 
 
