@@ -75,8 +75,9 @@ def check(
 ) -> int:
     """Compare the modules that A lists with those on the platform, or with those of the file B.
 
-    A is any file that bulk run reads. Without B, every product of A is listed on the platform; no ledger is used. A blank
-    cell of A is not compared. With B, no key is needed; the reading options are for both files. Nothing is changed.
+    A is any file that bulk run reads. Without B, every product of A is listed on the platform; no ledger is used. A
+    blank cell of A is not compared. With B, no key is needed; the reading options are for both files. Nothing is
+    changed.
     """
     settings = settings_of(ctx)
     if output is not None:

@@ -52,8 +52,9 @@ ENVIRONMENT_HELP = """
     ALIBABA_CLOUD_SECURITY_TOKEN; else from where Alibaba Cloud's own tools find them: an OIDC token,
     ~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, the role of an ECS instance, ALIBABA_CLOUD_CREDENTIALS_URI.
     Temporary keys are renewed while a run goes on. bulk.toml may name other variables, or a role to assume, for each
-    account. A flag that is not given is taken from the environment if it is there: BULK_ENDPOINT, BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY,
-    BULK_MAX_ATTEMPTS, BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
+    account. A flag that is not given is taken from the environment if it is there: BULK_ENDPOINT,
+    BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY, BULK_MAX_ATTEMPTS,
+    BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
     BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what is in effect, and why.
     """
 """What is below the options of a command that has ``settings_options``; a test compares it with them."""

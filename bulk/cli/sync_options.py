@@ -35,12 +35,14 @@ _OPTIONS = (
     _may(
         "--max-updates",
         metavar="N|N%",
-        help=f"Withhold all updates if there are more than this in 20 hours.  [default: {MAX_UPDATES} of the modules ever asked for]",
+        help="Withhold all updates if there are more than this in 20 hours.  "
+        f"[default: {MAX_UPDATES} of the modules ever asked for]",
     ),
     _may(
         "--max-deletes",
         metavar="N|N%",
-        help=f"Withhold all deletes if there are more than this in 20 hours.  [default: {MAX_DELETES} of the owned modules]",
+        help="Withhold all deletes if there are more than this in 20 hours.  "
+        f"[default: {MAX_DELETES} of the owned modules]",
     ),
     _may(
         "--prune-product",

@@ -110,7 +110,8 @@ class Breaker:
         if cap.percent is not None and self._tried >= _PERCENT_FROM_ROWS:
             share = 100 * self._failed / self._tried
             if share > cap.percent:
-                return f"{share:.1f}% of the rows failed; the limit is {cap.percent:g}% (--max-failures): see their reasons"
+                limit = f"{cap.percent:g}% (--max-failures)"
+                return f"{share:.1f}% of the rows failed; the limit is {limit}: see their reasons"
         return None
 
     def _no_answer(self, failure: Failure, action: Action) -> str | None:

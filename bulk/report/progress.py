@@ -222,7 +222,9 @@ def unshared_line(event: RateChanged) -> str:
 
 def renewal_line(event: CredentialsNotRenewed) -> str:
     """Return what is said about temporary keys that could not be renewed."""
-    return f"The keys could not be renewed, {event.message}: the old ones are used until they expire; tried again each minute."
+    return (
+        f"The keys could not be renewed, {event.message}: the old ones are used until they expire; retried each minute."
+    )
 
 
 def upgrade_line(event: LedgerUpgraded) -> str:

@@ -141,7 +141,7 @@ async def test_what_cannot_be_meant_is_exit_2_before_the_first_request(desk: Des
 @pytest.mark.parametrize(
     ("of_eu", "says"),
     [
-        ('key_env = "CN"', "accounts 'cn' and 'eu' are one: the same endpoint, instance and key"),
+        ('key_env = "CN"', "accounts 'cn' and 'eu' are the same: same endpoint, instance and key"),
         ('rate_group = "0"\nqps = 5', "share the rate group '0' and have different rates"),
         ('region = "cn-shanghai"\nendpoint = "https://h"', "./bulk.toml, line 9, account 'eu': endpoint and region"),
         ('access_key_secret = "hushhushhush"', "line 11, account 'eu': access_key_secret can't stand in a settings"),

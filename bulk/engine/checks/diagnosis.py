@@ -171,7 +171,7 @@ def clock_check(offset_s: float | None) -> Check:
     """Judge this machine's clock.
 
     Args:
-        offset_s: The platform's time minus ours, to the second; ``None``: no reply told it.
+        offset_s: The platform's time minus ours, to the second; ``None``: no reply showed it.
     """
     if offset_s is None:
         return Check("clock", Verdict.SKIPPED, "no reply showed the platform's time")

@@ -80,7 +80,7 @@ def test_run_goes_on_only_after_a_yes(
 
     printed = capsys.readouterr()
     assert engine.asked == asked
-    assert "Plan for in.csv: 3 rows, asked of sandbox" in printed.err
+    assert "Plan for in.csv: 3 rows, listed at sandbox" in printed.err
     assert ("Nothing was created." in printed.err) == (exit_code == 130)
     assert "Error" not in printed.err
     assert "Plan for" not in printed.out

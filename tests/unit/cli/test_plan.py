@@ -58,7 +58,7 @@ def test_screen_says_what_was_found_of_the_input(plan: Plan) -> None:
 
 def test_screen_says_what_would_happen(plan: Plan) -> None:
     assert plan_lines(plan) == [
-        "Plan for in.csv: 100 rows, asked of https://h (tuya)",
+        "Plan for in.csv: 100 rows, listed at https://h (tuya)",
         "",
         "  80  to create    would be created",
         "   8  exists       was there already, as the row wants it",
@@ -74,7 +74,7 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
         "    30  over budget  pk3      mod-11  all slots are taken",
         "    99  invalid      -        -       ModuleName is missing",
         "",
-        "Requests: 20 lists and 80 creates, 8.0 s at the rate asked for",
+        "Requests: 20 lists and 80 creates, 8.0 s at these rates",
         "Ledger: in.csv.ledger.db",
     ]
 
@@ -102,7 +102,7 @@ def test_screen_says_when_a_run_would_end_in_the_zone_of_this_machine(
         monkeypatch.undo()
         time.tzset()
 
-    assert "Begun now, it would end at 2026-11-23 03:12 CET" in lines
+    assert "Would finish at 2026-11-23 03:12 CET" in lines
 
 
 def test_screen_says_that_unlimited_requests_take_no_time_of_their_own(plan: Plan) -> None:

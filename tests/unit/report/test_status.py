@@ -61,7 +61,7 @@ def test_ledger_at_rest_shows_outcomes_reasons_and_runs(status: LedgerStatus) ->
         "Why rows are not provisioned",
         "  2 rows failed, iot.Code",
         "    line 7: refused",
-        "    to do: Run again: these rows are tried anew. If the code comes back, mend",
+        "    to do: Run again. If the code comes back, fix",
         "      what its message names.",
         "",
         "Runs, the last first",
