@@ -222,7 +222,7 @@ def _why_not_here(key: str, is_table: bool, kind: TableKind) -> str | None:  # n
 def _why_not_in_a_file(key: str, kind: TableKind) -> str | None:
     reason = NOT_IN_A_FILE.get(key.lower().replace("-", "_"))
     if reason is None and _SECRET.search(key):
-        return f"{key} is not allowed in a settings file, because it is a secret:  {_PLACE_OF_KEYS[kind]}"
+        return f"{key} is not allowed in a settings file, because it is a secret: {_PLACE_OF_KEYS[kind]}"
     return reason and f"{key} is not allowed in a settings file: {reason}"
 
 

@@ -167,7 +167,7 @@ async def test_one_key_under_two_prefixes_is_found_out_before_the_first_request(
 
     code, _, err = await desk.bulk("run", "in.csv", **same)
 
-    assert (code, "accounts 'cn' and 'eu' are one" in err) == (2, True), err
+    assert (code, "accounts 'cn' and 'eu' are the same" in err) == (2, True), err
     assert not desk.box.codes
 
 

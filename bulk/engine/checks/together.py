@@ -57,8 +57,8 @@ def _parted(groups: Mapping[str, str], uids: Mapping[str, str]) -> Iterator[str]
         names = [account for account in groups if uids.get(account) == uid]
         if len({groups[account] for account in names}) > 1:
             yield (
-                f"{listed(names)} are one account for the platform, UID {uid}, but are in different rate groups: together "
-                "they would send more than it grants"
+                f"{listed(names)} are one account for the platform, UID {uid}, but are in different rate groups: "
+                "together they would send more than it grants"
             )
 
 

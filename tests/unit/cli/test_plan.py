@@ -102,7 +102,7 @@ def test_screen_says_when_a_run_would_end_in_the_zone_of_this_machine(
         monkeypatch.undo()
         time.tzset()
 
-    assert "Would finish at 2026-11-23 03:12 CET" in lines
+    assert "Would finish at 2026-11-23 03:12 CET if started now" in lines
 
 
 def test_screen_says_that_unlimited_requests_take_no_time_of_their_own(plan: Plan) -> None:

@@ -169,7 +169,7 @@ async def test_two_names_for_one_key_are_refused_however_it_is_found() -> None:
     environ = ENVIRON | {"EU_ACCESS_KEY_ID": "LTAI5tCn"}
     settings = Settings(accounts={"a": replace(CN, key_env="CN"), "b": replace(CN, key_env="EU")})
 
-    with pytest.raises(SettingsError, match="accounts 'a' and 'b' are one"):
+    with pytest.raises(SettingsError, match="accounts 'a' and 'b' are the same"):
         refuse_double(await opened(settings, environ))
 
 
