@@ -79,9 +79,7 @@ _PLACE = (
     _where("--endpoint", metavar="URL", envvar="BULK_ENDPOINT", help="The platform's address."),
     _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region, instead of --endpoint."),
 )
-_BOX = _where(
-    "--sandbox", is_flag=True, help="A simulated platform instead: needs no account, changes nothing outside."
-)
+_BOX = _where("--sandbox", is_flag=True, help="A simulated platform instead: needs no account, changes nothing real.")
 _WHOSE = (
     _where(
         "--dialect",
@@ -105,10 +103,7 @@ _WHOSE = (
 )
 _REHEARSAL = (
     _where(
-        "--ledger",
-        type=click.Path(),
-        metavar="PATH",
-        help="Database of the job: its rows and their results.  [default: INPUT.ledger.db]",
+        "--ledger", type=click.Path(), metavar="PATH", help="The job's rows and results.  [default: INPUT.ledger.db]"
     ),
     _rehearsal(
         "--faults",
@@ -203,11 +198,7 @@ _READING = (
         callback=read_columns,
         help="Take a field from a column of another name or number, or from none; may be repeated.",
     ),
-    _reading(
-        "--no-header",
-        is_flag=True,
-        help="There is no header: the first line is a row, and columns are numbered from 1.",
-    ),
+    _reading("--no-header", is_flag=True, help="No header: the first line is a row; columns are numbered from 1."),
     _reading(
         "--skip-lines",
         type=int,

@@ -23,7 +23,7 @@ def accounts_check(refusal: str | None) -> Check:
     """
     if refusal:
         return Check("accounts", Verdict.FAILED, refusal)
-    return Check("accounts", Verdict.PASSED, "no two are the same, and those of a rate group have the same rates")
+    return Check("accounts", Verdict.PASSED, "all are different, and those of a rate group have the same rates")
 
 
 def rate_groups_check(groups: Mapping[str, str], uids: Mapping[str, str]) -> Check:
