@@ -144,7 +144,7 @@ async def test_what_cannot_be_meant_is_exit_2_before_the_first_request(desk: Des
         ('key_env = "CN"', "accounts 'cn' and 'eu' are the same: same endpoint, instance and key"),
         ('rate_group = "0"\nqps = 5', "share the rate group '0' and have different rates"),
         ('region = "cn-shanghai"\nendpoint = "https://h"', "./bulk.toml, line 9, account 'eu': endpoint and region"),
-        ('access_key_secret = "hushhushhush"', "line 11, account 'eu': access_key_secret can't stand in a settings"),
+        ('access_key_secret = "hushhushhush"', "line 11, account 'eu': access_key_secret is not allowed in a settings"),
     ],
 )
 async def test_accounts_that_do_not_go_together_are_exit_2_before_the_first_request(

@@ -119,7 +119,7 @@ async def check(
             scope=Scope(settings),
         )
         work = job.against_file(other) if other else job.against_platform(credentials)
-        consequence = "the comparison is incomplete"
+        consequence = "the comparison is not done"
         where = await until_stopped(work, stop, consequence=consequence, deadline_s=settings.deadline_s)
         return await in_thread(job.conclude, where, surplus, None if output is None else Path(output), written)
 
