@@ -33,7 +33,7 @@ _HEAD = """\
 
 # Commands and options
 
-What `bulk --help` and `bulk COMMAND --help` say, on one page. What the commands are for is told in the
+What `bulk --help` and `bulk COMMAND --help` say, on one page. What the commands are for is in the
 [README](../README.md); how to run them every night in [operations.md](operations.md).
 
 """

@@ -28,21 +28,21 @@ __all__ = ["COMMANDS", "app", "main"]
 
 COMMANDS = MappingProxyType(
     {
-        "run": "Create the modules that a file asks for, or go on with it.",
-        "plan": "Tell what run or sync would do; ask the platform, change nothing.",
-        "sync": "Make the platform as a file says: create, update, delete.",
+        "run": "Create the modules that a file lists, or continue an earlier run.",
+        "plan": "Show what run or sync would do; change nothing.",
+        "sync": "Make the platform match a file: create, update, delete.",
         "apply": "Carry out what a sync withheld and you approve.",
-        "status": "Show how a ledger stands, also while a run is at work.",
+        "status": "Show how far a job is, also while it runs.",
         "expand": "Write an input: every product of one file with every module of another.",
         "export": "Write an input: the modules that products have on the platform.",
-        "map": "Find which product of another platform each product of an export is.",
+        "map": "Find each exported product's counterpart on another platform.",
         "check": "Compare a file with the platform, or with another file.",
-        "results": "Write what became of each row, or the rows to try again.",
+        "results": "Write each row's result, or the rows to try again.",
         "report": "Write one page about a ledger, to read in a browser or print.",
         "fleet": "Share one input among many machines, by a folder or bucket.",
-        "doctor": "Try what a run would need, and say what is wrong.",
+        "doctor": "Test what a run needs, and say what is wrong.",
         "settings": "Show each setting, and where it comes from.",
-        "sandbox": "Serve a platform in a box, to rehearse against.",
+        "sandbox": "Serve a simulated platform to rehearse against.",
         "completion": "Print the script that lets a shell complete commands and options.",
     }
 )
@@ -77,7 +77,7 @@ def app() -> None:
     """Create OTA modules for thousands of IoT products from one CSV or JSONL file.
 
     Requests are signed, stay inside the account's rate limit and never ask for more than the ten modules that a product
-    may have. Every row's result stands in a ledger, so that running again goes on where a run stopped.
+    may have. The ledger records every row's result, so running again goes on where a run stopped.
     """
 
 

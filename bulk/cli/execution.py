@@ -42,7 +42,7 @@ _MOST_THREADS = 16
 
 _STDERR = 2
 _SHOW_CURSOR = b"\x1b[?25h\n"
-_LEFT = b"Left at once. The next run asks the platform what became of the requests in flight.\n"
+_LEFT = b"Exited immediately. The next run finds out what became of the requests in flight.\n"
 
 
 class Stoppable(Protocol):

@@ -52,9 +52,9 @@ _DELETE_PACKAGES_FIRST = (
     "The module holds an update package: delete its packages on the console first, or leave the module as it is."
 )
 _DEFAULT_STAYS = "The module default is the firmware of the whole device: the platform keeps it."
-_CHECK_CERTIFICATE = "Check the endpoint; behind a proxy that inspects TLS, let SSL_CERT_FILE name its certificate."
+_CHECK_CERTIFICATE = "Check the endpoint; behind a proxy that inspects TLS, set SSL_CERT_FILE to its certificate."
 _SET_AUTHORITIES = (
-    "Install the package ca-certificates, or let SSL_CERT_FILE name a PEM file with the authorities' certificates."
+    "Install the package ca-certificates, or set SSL_CERT_FILE to a PEM file with the authorities' certificates."
 )
 _CHECK_PROXY = "Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY, and that the proxy is up."
 _LOG_IN_AT_PROXY = (
@@ -70,7 +70,7 @@ _CHECK_REDIRECT = (
     "they could lead the signed request away."
 )
 _CHECK_PRODUCT = "Check the ProductKey and that the product belongs to this account, region and instance."
-_CHECK_SIGNATURE = "Check that the AccessKey secret is the key id's."
+_CHECK_SIGNATURE = "Check that the AccessKey secret belongs to the key id."
 _CHECK_TOKEN = "The security token of these temporary keys is wrong, missing or expired: get new ones."  # noqa: S105 - a sentence
 _CHECK_NETWORK = "Check the network and that the endpoint is up."
 _SHORTEN = "Shorten the row's ProductKey, names and Desc: they make one address, and it is too long for the endpoint."
@@ -208,7 +208,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("pages_shifted", _DOUBTFUL, None),
     ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
     ("http_401", _FATAL, _CHECK_KEY),
-    ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy stands before the endpoint."),
+    ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy blocks the endpoint."),
     ("http_407", _FATAL, _LOG_IN_AT_PROXY),
     ("http_408", _DOUBTFUL, None),
     ("http_413", _REFUSED, _SHORTEN),  # these three are about one request: the next one is shorter

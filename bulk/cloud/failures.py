@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["is_of_another", "lost", "refused", "unreadable"]
 
-_SECRET_IS_WRONG = "The AccessKey secret is not the key id's."  # noqa: S105 - a sentence
+_SECRET_IS_WRONG = "The AccessKey secret does not belong to the key id."  # noqa: S105 - a sentence
 _SIGNED_OTHERWISE = (
     "The platform signed another text than bulk did: a proxy changes requests, --dialect does not fit the endpoint, "
     "or bulk has a fault; report it with the RequestId."

@@ -106,11 +106,12 @@ class Breaker:
             return None
         if cap.rows is not None and self._failed > cap.rows:
             rows = "row" if self._failed == 1 else "rows"
-            return f"{self._failed} {rows} failed, and --max-failures bears {cap.rows}: see their reasons"
+            return f"{self._failed} {rows} failed; the limit is {cap.rows} (--max-failures): see their reasons"
         if cap.percent is not None and self._tried >= _PERCENT_FROM_ROWS:
             share = 100 * self._failed / self._tried
             if share > cap.percent:
-                return f"{share:.1f}% of the rows failed, and --max-failures bears {cap.percent:g}%: see their reasons"
+                limit = f"{cap.percent:g}% (--max-failures)"
+                return f"{share:.1f}% of the rows failed; the limit is {limit}: see their reasons"
         return None
 
     def _no_answer(self, failure: Failure, action: Action) -> str | None:
@@ -133,7 +134,7 @@ class Breaker:
             return None
         return (
             f"throttled without a break for {waited_s / 60:.0f} minutes: somebody else uses up the account's rate; "
-            "find who it is, or run with a lower --qps and --list-qps"
+            "find out who, or run with a lower --qps and --list-qps"
         )
 
     def _refused(self, failure: Failure) -> str | None:
@@ -147,5 +148,5 @@ class Breaker:
             return None
         return (
             f"{self._storm} requests in a row were refused with {failure.code} ({failure.message}): "
-            "that is not about single rows; look the code up, mend its cause, and run again"
+            "this is not about single rows. Look up the code, fix its cause, and run again"
         )

@@ -15,12 +15,12 @@ __all__ = ["WHY_KEPT", "WHY_WITHHELD", "kept_words", "withheld_words"]
 WHY_KEPT: Mapping[Kept, str] = MappingProxyType(
     {
         Kept.NOT_ASKED: "the sync was not asked to delete: add --prune",
-        Kept.CHANGED: "its alias or description is not what this ledger wrote: somebody uses it",
+        Kept.CHANGED: "its alias or description is not what this ledger wrote: somebody else changed it",
         Kept.TEXTS_UNKNOWN: "this ledger does not know what it wrote",
         Kept.PACKAGE: "it holds an update package",
         Kept.PACKAGES_UNKNOWN: "its product's update packages could not be listed",
         Kept.PRODUCT_GONE: "no valid row names its product; to delete it all the same, use --prune-product KEY",
-        Kept.INVALID_ROW: "an invalid row of the input may stand for it: correct the row first",
+        Kept.INVALID_ROW: "an invalid row of the input may mean it: fix the row first",
     }
 )
 
@@ -33,7 +33,7 @@ WHY_WITHHELD: Mapping[Withheld, str] = MappingProxyType(
         Withheld.OTHER_KEYS: "the account's part of the input looks like that of another job",
         Withheld.EMPTIES_PRODUCT: "the product would be left without a module",
         Withheld.LOOKS_LIKE_RENAME: "a delete and a create with the same texts look like a rename",
-        Withheld.NEEDS_DELETE: "it needs the slot of a delete that waits",
+        Withheld.NEEDS_DELETE: "it needs the slot of a delete that is withheld",
         Withheld.NO_PERMISSION: "the key lacks the right to do it",
         Withheld.OTHERS_CHANGED: "the first update changed more than it was asked to",
     }

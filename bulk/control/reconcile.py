@@ -172,7 +172,7 @@ def _compare(rows: Iterable[Row], there: Mapping[str, OtaModule], ours: Mapping[
 
 
 def _contested(row: Row, found: OtaModule) -> RowDecision:
-    message = f"contested: somebody undoes each update of ours; {judge(row, found).message}"
+    message = f"contested: somebody undoes our update every night; {judge(row, found).message}"
     return RowDecision(row, Outcome.DRIFTED, message, code=CONTESTED)
 
 

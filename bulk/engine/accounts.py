@@ -235,7 +235,7 @@ def _refuse_same_words(accounts: Iterable[Account]) -> None:
 def _refuse_two_names(first: Account, second: Account) -> None:
     if first is not second:
         raise SettingsError(
-            f"{_at(second)}accounts {first.name!r} and {second.name!r} are one: the same endpoint, instance and key "
+            f"{_at(second)}accounts {first.name!r} and {second.name!r} are the same: same endpoint, instance and key "
             f"({second.target}); remove one of them, and name the other in its rows"
         )
 

@@ -298,7 +298,7 @@ def _now_s() -> float:
 def _told(task: Task[Try]) -> tuple[str, int | None, bool]:
     """Return how a try ended, in words, its exit code, and whether it says something of the shard."""
     if task.cancelled():
-        return "it did nothing any more, and was left", None, True
+        return "it stopped responding, and was given up", None, True
     if error := task.exception():
         return f"the engine could not start it: {error}", None, True
     ended = task.result()

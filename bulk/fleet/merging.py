@@ -215,7 +215,7 @@ def _why_open(shard: Shard, said: Shards) -> str | None:
     if given_up:
         return f"given up after {given_up.tries} tries: {given_up.why}"
     if progress is None:
-        return "nobody has begun it"
+        return "nobody has started it"
     if progress.state is ShardState.WORKING:
         return f"{progress.holder} is at work on it, or died"
     return f"it was stopped: {progress.stopped}" if progress.state is ShardState.STOPPED else None

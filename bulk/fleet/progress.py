@@ -170,7 +170,7 @@ def outcomes_of(progress: Progress | None, rows: int) -> dict[str, int]:
     """Return how many rows of a shard have each outcome; those of which nothing is told are ``pending``.
 
     Args:
-        progress: ``None``: nobody has begun it.
+        progress: ``None``: nobody has started it.
         rows: Of the shard.
     """
     counted = dict(progress.outcomes) if progress else {}

@@ -34,7 +34,7 @@ class Standing(StrEnum):
     GIVEN_UP = "given up"  #: tried too often in vain
     STOPPED = "stopped"  #: ended early; rows are left to do
     SILENT = "silent"  #: was worked on, and nothing has been heard for longer than a lease lasts
-    WAITING = "waiting"  #: nobody has begun it
+    WAITING = "waiting"  #: nobody has started it
     WORKING = "working"  #: in somebody's hands
     INCOMPLETE = "incomplete"  #: at its end, but some rows are not provisioned
     DONE = "done"  #: at its end, and every row is provisioned
@@ -73,7 +73,7 @@ class AccountStatus:
 
     shard: int
     outcomes: Mapping[str, int]
-    """Without zeros, open rows not among them while it is worked on; empty: nobody has begun its shard."""
+    """Without zeros, open rows not among them while it is worked on; empty: nobody has started its shard."""
 
     rows: int | None
     """``None``: not known before its shard is begun."""

@@ -89,9 +89,9 @@ def cut_off_lines(
     left = f": {spell_count(cut_off.changes, 'change')} left" if cut_off.changes else ""
     head = [paint(line, Tone.WARNING) for line in wrapped(f"The last apply was cut off{left}.", width)]
     if cut_off.plan is None:
-        return [*head, *wrapped("  The same `bulk apply PLAN` goes on.", width), ""]
+        return [*head, *wrapped("  To go on, run the same `bulk apply PLAN` again.", width), ""]
     command = f"{shell_join(program)} apply {shell_path(cut_off.plan)}"
-    return [*head, "  Go on, with the same settings:", f"  {command}", ""]
+    return [*head, "  To go on, with the same settings:", f"  {command}", ""]
 
 
 def change_words(changes: Mapping[str, int]) -> str:
@@ -124,7 +124,7 @@ def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
         yield from wrapped("  Its plan is not there: run the sync again, from a file, for a new one.", width)
         return
     if one.is_old:
-        how = "The next sync decides anew. To approve it as it was decided"
+        how = "The next sync decides again. To approve what this one decided"
     else:
         how = f"Until {until}: read the plan, then approve it"
     yield from wrapped(f"  {how}, with the settings of the sync:", width)

@@ -55,11 +55,11 @@ METRICS: Mapping[str, str] = MappingProxyType(
         "bulk_run_end_timestamp_seconds": "When the run ended; absent while it is at work.",
         "bulk_run_exit_code": "What the run exited with; absent while it is at work.",
         "bulk_last_success_timestamp_seconds": "When a run last ended with exit code 0 or 6; kept from file to file.",
-        "bulk_rows": "Rows of the input as they stand, by outcome.",
+        "bulk_rows": "Rows of the input, by outcome.",
         "bulk_requests": "Requests of this run, by action and result: ok, or the class of the failure.",
         "bulk_retries": "Requests that were scheduled to be repeated, by action.",
         "bulk_recovered": "Creates whose reply was lost and that a listing proved.",
-        "bulk_rate_asked_per_second": "Requests a second that the run was told to keep to, by action; 0: unlimited.",
+        "bulk_rate_asked_per_second": "Requests a second that the run may send at most, by action; 0: unlimited.",
         "bulk_rate_granted_per_second": "Requests a second that the pace allows now, by action; 0: unlimited.",
         "bulk_request_duration_seconds": "How long requests took, by action.",
     }

@@ -223,7 +223,7 @@ def unshared_line(event: RateChanged) -> str:
 def renewal_line(event: CredentialsNotRenewed) -> str:
     """Return what is said about temporary keys that could not be renewed."""
     return (
-        f"The keys could not be renewed, {event.message}: the old ones serve while they last; tried again each minute."
+        f"The keys could not be renewed, {event.message}: the old ones are used until they expire; retried each minute."
     )
 
 

@@ -17,15 +17,15 @@ __all__ = ["remedy"]
 
 _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
     {
-        Outcome.DRIFTED: "Make the row say what the platform has, or change the module in the platform's console; "
+        Outcome.DRIFTED: "Change the row to what the platform has, or change the module in the platform's console; "
         "then run again.",
-        Outcome.MOVED: "Run the sync again: it looks at the platform anew.",
+        Outcome.MOVED: "Run the sync again: it lists the platform again.",
         Outcome.WITHHELD: "Read the plan that the sync wrote, then approve it: `bulk status` prints the command.",
         Outcome.OVER_BUDGET: "Delete a module that the product no longer uses, or take the row out; then run again.",
-        Outcome.INVALID: "Mend the row in the file as its message says, then run again.",
-        Outcome.FAILED: "Run again: these rows are tried anew. If the code comes back, mend what its message names.",
+        Outcome.INVALID: "Fix the row as its message says, then run again.",
+        Outcome.FAILED: "Run again. If the code comes back, fix what its message names.",
         Outcome.SENDING: "Run again.",
-        Outcome.UNKNOWN: "Run again: the platform is asked first whether the module is there.",
+        Outcome.UNKNOWN: "Run again: a listing first shows whether the module is there.",
     }
 )
 

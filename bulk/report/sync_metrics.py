@@ -29,9 +29,9 @@ SYNC_METRICS: Mapping[str, str] = MappingProxyType(
     {
         "bulk_changes": "Changes that this sync carried out, by kind.",
         "bulk_withheld": "Changes that wait for your approval since the last sync, by kind.",
-        "bulk_contested": "Rows that the last sync found undone night after night, and updates no more.",
-        "bulk_surplus": "Modules of ours that left the file and stay on the platform, by reason.",
-        "bulk_last_converged_timestamp_seconds": "When all that the file names was last as it says.",
+        "bulk_contested": "Rows whose update somebody undoes every night, so syncs no longer send it.",
+        "bulk_surplus": "Owned modules that left the file and stay on the platform, by reason.",
+        "bulk_last_converged_timestamp_seconds": "When everything in the file was last as the file says.",
     }
 )
 """Every metric that only a sync has → its help text. Where accounts are named, each has the label ``account``."""

@@ -154,7 +154,7 @@ class ColumnNames:
             return None
         names = " and ".join(repr(header[position]) for position in positions)
         flag = self._flag(field, header, positions[0])
-        return f"{names} both stand for {field}; rename one, or choose, such as {flag}"
+        return f"{names} both mean {field}; rename one, or choose, such as {flag}"
 
     def _flag(self, field: Field, header: Sequence[str], position: int | None) -> str:
         """Return the flag that takes a field from a column, quoted for a shell."""

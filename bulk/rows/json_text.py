@@ -15,17 +15,17 @@ __all__ = ["loaded", "why_no_json"]
 TEXT = re.compile(r'"(?:[^"\\]|\\.)*"')
 
 HABITS = (
-    (re.compile(r"\}\s*,\s*$"), "it ends in a comma, as inside a JSON array; take it away"),
+    (re.compile(r"\}\s*,\s*$"), "it ends in a comma, as inside a JSON array; remove it"),
     (re.compile(r"\{\s*'"), "it is in single quotes, as Python writes it; JSON has double ones"),
     (re.compile(r"\}\s*\{"), "several objects are on it; write one a line, as `jq -c .` does"),
     (re.compile(r"\b(?:NaN|Infinity)\b"), "JSON has neither NaN nor Infinity; write null"),
     (re.compile(r"\b(?:None|True|False)\b"), "None, True and False are Python's; write null, true and false"),
-    (re.compile(r"^\s*(?:#|//|/\*)|\}\s*(?:#|//|/\*)"), "a comment is on it; JSON has none, take it away"),
+    (re.compile(r"^\s*(?:#|//|/\*)|\}\s*(?:#|//|/\*)"), "a comment is on it; JSON has none, remove it"),
     (
         re.compile(r"[{,]\s*[A-Za-z_]\w*\s*:"),
         "its keys are not in quotes, as in JavaScript; JSON has them in double ones",
     ),
-    (re.compile(r",\s*[}\]]"), "a comma is behind the last value; take it away"),
+    (re.compile(r",\s*[}\]]"), "a comma is after the last value; remove it"),
 )
 """How lines come to be almost JSON; looked for outside of their texts."""
 

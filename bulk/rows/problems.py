@@ -70,7 +70,7 @@ CODE_OF_FIELD: Mapping[Field, str] = MappingProxyType(
 FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
     {
         FieldKind.MISSING: "{field} is missing",
-        FieldKind.NULL: ("{field} is {value!r}, which is how databases and programs write nothing; {cause}"),
+        FieldKind.NULL: ("{field} is {value!r}, which is how databases and programs write an empty value; {cause}"),
         FieldKind.SPREADSHEET: "{field} {value!r} {cause}; correct it in the source, or add --lenient-keys to send it",
         FieldKind.QUOTES: "{field} {value!r} has {cause}; take them out, or add --lenient-keys to send it",
         FieldKind.FULL_WIDTH: (
@@ -81,10 +81,10 @@ FIELD_MESSAGES: Mapping[FieldKind, str] = MappingProxyType(
             "{field} {value!r} {cause}: are two columns swapped? Correct it, or add --lenient-keys to send it"
         ),
         FieldKind.CHARACTERS: "{field} holds {cause}",
-        FieldKind.LENGTH: "{field} has {length} characters, the platform takes {most}",
+        FieldKind.LENGTH: "{field} has {length} characters, the platform allows {most}",
         FieldKind.RESERVED: "{field} {value!r} is reserved for the firmware of the whole device",
         FieldKind.TYPE: "{field} is {cause}; write it as text, in quotes",
-        FieldKind.BLANK: "{field} is blank: it says for each row whose it is; {cause}",
+        FieldKind.BLANK: "{field} is blank: each row needs it; {cause}",
         FieldKind.UNKNOWN: "{field} {value!r} is not in the settings; {cause}",
         FieldKind.UNMAPPED: "{field} {value!r} is not in {cause}, so it has no product at the target",
         FieldKind.CELL: "{field}{value} {cause}",
@@ -101,7 +101,7 @@ RECORD_MESSAGES: Mapping[RecordKind, str] = MappingProxyType(
             "their own"
         ),
         RecordKind.TYPES: (
-            "the row says what the columns hold and is no module; take it out, or add --lenient-keys to send it"
+            "the row describes the columns and is not a module; take it out, or add --lenient-keys to send it"
         ),
         RecordKind.CONFLICT: "the line {cause}; resolve the conflict in git, then run again",
         RecordKind.TOTAL: "the row looks like a total, not a module; take it out, or add --lenient-keys to send it",

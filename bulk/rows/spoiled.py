@@ -77,12 +77,12 @@ KINDS = (
         rf"\d{{1,2}}[-/ ]{_MONTH}(?:[-/ ]\d+)?|{_MONTH}[-/ ]\d+",
         "is a date, as spreadsheets make",
     ),
-    _kind(FieldKind.SPREADSHEET, r"true|false", "is what a spreadsheet or a program says of a condition"),
+    _kind(FieldKind.SPREADSHEET, r"true|false", "is what a spreadsheet or a program writes for yes or no"),
     _kind(FieldKind.SPREADSHEET, r"'.*(?<!')", "begins with the apostrophe by which spreadsheets mark text"),
     _kind(FieldKind.QUOTES, r".*[\"'`´].*", "quotes"),
     _kind(FieldKind.QUOTES, r".*[“”„‟‘’‚‛«»‹›「」『』＂＇].*", "a word processor's quotes"),
     _kind(FieldKind.MARKS, r"[a-z]+://.*", "is an address"),
-    _kind(FieldKind.MARKS, r".*[,;:|<>，；、。：].*", "holds marks that stand between cells or around them"),
+    _kind(FieldKind.MARKS, r".*[,;:|<>，；、。：].*", "has a delimiter in it or around it"),
     _kind(FieldKind.FULL_WIDTH, r".*[\uff01-\uff5e].*", "full-width characters"),
 )
 """Looked through in this order; the first that fits is told."""

@@ -191,7 +191,7 @@ class Rules:
     def _swapped(self, product_key: str, module_name: str) -> Problem | None:
         if self._lenient_keys or not FORM_OF_KEY.fullmatch(module_name) or FORM_OF_KEY.fullmatch(product_key):
             return None
-        cause = f"has not the form of a ProductKey, but ModuleName {module_name!r} has"
+        cause = f"does not look like a ProductKey, but ModuleName {module_name!r} has"
         return field_problem(Field.PRODUCT_KEY, FieldKind.SWAPPED, value=product_key, cause=cause)
 
     def _problem_of_product_key(self, value: str) -> Problem | None:
@@ -235,8 +235,7 @@ class Rules:
 
 _NULL_KEY = "correct it in the source, or add --lenient-keys to send it"
 _ALIAS_RULE = (
-    "the platform documents Chinese characters, letters, digits, '.', '_' and '-'; "
-    "--lenient-alias sends it all the same"
+    "the platform documents Chinese characters, letters, digits, '.', '_' and '-'; --lenient-alias sends it anyway"
 )
 
 

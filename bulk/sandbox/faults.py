@@ -201,7 +201,7 @@ class FaultPlan:
 def _duration_s(name: str, value: str) -> tuple[float, float]:
     match = _DURATION.fullmatch(value)
     if match is None or (name != "latency" and match["high"]) or (name != "clock-skew" and match["sign"]):
-        raise SettingsError(f"--faults: {name}={value} is no duration; write {_SETTINGS[name]}")
+        raise SettingsError(f"--faults: {name}={value} is not a duration; write {_SETTINGS[name]}")
     unit_s = _UNITS_S[match["unit"]] * (-1 if match["sign"] == "-" else 1)
     low, high = float(match["low"]), float(match["high"] or match["low"])
     return min(low, high) * unit_s, max(low, high) * unit_s

@@ -152,18 +152,18 @@ def mistaken_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
             yield name, f"account {name!r} {mistake}"
         elif alike != name:
             advice = "give names that differ in more than letter case or the width of letters"
-            yield name, f"accounts {alike!r} and {name!r} can be taken for each other: {advice}"
+            yield name, f"accounts {alike!r} and {name!r} look alike: {advice}"
 
 
 def _mistake_in_name(name: str) -> str | None:
     if not trimmed(name):
         return "has no name: write one, such as [accounts.factory]"
     if trimmed(name) != name:
-        return "has a space or another unseen character at an end: remove it"
+        return "begins or ends with a space or an invisible character: remove it"
     if not name.isprintable():
-        return "holds a character that no screen shows: remove it"
+        return "holds an invisible character: remove it"
     if unicodedata.normalize("NFC", name) != name:
-        return "has letters and their accents as separate characters: type the name anew"
+        return "has letters and their accents as separate characters: type the name again"
     if len(name) > MAX_NAME_CHARACTERS:
         return f"has {len(name)} characters: {MAX_NAME_CHARACTERS} are allowed"
     return None

@@ -74,7 +74,7 @@ class Document:
         except UnicodeDecodeError as exc:
             raise SettingsError(f"settings file {self.name} is not UTF-8: save it as UTF-8") from exc
         except tomllib.TOMLDecodeError as exc:
-            raise SettingsError(f"settings file {self.name} is no TOML: {exc}{_quotes_hint(exc, self._text)}") from exc
+            raise SettingsError(f"settings file {self.name} is not TOML: {exc}{_quotes_hint(exc, self._text)}") from exc
         self._tables = {kind: self._tables_of(kind) for kind in (TableKind.PROFILE, TableKind.ACCOUNT)}
 
     @cached_property

@@ -69,7 +69,7 @@ def find_file(
         except OSError as exc:
             on_hidden(
                 f"No settings are taken from {shown(path)}: its folder can't be looked into ({exc.strerror}). "
-                "Name a file with --settings-file if you need one."
+                "Name a file with --settings if you need one."
             )
     return None
 

@@ -168,7 +168,7 @@ class Settings:
             raise SettingsError("{0} and {1} exclude each other: choose one platform", *places[:2])
         _require(
             self.sandbox or (self.sandbox_faults is None and self.sandbox_seed is None),
-            "{0} and {1} are for a rehearsal, and this would not be one: add {2}, or leave them out",
+            "{0} and {1} require {2}: add {2}, or leave them out",
             "sandbox_faults",
             "sandbox_seed",
             "sandbox",

@@ -51,14 +51,14 @@ NOT_IN_A_FILE: Mapping[str, str] = MappingProxyType(
     {
         "ledger": "a ledger belongs to one input: name it with --ledger",
         "profile": "choose one of this file's with --settings-profile, or keys with credentials_profile",
-        "insecure_http": "that a run may go unencrypted is said each time: give --insecure-http",
-        "limit": "which products are tried is for one run to say: give --limit",
-        "only": "which products are tried is for one run to say: give --only",
-        "account": "which accounts are tried is for one run to say: give --account",
+        "insecure_http": "an unencrypted run must be allowed each time: give --insecure-http",
+        "limit": "it is for one run, not for all: give --limit",
+        "only": "it is for one run, not for all: give --only",
+        "account": "it is for one run, not for all: give --account",
         "product_map": "a map belongs to one input: give --product-map",
-        "format": "each input has its own, and its name says it: for stdin give --format",
-        "faults": "what goes wrong on purpose is for one rehearsal: give --faults",
-        "seed": "what goes wrong on purpose is for one rehearsal: give --seed",
+        "format": "each input has its own, told by its name: for stdin give --format",
+        "faults": "it is for one rehearsal, not for all: give --faults",
+        "seed": "it is for one rehearsal, not for all: give --seed",
     }
 )
 """Flags that the file can't give, named as its keys are, and why."""
@@ -73,7 +73,7 @@ def _text(value: object) -> str:
 
 def _any_text(value: object) -> str:
     if value == "":
-        raise SettingsError("must not be empty: take the line out where it is not to hold")
+        raise SettingsError("must not be empty: remove the line if you don't need it")
     if isinstance(value, str):
         return value
     raise SettingsError('takes text in quotes, such as "…"')
@@ -222,8 +222,8 @@ def _why_not_here(key: str, is_table: bool, kind: TableKind) -> str | None:  # n
 def _why_not_in_a_file(key: str, kind: TableKind) -> str | None:
     reason = NOT_IN_A_FILE.get(key.lower().replace("-", "_"))
     if reason is None and _SECRET.search(key):
-        return f"{key} can't stand in a settings file, which is no place for secrets: {_PLACE_OF_KEYS[kind]}"
-    return reason and f"{key} can't stand in a settings file: {reason}"
+        return f"{key} is not allowed in a settings file, because it is a secret: {_PLACE_OF_KEYS[kind]}"
+    return reason and f"{key} is not allowed in a settings file: {reason}"
 
 
 def _nearest(key: str, kind: TableKind) -> str:

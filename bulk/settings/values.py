@@ -74,7 +74,7 @@ def parse_duration(text: str) -> float:
     if re.fullmatch(r"\d+(?:\.\d+)?", text):
         return float(text)
     if not re.fullmatch(rf"(?:{_PART})+", text):
-        raise SettingsError(f"{text!r} is no duration; write 90s, 30m or 1h30m")
+        raise SettingsError(f"{text!r} is not a duration; write 90s, 30m or 1h30m")
     return sum(float(number) * _SECONDS[unit] for number, unit in re.findall(_PART, text))
 
 
@@ -88,7 +88,7 @@ def parse_delimiter(text: str) -> str:
     if len(character) != 1:
         raise SettingsError(f"{{0}} {text!r} is not one character; for a tab write tab", "delimiter")
     if character in _NO_DELIMITERS:
-        raise SettingsError(f"{{0}} {text!r} can't stand between cells: it has a meaning of its own", "delimiter")
+        raise SettingsError(f"{{0}} {text!r} can't be a delimiter: it has another meaning", "delimiter")
     return character
 
 

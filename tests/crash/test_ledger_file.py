@@ -130,7 +130,7 @@ async def test_file_that_is_no_ledger_is_left_alone(make_job: MakeJob, box_with:
         ended = await run_child(job, box)
 
         assert box.requests.total() == 0
-    failed_clearly(ended, "no ledger of bulk", "--ledger")
+    failed_clearly(ended, "not a ledger of bulk", "--ledger")
     assert digest(job.ledger) == before
 
 
@@ -221,7 +221,7 @@ def test_reader_who_may_not_look_into_the_folder_is_told_so(begun: Ledger) -> No
     folder.chmod(0o755)
 
     assert refused.returncode == 3
-    assert "check the rights of its folder" in refused.stderr
+    assert "check the permissions of its folder" in refused.stderr
 
 
 @contextmanager

@@ -141,10 +141,10 @@ async def test_what_cannot_be_meant_is_exit_2_before_the_first_request(desk: Des
 @pytest.mark.parametrize(
     ("of_eu", "says"),
     [
-        ('key_env = "CN"', "accounts 'cn' and 'eu' are one: the same endpoint, instance and key"),
+        ('key_env = "CN"', "accounts 'cn' and 'eu' are the same: same endpoint, instance and key"),
         ('rate_group = "0"\nqps = 5', "share the rate group '0' and have different rates"),
         ('region = "cn-shanghai"\nendpoint = "https://h"', "./bulk.toml, line 9, account 'eu': endpoint and region"),
-        ('access_key_secret = "hushhushhush"', "line 11, account 'eu': access_key_secret can't stand in a settings"),
+        ('access_key_secret = "hushhushhush"', "line 11, account 'eu': access_key_secret is not allowed in a settings"),
     ],
 )
 async def test_accounts_that_do_not_go_together_are_exit_2_before_the_first_request(
@@ -167,7 +167,7 @@ async def test_one_key_under_two_prefixes_is_found_out_before_the_first_request(
 
     code, _, err = await desk.bulk("run", "in.csv", **same)
 
-    assert (code, "accounts 'cn' and 'eu' are one" in err) == (2, True), err
+    assert (code, "accounts 'cn' and 'eu' are the same" in err) == (2, True), err
     assert not desk.box.codes
 
 

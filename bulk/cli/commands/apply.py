@@ -32,11 +32,11 @@ __all__ = ["apply"]
     + """
     \b
     Exit codes:
-      0  all that the plan lists was carried out, and all is as the file says
+      0  everything that the plan lists is done, and all is as the file says
       1  finished, but something is not as the file says
-      2  it is no plan, too old, or applied to its end already; nothing was sent
+      2  PLAN can't be read, is too old, or was applied already; nothing was sent
       4  the plan is for another target or another ledger
-      3, 5, 130, 143  as of bulk sync
+      3, 5, 130, 143  the same as for bulk sync
     """,
 )
 @click.argument("plan", metavar="PLAN", type=click.Path(dir_okay=False, path_type=Path))
@@ -59,8 +59,8 @@ __all__ = ["apply"]
 def apply(ctx: click.Context, /, plan: Path, *, max_age_s: float, as_json: bool, **_settings: object) -> int:
     """Carry out the changes that PLAN lists, which `bulk sync` or `bulk plan --sync` wrote.
 
-    The input is read again, every product is looked at again, and all is decided afresh. Only changes that PLAN lists
-    with the same texts, found and wanted, are carried out. Take lines out of PLAN to leave their changes out.
+    The input is read again, every product is listed again, and everything is decided again. A change is carried out
+    only if PLAN lists it with the same old and new texts. To leave a change out, delete its line from PLAN.
     """
     settings = settings_of(ctx)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.

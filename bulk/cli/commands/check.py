@@ -46,7 +46,7 @@ _WHAT = "What is compared"
     is_flag=True,
     cls=GroupedOption,
     heading=_WHAT,
-    help="Name also what no row of A asks for: in A's products, or in all of B.",
+    help="Also name modules that no row of A lists: in A's products, or in all of B.",
 )
 @click.option(
     "-o",
@@ -56,7 +56,7 @@ _WHAT = "What is compared"
     cls=GroupedOption,
     any_text=True,  # a file may have such a name
     heading=_WHAT,
-    help="Write all that is not equal to this file, whose name ends in .csv, .jsonl or .ndjson.",
+    help="Write every difference to this file, whose name ends in .csv, .jsonl or .ndjson.",
 )
 @comparing_options
 @looking_options
@@ -74,10 +74,11 @@ def check(
     as_json: bool,
     **_settings: object,
 ) -> int:
-    """Compare the modules that A asks for with those on the platform, or with those of the file B.
+    """Compare the modules that A lists with those on the platform, or with those of the file B.
 
-    A is any file that bulk run reads. Without B, every product of A is listed afresh; no ledger is asked. A blank cell
-    of A is not compared. With B, no key is needed; how files are read is said for both. Nothing is changed.
+    A is any file that bulk run reads. Without B, every product of A is listed on the platform; no ledger is used. A
+    blank cell of A is not compared. With B, no key is needed; the reading options are for both files. Nothing is
+    changed.
     """
     settings = settings_of(ctx)
     if output is not None:

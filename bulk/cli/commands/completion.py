@@ -16,7 +16,7 @@ _VARIABLE = "_BULK_COMPLETE"
 @click.command(
     epilog="""
     \b
-    For good:
+    Permanently:
       bash  bulk completion bash > ~/.local/share/bash-completion/completions/bulk
       zsh   bulk completion zsh > ~/.zfunc/_bulk      with ~/.zfunc in fpath
       fish  bulk completion fish > ~/.config/fish/completions/bulk.fish

@@ -59,17 +59,18 @@ class _Stores(NamedTuple):
     cls=GroupedOption,
     heading="What is asked",
     any_text=True,  # a folder may have such a name
-    help="Also try the store of a fleet: a folder, s3://, oss://, gs:// or az://. Two writers race for a name there.",
+    help="Also test the store of a fleet: a folder, s3://, oss://, gs:// or az://. Two writers race for a name there.",
 )
 @json_option
 @click.pass_context
 def doctor(
     ctx: click.Context, /, *, product_key: str | None, store_url: str | None, as_json: bool, **_settings: object
 ) -> int:
-    """Try what a run would need: endpoint, TLS, keys, permission, clock, speed, the ledger's folder and disk.
+    """Test what a run needs: endpoint, TLS, keys, permission, clock, speed, the ledger's folder and disk.
 
-    Sends a few listings inside the granted rate and changes nothing. Of the accounts of bulk.toml each is tried, and
-    whose its keys are is asked where the platform can tell; of many accounts only those in trouble are shown whole.
+    Sends a few listings within the granted rate and changes nothing. Each account of bulk.toml is tested, and where the
+    platform can tell, the UID that its keys belong to is shown. Of many accounts, only those with problems are shown in
+    full.
     """
     settings = settings_of(ctx)
     stores = _opened_twice(store_url)

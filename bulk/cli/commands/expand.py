@@ -86,11 +86,11 @@ def expand(
     """Write an input for bulk run: every product of PRODUCTS with every module of SET.
 
     PRODUCTS is any file that bulk run reads, or - for stdin, with a column ProductKey. Its columns Account and
-    ProductName are kept. How the input is read is said for PRODUCTS; --map, --null and the lenient options are for SET
-    as well, which is UTF-8 and has a header.
+    ProductName are kept. The reading options are for PRODUCTS; --map, --null and the lenient options are for SET as
+    well, which is UTF-8 and has a header.
 
-    FILE is written as a whole or not at all: a product or a module that is there twice, a cell that can't be sent, or
-    more than ten modules are named with their lines, and nothing is written.
+    FILE is written completely or not at all. If a product or a module is there twice, a cell can't be sent, or there
+    are more than ten modules, their lines are named and nothing is written.
     """
     from bulk.cli.execution import execute  # noqa: PLC0415 - --help need not wait for it
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above

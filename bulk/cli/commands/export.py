@@ -90,14 +90,14 @@ def export(
     as_json: bool,
     **_settings: object,
 ) -> int:
-    """Write an input with the modules that products have on the platform, all but default.
+    """Write an input with the modules that products have on the platform, except the module default.
 
     FILE has the columns ProductKey, ModuleName, AliasName, Desc and ProductName, and Account first where bulk.toml has
     accounts. Beside it, FILE.manifest.json says where it is from, when it was read, and its SHA-256. Cells are exactly
-    as on the platform; rows that a run would refuse, or read otherwise, are named. Nothing is changed there: this
-    command can't write.
+    as on the platform; rows that a run would refuse or read differently are named. Nothing is changed there:
+    this command can't write.
 
-    FILE is written as a whole or not at all. A product that another account distributed to this one is named and left
+    FILE is written completely or not at all. A product that another account distributed to this one is named and left
     out, unless you add --distributed or name it in a file.
     """
     settings = settings_of(ctx)

@@ -57,11 +57,11 @@ _MOST_NAMED = 20
 def map(  # noqa: A001 - the command is called so
     ctx: click.Context, /, export: str, *, output: Path, as_json: bool, **_settings: object
 ) -> int:
-    """Find which product of the target each product of EXPORT is, for --product-map.
+    """Find each exported product's counterpart on the target platform, for --product-map.
 
-    The settings are the target's. A product is found by the same ProductKey, else by the same ProductName if both
-    sides have it once. The others stay blank in MAP, with the reason: write their TargetProductKey, or take out the
-    line of a product that is not to be moved. Nothing is changed on the platform: this command can't write.
+    The settings are the target's. A counterpart has the same ProductKey, or else the same ProductName if both sides
+    have it once. Products without one stay blank in MAP, with the reason: write their TargetProductKey, or delete the
+    line of a product that you don't move. Nothing is changed on the platform: this command can't write.
     """
     settings = settings_of(ctx)
     check_inputs_are_kept("-o", output, [export])

@@ -33,7 +33,7 @@ __all__ = ["plan"]
       0  every row can be provisioned
       1  some rows can not
       5  with --sync: something would be withheld until you approve it
-      2, 3, 4, 130, 143  as of bulk run
+      2, 3, 4, 130, 143  the same as for bulk run
     """,
 )
 @input_argument
@@ -42,7 +42,7 @@ __all__ = ["plan"]
     is_flag=True,
     cls=GroupedOption,
     heading="What is asked",
-    help="Judge by the file alone: list no product's modules, need no key.",
+    help="Check the file only: list no product's modules, need no key.",
 )
 @click.option(
     "--sync",
@@ -50,7 +50,7 @@ __all__ = ["plan"]
     is_flag=True,
     cls=GroupedOption,
     heading="What is asked",
-    help="Tell what bulk sync would do.",
+    help="Show what bulk sync would do.",
 )
 @sync_options
 @click.option(
@@ -78,9 +78,9 @@ def plan(
     as_json: bool,
     **_settings: object,
 ) -> int:
-    """Tell what `bulk run INPUT` would do: outcomes, calls, and the time at the rate asked for.
+    """Show what `bulk run INPUT` would do: outcomes, calls, and how long they take at these rates.
 
-    Products' modules are listed to know it; nothing is created, and nothing written. With --sync, tell what `bulk sync
+    The products' modules are listed; nothing is created, and nothing is written. With --sync, show what `bulk sync
     INPUT` would do.
     """
     settings = settings_of(ctx)

@@ -37,8 +37,8 @@ __all__ = ["report"]
 def report(ctx: click.Context, /, ledger: Path, *, output: Path | None) -> int:
     """Write one page of HTML about LEDGER: outcomes, charts, reasons, the rows not provisioned, its runs.
 
-    The page is complete in itself: it needs no network, reads well on a phone and can be printed. A ledger that a run
-    is at work on can be reported too.
+    The page needs no network, reads well on a phone and can be printed. You can also write it while a run is at work on
+    the ledger.
     """
     # `--help` need not wait for SQLite and the template engine.
     from bulk.report.html.content import read_content  # noqa: PLC0415 - see above

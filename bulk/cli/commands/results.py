@@ -60,7 +60,7 @@ _SHOWN_FIELDS = 5
     is_flag=True,
     cls=GroupedOption,
     heading=_WHICH,
-    help="Also make the input's own cells harmless that a spreadsheet would run as formulas.",
+    help="Also protect cells of the input that a spreadsheet would run as formulas.",
 )
 @click.option(
     "-o",
@@ -97,7 +97,7 @@ _SHOWN_FIELDS = 5
     metavar="ID",
     cls=GroupedOption,
     heading=_WHICH,
-    help="With --undo-file: of this run, or the one whose id begins so.  [default: the last that changed anything]",
+    help="With --undo-file: which run, by its id or the beginning of it.  [default: the last that changed anything]",
 )
 @click.pass_context
 def results(
@@ -113,7 +113,7 @@ def results(
     undo_file: Path | None,
     run_id: str,
 ) -> int:
-    """Write what became of each row of LEDGER: the row's own columns as they were, then its outcome.
+    """Write each row of LEDGER with its result: the row's own columns unchanged, then its outcome.
 
     After the rows come the modules that a sync deleted, or left on the platform for a reason.
     """
@@ -147,9 +147,10 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
 
     with writable(undo_file):
         undo = write_undo_file(ledger, undo_file, run=run_id)
-    tell(f"{spell_count(undo.rows, 'module')} as they were before run {undo.run_id[:8]} in {undo_file}")
+    what = "module as it was" if undo.rows == 1 else "modules as they were"
+    tell(f"{undo.rows:,} {what} before run {undo.run_id[:8]} in {undo_file}")
     for field in undo.not_restored[:_SHOWN_FIELDS]:
-        tell(f"  was empty, which a blank cell does not restore: {field}")
+        tell(f"  was empty, and a blank cell does not restore that: {field}")
     if len(undo.not_restored) > _SHOWN_FIELDS:
         tell(f"  and {len(undo.not_restored) - _SHOWN_FIELDS:,} more such fields")
     command = restore_command(str(undo_file), undo.run_id, program=invocation.program)

@@ -51,7 +51,7 @@ _TRYING = ("--limit", "--only")
       4  the ledger is held by another run, belongs to another target, or was
          written by a newer version
       130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
-    With accounts: the first of 130, 143, 3, 1, 0 that any of them has.
+    With accounts: the first of 130, 143, 3, 1, 0 that any of them ended with.
     """,
 )
 @input_argument
@@ -79,7 +79,7 @@ _TRYING = ("--limit", "--only")
 def run(
     ctx: click.Context, /, input_name: str, *, planned: bool, confirmed: bool, as_json: bool, **_settings: object
 ) -> int:
-    """Create the OTA modules that INPUT asks for.
+    """Create the OTA modules that INPUT lists.
 
     INPUT is a .csv, .tsv, .jsonl, .ndjson or .xlsx file, each also as .gz, or - for stdin, with the columns ProductKey,
     ModuleName, AliasName and Desc. Running the same command again goes on where the last run stopped.

@@ -78,7 +78,7 @@ _RATE: Final = click.FloatRange(min=0)
 @_limits("--deny", metavar="ACTION", multiple=True, help="An action that the key may not call.")
 @_limits("--denied-code", metavar="CODE", default="Forbidden.RAM", show_default=True, help="The answer to that.")
 @_limits("--instance-id", metavar="ID", help="IotInstanceId that alibaba requests must name.")
-@_limits("--dialect", type=click.Choice([dialect.value for dialect in Dialect]), help="Speak only this one.")
+@_limits("--dialect", type=click.Choice([dialect.value for dialect in Dialect]), help="Speak only this dialect.")
 @_readings("--data-shape", type=click.Choice(_DATA_SHAPES), default="list", show_default=True, help="Of listings.")
 @_readings(
     "--package-shape", type=click.Choice(_PACKAGE_SHAPES), default="wrapped", show_default=True, help="Of packages."
@@ -105,11 +105,11 @@ _RATE: Final = click.FloatRange(min=0)
 @_trouble("--seed", default=0, show_default=True, help="The same seed plays the same faults and the same rival.")
 @_trouble("--arrivals", metavar="FILE", type=_FILE, help="Write every request there, one JSON object a line.")
 def sandbox(*, dump: bool, **options: Any) -> None:  # noqa: ANN401 - click hands over what the options above say
-    """Serve the platform in a box until stopped by Ctrl-C or SIGTERM.
+    """Serve a simulated platform until stopped by Ctrl-C or SIGTERM.
 
     First prints three export lines: paste them into another shell, and `bulk run` there finds the sandbox. With
     --accounts it prints the endpoint, and two lines for each account: NAME_ACCESS_KEY_ID and NAME_ACCESS_KEY_SECRET.
-    With --state the next sandbox on the same file meets the same cloud, even after a kill -9.
+    With --state the next sandbox on the same file has the same cloud, even after a kill -9.
     """
     config = _config(**options)
     if dump:

@@ -49,11 +49,11 @@ _NOT_SETTINGS = frozenset(
       region = "cn-beijing"
       key_env = "FACTORY"                 # its key is in FACTORY_ACCESS_KEY_ID, …
 
-    Of an account can be said: ACCOUNT_KEYS. What it does not say is as at the file's top, or in the profile. Where
-    there are accounts, --endpoint, --region, --instance-id and --profile are refused.
+    An account can have: ACCOUNT_KEYS. What it leaves out is taken from the profile, or from the file's top. If there
+    are accounts, --endpoint, --region, --instance-id and --profile are refused.
 
-    Its keys are named as the flags are, with _ for -, and --map is called columns. Only one file is read: the one in
-    the working folder stands in for the user's own. It holds no keys and no other secrets; those are refused.
+    Settings are named as the flags are, with _ for -; --map is called columns. Only one file is read: ./bulk.toml
+    replaces the user's own file. Secrets are refused.
     """.replace("ACCOUNT_KEYS", ", ".join(ACCOUNT_KEYS)),
 )
 @settings_options
@@ -64,8 +64,8 @@ _NOT_SETTINGS = frozenset(
 def settings(ctx: click.Context, /, *, as_json: bool, **_settings: object) -> int:
     """Show each setting that a run would have here, and where it comes from.
 
-    Flags go before the environment, the environment before the chosen profile of the settings file, the profile before
-    what stands at the file's top. No secret is shown: of the key, the first characters of its id.
+    A flag overrides the environment, the environment overrides the chosen profile of the settings file, and the profile
+    overrides the file's top. No secret is shown, only the first characters of the key's id.
     """
     told, shown = settings_of(ctx), _settings_shown(ctx)
     accounts = accounts_shown(ctx, told) if told.accounts else {}

@@ -55,11 +55,11 @@ class _StatusCommand(GroupedCommand):
     metavar="[SECONDS]",
     cls=GroupedOption,
     heading="How often",
-    help=f"Look again every so many seconds ({_EVERY_S}) until the run ends; Ctrl-C leaves, and the run goes on.",
+    help=f"Look again every so many seconds ({_EVERY_S}) until the run ends; Ctrl-C ends only this view.",
 )
 @json_option
 def status(ledger: Path, *, every_s: float | None, as_json: bool) -> int:
-    """Show how LEDGER stands: outcomes, reasons, its runs, who is at work on it, and how fast."""
+    """Show how far LEDGER is: outcomes, reasons, its runs, which run is at work on it, and how fast."""
     if every_s is None:
         (_show_json if as_json else _show_screen)(*_look(ledger))
         return ExitCode.DONE

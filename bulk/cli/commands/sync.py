@@ -68,11 +68,11 @@ _FINE = frozenset({ExitCode.DONE, ExitCode.CHANGED})
 @metrics_option
 @click.pass_context
 def sync(ctx: click.Context, /, input_name: str, *, detailed: bool, as_json: bool, **_settings: object) -> int:
-    """Make the platform as INPUT says: create, update and, with --prune, delete.
+    """Make the platform match INPUT: create, update and, with --prune, delete.
 
     Every product that INPUT names is listed first, and everything is decided before anything is changed. Modules that
-    this ledger neither made nor adopted are never deleted. More changes than a night should bring, or an input that has
-    shrunk, are withheld until you approve them with `bulk apply`.
+    this ledger neither made nor adopted are never deleted. If there are too many changes for one night, or the input
+    has shrunk, changes are withheld until you approve them with `bulk apply`.
     """
     settings = settings_of(ctx)
     options = sync_options_of(ctx)

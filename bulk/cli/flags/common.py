@@ -52,12 +52,12 @@ ENVIRONMENT_HELP = """
     ALIBABA_CLOUD_SECURITY_TOKEN; else from where Alibaba Cloud's own tools find them: an OIDC token,
     ~/.aliyun/config.json, ~/.alibabacloud/credentials.ini, the role of an ECS instance, ALIBABA_CLOUD_CREDENTIALS_URI.
     Temporary keys are renewed while a run goes on. bulk.toml may name other variables, or a role to assume, for each
-    account on its own. A flag that is not given is taken from the environment if it is
-    there: BULK_ENDPOINT, BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY,
-    BULK_MAX_ATTEMPTS, BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
-    BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what holds, and why.
+    account. A flag that is not given is taken from the environment if it is there: BULK_ENDPOINT,
+    BULK_REGION, BULK_DIALECT, BULK_INSTANCE_ID, BULK_QPS, BULK_LIST_QPS, BULK_CONCURRENCY, BULK_MAX_ATTEMPTS,
+    BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
+    BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what is in effect, and why.
     """
-"""What stands below the options of a command that has ``settings_options``; a test compares it with them."""
+"""What is below the options of a command that has ``settings_options``; a test compares it with them."""
 
 _DEFAULTS = Settings()
 
@@ -69,7 +69,7 @@ def _grouped(heading: str) -> Callable[..., Callable[[_Decorated], _Decorated]]:
 _where = _grouped("Where the modules go")
 _rehearsal = _grouped("What goes wrong in the sandbox")
 _fast = _grouped("How fast")
-_stubborn = _grouped("How stubborn")
+_retrying = _grouped("Retries and limits")
 _reading = _grouped("How the input is read")
 _which = _grouped("Which products")
 _output = _grouped("What is shown")
@@ -77,16 +77,16 @@ _kept = _grouped("Settings that are kept in a file")
 
 _PLACE = (
     _where("--endpoint", metavar="URL", envvar="BULK_ENDPOINT", help="The platform's address."),
-    _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region instead."),
+    _where("--region", metavar="ID", envvar="BULK_REGION", help="An Alibaba Cloud region, instead of --endpoint."),
 )
-_BOX = _where("--sandbox", is_flag=True, help="A platform in a box instead: needs no account, changes nothing outside.")
+_BOX = _where("--sandbox", is_flag=True, help="A simulated platform instead: needs no account, changes nothing real.")
 _WHOSE = (
     _where(
         "--dialect",
         type=click.Choice([dialect.value for dialect in Dialect]),
         callback=lambda _ctx, _parameter, name: name and Dialect(name),
         envvar="BULK_DIALECT",
-        help="How requests are written.  [default: as the endpoint's host says]",
+        help="Which platform's API to speak.  [default: from the endpoint's host]",
     ),
     _where("--instance-id", metavar="ID", envvar="BULK_INSTANCE_ID", help="Alibaba's IotInstanceId, if there is one."),
     _where("--insecure-http", is_flag=True, help="Allow http:// to a host other than this one."),
@@ -103,7 +103,7 @@ _WHOSE = (
 )
 _REHEARSAL = (
     _where(
-        "--ledger", type=click.Path(), metavar="PATH", help="Queue and record of the job.  [default: INPUT.ledger.db]"
+        "--ledger", type=click.Path(), metavar="PATH", help="The job's rows and results.  [default: INPUT.ledger.db]"
     ),
     _rehearsal(
         "--faults",
@@ -136,20 +136,20 @@ _LISTINGS = (
         type=int,
         metavar="N",
         envvar="BULK_CONCURRENCY",
-        help="Products side by side.  [default: as rate and latency ask for]",
+        help="Products worked on at the same time.  [default: what rate and latency need]",
     ),
 )
 _PLATFORM = (*_PLACE, _BOX, *_WHOSE, *_REHEARSAL, _CREATES, *_LISTINGS)
 _REQUEST = (
-    _stubborn(
+    _retrying(
         "--max-attempts",
         type=int,
         metavar="N",
         default=_DEFAULTS.max_attempts,
         envvar="BULK_MAX_ATTEMPTS",
-        help=f"Sends of one request, the first included.  [default: {_DEFAULTS.max_attempts:g}]",
+        help=f"How often one request is sent at most.  [default: {_DEFAULTS.max_attempts:g}]",
     ),
-    _stubborn(
+    _retrying(
         "--timeout",
         "timeout_s",
         type=float,
@@ -159,22 +159,22 @@ _REQUEST = (
         help=f"How long one request may take.  [default: {_DEFAULTS.timeout_s:g}]",
     ),
 )
-_DEADLINE = _stubborn(
+_DEADLINE = _retrying(
     "--deadline",
     "deadline_s",
     type=read_duration,
     metavar="DURATION",
     envvar="BULK_DEADLINE",
-    help="Send nothing new after 90s, 30m, 1h30m.",
+    help="Start nothing new after this time: 90s, 30m, 1h30m.",
 )
 _JOB = (
     *_REQUEST,
-    _stubborn(
+    _retrying(
         "--max-failures",
         type=read_failure_cap,
         metavar="N|N%",
         envvar="BULK_MAX_FAILURES",
-        help="Stop after so many failed rows, or such a share of those tried, looked at from the hundredth on.",
+        help="Stop after N failed rows, or N% of the rows tried, checked from row 100 on.",
     ),
     _DEADLINE,
 )
@@ -182,12 +182,12 @@ _READING = (
     _reading(
         "--format",
         type=click.Choice(["csv", "tsv", "jsonl", "xlsx"]),
-        help="What the input is; needed with stdin.  [default: as its name says]",
+        help="Format of the input; required with stdin.  [default: from its name]",
     ),
     _reading(
         "--sheet",
         metavar="NAME",
-        help="Of a workbook, the sheet to read.  [default: the only one with content]",
+        help="Which sheet of a workbook to read.  [default: the only one with content]",
     ),
     _reading(
         "--map",
@@ -198,7 +198,7 @@ _READING = (
         callback=read_columns,
         help="Take a field from a column of another name or number, or from none; may be repeated.",
     ),
-    _reading("--no-header", is_flag=True, help="The first line is a row already; columns have numbers from 1 on."),
+    _reading("--no-header", is_flag=True, help="No header: the first line is a row; columns are numbered from 1."),
     _reading(
         "--skip-lines",
         type=int,
@@ -216,14 +216,14 @@ _READING = (
     _reading(
         "--encoding",
         metavar="NAME",
-        help="Such as gb18030; refused if the input is UTF-8.  [default: UTF-8, or UTF-16 by its mark]",
+        help="Encoding, such as gb18030; refused if the input is UTF-8.  [default: UTF-8, or UTF-16 by its mark]",
     ),
     _reading(
         "--delimiter",
         any_text=True,
         type=read_delimiter,
         metavar="C",
-        help="Between cells; tab for a tab.  [default: as the header says]",
+        help="Character between cells; write tab for a tab.  [default: from the header]",
     ),
     _reading("--lenient-alias", is_flag=True, help="Send an AliasName with characters that are not documented."),
     _reading("--lenient-keys", is_flag=True, help="Send keys and names that look spoiled by a spreadsheet."),
@@ -235,7 +235,7 @@ _MAP = _reading(
     type=click.Path(),
     any_text=True,  # a file may have such a name
     metavar="MAP",
-    help="The input's products are those of another platform: use the target's, as this file of bulk map says.",
+    help="The input names products of another platform: use the target's, as this file of bulk map says.",
 )
 
 _WHICH = (
@@ -249,7 +249,7 @@ _WHICH = (
         "--only",
         multiple=True,
         metavar="GLOB",
-        help="Try only products whose ProductKey looks so, such as 'a1Lamp*'; may be repeated.",
+        help="Try only products whose ProductKey matches this pattern, such as 'a1Lamp*'; may be repeated.",
     ),
 )
 _KEPT = (
@@ -271,7 +271,7 @@ _KEPT = (
         is_eager=True,
         callback=read_settings_file,
         shell_complete=complete_profile,
-        help="Take what the file has below [profiles.NAME] before what it has at its top.",
+        help="Prefer the values below [profiles.NAME] to those at the file's top.",
     ),
 )
 
@@ -282,7 +282,7 @@ _LOGS = (
         type=click.Choice(["console", "json"]),
         default="console",
         envvar="BULK_LOG_FORMAT",
-        help="Words, or one JSON object a line.  [default: console]",
+        help="Text, or one JSON object a line.  [default: console]",
     ),
     _output(
         "--log-file",

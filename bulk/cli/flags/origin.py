@@ -71,7 +71,7 @@ def _read(named: str | None, profile: str | None) -> FileSettings:
         return read_file(path, profile)
     if profile:
         places = " nor ".join(str(place) for place in ("./bulk.toml", user_file(os.environ)) if place)
-        raise SettingsError(f"profile {profile!r} is asked for, and there is no settings file: neither {places}")
+        raise SettingsError(f"profile {profile!r} needs a settings file, and there is none: neither {places}")
     return FileSettings()
 
 

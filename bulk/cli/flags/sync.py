@@ -35,19 +35,21 @@ _OPTIONS = (
     _may(
         "--max-updates",
         metavar="N|N%",
-        help=f"Withhold all updates beyond so many a night.  [default: {MAX_UPDATES} of the modules ever asked for]",
+        help="Withhold all updates if there are more than this in 20 hours.  "
+        f"[default: {MAX_UPDATES} of the modules ever asked for]",
     ),
     _may(
         "--max-deletes",
         metavar="N|N%",
-        help=f"Withhold all deletes beyond so many a night.  [default: {MAX_DELETES} of the modules that are ours]",
+        help="Withhold all deletes if there are more than this in 20 hours.  "
+        f"[default: {MAX_DELETES} of the owned modules]",
     ),
     _may(
         "--prune-product",
         "prune_products",
         metavar="KEY",
         multiple=True,
-        help="With --prune: also delete our modules of this product, which no row names; may be repeated.",
+        help="With --prune: also delete owned modules of this product, which no row names; may be repeated.",
     ),
 )
 

@@ -75,7 +75,7 @@ def read_interval(text: str) -> float:
         seconds = 0.0
     if not _SHORTEST_INTERVAL_S <= seconds <= _LONGEST_INTERVAL_S:
         bounds = f"{_SHORTEST_INTERVAL_S:g} to {_LONGEST_INTERVAL_S:,}"
-        raise click.BadParameter(f"{text!r} is no number of seconds from {bounds}")
+        raise click.BadParameter(f"{text!r} is not a number of seconds from {bounds}")
     return seconds
 
 
@@ -110,7 +110,7 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
     for text in texts:
         field, _, column = text.partition("=")
         if not field.strip() or "=" not in text:
-            raise click.BadParameter(f"{text!r} is no FIELD=COLUMN, such as ProductKey=pk")
+            raise click.BadParameter(f"{text!r} is not FIELD=COLUMN, such as ProductKey=pk")
         if columns.setdefault(field.strip(), column) != column:
             raise click.BadParameter(f"{field.strip()} is given two columns, {columns[field.strip()]!r} and {column!r}")
     return columns

@@ -52,13 +52,15 @@ def confirm(ctx: click.Context, input_name: str, settings: Settings, *, confirme
         what = "stdin" if input_name == "-" else input_name
         raise SettingsError(f"--plan reads the input, and the run reads it again: give a file instead of {what}")
     if not (confirmed or sys.stdin.isatty()):
-        raise SettingsError("--plan asks before it goes on, and stdin is no terminal: add --yes to go on unasked")
+        raise SettingsError(
+            "--plan asks before it goes on, and stdin is no terminal: add --yes to go on without asking"
+        )
     stop = StopSignal()
     with watched(ctx, input_name, measured=False, noticed=False) as listener:
         made = execute(lambda: plan(input_name, settings, listener=listener, stop=stop), stop)
     # stdout is for the summary of the run.
     print_lines([*plan_lines(made, width=screen_width(), paint=paint_for(sys.stderr)), ""], err=True)
     if stop.exit_code is not None:
-        raise NotConfirmedError("Nothing was created: the plan is not whole.", exit_code=stop.exit_code)
+        raise NotConfirmedError("Nothing was created: the plan is incomplete.", exit_code=stop.exit_code)
     if not confirmed and not click.confirm("Go on?", err=True):
         raise NotConfirmedError("Nothing was created.")

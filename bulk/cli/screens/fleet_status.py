@@ -28,13 +28,13 @@ _LEFT = (Standing.GIVEN_UP, Standing.STOPPED, Standing.SILENT, Standing.WAITING)
 """Nobody works on their rows."""
 
 _MEANINGS = {
-    Standing.GIVEN_UP: ("given up after several tries in vain", Tone.BAD),
+    Standing.GIVEN_UP: ("given up after several failed tries", Tone.BAD),
     Standing.STOPPED: ("ended early, with rows left to do", Tone.BAD),
-    Standing.SILENT: ("not heard of for longer than a lease lasts", Tone.WARNING),
+    Standing.SILENT: ("silent for longer than its lease", Tone.WARNING),
     Standing.WAITING: ("not begun", Tone.WARNING),
     Standing.WORKING: ("at work", Tone.GOOD),
-    Standing.INCOMPLETE: ("at the end, some rows not provisioned", Tone.WARNING),
-    Standing.DONE: ("at the end, every row provisioned", Tone.GOOD),
+    Standing.INCOMPLETE: ("finished, some rows not provisioned", Tone.WARNING),
+    Standing.DONE: ("finished, every row provisioned", Tone.GOOD),
 }
 
 
@@ -110,14 +110,14 @@ def _what_to_do(status: FleetStatus) -> list[str]:
     kinds = status.by_standing
     if left := [shard.number for standing in _LEFT for shard in kinds.get(standing, ())]:
         which = ", ".join(map(str, left[:_SHOWN_SHARDS])) + (", …" if len(left) > _SHOWN_SHARDS else "")
-        how = "Remove the cause that is named above, and let" if _has_cause(kinds) else "Let"
+        how = "Fix the cause that is named above, and let" if _has_cause(kinds) else "Let"
         return [
             f"To do: nobody works on {spell_count(len(left), 'shard')} ({which}).",
-            f"  {how} your engine go on, or work here:",
+            f"  {how} your engine continue, or work here:",
             _command("work", status.store, "--shard", str(left[0])),
         ]
     if Standing.WORKING in kinds:
-        return ["To do: nothing; it is worked on. Look again later."]
+        return ["To do: nothing; work is under way. Look again later."]
     return ["To do: make one ledger of all shards, and read it:", _command("merge", status.store, "-o", "LEDGER")]
 
 

@@ -50,12 +50,12 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
         width: Columns of the terminal.
         paint: How to colour.
     """
-    basis = "judged by the file alone" if plan.offline else f"asked of {plan.target}"
+    basis = "judged by the file alone" if plan.offline else f"listed at {plan.target}"
     lines = [paint(cut(f"Plan for {plan.input}: {spell_count(plan.rows, 'row')}, {basis}", width), Tone.HEADING)]
     if plan.found:
         lines += _found(plan.found, width)
     if plan.stopped:
-        lines.append(paint(cut(f"Not whole: {_stopped(plan)}", width), Tone.BAD))
+        lines.append(paint(cut(f"Incomplete: {_stopped(plan)}", width), Tone.BAD))
     lines += ["", *count_lines(list(_counts(plan)), width=width, paint=paint)]
     if plan.accounts:
         lines += ["", *_accounts(plan, width, paint)]
@@ -205,16 +205,16 @@ def _effort(plan: Plan, width: int) -> Iterator[str]:
     yield cut(f"Requests: {_requests(plan)}", width)
     if plan.ends_at:
         # The zone's own name says more to who reads the clock on the wall than its distance from UTC.
-        yield f"Begun now, it would end at {datetime.fromisoformat(plan.ends_at).astimezone():%Y-%m-%d %H:%M %Z}"
+        yield f"Would finish at {datetime.fromisoformat(plan.ends_at).astimezone():%Y-%m-%d %H:%M %Z} if started now"
     yield f"Ledger: {plan.ledger}"
 
 
 def _requests(plan: Plan) -> str:
     lists, creates = plan.requests.get("list", 0), plan.requests.get("create", 0)
     if not (lists or creates):
-        return "not known, the plan is not whole" if plan.stopped else "none"
+        return "not known, the plan is incomplete" if plan.stopped else "none"
     calls = f"{spell_count(lists, 'list')} and {spell_count(creates, 'create')}"
     if not plan.seconds:
         return f"{calls}, without a limit"
-    how = ", all accounts side by side" if plan.accounts else " at the rate asked for"
+    how = ", all accounts side by side" if plan.accounts else " at these rates"
     return f"{calls}, {spell_duration(plan.seconds)}{how}"

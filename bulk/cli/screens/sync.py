@@ -102,7 +102,7 @@ def plan_sync_lines(
         heading = f"The first of {count:,} {_VERBS[kind]}" if count > len(shown) else _VERBS[kind].capitalize()
         lines += ["", paint(heading, Tone.HEADING), *(line for entry in shown for line in _example(entry, width))]
     if plan.summary.stopped:
-        return [*lines, "", "Not all products were looked at: this is a part, and no plan was written."]
+        return [*lines, "", "Not all products were listed: this is only a part, and no plan was written."]
     if output:
         lines += ["", f"All changes: {output}"]
     if approve:

@@ -207,5 +207,5 @@ def read_key(name: str, value: str | None) -> str:
             "remove the quotes"
         )
     if stray := stray_in(text):
-        raise SettingsError(f"{name} holds {stray}, which no key can hold: copy the value anew from where you got it")
+        raise SettingsError(f"{name} holds {stray}, which no key can hold: copy the value again from where you got it")
     return text

@@ -222,7 +222,7 @@ class RenewedCredentials:
             self._listener(CredentialsFound(found.source, found.mask))
         elif found.ends_at and (left_s := found.ends_at - self._wall_clock()) < _HARDLY_VALID_S:
             self._listener(
-                CredentialsNotRenewed(f"{found.source}: still gives keys that end in {max(left_s, 0):.0f} s")
+                CredentialsNotRenewed(f"{found.source}: still gives keys that expire in {max(left_s, 0):.0f} s")
             )
 
     def _take_note(self, found: Found) -> None:

@@ -40,7 +40,7 @@ _OUTCOME_UNKNOWN: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] =
         "unreadable_reply",
         "the answer of {} is not HTTP",
     ),
-    ((aiohttp.ClientPayloadError,), "connection_lost", "the answer of {} broke off"),
+    ((aiohttp.ClientPayloadError,), "connection_lost", "the answer of {} was cut off"),
 )
 
 
@@ -100,7 +100,7 @@ _Kinds = type[BaseException] | tuple[type[BaseException], ...]
 
 _NO_CONNECTION = ("connection_refused", "no connection to {}")
 _DIRECT: tuple[tuple[_Kinds, str, str], ...] = (
-    (aiohttp.ServerFingerprintMismatch, "tls", "the certificate of {} is not to be trusted"),
+    (aiohttp.ServerFingerprintMismatch, "tls", "the certificate of {} is not trusted"),
     (aiohttp.ClientHttpProxyError, "proxy", "the proxy gives no way to {}"),
     (TimeoutError, "connect_timeout", "no connection to {} in time"),
     ((ValueError, aiohttp.NonHttpUrlClientError), "not_connected", "no request can be addressed to {}"),

@@ -98,7 +98,7 @@ class Connections:
             if protocol is not None and protocol.is_connected() and not is_stale and not protocol.should_close:
                 return connection
             self._drop(connection)
-        raise NotSentError("what answers at this address speaks before it is asked", code="unasked_answer")
+        raise NotSentError("the server at this address sends data before it is asked", code="unasked_answer")
 
     async def _connect(self, route: Route, connect_s: float) -> Connection:
         if connect_s != self._timeout.connect:

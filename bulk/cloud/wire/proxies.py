@@ -118,7 +118,7 @@ def _mistake(parts: SplitResult, port: int | None) -> str | None:
 def _unusable(named: str, variables: str, reason: str) -> NotSentError:
     shown = shown_address(named)
     return NotSentError(
-        f"{variables} holds {shown!r}, which is no proxy's address that bulk can use: {reason}", code="proxy_address"
+        f"{variables} holds {shown!r}, which is not a proxy address that bulk can use: {reason}", code="proxy_address"
     )
 
 

@@ -38,7 +38,7 @@ async def reach(endpoint: str, *, timeout_s: float = 5.0) -> Reach:
         timeout_s: For all of it.
 
     Raises:
-        NotSentError: It can't be reached, or its certificate is not to be trusted; its code is the transport's.
+        NotSentError: It can't be reached, or its certificate is not trusted; its code is the transport's.
     """
     route = await find_route(endpoint, "GET")
     async with Connections(limit=1) as connections:

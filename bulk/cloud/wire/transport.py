@@ -184,7 +184,7 @@ class HttpTransport:
         connection = await self._connections.take(route, connect_s=_connect_s(timeout_s))
         if not leave():
             self._connections.keep(route, connection)
-            raise TurnMissedError("connections or keys take too long for the pace, each time anew")
+            raise TurnMissedError("connecting or renewing the credentials took too long every time")
         try:
             reply = await self._exchange(connection, route.head(request.query), deadline)
         except FOREIGN_ERRORS as exc:

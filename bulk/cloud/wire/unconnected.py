@@ -74,7 +74,7 @@ def reason_for(error: BaseException, place: str, *, now: float) -> Reason:
 
 def _untrusted(error: ssl.SSLCertVerificationError, place: str, now: float) -> Reason:
     number = getattr(error, "verify_code", 0)
-    words = f"the certificate of {place} is not to be trusted: {getattr(error, 'verify_message', 'no reason given')}"
+    words = f"the certificate of {place} is not trusted: {getattr(error, 'verify_message', 'no reason given')}"
     if number in {_NO_LONGER, _NOT_YET}:
         return Reason("tls", f"{words} by this machine's clock, {_minute(now)}", _CHECK_DATES)
     return Reason("tls", words, _CHECK_NAME if number in _OTHER_NAMES else None)

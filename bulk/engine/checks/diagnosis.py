@@ -65,7 +65,7 @@ _LOOK_AT_ANSWER = (
 
 _TELLS_OF_A_PRODUCT = (FailureKind.PRODUCT, FailureKind.DENIED)
 
-_ASK_FOR_YOURS = "Ask for a product of yours with --product KEY, or write it as sample_product into bulk.toml."
+_ASK_FOR_YOURS = "Name one of your products with --product KEY, or write it as sample_product into bulk.toml."
 _SET_CLOCK = "Set this machine's clock, for example by NTP."
 
 
@@ -112,7 +112,7 @@ def endpoint_check(endpoint: str, reached: Reach, *, now: float) -> Check:
     detail = f"{way} reached {took}, {reached.tls_version}, certificate valid until {ends_on}"
     if days * 86_400 >= _CERTIFICATE_SOON_S:
         return Check("endpoint", Verdict.PASSED, detail)
-    return Check("endpoint", Verdict.WARNED, f"{detail}: {days:.0f} days", "Tell whoever runs the endpoint.")
+    return Check("endpoint", Verdict.WARNED, f"{detail}: {days:.0f} days", "Tell the operator of the endpoint.")
 
 
 def keys_check(source: str, key_id: str, answer: Listing | Failure) -> Check:
@@ -140,7 +140,7 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
     """
     if not isinstance(answer, Failure):
         detail = f"{len(answer.modules)} modules in {product_key or f'the made-up product {MADE_UP_PRODUCT}'}"
-        return Check("listing", Verdict.PASSED, f"{detail}; whether creating is allowed only a create can tell")
+        return Check("listing", Verdict.PASSED, f"{detail}; only a create can show whether creating is allowed")
     if product_key is None and answer.kind in _TELLS_OF_A_PRODUCT:
         detail = f"{answer.code} for the made-up product {MADE_UP_PRODUCT}, as it should be"
         return Check("listing", Verdict.PASSED, f"{detail}; --product KEY asks for a real one")
@@ -163,7 +163,7 @@ def identity_check(answer: Identity | Failure) -> Check:
         answer: Of the Security Token Service.
     """
     if isinstance(answer, Failure):
-        return Check("identity", Verdict.SKIPPED, f"whose keys they are was not told: {_said(answer)}")
+        return Check("identity", Verdict.SKIPPED, f"the platform did not say whose keys they are: {_said(answer)}")
     return Check("identity", Verdict.PASSED, f"UID {answer.uid}{f', {answer.arn}' if answer.arn else ''}")
 
 
@@ -171,10 +171,10 @@ def clock_check(offset_s: float | None) -> Check:
     """Judge this machine's clock.
 
     Args:
-        offset_s: The platform's time minus ours, to the second; ``None``: no reply told it.
+        offset_s: The platform's time minus ours, to the second; ``None``: no reply showed it.
     """
     if offset_s is None:
-        return Check("clock", Verdict.SKIPPED, "no reply told the platform's time")
+        return Check("clock", Verdict.SKIPPED, "no reply showed the platform's time")
     off_s = abs(offset_s)
     if off_s <= _CLOCK_CLOSE_S:
         return Check("clock", Verdict.PASSED, f"within {max(off_s, 1):.0f} s of the platform's")

@@ -23,7 +23,7 @@ def accounts_check(refusal: str | None) -> Check:
     """
     if refusal:
         return Check("accounts", Verdict.FAILED, refusal)
-    return Check("accounts", Verdict.PASSED, "no two are one, and those of a rate group have the same rates")
+    return Check("accounts", Verdict.PASSED, "all are different, and those of a rate group have the same rates")
 
 
 def rate_groups_check(groups: Mapping[str, str], uids: Mapping[str, str]) -> Check:
@@ -57,8 +57,8 @@ def _parted(groups: Mapping[str, str], uids: Mapping[str, str]) -> Iterator[str]
         names = [account for account in groups if uids.get(account) == uid]
         if len({groups[account] for account in names}) > 1:
             yield (
-                f"{listed(names)} are one for the platform, UID {uid}, and are in different rate groups: together they "
-                "would send more than it grants"
+                f"{listed(names)} are one account for the platform, UID {uid}, but are in different rate groups: "
+                "together they would send more than it grants"
             )
 
 
@@ -67,4 +67,4 @@ def _thrown_together(groups: Mapping[str, str], uids: Mapping[str, str]) -> Iter
         told = {account: uids[account] for account in groups if groups[account] == group and account in uids}
         if len(set(told.values())) > 1:
             each = [f"{account} (UID {uid})" for account, uid in told.items()]
-            yield f"{listed(each)} share a rate group: each could send at the whole rate"
+            yield f"{listed(each)} share a rate group but not a UID: each could send at the whole rate"

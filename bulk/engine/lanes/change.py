@@ -246,7 +246,7 @@ class ChangeWork:
         return self._settle(
             Outcome.UNKNOWN,
             code=failure.code,
-            message=f"{failure.message}; and the listing that would tell failed: {listing.code}, {listing.message}",
+            message=f"{failure.message}; and the listing that would show it failed: {listing.code}, {listing.message}",
             request_id=failure.request_id,
         )
 
@@ -327,7 +327,7 @@ def reopen(row: Row, recorder: Recorder) -> None:
     """Give back the claim of a row that will not be sent in this run; one in doubt stays so."""
     if row.in_doubt:
         kind = f"{'an' if row.doubted is ChangeKind.UPDATE else 'a'} {row.doubted}"
-        message = f"{kind} may have been carried out, and the run stopped before a listing could tell; run again"
+        message = f"{kind} may have been carried out, and the run stopped before a listing could show it; run again"
         recorder.settle(row, Outcome.UNKNOWN, code="stopped", message=message)
     elif row.line != NO_LINE:
         recorder.settle(row, Outcome.PENDING)

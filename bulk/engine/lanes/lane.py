@@ -110,7 +110,7 @@ class _LaneWork:
             return
         outcome = Outcome.OVER_BUDGET if ending.rest is Rest.FULL else Outcome.FAILED
         self._session.recorder.settle(
-            row, outcome, code=failure.code, message=f"not sent, as an earlier row met: {failure.message}"
+            row, outcome, code=failure.code, message=f"skipped: an earlier row failed with: {failure.message}"
         )
 
 

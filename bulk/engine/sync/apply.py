@@ -143,7 +143,7 @@ def _refuse_age(plan: Path, header: PlanHeader, max_age_s: float) -> None:
     age_s = None if made_at is None else time.time() - made_at
     if age_s is None or age_s < -_CLOCKS_DIFFER_S:
         raise SettingsError(
-            f"{plan}: by this machine's clock the plan is not made yet ({header.made_at}): set the clock right, or "
+            f"{plan}: by this machine's clock the plan is from the future ({header.made_at}): set the clock right, or "
             "run the sync again"
         )
     if age_s > max_age_s:
@@ -180,4 +180,4 @@ def _refuse_other_ledger(plan: Path, header: PlanHeader, ledger: Ledger) -> None
             "the plan is about: run the sync again for a new one"
         )
     if finished:
-        raise SettingsError(f"{plan}: the plan was applied to its end already: run the sync again for a new one")
+        raise SettingsError(f"{plan}: the plan was applied completely already: run the sync again for a new one")

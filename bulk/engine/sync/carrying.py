@@ -53,12 +53,12 @@ class Carrying:
                 written=row.module if decided.outcome is Outcome.UPDATED else None,
             )
         else:
-            how = "is not there any more" if there is None else "is not as it was found"
+            how = "is not there any more" if there is None else "has changed"
             self._session.recorder.settle(
                 row,
                 Outcome.MOVED,
                 code="moved",
-                message=f"not sent: since the look the module {how}",
+                message=f"not sent: since it was listed, the module {how}",
                 owned=False if is_another(change, there) else None,
             )
         return False
@@ -68,7 +68,7 @@ class Carrying:
             self._session.recorder.settle(each.row, Outcome.DELETED, code="gone", message="somebody else deleted it")
             return
         owned = False if is_another(each.change, there) else None
-        self._keep(each, Kept.CHANGED.value, "not deleted: since the look somebody has changed it", owned=owned)
+        self._keep(each, Kept.CHANGED.value, "not deleted: somebody has changed it since it was listed", owned=owned)
 
     def _keep(self, each: PlannedWork, code: str, message: str, *, owned: bool | None = None) -> None:
         self._account.left += 1
@@ -103,7 +103,7 @@ class Carrying:
         failure = ending.failure
         if failure is None:
             return
-        message = f"not sent, as an earlier change of its product met: {failure.message}"
+        message = f"skipped: an earlier change of its product failed with: {failure.message}"
         if each.change.kind is ChangeKind.DELETE:
             self._keep(each, failure.code, message)
             return

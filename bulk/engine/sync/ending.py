@@ -41,7 +41,7 @@ def notes_of_input(header: PlanHeader | None, sha256: str) -> tuple[str, ...]:
     """Say that an apply read another input than its plan was made from."""
     if header is None or not header.input_sha256 or header.input_sha256 == sha256:
         return ()
-    return ("the input is not the one that the plan was made from: what differs was left for the next sync",)
+    return ("the input changed since the plan was made: differences are left for the next sync",)
 
 
 def changes_of(parts: Iterable[Part]) -> dict[str, int]:

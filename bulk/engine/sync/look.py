@@ -288,14 +288,14 @@ class _HandOver:
             return False
         if (before.alias_name or "", before.desc or "") == (found.alias_name or "", found.desc or ""):
             return False
-        message = "an update of ours may have been carried out, and somebody else has changed the module since"
+        message = "our update may have been made, and somebody changed the module after that"
         self._session.recorder.settle(record.row, Outcome.MOVED, code="moved", message=message)
         return True
 
     def _say_that_it_is_not_so(self, record: RowRecord, found: OtaModule | None) -> None:
         """Let no row count as provisioned that a look found otherwise, also if the run ends before its change."""
         outcome = Outcome.PENDING if found is None else Outcome.DRIFTED
-        message = None if found is None else "a sync found it changed, and has not put it right yet"
+        message = None if found is None else "a sync found it changed, and has not restored it yet"
         self._session.recorder.settle(record.row, outcome, message=message)
 
     def _entry(

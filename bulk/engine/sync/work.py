@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["work_off_changes"]
 
-_SLOTS_GONE = "the slot that a delete was to make free is not free: that module stays"
+_SLOTS_GONE = "a delete was to free the slot, but its module stays"
 
 
 async def work_off_changes(lane: ProductWork, account: AccountWork) -> None:
@@ -250,7 +250,7 @@ class _Work(Carrying):
             return False
         if self._packages is None or there.key[1] in self._packages:
             kept = Kept.PACKAGES_UNKNOWN if self._packages is None else Kept.PACKAGE
-            self._keep(each, kept.value, "not deleted: it holds an update package, or that could not be asked")
+            self._keep(each, kept.value, "not deleted: it holds an update package, or that could not be checked")
             return False
         return True
 

@@ -25,7 +25,7 @@ def check_address(address: str, *, is_insecure_fine: bool) -> None:
         raise SettingsError(f"--engine dask:{address}: name the scheduler as tls://HOST:PORT or tcp://HOST:PORT")
     if parts.scheme == "tcp" and not is_insecure_fine and not _is_loopback(parts.hostname or ""):
         raise SettingsError(
-            f"--engine dask:{address}: whoever reaches it can run programs on its workers, and nothing is encrypted;"
+            f"--engine dask:{address}: anyone who reaches it can run programs on its workers, and nothing is encrypted;"
             " use tls://, or give --insecure-dask if the network is yours alone"
         )
 

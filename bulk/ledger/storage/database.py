@@ -49,7 +49,7 @@ class NotBegunError(LedgerError):
     """The process that made the ledger died before it had bound it to a target: as good as no ledger."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(f"{path}: no run has begun in this ledger yet; `bulk run` goes on with it")
+        super().__init__(f"{path}: no run has used this ledger yet; start one with `bulk run`")
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
@@ -159,7 +159,7 @@ def is_there(path: Path) -> bool:
         return path.is_file()
     except OSError as exc:
         raise LedgerError(
-            f"{path}: the ledger can't be looked for ({exc.strerror}): check the rights of its folder, "
+            f"{path}: the ledger can't be looked for ({exc.strerror}): check the permissions of its folder, "
             "or name another ledger"
         ) from exc
 
@@ -243,7 +243,7 @@ def _layout(connection: sqlite3.Connection, path: Path) -> int:
     if not (version or application or things):
         return 0
     if version <= 0 or application or not ours:
-        raise LedgerError(f"{path}: this file is no ledger of bulk; name another with --ledger")
+        raise LedgerError(f"{path}: this file is not a ledger of bulk; name another with --ledger")
     if version > SCHEMA_VERSION:
         raise LedgerLayoutError(
             f"{path}: a newer version of bulk wrote this ledger: its layout is version {version}, and this bulk "
@@ -291,13 +291,13 @@ _HIDING = ("unable to open", "disk I/O")
 
 _ADVICE = {
     "full": "the disk is full: make room and run the same command again; nothing that was recorded is lost",
-    "readonly": "the ledger can't be written: check the rights of the file and its folder, "
+    "readonly": "the ledger can't be written: check the permissions of the file and its folder, "
     "or name another with --ledger",
     "unable to open": "the ledger can't be opened: check that its folder exists and may be written, "
     "or name another with --ledger",
     "malformed": "the ledger is damaged: keep the file, save what can be read with `sqlite3 LEDGER .recover`, "
     "and run with a new --ledger; the platform's listings will tell what exists",
-    "not a database": "this file is no ledger of bulk; name another with --ledger",
+    "not a database": "this file is not a ledger of bulk; name another with --ledger",
     "locked": "another program is writing to the ledger: close it and run the same command again",
     "disk I/O": "the disk failed while the ledger was read or written: check the disk, then run the same command again",
 }
@@ -320,7 +320,7 @@ _UPGRADE_ADVICE = {
     **dict.fromkeys(
         ("readonly", "unable to open"),
         "the ledger must be upgraded to the layout of this version, and the copy that is kept beside it can't be "
-        "written: check the rights of the folder and run the same command again; the ledger is as it was",
+        "written: check the permissions of the folder and run the same command again; the ledger is as it was",
     ),
 }
 """The same, for a run that meets an old ledger."""

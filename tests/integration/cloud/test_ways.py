@@ -195,7 +195,7 @@ async def test_certificate_behind_a_proxy_is_told_from_the_proxys_own(
     error = await failure(transport, f"https://{HOST}")
 
     assert error.code == "tls"
-    assert f"the certificate of https://{HOST} through the proxy {proxy.url()} is not to be trusted" in str(error)
+    assert f"the certificate of https://{HOST} through the proxy {proxy.url()} is not trusted" in str(error)
 
 
 async def test_untrusted_certificate_of_a_proxy_is_the_proxys(

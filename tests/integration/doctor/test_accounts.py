@@ -153,7 +153,7 @@ async def test_two_rate_groups_of_one_uid_are_warned_of(monkeypatch: pytest.Monk
 
     check = found(made.checks)["rates"]
     assert check.verdict is Verdict.WARNED
-    assert check.detail.startswith("a and b are one for the platform, UID 1, and are in different rate groups")
+    assert check.detail.startswith("a and b are one account for the platform, UID 1, but are in different rate groups")
     assert exit_code(made.all_checks) == 0
     assert found(made.accounts["c"])["identity"].detail.startswith("UID 2, acs:ram::2:")
 

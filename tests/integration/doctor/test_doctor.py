@@ -267,7 +267,7 @@ async def test_ledger_that_a_run_would_refuse_fails_and_is_left_as_it_is(
         refused = [await examined(box, ledger=str(path)) for path in (foreign, bound)]
 
     assert [verdicts(checks, Verdict.FAILED) for checks in refused] == [["ledger"], ["ledger"]]
-    assert "no ledger of bulk" in refused[0]["ledger"].detail
+    assert "not a ledger of bulk" in refused[0]["ledger"].detail
     assert "belongs to https://example.tuyacloud.com:8686" in refused[1]["ledger"].detail
     assert [path.read_bytes() for path in (foreign, bound)] == before
 

@@ -304,7 +304,7 @@ async def test_two_accounts_that_are_one_are_refused_before_anything_is_sent(
         monkeypatch.setenv(f"{name.upper()}_ACCESS_KEY_ID", "LTAI-north")
         monkeypatch.setenv(f"{name.upper()}_ACCESS_KEY_SECRET", secret_of("north"))
 
-    with pytest.raises(SettingsError, match="'north' and 'south' are one"):
+    with pytest.raises(SettingsError, match="'north' and 'south' are the same"):
         await job.run(keys={})
 
     assert not job.boxes["north"].seen

@@ -241,7 +241,7 @@ async def test_unfinished_fleet_is_merged_as_far_as_it_is_and_said_to_be(fleet: 
 
 @pytest.mark.parametrize(
     ("state", "why"),
-    [(None, "nobody has begun it"), (ShardState.STOPPED, "it was stopped: the key is wrong"), ("failed", "given up")],
+    [(None, "nobody has started it"), (ShardState.STOPPED, "it was stopped: the key is wrong"), ("failed", "given up")],
 )
 async def test_each_reason_why_a_shard_is_open_is_said(fleet: Fleet, state: ShardState | str | None, why: str) -> None:
     await fleet.finish(but=1)
@@ -448,7 +448,7 @@ def test_command_says_what_is_proven_and_what_is_not_there(tmp_path: Path, capsy
     out = capsys.readouterr().out
     assert code == 1
     assert out.startswith(f"40 rows of 4 accounts in 2 shards, merged into {fleet.ledger}\n")
-    assert "Not finished: 1 shard\n  shard 1: nobody has begun it\n" in out
+    assert "Not finished: 1 shard\n  shard 1: nobody has started it\n" in out
     assert "and 0 requests of 1 process kept to the rates." in out
 
 
@@ -461,7 +461,7 @@ def test_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     said = json.loads(capsys.readouterr().out)
     assert code == said["exit_code"] == 1
     assert (said["store"], said["rows"], said["not_shipped"]) == (fleet.url, ROWS, {})
-    assert said["unfinished"] == {"1": "nobody has begun it"}
+    assert said["unfinished"] == {"1": "nobody has started it"}
 
 
 def test_command_names_flaws_and_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

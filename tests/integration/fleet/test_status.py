@@ -137,7 +137,7 @@ async def test_screen_fits_80_columns_and_says_what_to_do(fleet: Fleet) -> None:
     assert "Now: 9.8 rows a second" in lines
     assert lines[-3:] == [
         "To do: nobody works on 4 shards (5, 3, 4, 6).",
-        "  Remove the cause that is named above, and let your engine go on, or work here:",
+        "  Fix the cause that is named above, and let your engine continue, or work here:",
         f"  bulk fleet work {fleet.url} --shard 5",
     ]
 

@@ -79,7 +79,7 @@ async def test_a_first_line_that_says_too_little_is_refused(
     [
         (25 * 3_600.0, 24 * 3_600.0, "is 25 hours old, and --max-age allows 24"),
         (73 * 3_600.0, 72 * 3_600.0, "is 73 hours old, and --max-age allows 72"),
-        (-3_600.0, 24 * 3_600.0, "by this machine's clock the plan is not made yet"),
+        (-3_600.0, 24 * 3_600.0, "by this machine's clock the plan is from the future"),
     ],
 )
 async def test_a_plan_of_another_day_is_refused(
@@ -153,7 +153,7 @@ async def test_a_plan_of_plan_sync_is_applied_once(synced: Nights, tmp_path: Pat
     applied = await synced.apply(tmp_path / "plan.jsonl")
 
     assert (applied.exit_code, applied.changes) == (0, {"created": 1, "updated": 0, "deleted": 1})
-    await refused(synced, tmp_path / "plan.jsonl", SettingsError, "applied to its end already")
+    await refused(synced, tmp_path / "plan.jsonl", SettingsError, "applied completely already")
 
 
 async def test_the_first_night_can_be_planned_and_applied(nights: Nights, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_a_plan_waits_for_a_key_that_has_the_right(synced: Nights, config:
 
     assert (still.exit_code, still.withheld) == (5, {"creates": 0, "updates": 1, "deletes": 0})
     assert (done.exit_code, done.changes) == (0, {"created": 0, "updated": 1, "deleted": 0})
-    await refused(synced, plan, SettingsError, "applied to its end already")
+    await refused(synced, plan, SettingsError, "applied completely already")
 
 
 async def test_approved_changes_count_against_no_limit_of_the_night(synced: Nights) -> None:

@@ -35,7 +35,7 @@ async def test_status_offers_the_command_that_goes_on(synced: Nights) -> None:
     assert (cut_off.exit_code, finished.exit_code) == (130, 0)
     assert shown[:3] == [
         "The last apply was cut off: 2 changes left.",
-        "  Go on, with the same settings:",
+        "  To go on, with the same settings:",
         f"  bulk apply {night.plan}",
     ]
     assert "cut off" not in "\n".join(afterwards)

@@ -120,7 +120,7 @@ async def test_an_input_that_changed_after_its_plan_is_not_approved_with_it(sync
     summary = await synced.sync(prune=True, **EVERYTHING_GOES)
 
     assert (applied.changes or {}) == {"created": 0, "updated": 1, "deleted": 0}
-    assert any("not the one that the plan was made from" in note for note in applied.notes)
+    assert any("the input changed since the plan was made" in note for note in applied.notes)
     assert (summary.exit_code, withheld_deletes(summary)) == (5, 9)
 
 

@@ -105,7 +105,7 @@ async def test_an_approved_plan_is_carried_out_once(synced: Nights) -> None:
 
     # The drifted m0, m1 and m2 left the file, and are not as this ledger wrote them: they stay.
     assert applied.changes == {"created": 0, "updated": 2, "deleted": 0}
-    with pytest.raises(SettingsError, match="applied to its end already"):
+    with pytest.raises(SettingsError, match="applied completely already"):
         await synced.apply(Path(withheld.plan))
 
 

@@ -160,7 +160,7 @@ def test_second_signal_leaves_at_once_even_from_a_stuck_loop(
 
     assert child.returncode == exit_code, child.stderr
     assert len(child.stdout.splitlines()) == 1
-    assert child.stderr.startswith("Left at once.")
+    assert child.stderr.startswith("Exited immediately.")
 
 
 @pytest.mark.parametrize("while_answered", [True, False])

@@ -165,13 +165,13 @@ def test_max_failures_bears_exactly_so_many_rows() -> None:
     reasons = [breaker.settled(failed=failed) for failed in (True, False, True, False, True)]
 
     assert reasons[:4] == [None] * 4
-    assert "3 rows failed, and --max-failures bears 2" in (reasons[4] or "")
+    assert "3 rows failed; the limit is 2 (--max-failures)" in (reasons[4] or "")
 
 
 def test_one_failed_row_is_one_row() -> None:
     breaker = Breaker(now=0.0, max_failures=FailureCap.parse("0"))
 
-    assert str(breaker.settled(failed=True)).startswith("1 row failed, and --max-failures bears 0")
+    assert str(breaker.settled(failed=True)).startswith("1 row failed; the limit is 0 (--max-failures)")
 
 
 def test_max_failures_zero_stops_at_the_first() -> None:

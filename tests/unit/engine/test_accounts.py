@@ -118,7 +118,9 @@ def test_account_that_cannot_be_sent_to_is_named_with_its_place(
 def test_two_names_for_the_same_words_are_refused_before_any_key_is_opened() -> None:
     settings = Settings(key_env="CN", accounts={"a": CN, "c": EU, "b": replace(CN, qps=5, place="./bulk.toml, line 9")})
 
-    with pytest.raises(SettingsError, match=r"^\./bulk\.toml, line 9: accounts 'a' and 'b' are one: the same endpoint"):
+    with pytest.raises(
+        SettingsError, match=r"^\./bulk\.toml, line 9: accounts 'a' and 'b' are the same: same endpoint"
+    ):
         accounts_of(settings)
 
 
@@ -167,7 +169,7 @@ async def test_two_names_for_one_key_are_refused_however_it_is_found() -> None:
     environ = ENVIRON | {"EU_ACCESS_KEY_ID": "LTAI5tCn"}
     settings = Settings(accounts={"a": replace(CN, key_env="CN"), "b": replace(CN, key_env="EU")})
 
-    with pytest.raises(SettingsError, match="accounts 'a' and 'b' are one"):
+    with pytest.raises(SettingsError, match="accounts 'a' and 'b' are the same"):
         refuse_double(await opened(settings, environ))
 
 

@@ -392,7 +392,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(tmp_path: Path, content: bytes) 
     path = tmp_path / "notes.db"
     path.write_bytes(content)
 
-    with pytest.raises(LedgerError, match=r"no ledger of bulk; name another with --ledger"):
+    with pytest.raises(LedgerError, match=r"not a ledger of bulk; name another with --ledger"):
         Ledger.open(path, targets={"": TARGET})
 
     assert path.read_bytes() == content
@@ -417,7 +417,7 @@ def test_another_programs_database_is_left_as_it_is(
         connection.executescript(script)
     before = path.read_bytes()
 
-    with pytest.raises(LedgerError, match="this file is no ledger of bulk"):
+    with pytest.raises(LedgerError, match="this file is not a ledger of bulk"):
         opening(path, targets={"": TARGET})
 
     assert path.read_bytes() == before
@@ -431,7 +431,7 @@ def test_a_ledger_whose_maker_died_before_it_was_bound_is_as_good_as_none(done: 
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(done)
 
-    with pytest.raises(LedgerError, match=r"modules\.csv\.ledger\.db: no run has begun in this ledger yet"):
+    with pytest.raises(LedgerError, match=r"modules\.csv\.ledger\.db: no run has used this ledger yet"):
         read_status(path)
     with closing(Ledger.scratch(path, targets={"": TARGET})) as scratch:
         assert sum(scratch.outcomes().values()) == 0

@@ -43,7 +43,7 @@ def test_old_plan_is_said_to_be_old() -> None:
     shown = "\n".join(approval_lines(waiting_of([ONE], now=MADE + timedelta(hours=60)), width=80))
 
     assert shown.startswith("Waited for your approval until 2026-11-28 17:31 UTC: 27 updates, 6 deletes")
-    assert "The next sync decides anew." in shown
+    assert "The next sync decides again." in shown
 
 
 def test_plan_that_is_not_there_is_not_offered() -> None:

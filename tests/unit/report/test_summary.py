@@ -102,7 +102,7 @@ def test_reasons_that_do_not_fit_are_counted() -> None:
     lines = reason_lines(reasons(10), width=80, room=8)
 
     assert len(lines) <= 8
-    assert lines[-1] == "  and 9 more reasons: see `bulk status`"
+    assert lines[-1] == "  and 8 more reasons: see `bulk status`"
 
 
 def test_reason_says_what_its_code_asks_for() -> None:
@@ -126,7 +126,7 @@ def test_reason_without_code_or_message_is_readable() -> None:
     assert lines == [
         "  1 row unknown",
         "    line 7: no message",
-        "    to do: Run again: the platform is asked first whether the module is there.",
+        "    to do: Run again: a listing first shows whether the module is there.",
     ]
 
 

@@ -231,7 +231,7 @@ def test_a_column_that_only_looks_like_it_is_asked_about(tmp_path: Path) -> None
 
 
 def test_two_columns_for_it_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'Account' and '账号' both stand for Account"):
+    with pytest.raises(InputError, match=r"'Account' and '账号' both mean Account"):
         read(tmp_path, "ProductKey,ModuleName,Account,账号\np1,a,test,test\n")
 
 

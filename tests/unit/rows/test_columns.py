@@ -69,7 +69,7 @@ def test_long_headers_are_shown_in_part() -> None:
 
 
 def test_two_columns_for_one_field_are_refused() -> None:
-    with pytest.raises(InputError, match=r"'Alias' and 'AliasName' both stand for AliasName; .*--map AliasName="):
+    with pytest.raises(InputError, match=r"'Alias' and 'AliasName' both mean AliasName; .*--map AliasName="):
         resolve(["ProductKey", "ModuleName", "Alias", "AliasName"])
 
 

@@ -93,7 +93,7 @@ def test_other_columns_may_hold_anything(read_lines: Read) -> None:
         ('{"ProductKey":"a1","ModuleName":"x","AliasName":{}}', "AliasName is an object"),
         ('{"ProductKey":"a1","ModuleName":"x","ModuleName":"y"}', "the key 'ModuleName' is given 2 times"),
         ('{"ProductKey":"a1","ModuleName":"x","n" :1,"n" :2}', "the key 'n' is given 2 times"),
-        ('{"ProductKey":"a1","ModuleName":"x","product_key":"a2"}', "'ProductKey' and 'product_key' both stand for"),
+        ('{"ProductKey":"a1","ModuleName":"x","product_key":"a2"}', "'ProductKey' and 'product_key' both mean"),
         ('{"ProductKey":"a1","ModuleName":"x y"}', "ModuleName holds space (U+0020)"),
         (r'{"ProductKey":"a1","ModuleName":"x\u0000"}', "U+0000"),
         (nested(2_000), "not JSON"),

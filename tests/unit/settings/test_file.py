@@ -84,7 +84,7 @@ def test_profile_that_wants_no_sandbox_keeps_the_place_of_the_top(write: Callabl
         ("concurrency = 2.5", "concurrency takes a whole number, without quotes"),
         ("max_attempts = 0", "max_attempts takes 1 to 1,000,000"),
         ("timeout = 0", "timeout takes more than 0 and at most 86,400 seconds"),
-        ('deadline = "soon"', "deadline 'soon' is no duration; write 90s, 30m or 1h30m"),
+        ('deadline = "soon"', "deadline 'soon' is not a duration; write 90s, 30m or 1h30m"),
         ("max_failures = true", "max_failures takes a number"),
         ('max_failures = "many"', "max_failures 'many' is neither a number of rows"),
         ("region = 1", "region takes text in quotes"),
@@ -94,18 +94,27 @@ def test_profile_that_wants_no_sandbox_keeps_the_place_of_the_top(write: Callabl
         ("lenient_alias = 1", "lenient_alias takes true or false"),
         ("columns = 3", "columns takes a table"),
         ("columns = { Desc = 3 }", "columns takes a table"),
-        ('ledger = "l.db"', "ledger can't stand in a settings file: a ledger belongs to one input"),
-        ('profile = "x"', "profile can't stand in a settings file: choose one of this file's with --settings-profile"),
-        ("limit = 5", "limit can't stand in a settings file: which products are tried is for one run to say"),
-        ("only = ['a1*']", "only can't stand in a settings file: which products are tried is for one run to say"),
-        ('format = "csv"', "format can't stand in a settings file: each input has its own"),
+        ('ledger = "l.db"', "ledger is not allowed in a settings file: a ledger belongs to one input"),
+        (
+            'profile = "x"',
+            "profile is not allowed in a settings file: choose one of this file's with --settings-profile",
+        ),
+        ("limit = 5", "limit is not allowed in a settings file: it is for one run, not for all"),
+        ("only = ['a1*']", "only is not allowed in a settings file: it is for one run, not for all"),
+        ('format = "csv"', "format is not allowed in a settings file: each input has its own"),
         (
             'faults = "html=5%"',
-            "faults can't stand in a settings file: what goes wrong on purpose is for one rehearsal",
+            "faults is not allowed in a settings file: it is for one rehearsal, not for all",
         ),
-        ("seed = 3", "seed can't stand in a settings file: what goes wrong on purpose is for one rehearsal"),
-        ("insecure-http = true", "insecure-http can't stand in a settings file: that a run may go unencrypted"),
-        ("insecure_http = true", "insecure_http can't stand in a settings file: that a run may go unencrypted"),
+        ("seed = 3", "seed is not allowed in a settings file: it is for one rehearsal, not for all"),
+        (
+            "insecure-http = true",
+            "insecure-http is not allowed in a settings file: an unencrypted run must be allowed each time",
+        ),
+        (
+            "insecure_http = true",
+            "insecure_http is not allowed in a settings file: an unencrypted run must be allowed each time",
+        ),
     ],
 )
 @pytest.mark.parametrize(("header", "where"), [("", ""), ("[profiles.x]", ", profile 'x'")])
@@ -124,7 +133,7 @@ def test_mistake_is_told_with_its_line_whichever_profile_is_chosen(
 def test_secret_is_refused_and_not_repeated(write: Callable[[str], Path], key: str) -> None:
     path = write(f'{key} = "hush"')
 
-    with pytest.raises(SettingsError, match="no place for secrets") as told:
+    with pytest.raises(SettingsError, match="because it is a secret") as told:
         read_profile(path, None)
 
     assert "hush" not in str(told.value)
@@ -148,7 +157,7 @@ def test_mistake_whose_line_cannot_be_told_is_told_without(write: Callable[[str]
         ("qps = 1", r"there is no profile 'prd'; it has none; write \[profiles.prd\]"),
         ("profiles = 3", r"write \[profiles.NAME\]"),
         ("profiles.x = 3", r"write \[profiles.NAME\]"),
-        ("qps =\n", "is no TOML: .*line 1"),
+        ("qps =\n", "is not TOML: .*line 1"),
     ],
 )
 def test_profile_that_is_not_there_is_told_with_those_that_are(
@@ -301,8 +310,8 @@ def test_accounts_say_of_themselves_what_they_say(write: Callable[[str], Path]) 
         ('instance_id = "iot 1"', "instance_id holds a space"),
         ("concurrency = 5", "concurrency is for the whole run, not for one account: write it at the top of the file"),
         ("sandbox = true", "sandbox is for the whole run, not for one account"),
-        ('ledger = "l.db"', "ledger can't stand in a settings file: a ledger belongs to one input"),
-        ('profile = "x"', "profile can't stand in a settings file: choose one of this file's"),
+        ('ledger = "l.db"', "ledger is not allowed in a settings file: a ledger belongs to one input"),
+        ('profile = "x"', "profile is not allowed in a settings file: choose one of this file's"),
     ],
 )
 def test_mistake_in_an_account_is_told_with_line_account_and_key(
@@ -321,9 +330,7 @@ def test_secret_of_an_account_is_refused_with_the_place_for_it(write: Callable[[
     with pytest.raises(SettingsError) as told:
         read_profile(write(f'[accounts.cn]\n{key} = "hush"'), None)
 
-    assert f"line 2, account 'cn': {key} can't stand in a settings file, which is no place for secrets" in str(
-        told.value
-    )
+    assert f"line 2, account 'cn': {key} is not allowed in a settings file, because it is a secret" in str(told.value)
     assert 'FACTORY_ACCESS_KEY_SECRET, write key_env = "FACTORY"' in str(told.value)
     assert "hush" not in str(told.value)
 
@@ -348,10 +355,13 @@ def test_key_in_the_place_of_its_variable_is_not_shown(write: Callable[[str], Pa
             "./bulk.toml, line 2, account 'a': credentials_profile and key_env both say where the keys are",
         ),
         ("[accounts]\nregion = 'x'", "./bulk.toml: accounts are tables: write [accounts.NAME] and its keys below"),
-        ("[accounts.工厂]", "is no TOML: Invalid initial character for a key part (at line 1, column 11); write names"),
+        (
+            "[accounts.工厂]",
+            "is not TOML: Invalid initial character for a key part (at line 1, column 11); write names",
+        ),
         ("[[accounts]]\nregion = 'x'", "./bulk.toml: accounts are tables: write [accounts.NAME]"),
         ("[account.cn]\nregion = 'x'", "./bulk.toml, line 1: there is no table 'account': write [accounts.NAME]"),
-        ("account = 'cn'", "./bulk.toml, line 1: account can't stand in a settings file: which accounts are tried"),
+        ("account = 'cn'", "./bulk.toml, line 1: account is not allowed in a settings file: it is for one run"),
         ("[acounts.cn]\nregion = 'x'", "./bulk.toml, line 1: there is no setting 'acounts'; did you mean accounts?"),
         (
             "[accounts.cn.north]\nregion = 'x'",
@@ -361,14 +371,17 @@ def test_key_in_the_place_of_its_variable_is_not_shown(write: Callable[[str], Pa
             "[profiles.night.accounts.cn]\nregion = 'x'",
             "./bulk.toml, line 1, profile 'night': accounts are the same for every profile",
         ),
-        ("[accounts.cn]\n[accounts.CN]\n", "./bulk.toml, line 2: accounts 'cn' and 'CN' can be taken for each other"),
-        ("[accounts.cn]\n[accounts.'ｃｎ']\n", "./bulk.toml, line 2: accounts 'cn' and 'ｃｎ' can be taken for"),
+        ("[accounts.cn]\n[accounts.CN]\n", "./bulk.toml, line 2: accounts 'cn' and 'CN' look alike"),
+        ("[accounts.cn]\n[accounts.'ｃｎ']\n", "./bulk.toml, line 2: accounts 'cn' and 'ｃｎ' look alike"),
         ("[accounts.'']\n", "./bulk.toml, line 1: account '' has no name"),
-        ("[accounts.' cn']\n", "./bulk.toml, line 1: account ' cn' has a space or another unseen character at an end"),
-        ('[accounts."c\\tn"]\n', "./bulk.toml, line 1: account 'c\\tn' holds a character that no screen shows"),
-        ('[accounts."c\\u200bn"]\n', "./bulk.toml, line 1: account 'c\\u200bn' holds a character that no"),
+        (
+            "[accounts.' cn']\n",
+            "./bulk.toml, line 1: account ' cn' begins or ends with a space or an invisible character",
+        ),
+        ('[accounts."c\\tn"]\n', "./bulk.toml, line 1: account 'c\\tn' holds an invisible character"),
+        ('[accounts."c\\u200bn"]\n', "./bulk.toml, line 1: account 'c\\u200bn' holds an invisible"),
         (f"[accounts.{'n' * 65}]\n", f"./bulk.toml, line 1: account '{'n' * 65}' has 65 characters: 64 are allowed"),
-        ('[accounts."e\\u0301"]\n', "has letters and their accents as separate characters: type the name anew"),
+        ('[accounts."e\\u0301"]\n', "has letters and their accents as separate characters: type the name again"),
         ("accounts = { cn = { qps = true } }", "./bulk.toml, account 'cn': qps takes a number"),
         ("[accounts]\nde = {}\ncn = { qps = true }", "./bulk.toml, line 3, account 'cn': qps takes a number"),
         ("[accounts]\nde.qps = 5\ncn.qps = true", "./bulk.toml, line 3, account 'cn': qps takes a number"),

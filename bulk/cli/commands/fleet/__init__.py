@@ -13,10 +13,10 @@ __all__ = ["FLEET_COMMANDS", "fleet"]
 FLEET_COMMANDS = MappingProxyType(
     {
         "split": "Divide a file into shards, and put them into a store.",
-        "work": "Work on one shard, as an engine of yours starts it.",
+        "work": "Work on one shard; your own scheduler starts it.",
         "run": "Work on all shards: by processes of this machine, or by Dask.",
-        "status": "Show how a fleet stands, from its store alone.",
-        "merge": "Make one ledger of all shards, and prove that it is right.",
+        "status": "Show how far a fleet is; reads only its store.",
+        "merge": "Merge all shards into one ledger, and prove that it is right.",
     }
 )
 """Command → its line in the overview; the command ``name`` is in the module ``bulk.cli.commands.fleet.name``."""

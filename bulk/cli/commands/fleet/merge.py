@@ -55,11 +55,11 @@ _SHOWN_SHARDS = 10
 )
 @json_option
 def merge(url: str, *, ledger: Path, as_json: bool) -> int:
-    """Make one ledger of all that the fleet in the store URL shipped, and prove that it can be true.
+    """Merge what the fleet in the store URL shipped into one ledger, and prove that it is right.
 
-    Every row of the input is in it once, no module was made twice, and no second held more requests of a rate group
-    than granted, by the clock of the process that sent them. bulk results, bulk status and bulk report read LEDGER.
-    A fleet that is still at work is merged as far as it is; merge again later.
+    Proven is: every row of the input is in it once, no module was made twice, and no rate group sent more requests in
+    a second than granted, by the clock of the process that sent them. bulk results, bulk status and bulk report read
+    LEDGER. A fleet that is still at work is merged as far as it is; merge again later.
     """
     # --help and a mistyped flag need not wait for SQLite and the store's client.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above

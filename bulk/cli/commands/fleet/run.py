@@ -39,8 +39,8 @@ _OWN_OPTIONS = frozenset({"--engine", "--deadline"})
 @click.command(
     cls=GroupedCommand,
     epilog="""
-    Options that bulk fleet work takes too are passed on to the workers. A driver keeps nothing: after one that was
-    killed, the same command goes on. A shard is tried until five tries in a row have brought nothing.
+    Options that bulk fleet work takes too are passed on to the workers. The driver keeps nothing: if it is
+    killed, run the same command again. A shard is given up after five tries in a row without progress.
 
     \b
     Exit codes:
@@ -66,7 +66,7 @@ _OWN_OPTIONS = frozenset({"--engine", "--deadline"})
     is_flag=True,
     cls=GroupedOption,
     heading=_HOW,
-    help="Allow tcp:// to a scheduler on another machine: whoever reaches it can run programs on its workers.",
+    help="Allow tcp:// to a scheduler on another machine: anyone who reaches it can run programs on its workers.",
 )
 @click.option(
     "--work-folder",
@@ -76,7 +76,7 @@ _OWN_OPTIONS = frozenset({"--engine", "--deadline"})
     cls=GroupedOption,
     heading=_HOW,
     any_text=True,  # a folder may have such a name
-    help="Where each machine keeps ledgers of shards; on a disk of its own.  [default: bulk-fleet-UID in /tmp]",
+    help="Where each machine keeps ledgers of shards; on its own disk.  [default: bulk-fleet-UID in /tmp]",
 )
 @working_options
 @json_option

@@ -45,7 +45,7 @@ _SHOWN_SHARDS = 10
     cls=GroupedOption,
     heading="How it is shared",
     any_text=True,  # a folder may have such a name
-    help="The fleet's store: a folder, s3://, oss://, gs:// or az://. One store is one input.",
+    help="The fleet's store: a folder, s3://, oss://, gs:// or az://. One store holds one input.",
 )
 @click.option(
     "--shards",
@@ -53,7 +53,7 @@ _SHOWN_SHARDS = 10
     metavar="N",
     cls=GroupedOption,
     heading="How it is shared",
-    help="How many shards.  [default: as few as hold 150 accounts each]",
+    help="How many shards.  [default: one for every 150 accounts]",
 )
 @splitting_options
 @json_option
@@ -64,8 +64,9 @@ def split(
 ) -> int:
     """Divide INPUT into shards of whole rate groups, and put them into a store.
 
-    Each account of bulk.toml needs rate_group or role_arn, so that no two shards share a limit of the platform. The
-    same command once more changes nothing. The machines that work need a bulk.toml with the same accounts, and keys.
+    Each account of bulk.toml needs rate_group or role_arn, so that no two shards share a limit of the platform. To
+    run the same command again changes nothing. Each machine that works needs a bulk.toml with the same accounts, and
+    their keys.
     """
     settings = settings_of(ctx)
     # --help and a mistyped flag need not wait for the store's client and the readers.

@@ -19,9 +19,9 @@ __all__ = ["status"]
 @click.argument("url", metavar="URL")
 @json_option
 def status(url: str, *, as_json: bool) -> int:
-    """Show how the fleet in the store URL stands: rows, rate, accounts, who has which shard, and what to do.
+    """Show how far the fleet in the store URL is: rows, rate, accounts, who has which shard, and what to do.
 
-    Only the store is read, also while workers are at work: this machine needs no settings, and no key of an account.
+    Only the store is read, also while workers are at work: this machine needs no settings and no account's key.
     """
     # --help and a mistyped flag need not wait for the store's client.
     from bulk.fleet.standing import status as read_status  # noqa: PLC0415 - see above

@@ -57,7 +57,7 @@ _HOW = "How it is shared"
     cls=GroupedOption,
     heading=_HOW,
     any_text=True,  # a folder may have such a name
-    help="Where this machine keeps ledgers of shards; on a disk of its own.  [default: bulk-fleet-UID in /tmp]",
+    help="Where this machine keeps ledgers of shards; on its own disk.  [default: bulk-fleet-UID in /tmp]",
 )
 @working_options
 @json_option
@@ -69,8 +69,8 @@ def work(
 ) -> int:
     """Work on shard N of the fleet in the store URL, until its rows have their outcomes.
 
-    While another process has the shard, it is waited for. What is recorded is kept in the store too, so that the same
-    command on another machine goes on where this one ends, however it ends.
+    If another process has the shard, this one waits for it. Results are kept in the store too, so the same command on
+    another machine goes on where this one ended, even if it was killed.
     """
     settings = settings_of(ctx)
     # --help and a mistyped flag need not wait for the HTTP client that the engine loads.

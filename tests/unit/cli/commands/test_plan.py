@@ -58,7 +58,7 @@ def test_screen_says_what_was_found_of_the_input(plan: Plan) -> None:
 
 def test_screen_says_what_would_happen(plan: Plan) -> None:
     assert plan_lines(plan) == [
-        "Plan for in.csv: 100 rows, asked of https://h (tuya)",
+        "Plan for in.csv: 100 rows, listed at https://h (tuya)",
         "",
         "  80  to create    would be created",
         "   8  exists       was there already, as the row wants it",
@@ -74,7 +74,7 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
         "    30  over budget  pk3      mod-11  all slots are taken",
         "    99  invalid      -        -       ModuleName is missing",
         "",
-        "Requests: 20 lists and 80 creates, 8.0 s at the rate asked for",
+        "Requests: 20 lists and 80 creates, 8.0 s at these rates",
         "Ledger: in.csv.ledger.db",
     ]
 
@@ -102,7 +102,7 @@ def test_screen_says_when_a_run_would_end_in_the_zone_of_this_machine(
         monkeypatch.undo()
         time.tzset()
 
-    assert "Begun now, it would end at 2026-11-23 03:12 CET" in lines
+    assert "Would finish at 2026-11-23 03:12 CET if started now" in lines
 
 
 def test_screen_says_that_unlimited_requests_take_no_time_of_their_own(plan: Plan) -> None:
@@ -126,7 +126,7 @@ def test_earlier_rows_that_get_the_last_slots_are_named(plan: Plan) -> None:
 
 
 def test_screen_of_a_plan_cut_short_says_so(plan: Plan) -> None:
-    assert plan_lines(replace(plan, stopped="interrupted by Ctrl-C"))[1] == "Not whole: interrupted by Ctrl-C"
+    assert plan_lines(replace(plan, stopped="interrupted by Ctrl-C"))[1] == "Incomplete: interrupted by Ctrl-C"
 
 
 def test_product_that_is_filled_by_the_file_alone_says_so(plan: Plan) -> None:
@@ -165,7 +165,7 @@ def test_offline_plan_of_a_file_needs_no_key_and_writes_nothing(
     assert list(tmp_path.iterdir()) == [source]
 
 
-@pytest.mark.parametrize(("stopped", "words"), [(None, "none"), ("interrupted", "not known, the plan is not whole")])
+@pytest.mark.parametrize(("stopped", "words"), [(None, "none"), ("interrupted", "not known, the plan is incomplete")])
 def test_plan_without_requests_does_not_say_that_they_are_unlimited(
     plan: Plan, stopped: str | None, words: str
 ) -> None:
@@ -208,7 +208,7 @@ def test_plan_of_three_accounts_says_what_each_would_do(of_accounts: Callable[[i
         "  factory-000    60         60  1 min 12 s  takes longest",
         "  factory-002    60         48       4.8 s  12 over budget",
     ]
-    assert "Not whole: 1 of 3 accounts could not be asked" in lines
+    assert "Incomplete: 1 of 3 accounts could not be asked" in lines
     assert "Requests: 20 lists and 80 creates, 1 min 12 s, all accounts side by side" in lines
 
 

@@ -207,7 +207,7 @@ def test_every_setting_has_a_flag_and_is_a_key_of_the_file_or_says_why_not() -> 
         (("--delimiter", ";;"), "--delimiter ';;' is not one character"),
         (("--instance-id", "iot 1"), "--instance-id holds a space"),
         (("--endpoint", "https://h/", "--sandbox"), "--endpoint and --sandbox exclude each other"),
-        (("--region", "cn-x", "--seed", "3"), "--faults and --seed are for a rehearsal, and this would not be one"),
+        (("--region", "cn-x", "--seed", "3"), "--faults and --seed require --sandbox"),
     ],
 )
 def test_setting_is_named_by_its_flag_on_the_command_line(
@@ -326,7 +326,7 @@ def test_accounts_that_contradict_each_other_are_told(capsys: pytest.CaptureFixt
         file.write("[accounts.cn-too]\nkey_env = 'CN'\n")
 
     assert main(["settings"]) == 2
-    assert "accounts 'cn' and 'cn-too' are one: the same endpoint, instance and key" in capsys.readouterr().err
+    assert "accounts 'cn' and 'cn-too' are the same: same endpoint, instance and key" in capsys.readouterr().err
 
 
 def test_help_names_every_key_of_an_account() -> None:

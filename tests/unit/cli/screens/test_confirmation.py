@@ -80,7 +80,7 @@ def test_run_goes_on_only_after_a_yes(
 
     printed = capsys.readouterr()
     assert engine.asked == asked
-    assert "Plan for in.csv: 3 rows, asked of sandbox" in printed.err
+    assert "Plan for in.csv: 3 rows, listed at sandbox" in printed.err
     assert ("Nothing was created." in printed.err) == (exit_code == 130)
     assert "Error" not in printed.err
     assert "Plan for" not in printed.out
@@ -132,7 +132,7 @@ def test_plan_cut_short_is_not_carried_out(
     assert main(RUN) == 3
 
     assert engine.asked == ["plan"]
-    assert "Nothing was created: the plan is not whole." in capsys.readouterr().err
+    assert "Nothing was created: the plan is incomplete." in capsys.readouterr().err
 
 
 def test_summary_says_what_was_left_and_how_to_go_on(

@@ -188,7 +188,7 @@ async def test_source_that_hides_its_failure_is_found_out_by_the_end_of_its_keys
 
     await tested.keys.current()
 
-    assert tested.told == [CredentialsNotRenewed("a role: still gives keys that end in 300 s")]
+    assert tested.told == [CredentialsNotRenewed("a role: still gives keys that expire in 300 s")]
 
 
 async def test_key_without_a_token_is_never_asked_for_again() -> None:

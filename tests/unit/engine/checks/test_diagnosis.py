@@ -133,7 +133,7 @@ def test_listing_is_judged_by_what_was_asked_for(
 @pytest.mark.parametrize(
     ("offset_s", "verdict", "words"),
     [
-        (None, Verdict.SKIPPED, "no reply told"),
+        (None, Verdict.SKIPPED, "no reply showed"),
         (-0.4, Verdict.PASSED, "within 1 s"),
         (4.6, Verdict.PASSED, "within 5 s"),
         (60.0, Verdict.WARNED, "60 s behind the platform's; from 900 s on"),

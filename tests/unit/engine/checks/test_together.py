@@ -13,7 +13,7 @@ def test_accounts_of_one_uid_in_two_groups_are_warned_of_with_what_to_write() ->
     check = rate_groups_check({"a": "k1", "b": "k2", "c": "k3"}, {"a": "1", "b": "1", "c": "2"})
 
     assert check.verdict is Verdict.WARNED
-    assert check.detail.startswith("a and b are one for the platform, UID 1, and are in different rate groups")
+    assert check.detail.startswith("a and b are one account for the platform, UID 1, but are in different rate groups")
     assert check.remedy == "Write the UID as rate_group of each of these accounts."
 
 
@@ -21,7 +21,7 @@ def test_accounts_of_two_uids_in_one_group_are_warned_of() -> None:
     check = rate_groups_check({"a": "g", "b": "g", "c": "g"}, {"a": "1", "b": "2"})
 
     assert check.verdict is Verdict.WARNED
-    assert check.detail == "a (UID 1) and b (UID 2) share a rate group: each could send at the whole rate"
+    assert check.detail == "a (UID 1) and b (UID 2) share a rate group but not a UID: each could send at the whole rate"
 
 
 def test_many_mistakes_are_not_all_shown() -> None:

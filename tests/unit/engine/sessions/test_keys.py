@@ -116,7 +116,7 @@ async def test_two_accounts_with_one_key_are_refused_before_anything_is_sent(
     sources.key_ids["south"] = sources.key_ids["north"]
     ring = KeyRing({}, listener=ignore)
 
-    with pytest.raises(SettingsError, match="are one"):
+    with pytest.raises(SettingsError, match="are the same"):
         async with ring.opening(parts(*NAMES)):
             pytest.fail("it began")
 
@@ -130,7 +130,7 @@ async def test_account_that_turns_out_too_late_to_be_another_one_is_left_out_alo
 
     async with ring.opening(of):
         sources.answers["south"].set()
-        with pytest.raises(SettingsError, match="are one"):
+        with pytest.raises(SettingsError, match="are the same"):
             await ring.of(of[1])
         await ring.of(of[0])
 

@@ -115,7 +115,7 @@ def test_commas_under_the_name_of_tabs_are_named(read: Read) -> None:
         ('{"ProductKey":"a1","ModuleName":"x","n":-Infinity}', "neither NaN nor Infinity"),
         (repr(ROWS[0]), "single quotes"),
         ('{"ProductKey":"a1","ModuleName":"x","n":None}', "are Python's"),
-        ('{"ProductKey":"a1","ModuleName":"x",}', "a comma is behind the last value"),
+        ('{"ProductKey":"a1","ModuleName":"x",}', "a comma is after the last value"),
         ('{"ProductKey":"a1","ModuleName":"NaN },{ \'x\'"', "at character"),
     ],
 )
