@@ -218,18 +218,24 @@ def _share_slots(
     """Give free slots to creates in file order, then those that deletes make free; say who gets none."""
     renamed = {_texts(row.module) for row in missing} & {_texts(module) for module in deletable} - {("", "")}
     going = [module for module in deletable if _texts(module) not in renamed]
+    going_later = [module for module in deletable if _texts(module) in renamed]
     wanting = [row for row in missing if _texts(row.module) not in renamed]
+    alike = [row for row in missing if _texts(row.module) in renamed]
     free = MAX_CUSTOM_MODULES - len(taken)
     fitting, behind = wanting[: max(0, free)], wanting[max(0, free) :]
     # A product may hold more than ten by other hands: its first deletes make no slot free.
-    freeing = going[max(0, -free) :]
+    beyond = max(0, -free)
+    freeing = going[beyond:]
     swapped, behind = behind[: len(freeing)], behind[len(freeing) :]
     # A withheld delete will make a slot free too: for the create that looks like its new name first.
-    later = max(0, len(deletable) - len(going) - (len(missing) - len(wanting)))
-    waiting, losing = behind[:later], behind[later:]
+    alike_behind = alike[max(0, free - len(fitting)) :]
+    later = _pair(going_later[max(0, beyond - len(going)) :], [*alike_behind, *behind])
+    lines_later = {row.line for row in later.values()}
+    waiting = [row for row in behind if row.line in lines_later]
+    losing = [row for row in behind if row.line not in lines_later]
 
     empties = len(taken) == len(going) and not fitting and not swapped
-    frees_slot_for = {module.module_name: row.module.module_name for module, row in zip(freeing, swapped, strict=False)}
+    frees_slot_for = {name: row.module.module_name for name, row in (_pair(freeing, swapped) | later).items()}
     withheld_rows = {row.line: Withheld.NEEDS_DELETE for row in waiting}
     withheld_rows |= {row.line: Withheld.LOOKS_LIKE_RENAME for row in missing if _texts(row.module) in renamed}
     without_slot = {row.line for row in losing}
@@ -248,6 +254,20 @@ def _share_slots(
     )
     message = who_holds_the_slots(taken, (*fitting, *swapped), 0) if losing else ""
     return creates, deletes, [RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing]
+
+
+def _pair(modules: Iterable[OtaModule], rows: Iterable[Row]) -> dict[str, Row]:
+    """Say which create gets the slot of each delete: one with the same texts, else the next in file order."""
+    pairs: dict[str, Row] = {}
+    others, left = [], list(rows)
+    for module in modules:
+        alike = next((row for row in left if _texts(row.module) == _texts(module)), None)
+        if alike is None:
+            others.append(module.module_name)
+        else:
+            pairs[module.module_name] = alike
+            left.remove(alike)
+    return pairs | dict(zip(others, left, strict=False))
 
 
 def _why_withheld(module: OtaModule, renamed: Collection[tuple[str, str]], *, empties: bool) -> Withheld | None:

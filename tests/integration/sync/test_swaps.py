@@ -187,3 +187,20 @@ async def test_an_approval_to_leave_a_product_empty_is_carried_out(synced: Night
 
     assert (waiting.exit_code, summary.exit_code) == (5, 0)
     assert synced.modules(OTHER) == {}
+
+
+async def test_an_approved_rename_in_a_full_product_is_carried_out_at_once(synced: Nights) -> None:
+    """So is the create that waited for the slot of a second delete with the same texts."""
+    twins = [(FULL, f"twin{number}", "twin", "") for number in range(2)]
+    synced.write([*synced.without((FULL, "m0"), (FULL, "m1")), *twins])
+    assert (await synced.sync(prune=True, **EVERYTHING_GOES)).exit_code == 0
+    more = [(FULL, "renamed", "twin", ""), (FULL, "more", "more", "")]
+    synced.write([*synced.without(*(twin[:2] for twin in twins)), *more])
+    waiting = await synced.sync(prune=True, **EVERYTHING_GOES)
+    assert (waiting.exit_code, waiting.withheld) == (5, {"creates": 2, "updates": 0, "deletes": 2})
+    assert waiting.plan is not None
+
+    summary = await synced.apply(Path(waiting.plan))
+
+    assert (summary.exit_code, summary.outcomes["over_budget"]) == (0, 0)
+    assert synced.modules(FULL).keys() == {*(f"m{index}" for index in range(2, 10)), "renamed", "more"}
