@@ -20,6 +20,7 @@ WHY_KEPT: Mapping[Kept, str] = MappingProxyType(
         Kept.PACKAGE: "it holds an update package",
         Kept.PACKAGES_UNKNOWN: "its product's update packages could not be listed",
         Kept.PRODUCT_GONE: "no row names its product; to delete it all the same, name the product with --prune-product",
+        Kept.CREATE_REFUSED: "the platform refuses the module that is to have its slot: correct its row first",
         Kept.INVALID_ROW: "an invalid row of the input may stand for it: correct the row first",
     }
 )

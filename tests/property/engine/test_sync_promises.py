@@ -147,6 +147,9 @@ class ModelPlatform:
     """Deleted for another: key → key of that."""
 
     failed_creates: int = 0
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    """Creates that were once refused for good."""
+
     replaced: set[tuple[str, str]] = field(default_factory=set)
     """Made again by others since this night's look, with the same texts. On a later night nobody could tell."""
 
@@ -197,7 +200,9 @@ class ModelPlatform:
             self._in_doubt.add(key)
             if luck is Luck.LOST_AFTER:
                 self._carry_out(change)
-        self.failed_creates += luck in FAILURES and change.kind is ChangeKind.CREATE
+        if luck in FAILURES and change.kind is ChangeKind.CREATE:
+            self.failed_creates += 1
+            self.refused |= {key} if luck is Luck.REFUSED else set()
         if luck in FAILURES:
             return failure(FAILURES[luck])
         answer = self._carry_out(change)
@@ -486,7 +491,7 @@ class Life:
                 assert module.alias_name in {None, there.module.alias_name}, (module, there)
                 assert module.desc in {None, there.module.desc}, (module, there)
             else:
-                assert outcome in {"over_budget", "withheld"}, (module, outcome)
+                assert outcome in {"over_budget", "withheld"} or module.key in self.platform.refused, (module, outcome)
                 assert outcome == "withheld" or self.platform.customs() == MAX_CUSTOM_MODULES
         names = {module.key[1] for module in rows}
         kept = {

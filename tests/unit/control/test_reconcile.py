@@ -245,3 +245,17 @@ def test_rename_with_a_slot_to_spare_needs_no_swap() -> None:
     made = reconcile([*rows_for(listed[1:]), row("new", "a", line=2)], listed, ours(*listed), PRUNE)
 
     assert [planned.frees_slot_for for planned in made.deletes] == [None]
+
+
+def test_no_module_is_deleted_for_a_create_that_is_refused_for_good() -> None:
+    """A create behind it gets the slot of the first delete."""
+    listed = many(10)
+    rows = [*rows_for(listed[2:]), row("refused", line=2), row("new", line=3)]
+    terms = Terms(prune=True, packages=(), refused={"refused": "NoSuchThing"})
+
+    made = reconcile(rows, listed, ours(*listed), terms)
+
+    assert [(planned.change.wanted.module_name, planned.frees_slot_for) for planned in made.deletes] == [("m0", "new")]
+    assert [(surplus.module.module_name, surplus.kept) for surplus in made.surplus] == [("m1", Kept.CREATE_REFUSED)]
+    (decided,) = [decided for decided in made.settled if decided.outcome is Outcome.FAILED]
+    assert (decided.row.module.module_name, decided.code) == ("refused", "NoSuchThing")
