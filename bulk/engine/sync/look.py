@@ -43,6 +43,10 @@ __all__ = ["Look", "held_packages"]
 _CONTESTED_NIGHTS = 3
 """An update that was found undone on so many nights in a row is not sent again."""
 
+_MADE_AGAIN = frozenset({"restored", Kept.CREATE_REFUSED.value})
+"""Codes of a module that was deleted for a create that was then not possible. A row alone does not tell: it also fails
+where its product can't be listed."""
+
 _FOR_GOOD = frozenset({FailureKind.REFUSED, FailureKind.UNRECOGNISED})
 _REPLIED = 400
 """A code that no table has is a refusal too: nothing is deleted on the hope that it is none."""
@@ -135,7 +139,9 @@ class Look:
 
 
 def _refused(state: ProductState) -> dict[str, str]:
-    """Return the rows whose create would surely be refused again, with the code."""
+    """Return the rows whose create was refused after a module was deleted for it, and would be again, with the code."""
+    if not any(one.code in _MADE_AGAIN for one in state.owned):
+        return {}
     return {
         record.row.module.key[1]: record.failed
         for record in state.records
