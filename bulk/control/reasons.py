@@ -20,6 +20,7 @@ WHY_KEPT: Mapping[Kept, str] = MappingProxyType(
         Kept.PACKAGE: "it holds an update package",
         Kept.PACKAGES_UNKNOWN: "its product's update packages could not be listed",
         Kept.PRODUCT_GONE: "no valid row names its product; to delete it all the same, use --prune-product KEY",
+        Kept.CREATE_REFUSED: "the platform refuses the module that would get its slot: fix that row first",
         Kept.INVALID_ROW: "an invalid row of the input may mean it: fix the row first",
     }
 )

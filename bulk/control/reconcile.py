@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.control.budget import RowDecision, judge, who_holds_the_slots
@@ -49,6 +50,7 @@ class Kept(StrEnum):
     PACKAGE = "package"  #: it holds a firmware package
     PACKAGES_UNKNOWN = "packages_unknown"  #: the product's packages could not be listed
     PRODUCT_GONE = "product_gone"  #: no row names its product, and no `--prune-product` does
+    CREATE_REFUSED = "create_refused"  #: its slot would go to a row whose create the platform refuses for good
     INVALID_ROW = "invalid_row"  #: a row of its product, or one whose product can't be told, is invalid
 
 
@@ -113,6 +115,9 @@ class Terms:
     contested: Collection[str] = field(default=())
     """Casefolded names of modules whose update was found undone too often."""
 
+    refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    """Casefolded ModuleName → code with which the platform refused for good to create it as its row still wants it."""
+
 
 def reconcile(rows: Sequence[Row], listed: Iterable[OtaModule], owned: Iterable[Owned], terms: Terms) -> Reconciliation:
     """Compare a product's rows with its listing.
@@ -131,14 +136,14 @@ def reconcile(rows: Sequence[Row], listed: Iterable[OtaModule], owned: Iterable[
         [(there[name], one) for name, one in ours.items() if name in there and name not in wanted], terms
     )
     customs = [module.module_name for name, module in there.items() if name != RESERVED_MODULE_NAME]
-    creates, deletes, losing = _share_slots(compared.missing, deletable, taken=customs)
+    slots = _share_slots(compared.missing, deletable, taken=customs, refused=terms.refused)
     return Reconciliation(
-        settled=(*compared.settled, *losing),
+        settled=(*compared.settled, *slots.losing),
         adopted=tuple(compared.adopted),
         updates=tuple(compared.updates),
-        creates=creates,
-        deletes=deletes,
-        surplus=surplus,
+        creates=slots.creates,
+        deletes=slots.deletes,
+        surplus=(*surplus, *slots.kept),
         lost=tuple(one.module_name for name, one in ours.items() if name not in there),
     )
 
@@ -212,27 +217,44 @@ def _why_kept(module: OtaModule, owned: Owned, terms: Terms) -> Kept | None:
     return Kept.PACKAGE if module.key[1] in terms.packages else None
 
 
+class _Slots(NamedTuple):
+    creates: tuple[PlannedChange, ...]
+    deletes: tuple[PlannedChange, ...]
+    losing: list[RowDecision]
+    kept: list[Surplus]
+
+
 def _share_slots(
-    missing: Sequence[Row], deletable: Sequence[OtaModule], *, taken: Sequence[str]
-) -> tuple[tuple[PlannedChange, ...], tuple[PlannedChange, ...], list[RowDecision]]:
+    missing: Sequence[Row], deletable: Sequence[OtaModule], *, taken: Sequence[str], refused: Mapping[str, str]
+) -> _Slots:
     """Give free slots to creates in file order, then those that deletes make free; say who gets none."""
     renamed = {_texts(row.module) for row in missing} & {_texts(module) for module in deletable} - {("", "")}
     going = [module for module in deletable if _texts(module) not in renamed]
+    going_later = [module for module in deletable if _texts(module) in renamed]
     wanting = [row for row in missing if _texts(row.module) not in renamed]
+    alike = [row for row in missing if _texts(row.module) in renamed]
     free = MAX_CUSTOM_MODULES - len(taken)
-    fitting, behind = wanting[: max(0, free)], wanting[max(0, free) :]
+    fitting, without = wanting[: max(0, free)], wanting[max(0, free) :]
+    # Deleted for a create that is refused again, a module would be deleted and made again every night.
+    hopeless = [row for row in without if row.module.key[1] in refused]
+    behind = [row for row in without if row.module.key[1] not in refused]
     # A product may hold more than ten by other hands: its first deletes make no slot free.
-    freeing = going[max(0, -free) :]
+    beyond = max(0, -free)
+    freeing = going[beyond:]
+    kept = freeing[len(behind) :][: len(hopeless)]
     swapped, behind = behind[: len(freeing)], behind[len(freeing) :]
     # A withheld delete will make a slot free too: for the create that looks like its new name first.
-    later = max(0, len(deletable) - len(going) - (len(missing) - len(wanting)))
-    waiting, losing = behind[:later], behind[later:]
+    alike_behind = alike[max(0, free - len(fitting)) :]
+    later = _pair(going_later[max(0, beyond - len(going)) :], [*alike_behind, *behind])
+    lines_later = {row.line for row in later.values()}
+    waiting = [row for row in behind if row.line in lines_later]
+    losing = [row for row in behind if row.line not in lines_later]
 
     empties = len(taken) == len(going) and not fitting and not swapped
-    frees_slot_for = {module.module_name: row.module.module_name for module, row in zip(freeing, swapped, strict=False)}
+    frees_slot_for = {name: row.module.module_name for name, row in (_pair(freeing, swapped) | later).items()}
     withheld_rows = {row.line: Withheld.NEEDS_DELETE for row in waiting}
     withheld_rows |= {row.line: Withheld.LOOKS_LIKE_RENAME for row in missing if _texts(row.module) in renamed}
-    without_slot = {row.line for row in losing}
+    without_slot = {row.line for row in (*losing, *hopeless)}
     creates = tuple(
         PlannedChange(Change(ChangeKind.CREATE, row.module, line=row.line), withheld_rows.get(row.line))
         for row in missing
@@ -245,9 +267,34 @@ def _share_slots(
             frees_slot_for.get(module.module_name),
         )
         for module in deletable
+        if module not in kept
     )
     message = who_holds_the_slots(taken, (*fitting, *swapped), 0) if losing else ""
-    return creates, deletes, [RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing]
+    lost = [RowDecision(row, Outcome.OVER_BUDGET, message) for row in losing]
+    lost += [_hopeless(row, refused[row.module.key[1]]) for row in hopeless]
+    return _Slots(creates, deletes, lost, [Surplus(module, Kept.CREATE_REFUSED) for module in kept])
+
+
+def _hopeless(row: Row, code: str) -> RowDecision:
+    message = (
+        f"the platform refused it for good ({code}), so that no module is deleted for it again: correct the row, or "
+        "delete a module that is no longer used, and sync again"
+    )
+    return RowDecision(row, Outcome.FAILED, message, code=code)
+
+
+def _pair(modules: Iterable[OtaModule], rows: Iterable[Row]) -> dict[str, Row]:
+    """Say which create gets the slot of each delete: one with the same texts, else the next in file order."""
+    pairs: dict[str, Row] = {}
+    others, left = [], list(rows)
+    for module in modules:
+        alike = next((row for row in left if _texts(row.module) == _texts(module)), None)
+        if alike is None:
+            others.append(module.module_name)
+        else:
+            pairs[module.module_name] = alike
+            left.remove(alike)
+    return pairs | dict(zip(others, left, strict=False))
 
 
 def _why_withheld(module: OtaModule, renamed: Collection[tuple[str, str]], *, empties: bool) -> Withheld | None:

@@ -38,6 +38,9 @@ class RowRecord(NamedTuple):
     replaced: OtaModule | None
     """Of a row whose update is in doubt: the module as it was found before."""
 
+    failed: str | None = None
+    """Code with which the last change for the row failed, while it asks for the same; ``None``: none failed."""
+
 
 class OwnedRecord(NamedTuple):
     """A module that is ours, with what the ledger says of it now."""
@@ -176,9 +179,11 @@ _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({outcome.value: outcome for 
 def _row_record(record: tuple[Any, ...]) -> RowRecord:
     """Read a row of its query; nearly all are in no doubt, and no update of theirs was undone."""
     key, line, name, alias, desc, attempts, in_doubt, claimed, since, outcome, message, undone, undone_at = record[:13]
+    failed = record[13]
     module = OtaModule(key, name, alias, desc)
     if not (in_doubt or undone_at):
-        return RowRecord(Row(line, module, attempts), _OUTCOMES[outcome], message, undone, None, None)
+        return RowRecord(Row(line, module, attempts), _OUTCOMES[outcome], message, undone, None, None, failed)
     row = row_in_doubt(line, module, attempts, claimed, since) if in_doubt else Row(line, module, attempts)
-    replaced = OtaModule(key, name, *record[13:]) if in_doubt and row.doubted is ChangeKind.UPDATE else None
-    return RowRecord(row, _OUTCOMES[outcome], message, undone, utc_seconds(undone_at) if undone_at else None, replaced)
+    replaced = OtaModule(key, name, *record[14:]) if in_doubt and row.doubted is ChangeKind.UPDATE else None
+    counted_at = utc_seconds(undone_at) if undone_at else None
+    return RowRecord(row, _OUTCOMES[outcome], message, undone, counted_at, replaced, failed)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
+from bulk.cloud.codes import classify
 from bulk.control.budget import judge
 from bulk.control.diff import Field, differences
 from bulk.control.guard import SENT_SPAN_S
@@ -14,7 +15,17 @@ from bulk.control.reasons import WHY_KEPT
 from bulk.control.reconcile import Kept, Owned, PlannedChange, Terms, Withheld, reconcile
 from bulk.ledger.planning import ADOPT, PlannedEntry
 from bulk.ledger.times import iso_utc
-from bulk.model import NO_LINE, PROVISIONED_OUTCOMES, ChangeKind, Failure, OtaModule, Outcome, Row
+from bulk.model import (
+    NO_LINE,
+    PROVISIONED_OUTCOMES,
+    Action,
+    ChangeKind,
+    Failure,
+    FailureKind,
+    OtaModule,
+    Outcome,
+    Row,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -31,6 +42,14 @@ __all__ = ["Look", "held_packages"]
 
 _CONTESTED_NIGHTS = 3
 """An update that was found undone on so many nights in a row is not sent again."""
+
+_MADE_AGAIN = frozenset({"restored", Kept.CREATE_REFUSED.value})
+"""Codes of a module that was deleted for a create that was then not possible. A row alone does not tell: it also fails
+where its product can't be listed."""
+
+_FOR_GOOD = frozenset({FailureKind.REFUSED, FailureKind.UNRECOGNISED})
+_REPLIED = 400
+"""A code that no table has is a refusal too: nothing is deleted on the hope that it is none."""
 
 
 @dataclass(kw_only=True)
@@ -69,6 +88,7 @@ class Look:
             packages=(),
             keep_all=self._why_all_stay(state.product_key),
             contested=contested,
+            refused=_refused(state),
         )
         decided = _reconcile(state, listing, terms)
         if decided.deletes:
@@ -116,6 +136,17 @@ class Look:
             self.session.recorder.settle(
                 record.row, outcome, code=failure.code, message=message, request_id=failure.request_id
             )
+
+
+def _refused(state: ProductState) -> dict[str, str]:
+    """Return the rows whose create was refused after a module was deleted for it, and would be again, with the code."""
+    if not any(one.code in _MADE_AGAIN for one in state.owned):
+        return {}
+    return {
+        record.row.module.key[1]: record.failed
+        for record in state.records
+        if record.failed and classify(Action.CREATE, record.failed, _REPLIED).kind in _FOR_GOOD
+    }
 
 
 async def held_packages(session: Session, product_key: str, listing: Listing) -> frozenset[str] | None:

@@ -206,3 +206,33 @@ async def test_a_delete_that_would_empty_its_product_by_now_waits(synced: Nights
     assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 0, "deletes": 1})
     assert synced.modules(OTHER).keys() == {"m0"}
     assert synced.records()[OTHER, "m0"] == ("surplus", "empties_product")
+
+
+@pytest.mark.parametrize("config", [{"faults": FaultPlan.parse("delete:reset-before=1x@1")}])
+async def test_a_delete_in_doubt_is_sent_again_by_a_new_look_at_packages_alone(synced: Nights) -> None:
+    """Its claim gives no right: somebody else may need the module by now."""
+    synced.write([*synced.without((OTHER, "m1")), (THIRD, "n", "n", "")])
+
+    def pack(seen: Seen, console: Console) -> None:
+        if seen.action == "DeleteOTAModule":
+            console.add_package(OTHER, "m1")
+
+    synced.box.let_in(pack)
+    before = synced.mark()
+
+    await synced.sync(prune=True, **EVERYTHING_GOES)
+
+    assert synced.sent(before)["DeleteOTAModule"] == 1
+    assert synced.records()[OTHER, "m1"] == ("surplus", "package")
+
+
+async def test_what_waits_stays_unsent_where_other_changes_of_its_product_go(synced: Nights) -> None:
+    synced.box.console().update(OTHER, "m1", alias_name="hand", desc="1")
+    synced.write([*synced.without((OTHER, "m0")), (OTHER, "new", "new", "")])
+    before = synced.mark()
+
+    summary = await synced.sync(prune=True, max_updates=Limit(0), max_deletes=Limit(0))
+
+    assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 1, "deletes": 1})
+    assert synced.sent(before)["CreateOTAModule"] == 1
+    assert synced.written(before) == 1

@@ -137,7 +137,7 @@ async def test_a_delete_that_waited_long_for_its_turn_is_sent_by_a_new_listing_a
     assert synced.records()[OTHER, "m1"] == ("surplus", "changed")
 
 
-@pytest.mark.parametrize("config", [{"faults": FaultPlan.parse("create:code:iot.ota.CreateOTAModuleParamError=9x@19")}])
+@pytest.mark.parametrize("config", [{"faults": FaultPlan.parse("create:code:iot.ota.CreateOTAModuleParamError=8x@19")}])
 async def test_what_could_not_be_made_again_is_named_every_night_until_it_is_there(synced: Nights) -> None:
     synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
 
@@ -187,3 +187,57 @@ async def test_an_approval_to_leave_a_product_empty_is_carried_out(synced: Night
 
     assert (waiting.exit_code, summary.exit_code) == (5, 0)
     assert synced.modules(OTHER) == {}
+
+
+async def test_an_approved_rename_in_a_full_product_is_carried_out_at_once(synced: Nights) -> None:
+    """So is the create that waited for the slot of a second delete with the same texts."""
+    twins = [(FULL, f"twin{number}", "twin", "") for number in range(2)]
+    synced.write([*synced.without((FULL, "m0"), (FULL, "m1")), *twins])
+    assert (await synced.sync(prune=True, **EVERYTHING_GOES)).exit_code == 0
+    more = [(FULL, "renamed", "twin", ""), (FULL, "more", "more", "")]
+    synced.write([*synced.without(*(twin[:2] for twin in twins)), *more])
+    waiting = await synced.sync(prune=True, **EVERYTHING_GOES)
+    assert (waiting.exit_code, waiting.withheld) == (5, {"creates": 2, "updates": 0, "deletes": 2})
+    assert waiting.plan is not None
+
+    summary = await synced.apply(Path(waiting.plan))
+
+    assert (summary.exit_code, summary.outcomes["over_budget"]) == (0, 0)
+    assert synced.modules(FULL).keys() == {*(f"m{index}" for index in range(2, 10)), "renamed", "more"}
+
+
+@pytest.mark.parametrize("config", [{"faults": FaultPlan.parse("create:code:iot.ota.CreateOTAModuleParamError=1x@19")}])
+async def test_no_module_is_deleted_again_for_a_create_that_was_refused_for_good(synced: Nights) -> None:
+    """Until its row asks for something else."""
+    kept = synced.without((FULL, "m0"))
+    synced.write([*kept, (FULL, "new", "new", "")])
+    first = await synced.sync(prune=True)
+    assert (first.exit_code, first.outcomes["failed"], "m0" in synced.modules(FULL)) == (1, 1, True)
+    before = synced.mark()
+
+    nights = [await synced.sync(prune=True) for _ in range(2)]
+
+    assert synced.written(before) == 0
+    assert [(one.exit_code, one.outcomes["failed"], one.surplus) for one in nights] == [(1, 1, 1)] * 2
+    assert synced.records()[FULL, "m0"] == ("surplus", "create_refused")
+    message, code = synced.records("message, code")[FULL, "new"]
+    assert code == "iot.ota.CreateOTAModuleParamError"
+    assert "correct the row" in message
+
+    synced.write([*kept, (FULL, "new", "corrected", "")])
+    last = await synced.sync(prune=True)
+
+    assert last.exit_code == 0
+    assert synced.modules(FULL).keys() == {*(f"m{index}" for index in range(1, 10)), "new"}
+
+
+@pytest.mark.parametrize("config", [{"faults": FaultPlan.parse("create:code:iot.ota.CreateOTAModuleParamError=1x@19")}])
+async def test_a_create_that_was_refused_for_good_is_tried_where_a_slot_is_free(synced: Nights) -> None:
+    synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
+    assert (await synced.sync(prune=True)).exit_code == 1
+    synced.box.console().delete(FULL, "m5")
+    synced.write([*synced.without((FULL, "m5")), (THIRD, "n", "n", "")])
+
+    summary = await synced.sync(prune=True)
+
+    assert (summary.exit_code, "new" in synced.modules(FULL)) == (0, True)

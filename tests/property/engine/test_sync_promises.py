@@ -147,6 +147,9 @@ class ModelPlatform:
     """Deleted for another: key → key of that."""
 
     failed_creates: int = 0
+    refused: set[tuple[str, str]] = field(default_factory=set)
+    """Rows that were once refused for good, themselves or in a listing."""
+
     replaced: set[tuple[str, str]] = field(default_factory=set)
     """Made again by others since this night's look, with the same texts. On a later night nobody could tell."""
 
@@ -179,6 +182,7 @@ class ModelPlatform:
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         luck = await self._luck(None)
         if luck in FAILURES:
+            self.refused |= self.rows.keys() if luck is Luck.REFUSED else set()
             return failure(FAILURES[luck])
         self._in_doubt.clear()
         self.disturbed_since_listed = False
@@ -197,10 +201,14 @@ class ModelPlatform:
             self._in_doubt.add(key)
             if luck is Luck.LOST_AFTER:
                 self._carry_out(change)
-        self.failed_creates += luck in FAILURES and change.kind is ChangeKind.CREATE
+        if luck in FAILURES and change.kind is ChangeKind.CREATE:
+            self.failed_creates += 1
+            self.refused |= {key} if luck is Luck.REFUSED else set()
         if luck in FAILURES:
             return failure(FAILURES[luck])
         answer = self._carry_out(change)
+        if change.kind is ChangeKind.DELETE and isinstance(answer, Accepted) and self.seen and self.seen.modules:
+            del self.seen.modules[key]  # it may be made again, by no other listing
         if luck is Luck.CRASH_AFTER:
             raise CrashedError
         return answer
@@ -486,7 +494,7 @@ class Life:
                 assert module.alias_name in {None, there.module.alias_name}, (module, there)
                 assert module.desc in {None, there.module.desc}, (module, there)
             else:
-                assert outcome in {"over_budget", "withheld"}, (module, outcome)
+                assert outcome in {"over_budget", "withheld"} or module.key in self.platform.refused, (module, outcome)
                 assert outcome == "withheld" or self.platform.customs() == MAX_CUSTOM_MODULES
         names = {module.key[1] for module in rows}
         kept = {
@@ -505,7 +513,8 @@ class Life:
 
 def failure(kind: FailureKind) -> Failure:
     replied = kind not in {FailureKind.NOT_SENT, FailureKind.DOUBTFUL}
-    return Failure(kind=kind, code=kind.value, message="as the script says", http_status=400 if replied else None)
+    code = "timeout" if kind is FailureKind.DOUBTFUL else kind.value
+    return Failure(kind=kind, code=code, message="as the script says", http_status=400 if replied else None)
 
 
 async def live(files: Sequence[Sequence[OtaModule]], foreign: int, script: list[Luck], seed: int, path: Path) -> None:

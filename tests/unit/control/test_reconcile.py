@@ -220,3 +220,42 @@ def test_create_behind_a_withheld_delete_waits_with_it() -> None:
         ("new", Withheld.NEEDS_DELETE),
     ]
     assert deleted(made) == []
+
+
+def test_full_product_pairs_the_new_name_of_a_rename_with_its_old_one() -> None:
+    """An apply that approves both carries them out as a swap."""
+    listed = [there("old-a", "a"), there("old-b", "b"), *many(8)]
+    rows = [*rows_for(listed[2:]), row("new-b", "b", line=2), row("new-a", "a", line=3), row("more", "m", line=4)]
+
+    made = reconcile(rows, listed, ours(*listed), PRUNE)
+
+    assert [(planned.change.wanted.module_name, planned.frees_slot_for) for planned in made.deletes] == [
+        ("old-a", "new-a"),
+        ("old-b", "new-b"),
+    ]
+    assert {planned.withheld for planned in (*made.creates, *made.deletes)} == {Withheld.LOOKS_LIKE_RENAME}
+    assert [decided.row.module.module_name for decided in made.settled if decided.outcome is Outcome.OVER_BUDGET] == [
+        "more"
+    ]
+
+
+def test_rename_with_a_slot_to_spare_needs_no_swap() -> None:
+    listed = [there("old", "a"), *many(8)]
+
+    made = reconcile([*rows_for(listed[1:]), row("new", "a", line=2)], listed, ours(*listed), PRUNE)
+
+    assert [planned.frees_slot_for for planned in made.deletes] == [None]
+
+
+def test_no_module_is_deleted_for_a_create_that_is_refused_for_good() -> None:
+    """A create behind it gets the slot of the first delete."""
+    listed = many(10)
+    rows = [*rows_for(listed[2:]), row("refused", line=2), row("new", line=3)]
+    terms = Terms(prune=True, packages=(), refused={"refused": "NoSuchThing"})
+
+    made = reconcile(rows, listed, ours(*listed), terms)
+
+    assert [(planned.change.wanted.module_name, planned.frees_slot_for) for planned in made.deletes] == [("m0", "new")]
+    assert [(surplus.module.module_name, surplus.kept) for surplus in made.surplus] == [("m1", Kept.CREATE_REFUSED)]
+    (decided,) = [decided for decided in made.settled if decided.outcome is Outcome.FAILED]
+    assert (decided.row.module.module_name, decided.code) == ("refused", "NoSuchThing")
