@@ -42,6 +42,9 @@ _PATIENCE_S = 60.0
 _END_S = 15.0
 """How long workers may take to end once they are asked to; what is left of them then ends by itself, or goes on."""
 
+_ENDING_S = 2.0
+"""How long a worker may take to end once the store has its last word; then nothing of it is waited for."""
+
 _NO_WORKER = "the engine has had no worker for {:g} s: start some, and run the same command again to go on"
 
 
@@ -114,12 +117,15 @@ class _Shard:
 
     tries: int = 0
     fence: int = 0
-    """The highest before the last try: what a later one says is that try's."""
+    """The highest before the last try, or before this driver: what a later one says is news."""
 
     provisioned: int = 0
     not_before_s: float = 0.0
     exit_code: int | None = None
-    """Of the last try that went through."""
+    """Of a try that went through, as its engine or the store says."""
+
+    is_ending: bool = False
+    """The store says that it is done, and its worker has begun to be waited for."""
 
     failed: str | None = None
 
@@ -149,6 +155,7 @@ class _Driver:
         for shard in self._shards.values():
             progress = self._seen.progress.get(shard.number)
             shard.provisioned = progress.provisioned if progress else 0
+            shard.fence = progress.fence if progress else 0
             if progress and progress.state is ShardState.ENDED and progress.exit_code == ExitCode.DONE:
                 shard.exit_code = ExitCode.DONE
             else:
@@ -175,6 +182,7 @@ class _Driver:
 
     async def _start(self) -> None:
         now = _now_s()
+        self._waiting = deque(shard for shard in self._waiting if shard.exit_code is None)
         slots = await self.engine.slots() if self._waiting else 0
         if slots or self._running or not self._waiting:
             self._had_worker_at = now
@@ -201,6 +209,8 @@ class _Driver:
         if self.stop.requested:
             return
         await self._look()
+        if shard.exit_code is not None:
+            return
         progress = self._seen.progress.get(shard.number)
         provisioned = progress.provisioned if progress else 0
         has_moved, shard.provisioned = provisioned > shard.provisioned, max(provisioned, shard.provisioned)
@@ -259,12 +269,21 @@ class _Driver:
             for task, shard in self._running.items():
                 if shard.number in still:
                     task.cancel()
+                elif shard.exit_code is not None and not shard.is_ending:
+                    shard.is_ending = True
+                    asyncio.get_running_loop().call_later(_ENDING_S, task.cancel)
             await asyncio.sleep(self.manifest.terms.renew_every_s / 3)
 
     async def _look(self) -> None:
         found = await read_shards(self.store)
-        if not isinstance(found, Outage):
-            self._seen = found
+        if isinstance(found, Outage):
+            return
+        self._seen = found
+        for shard in self._shards.values():
+            progress = found.progress.get(shard.number)
+            is_news = progress is not None and progress.fence > shard.fence and shard.failed is None
+            if progress and is_news and progress.state is ShardState.ENDED and progress.exit_code in _FINISHED:
+                shard.exit_code = progress.exit_code
 
     async def conclude(self, url: str) -> FleetSummary:
         """Count everything once more."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import time
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, TypeVar
+
+import orjson
 
 from bulk.distribution import installed_version
 from bulk.engine.stop import StopSignal
@@ -108,6 +111,7 @@ async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None
         if flaws:
             raise UnprovenError(flaws)
         outcomes = await in_thread(merged.outcomes)
+        requests = sum((proof.requests for proof in proofs), Counter[str]())
         unfinished = {str(shard.number): why for shard in manifest.shards if (why := _why_open(shard, said))}
         done = Merged(
             ledger=str(ledger),
@@ -118,12 +122,12 @@ async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None
             shards=len(manifest.shards),
             unfinished=unfinished,
             not_shipped=dict(_not_shipped(manifest, said, proofs)),
-            requests=sum(proof.requests for proof in proofs),
+            requests=requests.total(),
             fences=sum(proof.fences for proof in proofs),
             elapsed_s=round(time.monotonic() - began_s, 3),
             exit_code=_exit_code(outcomes, manifest.rows, unfinished),
         )
-        await in_thread(_end, merged, done, run_id)
+        await in_thread(_end, merged, done, run_id, requests)
     return done
 
 
@@ -235,10 +239,13 @@ def _exit_code(outcomes: Mapping[str, int], rows: int, unfinished: Mapping[str, 
     return ExitCode.DONE if provisioned == rows and not unfinished else ExitCode.INCOMPLETE
 
 
-def _end(merged: MergedLedger, done: Merged, run_id: str) -> None:
+def _end(merged: MergedLedger, done: Merged, run_id: str, requests: Mapping[str, int]) -> None:
     shards = ", ".join(done.unfinished)
     stopped = f"merged from a fleet that had not finished: shards {shards}" if done.unfinished else None
-    merged.end_run(run_id, at=time.time(), exit_code=done.exit_code, stopped=stopped, summary=None)
+    summary = {"requests": {Action(action).figure: sent for action, sent in requests.items()}}
+    merged.end_run(
+        run_id, at=time.time(), exit_code=done.exit_code, stopped=stopped, summary=orjson.dumps(summary).decode()
+    )
 
 
 async def _answered(ask: Callable[[], Awaitable[_Found | Outage]], url: str, stop: StopSignal) -> _Found:

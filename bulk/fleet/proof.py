@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from bulk.errors import UnprovenError
@@ -87,7 +88,8 @@ class ShardProof:
         self.settled: set[int] = set()
         """Lines with an outcome."""
 
-        self.requests = 0
+        self.requests: Counter[str] = Counter()
+        """By action."""
         self.fences = 0
         self.flaws: list[str] = []
 

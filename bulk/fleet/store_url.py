@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import time
 from datetime import timedelta
 from importlib.util import find_spec
 from ipaddress import ip_address
@@ -26,6 +28,9 @@ __all__ = ["open_store"]
 
 _KINDS = "a folder, s3://BUCKET/PATH, oss://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
 
+_LETTING_GO_S = 0.1
+"""How long obstore's threads have to let go of an answer before Python ends."""
+
 
 def open_store(url: str, *, make: bool = False, environment: Mapping[str, str] = os.environ) -> Store:
     """Open the store that a URL names; nothing is sent yet.
@@ -41,6 +46,8 @@ def open_store(url: str, *, make: bool = False, environment: Mapping[str, str] =
     parts = _split(url)
     if find_spec("obstore") is None:
         raise SettingsError(f"a store needs the package obstore: pip install '{DISTRIBUTION}[fleet]'")
+    atexit.unregister(_let_answers_go)  # once is enough
+    atexit.register(_let_answers_go)
     if parts.scheme in {"", "file"}:
         return _folder(_path(parts, url), make=make)
     try:
@@ -49,6 +56,14 @@ def open_store(url: str, *, make: bool = False, environment: Mapping[str, str] =
         raise
     except Exception as exc:
         raise SettingsError(f"the store {url} can't be opened: {outage(exc).why}") from exc
+
+
+def _let_answers_go() -> None:
+    """Wait for obstore's threads: one that still holds an answer while Python ends aborts the whole process.
+
+    It hands an answer over before it lets go of Python, and nothing tells when it has.
+    """
+    time.sleep(_LETTING_GO_S)
 
 
 def _split(url: str) -> SplitResult:

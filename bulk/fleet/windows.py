@@ -7,7 +7,7 @@ alone, to a tenth of a millisecond. Between two fences lies the wait of the leas
 from __future__ import annotations
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.fleet.records import UNITS_PER_S
@@ -47,7 +47,8 @@ class Windows:
         self._members = members
         self._sent: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._granted: dict[tuple[str, str], float] = {}
-        self.requests = 0
+        self.requests: Counter[str] = Counter()
+        """By action."""
 
     def note(self, account: str, action: str, times: Sequence[int]) -> None:
         """Take note of requests.
@@ -59,7 +60,7 @@ class Windows:
         key = member.group, action
         self._granted[key] = {Action.CREATE: member.create_per_s, Action.LIST: member.list_per_s}[Action(action)]
         self._sent[key] += times
-        self.requests += len(times)
+        self.requests[action] += len(times)
 
     def crowded(self) -> Iterator[Crowded]:
         """Yield the fullest window of each rate group and action that held too many."""

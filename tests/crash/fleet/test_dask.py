@@ -116,6 +116,21 @@ async def test_dask_worker_that_is_stopped_past_its_lease_and_goes_on_sends_noth
 
 
 @pytest.mark.torture
+async def test_dask_worker_that_stays_stopped_is_not_waited_for_at_the_end(fleet_of: FleetOf) -> None:
+    async with (
+        fleet_of(2, shards=2) as fleet,
+        cluster_of(fleet, nanny=False) as cluster,
+        fleet.driver(cluster.engine) as driver,
+    ):
+        await fleet.creates(ROWS // 4, account="a0")
+        os.kill(await pid_of(fleet, 0), signal.SIGSTOP)
+        summary = await ended(driver)
+
+        assert summary["exit_code"] == 0
+        await fleet.is_done()
+
+
+@pytest.mark.torture
 async def test_scheduler_that_is_killed_is_followed_by_another_at_its_address(fleet_of: FleetOf) -> None:
     async with fleet_of(2, shards=2) as fleet, AsyncExitStack() as stack:
         cluster = Cluster(fleet, stack)

@@ -53,10 +53,13 @@ async def test_local_worker_that_is_killed_is_started_again(fleet_of: FleetOf) -
 async def test_local_worker_that_is_stopped_is_replaced_once_its_lease_is_over(fleet_of: FleetOf) -> None:
     async with fleet_of() as fleet, fleet.driver(LOCAL) as driver:
         await fleet.creates(ROWS // 3)
-        os.kill(await pid_of(fleet, 0), signal.SIGSTOP)
+        stopped = await pid_of(fleet, 0)
+        os.kill(stopped, signal.SIGSTOP)
         summary = await ended(driver)
 
         assert summary["exit_code"] == 0
+        with pytest.raises(ProcessLookupError):
+            os.kill(stopped, 0)
         await fleet.is_done()
 
 

@@ -378,6 +378,9 @@ async def test_windows_at_the_rate_are_proven_and_counted(fleet: Fleet) -> None:
     done = await fleet.merge()
 
     assert (done.requests, done.fences, done.exit_code) == (50, 4, 0)
+    page = fleet.ledger.with_suffix(".html")
+    assert await asyncio.to_thread(main, ["report", str(fleet.ledger), "-o", str(page)]) == 0
+    assert "50 creates" in await asyncio.to_thread(page.read_text)
 
 
 async def test_slice_that_was_changed_fails_the_proof(fleet: Fleet) -> None:

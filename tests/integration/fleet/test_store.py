@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -129,3 +130,21 @@ def test_doctor_refuses_a_url_with_a_key_before_anything_is_tried(capsys: pytest
     assert code == 2
     assert printed.out == ""
     assert "hunter2" not in printed.err
+
+
+@pytest.mark.parametrize("_attempt", range(8))
+async def test_process_that_ends_right_after_an_answer_ends_in_order(_attempt: int, tmp_path: Path) -> None:
+    (tmp_path / "large").write_bytes(bytes(100_000))
+    program = f"""
+import asyncio
+from bulk.fleet.store_url import open_store
+
+async def main():
+    store = open_store({str(tmp_path)!r})
+    await store.get("large")
+
+asyncio.run(main())
+"""
+    child = await asyncio.create_subprocess_exec(sys.executable, "-c", program)
+
+    assert await child.wait() == 0

@@ -260,6 +260,71 @@ def test_worker_that_renews_its_lease_or_waits_for_one_is_let_be(simulate: Simul
     simulate(main())
 
 
+@pytest.mark.parametrize(("exit_code", "word"), [(0, "done"), (1, "incomplete")])
+def test_worker_that_never_ends_after_its_last_word_is_waited_for_no_longer(
+    exit_code: int, word: str, simulate: Simulate
+) -> None:
+    async def main() -> None:
+        fleet = Fleet(2)
+
+        async def work(shard: int) -> Try:
+            fleet.tell(shard, ROWS, state=ShardState.ENDED, exit_code=exit_code)
+            await asyncio.Event().wait()
+            return DONE
+
+        fleet.worker = work
+
+        summary = await fleet.drive()
+
+        assert now_s() < 2 * fleet.manifest.terms.renew_every_s
+        assert [len(tries) for tries in fleet.tries.values()] == [1, 1]
+        assert (summary.exit_code, summary.shards[word]) == (exit_code, 2)
+
+    simulate(main())
+
+
+def test_worker_that_says_its_last_word_ends_in_order(simulate: Simulate) -> None:
+    async def main() -> None:
+        fleet = Fleet()
+        well = fleet.worker
+
+        async def work(shard: int) -> Try:
+            end = await well(shard)
+            await asyncio.sleep(1)
+            return end
+
+        fleet.worker = work
+
+        await fleet.drive()
+
+        assert not fleet.left
+
+    simulate(main())
+
+
+def test_shard_that_a_lost_worker_finished_waits_for_no_other_worker(simulate: Simulate) -> None:
+    async def main() -> None:
+        fleet = Fleet(slots=1)
+
+        async def work(shard: int) -> Try:
+            fleet.tell(shard, 10)
+            fleet.free -= 1
+            asyncio.get_running_loop().call_later(
+                20, lambda: fleet.tell(shard, ROWS, state=ShardState.ENDED, exit_code=0)
+            )
+            return DIED
+
+        fleet.worker = work
+
+        summary = await fleet.drive()
+
+        assert now_s() < 30
+        assert len(fleet.tries[0]) == 1
+        assert (summary.exit_code, summary.stopped) == (0, None)
+
+    simulate(main())
+
+
 def test_driver_after_another_tries_only_what_is_left(simulate: Simulate) -> None:
     async def main() -> None:
         fleet = Fleet(3)

@@ -467,7 +467,7 @@ class Fleet:
                     for action, times in actions.items():
                         windows.note(account, action, times)
         assert [found for windows in fences.values() for found in windows.crowded()] == []
-        proven = sum(windows.requests for windows in fences.values())
+        proven = sum(windows.requests.total() for windows in fences.values())
         arrived = sum(len(times) for cloud in self.clouds.values() for times in cloud.arrived.values())
         assert 0.6 * arrived < proven <= arrived
 
