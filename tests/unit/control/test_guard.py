@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from bulk.control.guard import AccountLook, GoodInput, Limit, guard, refuse_other_file
+from bulk.control.guard import AccountLook, GoodInput, Limit, guard, lost_too_much, refuse_other_file
 from bulk.control.reconcile import Withheld
 from bulk.errors import SettingsError
 from bulk.model import ChangeKind
@@ -102,3 +102,13 @@ def test_another_file_is_refused(keys: int, common: int, last: int | None, refus
 )
 def test_limit_is_written_as_a_person_reads_it(limit: Limit, written: str) -> None:
     assert str(limit) == written
+
+
+def test_an_account_whose_rows_look_like_another_job_has_lost_too_much() -> None:
+    lost = lost_too_much(look(last_good=GOOD, good_keys=1_000, common_keys=50))
+
+    assert lost is not None
+    assert lost.withheld is Withheld.OTHER_KEYS
+    assert "50 of the 1,000 modules" in lost.message
+    assert lost_too_much(look(last_good=GOOD, good_keys=1_000, common_keys=900)) is None
+    assert lost_too_much(look(good_keys=1_000, common_keys=50)) is None
