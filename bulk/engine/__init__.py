@@ -1,1 +1,1 @@
-"""Put the rooms together: read the input in, work the lanes off, say how it ended."""
+"""Put the parts of a run together: read the input, work through the lanes, report how the run ended."""

@@ -1,4 +1,4 @@
-"""Accounts of a job: what their names stand for, where their keys are, and which of them can't be sent to together."""
+"""Accounts of a job: what their names mean, where their keys are, and which accounts can't be in one job."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Account", "OpenedAccount", "accounts_of", "keys_source", "open_account_keys", "refuse_double"]
 
 _ONE_OF = (("endpoint", "region"), ("profile", "key_env"))
-"""Fields of which an account that names one has no other from the defaults."""
+"""Pairs of fields. An account that sets one of a pair does not take the other one from the defaults."""
 
 _SHOWN_OF_A_KEY = 4
 
@@ -48,15 +48,15 @@ class Account:
     """As rows and the ledger have it; empty: the job names no accounts."""
 
     settings: Settings
-    """The job's, in which what the account says of itself takes the place of the defaults."""
+    """The job's settings. What the account sets itself replaces the defaults."""
 
     target: Target
     keys: KeysSource
     is_tried: bool = True
-    """False: ``--account`` leaves it out. Its rows stay as they are, and nothing is opened for it."""
+    """False: ``--account`` excludes it. Its rows stay as they are, and nothing is opened for it."""
 
     place: str | None = None
-    """Where its settings are written, for messages; ``None``: a program said them."""
+    """Where its settings are written, for messages; ``None``: a program passed them."""
 
     prefixes: frozenset[str] = frozenset()
     """``key_env`` of all accounts."""
@@ -73,13 +73,13 @@ class OpenedAccount:
 
     @property
     def shown_rate_group(self) -> str:
-        """The rate group as messages call it: of a key's id only the beginning is shown."""
+        """The rate group as messages show it: only the beginning of a key's id."""
         is_key = self.rate_group == self.credentials.long_lived_key_id
         return f"of the key {self.rate_group[:_SHOWN_OF_A_KEY]}…" if is_key else repr(self.rate_group)
 
 
 def accounts_of(settings: Settings) -> tuple[Account, ...]:
-    """Return all accounts that the settings name, those that are not tried too: one without a name, if they name none.
+    """Return all accounts of the settings, also those that are not tried; one without a name if they name none.
 
     Raises:
         SettingsError: An account has no platform, its settings contradict each other, or two accounts are one; the
@@ -102,7 +102,7 @@ def keys_source(settings: Settings, *, named_by: str = "--profile") -> KeysSourc
         named_by: What messages call the setting that names the profile.
 
     Raises:
-        SettingsError: They contradict each other.
+        SettingsError: The settings contradict each other.
     """
     return KeysSource(
         profile=settings.profile,
@@ -121,12 +121,12 @@ async def open_account_keys(
 
     Args:
         account: Of a job that is no rehearsal.
-        listener: Told where the keys are from, and when they can't be renewed, with the account's name.
-        environ: ``os.environ``, or what stands in for it.
+        listener: Receives where the keys are from, and when they can't be renewed, with the account's name.
+        environ: ``os.environ``, or what replaces it.
 
     Raises:
-        SettingsError: There are none; the message says where they were looked for, and does not name the account.
-        KeysUnavailableError: So it is, and a source that is set up did not answer.
+        SettingsError: There are no keys; the message says where they were looked for, and does not name the account.
+        KeysUnavailableError: There are no keys, and a source that is set up did not answer.
     """
 
     def listen(event: Event) -> None:
@@ -146,10 +146,11 @@ async def open_account_keys(
 
 
 def refuse_double(opened: Iterable[OpenedAccount]) -> None:
-    """Refuse accounts that can't be sent to in one job. Called with all of them, before the first request.
+    """Refuse accounts that can't be in one job. Call this with all of them, before the first request.
 
     Raises:
-        SettingsError: Two are one endpoint, instance and key, or two of one rate group have different rates.
+        SettingsError: Two accounts have the same endpoint, instance and key, or two accounts of one rate group have
+            different rates.
     """
     by_key: dict[tuple[Target, str], Account] = {}
     by_group: dict[str, Account] = {}
@@ -161,7 +162,7 @@ def refuse_double(opened: Iterable[OpenedAccount]) -> None:
 
 
 def _own_variables(account: Account, environ: Mapping[str, str]) -> Mapping[str, str]:
-    """Leave out the keys of other accounts where there are none for this one: a message must not advise to use them."""
+    """Hide other accounts' keys if this account has none: a message must not advise you to use them."""
     if not account.keys.key_env or all(name in environ for name in variables_of(account.keys.key_env)[:2]):
         return environ
     others = {name for prefix in account.prefixes - {account.keys.key_env} for name in variables_of(prefix)}
@@ -203,7 +204,7 @@ def _own_settings(settings: Settings, account: AccountSettings) -> Settings:
 
 
 def _rehearsed(defaults: Settings, said: dict[str, Any]) -> Settings:
-    """Return an account's settings for a rehearsal: requests are written as its own platform wants them."""
+    """Return an account's settings for a rehearsal. Its requests have the form that its own platform expects."""
     place = {name: said.pop(name, None) for name in ("endpoint", "region")}
     own = replace(defaults, **said)
     if not any(place.values()):
@@ -218,7 +219,7 @@ def _dialect_of(own: Settings) -> Dialect:
 
 def _own_target(own: Settings, name: str) -> Target:
     target = resolve_target(own)
-    # In a rehearsal each account has a world of its own, as it has a platform of its own otherwise.
+    # In a rehearsal each account has its own world, as it otherwise has its own platform.
     return replace(target, endpoint=f"{target.endpoint}/{name}") if own.sandbox else target
 
 

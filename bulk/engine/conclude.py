@@ -1,4 +1,4 @@
-"""Say how a run ended: what stands in the ledger, what this run did, what to do next."""
+"""Report how a run ended: what the ledger says, what this run did, what to do next."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["Done", "conclude", "gravest", "summary_json"]
 
 
 _GRAVEST_FIRST = (130, 143, 3, 5, 1, 6, 0)
-"""What a run exits with over its accounts: the first of these that any of them has. Any other is an error's."""
+"""Exit code of a run with several accounts: the first of these that any account has. Any other code is an error's."""
 
 
 _OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
@@ -38,15 +38,15 @@ _NO_KEYS = ("reasons", "notes", "figures", "undo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Done:
-    """What a run did, once nobody writes to its ledger any more."""
+    """What a run did, after the last write to its ledger."""
 
     run_id: str
     elapsed_s: float
     read_in: bool
-    """Whether the input got into the ledger; if not, the rows are those of an earlier input."""
+    """Whether the ledger has this input; if not, the rows are those of an earlier input."""
 
     counted: Counted | None = None
-    """The rows by outcome, where they were counted since anything was recorded; ``None``: count them."""
+    """The rows by outcome, if they were counted after the last change; ``None``: count them."""
 
 
 def conclude(job: Job, done: Done) -> Summary:
@@ -74,7 +74,7 @@ def conclude(job: Job, done: Done) -> Summary:
         exit_code=exit_code,
         stopped=job.stop.reason if exit_code == job.stop.exit_code else _stopped(accounts),
         accounts=accounts,
-        # Where every row is provisioned there are none, and to find none in a million rows takes seconds.
+        # If every row is provisioned there are none, and a search through a million rows takes seconds.
         reasons=ledger.reasons() if exit_code else (),
     )
 
@@ -84,7 +84,7 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
 
     Args:
         summary: How the run ended.
-        resume: The command that goes on, where a command line began the run and something is left to do.
+        resume: The command that continues, if a command line started the run and work is left.
     """
     keys = asdict(summary)
     for name in _NO_KEYS:
@@ -102,7 +102,7 @@ def _count(job: Job) -> Counted:
 
 
 def _accounts(job: Job, counted: Counted, *, read_in: bool) -> dict[str, AccountSummary]:
-    # Those that are left out did nothing, and nothing stopped them.
+    # Excluded accounts did nothing, and nothing stopped them.
     parts = {account.name: part_of(account, stop=StopSignal(), listener=ignore) for account in job.accounts}
     parts |= {part.name: part for part in job.parts}
     return {name: _account(counted.by_account.get(name, {}), part, read_in=read_in) for name, part in parts.items()}
@@ -124,7 +124,7 @@ def _figures(counters: Counters) -> dict[str, int]:
 
 
 def _stopped(accounts: Mapping[str, AccountSummary]) -> str | None:
-    """Return why accounts stopped, while the run went on: the first reason, and how many there are."""
+    """Return why accounts stopped while the run continued: the first reason, and how many there are."""
     reasons = {name: account.stopped for name, account in accounts.items() if account.stopped}
     for name, reason in reasons.items():
         first = f"account {name}: {reason}"
@@ -133,7 +133,7 @@ def _stopped(accounts: Mapping[str, AccountSummary]) -> str | None:
 
 
 def gravest(*exit_codes: int) -> int:
-    """Return the gravest, in the order that schedulers know."""
+    """Return the most serious exit code, in the order of `_GRAVEST_FIRST`."""
     return min(exit_codes, key=lambda code: _GRAVEST_FIRST.index(code) if code in _GRAVEST_FIRST else -1)
 
 

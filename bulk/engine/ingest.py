@@ -1,4 +1,4 @@
-"""Bring the input into the ledger: stream it once, in a worker thread, without the network."""
+"""Read the input into the ledger: stream it once, in a worker thread, without the network."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _ANNOUNCED_EVERY_ROWS = 50_000
 
 
 class IngestStoppedError(Exception):
-    """The run was stopped while it read; the ledger is as it was. Never leaves the engine."""
+    """The run was stopped while it read; the ledger is unchanged. Never leaves the engine."""
 
 
 async def ingest(
@@ -39,16 +39,16 @@ async def ingest(
     stop: StopSignal,
     listener: Listener,
 ) -> InputFound:
-    """Replace the ledger's rows by those of the input, or leave it as it was; return what was found of it.
+    """Replace the ledger's rows by those of the input, or leave the ledger unchanged; return what was read.
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
-        settings: How it is read.
+        settings: How to read it.
         ledger: Where the rows go.
-        accounts: Which accounts they may name; ``None``: the settings name none.
-        product_map: Says which product of the target each row is for; ``None``: the row itself says it.
+        accounts: Accounts that rows may name; ``None``: the settings name none.
+        product_map: Maps each row to a product of the target; ``None``: the row itself has that product.
         stop: Ends it early when it is requested.
-        listener: Told how far it is.
+        listener: Receives the progress.
 
     Raises:
         InputError: The input can't be read.

@@ -1,4 +1,4 @@
-"""What a run and a plan work with: an input, a ledger, and a part for each account."""
+"""What runs and plans work with: an input, a ledger, and a part for each account."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ class Part:
 
     account: Account
     stop: StopSignal
-    """The account's stop scope: requested alone where only this account can't go on."""
+    """The account's stop scope: requested alone if only this account can't continue."""
 
     counters: Counters
 
     @property
     def name(self) -> str:
-        """The account's; empty where no accounts are named."""
+        """The account's name; empty if no accounts are named."""
         return self.account.name
 
 
@@ -57,7 +57,7 @@ class Job:
 
     settings: Settings
     accounts: tuple[Account, ...]
-    """All that the settings name, in their order; one without a name where they name none."""
+    """All that the settings name, in their order; one without a name if they name none."""
 
     ledger: Ledger
     """For a plan, a copy that is thrown away."""
@@ -65,19 +65,19 @@ class Job:
     listener: Listener
     stop: StopSignal
     parts: tuple[Part, ...]
-    """One for each account that is tried."""
+    """One part for each account that is tried."""
 
     syncs: bool = False
-    """It also updates and deletes."""
+    """True: it also updates and deletes."""
 
     product_map: ProductMap | None = None
-    """What the input is read through; ``None``: its products are the target's own."""
+    """Maps the input's products to the target's; ``None``: the input has the target's products."""
 
     may_send: Callable[[], bool] = always
-    """Asked at every send: where machines share a job, another may have the right to."""
+    """Asked at every send: if machines share a job, another one may have the right to send."""
 
     recording: Callable[[Writer], AbstractAsyncContextManager[Writer]] = nullcontext
-    """Gives what lanes record by, of the ledger's writer: where machines share a job, a claim may count only later."""
+    """Wraps the ledger's writer for the lanes: if machines share a job, a claim may take effect only later."""
 
     @property
     def names_accounts(self) -> bool:
@@ -85,7 +85,7 @@ class Job:
         return bool(self.settings.accounts)
 
     async def read_in(self) -> InputFound:
-        """Bring the input into the ledger.
+        """Read the input into the ledger.
 
         Raises:
             InputError: The input can't be read.
@@ -112,16 +112,16 @@ class Job:
 
 
 async def map_of(settings: Settings, accounts: Iterable[Account]) -> ProductMap | None:
-    """Return the map of products that settings name, if they do, and it is for a job's targets.
+    """Return the map of products that the settings name, if any, after checking that it is for the job's targets.
 
-    Asked before a ledger is opened: a job that is refused leaves none behind.
+    Call this before you open a ledger: a job that is refused leaves none behind.
 
     Args:
-        settings: The job's.
-        accounts: All that they name.
+        settings: The job's settings.
+        accounts: All accounts that they name.
 
     Raises:
-        InputError: It can't be read, leaves something open, or is for another target.
+        InputError: The map can't be read, is incomplete, or is for another target.
     """
     path = settings.product_map
     if path is None:
@@ -141,12 +141,13 @@ def parts_of(
 
 
 def part_of(account: Account, *, stop: StopSignal, listener: Listener, syncs: bool = False) -> Part:
-    """Return an account's part of a job, of which nothing is done yet.
+    """Return an account's part of a job; no work on it has started.
 
     Args:
-        account: Whose it is.
-        stop: The job's: what stops an account stops a job that names none, and stopping the job stops all.
-        listener: Told when the account stops alone.
+        account: The account.
+        stop: The job's signal. Stopping the job stops all accounts. If the job names no accounts, a stop of the
+            account stops the job.
+        listener: Learns when the account stops alone.
         syncs: The job also updates and deletes.
     """
     return Part(
@@ -157,7 +158,7 @@ def part_of(account: Account, *, stop: StopSignal, listener: Listener, syncs: bo
 
 
 def spoken_target(accounts: Iterable[Account]) -> str:
-    """Return where the requests of all accounts go, for a line of a screen."""
+    """Return where the requests of all accounts go, for one line on a screen."""
     return spoken_targets(account.target for account in accounts)
 
 

@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 MADE_UP_PRODUCT = "bulkDoctor0"
-"""A ProductKey that looks like one and belongs to nobody: a platform that says so has accepted the keys."""
+"""A well-formed ProductKey that belongs to nobody. A platform that answers so has accepted the keys."""
 
 
 _CERTIFICATE_SOON_S = 14 * 86_400.0
@@ -55,7 +55,7 @@ _LITTLE_ROOM_BYTES = 1 << 30
 _NO_ROOM_BYTES = 100 << 20
 
 _KEY_CODES = ("invalidaccesskey", "signaturedoesnotmatch", "incompletesignature", "invalidsecuritytoken")
-"""How codes begin that refuse the keys themselves, before anything was looked at."""
+"""How error codes begin if the platform refused the keys themselves, before it looked at the request."""
 
 _ANSWERS_OF_OTHERS = frozenset({"unreadable_reply", "reply_too_large", "unasked_answer"})
 _LOOK_AT_ANSWER = (
@@ -70,32 +70,32 @@ _SET_CLOCK = "Set this machine's clock, for example by NTP."
 
 
 class Verdict(StrEnum):
-    """How a thing is."""
+    """Result of a check."""
 
-    PASSED = "passed"  #: as a run needs it
-    WARNED = "warned"  #: a run works, but something is worth a look
+    PASSED = "passed"  #: a run has what it needs
+    WARNED = "warned"  #: a run works, but you should look at something
     FAILED = "failed"  #: a run would fail
     SKIPPED = "skipped"  #: could not be tried, because something before it failed
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that a run needs, tried. Its fields are keys of `bulk doctor --json`."""
+    """The check of one thing that a run needs. Its fields are keys of `bulk doctor --json`."""
 
     name: str
     verdict: Verdict
     detail: str
     remedy: str | None = None
-    """What to do about it; ``None`` where there is nothing to do."""
+    """What to do about it; ``None``: nothing."""
 
 
 def exit_code(checks: Sequence[Check]) -> int:
-    """Return 0 if a run would work as far as could be tried, else 3."""
+    """Return 0 if a run would work, as far as the checks can tell, else 3."""
     return ExitCode.STOPPED if any(check.verdict is Verdict.FAILED for check in checks) else ExitCode.DONE
 
 
 def endpoint_check(endpoint: str, reached: Reach, *, now: float) -> Check:
-    """Judge the way to the endpoint.
+    """Judge the connection to the endpoint.
 
     Args:
         endpoint: Its URL.
@@ -119,8 +119,8 @@ def keys_check(source: str, key_id: str, answer: Listing | Failure) -> Check:
     """Judge whether the platform knows the keys.
 
     Args:
-        source: Where they are from.
-        key_id: Of the AccessKey; only its beginning is shown.
+        source: Where the keys are from.
+        key_id: ID of the AccessKey; only its beginning is shown.
         answer: To a listing that was signed with them.
     """
     which = f"{key_id[:4]}… from {source}"
@@ -136,7 +136,7 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
 
     Args:
         answer: What the platform said.
-        product_key: Of the product that was asked for; ``None``: it was made up.
+        product_key: The product that was listed; ``None``: a made-up one.
     """
     if not isinstance(answer, Failure):
         detail = f"{len(answer.modules)} modules in {product_key or f'the made-up product {MADE_UP_PRODUCT}'}"
@@ -157,10 +157,10 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
 
 
 def identity_check(answer: Identity | Failure) -> Check:
-    """Judge whose the keys are; not to know it is no failure.
+    """Judge who owns the keys; an unknown owner is no failure.
 
     Args:
-        answer: Of the Security Token Service.
+        answer: Answer of the Security Token Service.
     """
     if isinstance(answer, Failure):
         return Check("identity", Verdict.SKIPPED, f"the platform did not say whose keys they are: {_said(answer)}")
@@ -190,12 +190,12 @@ def clock_check(offset_s: float | None) -> Check:
 
 
 def speed_check(latencies_s: Sequence[float], *, lanes: int, per_s: float) -> Check:
-    """Judge whether the rate that was asked for can be reached.
+    """Judge whether a run can reach the rate of the settings.
 
     Args:
-        latencies_s: What listings took, over a connection that was open.
-        lanes: Products side by side.
-        per_s: Creates a second that are asked for; 0: unlimited.
+        latencies_s: How long each listing took, over a connection that was already open.
+        lanes: Products in parallel.
+        per_s: Creates a second in the settings; 0: unlimited.
     """
     if not latencies_s:
         return Check("speed", Verdict.SKIPPED, "no listing succeeded to measure")

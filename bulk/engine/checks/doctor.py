@@ -1,4 +1,4 @@
-"""Try what a run would need, in the order in which it would need it. Nothing is changed anywhere."""
+"""Check what a run would need, in the order in which it would need it. Nothing is changed anywhere."""
 
 from __future__ import annotations
 
@@ -25,34 +25,34 @@ if TYPE_CHECKING:
 __all__ = ["Examination", "examine", "examine_accounts"]
 
 _AT_ONCE = 16
-"""Accounts that are tried side by side: each has connections of its own."""
+"""Accounts that are checked in parallel: each has its own connections."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examination:
-    """What was found of a job with accounts."""
+    """The checks of a job with accounts."""
 
     checks: tuple[Check, ...]
-    """Of the job as a whole, in the order in which it was tried."""
+    """Checks of the job as a whole, in the order in which they were made."""
 
     accounts: Mapping[str, tuple[Check, ...]]
-    """Of each account that is tried, by its name, in the order of the settings."""
+    """Name of each account that is tried → its checks, in the order of the settings."""
 
     @property
     def all_checks(self) -> tuple[Check, ...]:
-        """Those of the job and of every account."""
+        """The checks of the job and of every account."""
         return (*self.checks, *(check for checks in self.accounts.values() for check in checks))
 
 
 async def examine(settings: Settings, *, product_key: str | None = None) -> tuple[Check, ...]:
-    """Try what a run with these settings, which name no accounts, would need.
+    """Check what a run with these settings, which name no accounts, would need.
 
     Args:
         settings: Where modules would go, how fast, and which ledger.
-        product_key: Of a product whose modules are listed; ``None``: ``sample_product``, or a made-up one.
+        product_key: The product whose modules are listed; ``None``: ``sample_product``, or a made-up one.
 
     Returns:
-        What was found, in the order in which it was tried.
+        The checks, in the order in which they were made.
 
     Raises:
         SettingsError: The faults of the sandbox can't be read.
@@ -71,15 +71,15 @@ async def examine(settings: Settings, *, product_key: str | None = None) -> tupl
 
 
 async def examine_accounts(settings: Settings, *, product_key: str | None = None) -> Examination:
-    """Try what a run with these settings, which name accounts, would need: each account, and all together.
+    """Check what a run with these settings, which name accounts, would need: each account, and all together.
 
     Args:
         settings: As for `examine`.
-        product_key: Of a product of the only account that is tried; ``None``: each one's ``sample_product``, or a
-            made-up one.
+        product_key: A product of the only account that is tried; ``None``: the ``sample_product`` of each account, or
+            a made-up one.
 
     Raises:
-        SettingsError: A product was named, and several accounts are tried; or the faults can't be read.
+        SettingsError: You named a product, and several accounts are tried; or the faults can't be read.
     """
     try:
         accounts = accounts_of(settings)

@@ -1,4 +1,4 @@
-"""Try what one account needs of its platform: the way to it, its keys, a few listings. Nothing is changed there."""
+"""Check what one account needs of its platform: connection, keys, a few listings. Nothing is changed there."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["BY_LISTING", "RateGroups", "Tried", "skipped", "try_platform"]
 
 BY_LISTING = ("listing", "clock", "speed")
-"""Checks that only a listing can tell."""
+"""Checks that need a listing."""
 
 _TRIES = 3
 _PAUSE_S = 0.2
@@ -65,18 +65,18 @@ _WORTH_ANOTHER_TRY = (
 
 
 class Tried(NamedTuple):
-    """What became of trying an account."""
+    """Result of the checks of an account."""
 
     checks: tuple[Check, ...]
     opened: OpenedAccount | None = None
     """``None``: its keys were not found, or it is a rehearsal."""
 
     uid: str | None = None
-    """Of the account at the platform; ``None``: it could not be asked, or did not answer."""
+    """The account's UID at the platform; ``None``: it could not be asked, or did not answer."""
 
 
 class RateGroups:
-    """Rate groups of the accounts that are tried. A run of one of them may be under way: it shares the rate too."""
+    """Rate groups of the accounts that are tried. A run of the same group may be active: it shares the rate too."""
 
     def __init__(self) -> None:
         """Have none yet."""
@@ -89,7 +89,7 @@ class RateGroups:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Have nothing in common with other processes any more."""
+        """Stop sharing with other processes."""
         await self._shared.aclose()
 
     async def gate_of(self, account: Account, group: str) -> Gate:
@@ -111,12 +111,12 @@ class RateGroups:
 
 
 async def try_platform(account: Account, product_key: str | None, *, groups: RateGroups) -> Tried:
-    """Try the platform of one account; raises nothing that is about the account.
+    """Check the platform of one account. Errors that concern the account become checks; they are not raised.
 
     Args:
-        account: Who it is, and where.
-        product_key: Of a product whose modules are listed; ``None``: its ``sample_product``, or a made-up one.
-        groups: Of all accounts that are tried.
+        account: The account.
+        product_key: The product whose modules are listed; ``None``: its ``sample_product``, or a made-up one.
+        groups: Rate groups of all accounts that are tried.
     """
     settings, target = account.settings, account.target
     keys = await _keys(account)
@@ -188,7 +188,7 @@ async def _keys(account: Account) -> _Keys | Check:
 
 
 async def _identity(account: Account, keys: _Keys, transport: Transport) -> Identity | Failure | None:
-    """Ask whose the keys are; ``None`` where nobody can be asked, or a job has only one account."""
+    """Ask who owns the keys; ``None``: nobody can be asked, or the job has only one account."""
     if not account.name or not _has_token_service(account):
         return None
     settings = account.settings
@@ -203,20 +203,20 @@ def _has_token_service(account: Account) -> bool:
     if account.settings.sandbox:
         return False
     if account.target.dialect is Dialect.TUYA:
-        return account.keys.role_arn is not None  # Tuya has none of its own: its keys are nobody else's business
+        return account.keys.role_arn is not None  # Tuya has no token service; its keys must not go to another one
     host = urlsplit(account.target.endpoint).hostname or ""
-    # The official service knows keys of the official cloud only.
+    # The official service only knows keys of the official cloud.
     return account.keys.sts_endpoint is not None or host.endswith(".aliyuncs.com")
 
 
 @dataclass(slots=True)
 class _Noting:
-    """A transport that takes note of each answer's time."""
+    """A transport that notes the time of each answer."""
 
     transport: Transport
     latencies_s: list[float] = field(default_factory=list)
     offset_s: float | None = None
-    """The platform's time minus ours, by the last answer."""
+    """The platform's time minus this machine's, from the last answer."""
 
     async def send(self, request: SignedRequest, *, timeout_s: float, leave: Leave = at_once) -> Reply:
         """See `cloud.transport.Transport`."""
@@ -232,7 +232,7 @@ class _Noting:
 
 
 class _Inquiry:
-    """A few listings of one product, inside the rate."""
+    """A few listings of one product, within the rate."""
 
     def __init__(
         self, account: Account, endpoint: str, keys: _Keys, noting: _Noting, *, product_key: str | None, gate: Gate
@@ -260,7 +260,7 @@ class _Inquiry:
         ]
 
     async def _patient_listing(self) -> Listing | Failure:
-        """List as a run would: again, where that may help."""
+        """List as a run would: retry if that may help."""
         answer = await self._list()
         for _ in range(_TRIES - 1):
             if not (isinstance(answer, Failure) and answer.kind in _WORTH_ANOTHER_TRY):
@@ -270,7 +270,7 @@ class _Inquiry:
         return answer
 
     async def _latencies(self, answer: Listing | Failure) -> list[float]:
-        """Measure a few listings more, over the connection that the first one opened."""
+        """Measure a few more listings, over the connection that the first one opened."""
         if isinstance(answer, Failure) and answer.kind not in {FailureKind.PRODUCT, FailureKind.DENIED}:
             return []
         per_s = self._settings.list_qps

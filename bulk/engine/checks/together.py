@@ -1,4 +1,4 @@
-"""Judge accounts that one run sends to: whether they go together, and whether rate groups are what they seem. Pure."""
+"""Judge the accounts of one run: can they be in one run, and are their rate groups right? Pure."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MOST_MISTAKES = 5
 
 
 def accounts_check(refusal: str | None) -> Check:
-    """Judge whether all accounts can be sent to in one run.
+    """Judge whether all accounts can be in one run.
 
     Args:
         refusal: Why they can't; ``None``: they can.
@@ -27,11 +27,11 @@ def accounts_check(refusal: str | None) -> Check:
 
 
 def rate_groups_check(groups: Mapping[str, str], uids: Mapping[str, str]) -> Check:
-    """Judge whether rate groups are what the platform counts by: the accounts of one UID.
+    """Judge whether each rate group is what the platform limits: the accounts of one UID.
 
     Args:
         groups: Account → its rate group.
-        uids: Account → its UID, where it was told.
+        uids: Account → its UID, if known.
     """
     mistakes = [*_parted(groups, uids), *_thrown_together(groups, uids)]
     if mistakes:
@@ -46,7 +46,7 @@ def rate_groups_check(groups: Mapping[str, str], uids: Mapping[str, str]) -> Che
 
 
 def listed(names: Sequence[str]) -> str:
-    """Name accounts in a sentence; of very many, the first ones."""
+    """Name accounts in a sentence; only the first ones if there are very many."""
     if len(names) > _MOST_NAMES:
         return f"{', '.join(names[:_MOST_NAMES])} and {len(names) - _MOST_NAMES} more"
     return " and ".join(part for part in (", ".join(names[:-1]), names[-1]) if part)

@@ -1,1 +1,1 @@
-"""Products worked off one by one: what is decided, claimed, sent and settled."""
+"""Work through products one by one: decide, claim, send and settle."""

@@ -1,8 +1,11 @@
-"""One change's way to its outcome: send, read the reply, ask the platform where the reply leaves doubt.
+"""Bring one change to its outcome: send it, read the reply, and list if the reply leaves doubt.
 
-What a listing says after doubt depends on the kind of change. A create: the module is there as the row wants it, or may
-be sent again. An update: it is as wanted, or as it was found and may be sent again, or has moved. A delete: the module
-is gone, or it is decided anew whether it may go: a delete is never sent again on the word of its claim.
+What a listing means after doubt depends on the kind of change:
+
+- A create: the module is there as the row wants it, or the create may be sent again.
+- An update: the module is as wanted, or is as it was found and the update may be sent again, or it has moved.
+- A delete: the module is gone, or you decide again whether it may be deleted. The old claim alone never permits a
+  second delete.
 """
 
 from __future__ import annotations
@@ -30,29 +33,29 @@ __all__ = ["ChangeWork", "Ending", "Rest", "is_another", "is_unchanged", "reopen
 
 
 class Rest(StrEnum):
-    """What a row's end means for the rows behind it in its lane."""
+    """What the end of a row means for the rows behind it in its lane."""
 
     GO_ON = "go_on"  #: nothing: send the next
     STOPPED = "stopped"  #: the run is stopping: they stay open
-    REFUSED = "refused"  #: the product itself is refused: they fail alike
+    REFUSED = "refused"  #: the product itself is refused: they fail in the same way
     FULL = "full"  #: the platform says that the product has no slot left
-    ANEW = "anew"  #: of a delete: it is not settled, and is decided anew whether the module may go
-    DENIED = "denied"  #: it is not settled: the key lacks the right to updates or deletes
+    ANEW = "anew"  #: a delete that is not settled: decide again whether the module may be deleted
+    DENIED = "denied"  #: not settled: the key lacks the right to updates or deletes
 
 
 class Ending(NamedTuple):
-    """How a row's way ended; the row itself is settled."""
+    """How the work on a row ended; the row itself is settled."""
 
     rest: Rest = Rest.GO_ON
     failure: Failure | None = None
-    """Why, unless the rest goes on."""
+    """Why, unless the other rows go on."""
 
     outcome: Outcome = Outcome.PENDING
     in_doubt: bool = False
-    """A change of this run may have been carried out unseen. Of one of an earlier run the lane's listing told."""
+    """A change of this run may have been carried out unseen. The lane's listing answered for earlier runs."""
 
     row: Row | None = None
-    """The row as it is now: with what was sent for it, and what of it is in doubt."""
+    """The row as it is now, with what was sent for it and what is in doubt."""
 
 
 _DONE: Mapping[ChangeKind, Outcome] = MappingProxyType(
@@ -62,7 +65,7 @@ _DONE: Mapping[ChangeKind, Outcome] = MappingProxyType(
         ChangeKind.DELETE: Outcome.DELETED,
     }
 )
-"""What becomes of it once the platform has carried out the change."""
+"""The row's outcome once the platform has carried out the change."""
 
 _REFUSED: Mapping[ChangeKind, Outcome] = MappingProxyType(
     {
@@ -71,14 +74,14 @@ _REFUSED: Mapping[ChangeKind, Outcome] = MappingProxyType(
         ChangeKind.DELETE: Outcome.SURPLUS,
     }
 )
-"""What becomes of it where the platform refuses for good, or attempts run out."""
+"""The row's outcome if the platform refuses permanently, or attempts run out."""
 
 
 class ChangeWork:
-    """A change that was claimed; what it needs, such as a slot, is its own.
+    """A change that was claimed. What it needs, such as a slot, is reserved for it.
 
-    It is repeated without a listing only where the platform surely did nothing: not sent, throttled, refused
-    for the clock. After any other failure that is worth another attempt, the platform is asked first.
+    It is repeated without a listing only if the platform certainly did nothing: it was not sent, was throttled, or was
+    refused because of the clock. After any other failure that can be retried, the product is listed first.
     """
 
     def __init__(self, row: Row, change: Change, session: Session) -> None:
@@ -89,7 +92,7 @@ class ChangeWork:
         self._doubted = False
         self._began_at = session.clock.wall()
         self.listing: Listing | None = None
-        """The last listing that was needed on the way, if any was."""
+        """The last listing that was needed during the work, if any."""
 
     async def run(self) -> Ending:
         """Send until the row has an outcome, settle it, and say how it ended."""
@@ -139,7 +142,7 @@ class ChangeWork:
         return None
 
     async def _ask(self, failure: Failure, step: Step) -> Ending | None:
-        """List, and decide by what is there; ``None``: it is not there and may be sent again."""
+        """List, and decide by what is there; ``None``: the module is not there, and the change may be sent again."""
         while True:
             if await self._session.stop.sleep(step.delay_s):
                 return self._stopped()
@@ -158,7 +161,7 @@ class ChangeWork:
                     return self._there(decided, failure)
                 if step.spent or failure.kind is not FailureKind.EXISTS:
                     return self._not_there(failure, step, decision)
-            # Refused once, it would be refused again: it is the listings that lag.
+            # The platform refused it once and would refuse it again: only the listings are late.
             self._attempt = step.after(self._attempt)
             step = self._session.calls.step_after(failure, self._attempt, action=self._change.action)
 
@@ -200,7 +203,7 @@ class ChangeWork:
             _DONE[kind],
             request_id=request_id,
             recovered=recovered,
-            # What the row leaves out was sent as it was found: that makes it nobody's but the one's who wrote it.
+            # Fields that the row leaves out were sent as they were found: they still belong to their author.
             written=self._row.module if kind is ChangeKind.UPDATE else None,
         )
 
@@ -220,7 +223,7 @@ class ChangeWork:
             return self._settle_as(Outcome.OVER_BUDGET, failure)._replace(rest=Rest.FULL, failure=failure)
         if failure.kind is FailureKind.EXISTS:
             return self._unlisted(failure)
-        for decided in decision.over_budget:  # somebody else took the slot meanwhile
+        for decided in decision.over_budget:  # somebody else took the slot in the meantime
             return self._settle(decided.outcome, message=decided.message)
         if step.spent:
             return self._fail(failure)
@@ -228,7 +231,7 @@ class ChangeWork:
         return None
 
     def _unlisted(self, failure: Failure) -> Ending:
-        """Settle what the platform says is there and does not show, or says is gone and shows."""
+        """Settle a row for which listing and reply disagree about whether the module is there."""
         shows = "still shows it" if failure.kind is FailureKind.GONE else "does not show it yet"
         return self._settle(
             Outcome.UNKNOWN,
@@ -238,7 +241,7 @@ class ChangeWork:
         )
 
     def _unanswered(self, failure: Failure, listing: Failure) -> Ending:
-        """Settle a row that the platform could not be asked about."""
+        """Settle a row whose product could not be listed."""
         if self._session.stop.requested:
             return self._stopped()
         if failure.kind is FailureKind.QUOTA:
@@ -308,7 +311,7 @@ class ChangeWork:
 
 
 def is_unchanged(change: Change, there: OtaModule) -> bool:
-    """Say whether a module is still the one that was found: also one with the same texts may be somebody's new one."""
+    """Say whether a module is still the one that was found. Equal texts do not prove it: it may be a new module."""
     found = change.found
     return (
         found is not None
@@ -319,12 +322,12 @@ def is_unchanged(change: Change, there: OtaModule) -> bool:
 
 
 def is_another(change: Change, there: OtaModule | None) -> bool:
-    """Say whether the module that was found is gone, also where somebody has made another of its name since."""
+    """Say whether the module that was found is gone, even if somebody has created another one of its name since."""
     return there is None or (change.found is not None and change.found.created_at != there.created_at)
 
 
 def reopen(row: Row, recorder: Recorder) -> None:
-    """Give back the claim of a row that will not be sent in this run; one in doubt stays so."""
+    """Give back the claim of a row that will not be sent in this run; a row in doubt stays in doubt."""
     if row.in_doubt:
         kind = f"{'an' if row.doubted is ChangeKind.UPDATE else 'a'} {row.doubted}"
         message = f"{kind} may have been carried out, and the run stopped before a listing could show it; run again"

@@ -1,7 +1,7 @@
 """Open lanes as fast as they are needed, and no faster.
 
-A lane is needed when soon nobody would wait for a request's turn: then the platform would grant one and get none.
-More lanes than that would only make listings stale and claims many.
+A lane is needed when soon no request would be waiting for its turn: the platform would then grant a request that nobody
+sends. More lanes would only make listings stale and add claims.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ __all__ = ["Dispatcher", "first_of", "lanes_of_each", "most_lanes"]
 _Lane = TypeVar("_Lane", bound="Lane")
 
 UNPACED_LANES = 64
-"""Lanes side by side where no rate limits them: measured, more don't make the HTTP client faster."""
+"""Lanes in parallel if no rate limits them: measured, more don't make the HTTP client faster."""
 
 MOST_LANES = 2_000
-"""Lanes side by side at most: a platform that hangs must not pile them up."""
+"""Maximum of lanes in parallel: a platform that hangs must not pile them up."""
 
 _OTHER_FILES = 64
-"""Open files that are no connections: ledger, log, input, one for each action's shared rate, and a program's own."""
+"""Open files other than connections: ledger, log, input, the shared rate of each action, and a program's own files."""
 
 _FILES_OF_A_SESSION = 5
-"""Open files of a session besides its connections: by which it reads the ledger, and shares its rates."""
+"""Open files of a session besides its connections: it reads the ledger and shares its rates through them."""
 
 _MOST_OF_EACH = 200
-"""Lanes of one of several sessions at most: at 10 a second, 20 seconds of a platform that hangs."""
+"""Maximum of lanes of each session if there are several: at 10 a second, 20 seconds of a platform that hangs."""
 
 _ENOUGH_CONNECTIONS = 4
 """With fewer a session may not reach its rate."""
@@ -48,19 +48,19 @@ _AHEAD_S = 0.1
 
 
 def most_lanes(settings: Settings) -> int:
-    """Return how many lanes a run may have side by side."""
+    """Return how many lanes a run may have in parallel."""
     if settings.concurrency:
         return settings.concurrency
     return min(_most_connections(), MOST_LANES if settings.qps and settings.list_qps else UNPACED_LANES)
 
 
 def lanes_of_each(settings: Settings, *, sessions: int, listener: Listener) -> int:
-    """Return how many lanes each of so many sessions may have, so that none can take the connections of another.
+    """Return how many lanes each session may have, so that none can take the connections of another.
 
     Args:
-        settings: The job's.
-        sessions: How many are fed side by side.
-        listener: Told where the system's limit of open files leaves less than a session needs.
+        settings: The job's settings.
+        sessions: How many sessions work in parallel.
+        listener: Learns if the system's limit of open files leaves less than a session needs.
     """
     if sessions == 1 or settings.concurrency:
         return most_lanes(settings)
@@ -81,19 +81,19 @@ def _most_connections() -> int:
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_LANES
-    # Two for each, as the sandbox beside a run has the other end.
+    # Two files for each connection: in a rehearsal the sandbox holds the other end.
     return max(1, (files - _OTHER_FILES) // 2)
 
 
 class Dispatcher:
-    """Keeps just enough lanes of one session open: a full one holds up no other."""
+    """Keeps just enough lanes of one session open: a busy session does not delay others."""
 
     def __init__(self, session: Session, *, concurrency: int) -> None:
         """Begin without lanes.
 
         Args:
-            session: Whose lanes they are: it tells how long requests take, how many wait, and when to stop.
-            concurrency: Lanes side by side at most.
+            session: Owner of the lanes. It knows how long requests take, how many wait, and when to stop.
+            concurrency: Maximum of lanes in parallel.
         """
         self._gates = tuple(session.group.gates.values())
         self._calls = session.calls
@@ -108,20 +108,20 @@ class Dispatcher:
         self._stop.follow(self._nudge)
 
     def _nudge(self) -> None:
-        """Look again whether a lane is needed."""
-        # Asked here, since most requests change nothing: to wake the dispatcher for each would cost a turn of the loop.
+        """Check again whether a lane is needed."""
+        # Checked here, since most requests change nothing: each wake-up of the dispatcher costs a turn of the loop.
         if self._waiting and (self._stop.requested or self._needs_lane()):
             self._something_moved.set()
 
     async def run(self, lanes: AsyncIterator[_Lane], work: Callable[[_Lane], Awaitable[None]]) -> None:
-        """Do ``work`` for all lanes, in their order; open no more once the run is stopping.
+        """Do ``work`` for all lanes, in their order; open none once the run is stopping.
 
-        Whatever the lanes' source or the work for one of them raises comes out as it is; the other lanes are cancelled.
+        An error of the lanes' source, or of the work for one lane, is raised unchanged; the other lanes are cancelled.
         """
         try:
             await self._open_and_wait(lanes, work)
         except BaseExceptionGroup as group:
-            # One cause ended the others: the operator needs its words, not those of a group.
+            # One error ended the others: the operator needs its message, not that of a group.
             raise first_of(group) from None
 
     async def _open_and_wait(self, lanes: AsyncIterator[_Lane], work: Callable[[_Lane], Awaitable[None]]) -> None:
@@ -133,7 +133,7 @@ class Dispatcher:
                     return
                 self._active += 1
                 group.create_task(self._live(lane, work))
-                await asyncio.sleep(0)  # until it stands in its first queue: what is needed next depends on that
+                await asyncio.sleep(0)  # until it is in its first queue: whether another lane is needed depends on that
 
     async def _wait_for_a_nudge(self) -> None:
         self._something_moved.clear()
@@ -154,7 +154,7 @@ class Dispatcher:
 
     def _needs_lane(self) -> bool:
         if not self._active:
-            return True  # who else waits at these gates are other sessions of the rate group, and they wake nobody here
+            return True  # only other sessions of the rate group wait at these gates, and they don't wake this one
         if self._active >= self._concurrency or self._calls.held_back:
             return False
         latency_s = self._calls.latency_s
@@ -168,5 +168,5 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 def _enough_waiting(gate: Gate, latency_s: float) -> int:
-    """Return how many must wait so that none is missing before another lane's first request comes."""
+    """Return how many requests must wait so that a turn is never unused before a new lane's first request."""
     return max(2, ceil(gate.rate_per_s * (_AHEAD_S + 2 * latency_s)))

@@ -1,7 +1,7 @@
-"""One product's life in a run: list, decide, claim, create in order, settle.
+"""The work on one product in a run: list, decide, claim, create in order, settle.
 
-A lane sends one request at a time, so the outcome before is known when the next leaves: that makes the budget of ten
-exact without a lock. The listing that it begins with also tells what became of rows that an earlier run had claimed.
+A lane sends one request at a time. It knows each outcome before it sends the next request, so the budget of ten is
+exact without a lock. Its first listing also shows the results of rows that an earlier run had claimed.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ class _LaneWork:
         self._known: dict[tuple[str, str], OtaModule] = {}
         self._ours = Ours(lane.product_key, lane.ours, session.recorder)
         self._held = 0
-        """Slots of rows that failed and that the next run will try again."""
+        """Slots of failed rows that the next run will try again."""
 
         self._look_at(listing)
 
     async def run(self, rows: Sequence[Row]) -> None:
-        """Admit rows while there are slots: one that was refused for good leaves its slot to a later row."""
+        """Admit rows while there are slots: a row that is permanently refused leaves its slot to a later row."""
         while rows:
             decision = decide(rows, self._known.values(), held=self._held)
             for decided in decision.there:
@@ -65,10 +65,11 @@ class _LaneWork:
             rows = await self._carry_out(changes, behind=rows)
 
     async def _carry_out(self, changes: Sequence[tuple[Row, Change]], *, behind: Sequence[Row]) -> Sequence[Row]:
-        """Send the changes in file order; return the rows that are to be decided again.
+        """Send the changes in file order; return the rows that you must decide again.
 
-        These are the ones behind, and after a listing also those that were admitted by an older one: somebody else may
-        have taken their slot or made their module. When a row's end is that of all, they are settled, and none is left.
+        These are the rows behind. After a listing, they include rows that an older listing admitted: somebody else may
+        have taken their slot or created their module. If the end of one row applies to all, all are settled and no row
+        is returned.
         """
         for position, (row, change) in enumerate(changes, start=1):
             work = ChangeWork(row, change, self._session)
@@ -90,7 +91,7 @@ class _LaneWork:
         self._held += ending.outcome is Outcome.UNKNOWN or (ending.outcome is Outcome.FAILED and ending.in_doubt)
 
     def _look_at(self, listing: Listing) -> None:
-        # Added to what is known: a listing may not show yet what this lane has just made.
+        # Added to what is known: a listing may not show yet what this lane has just created.
         self._known |= {module.key: module for module in listing.modules}
         self._ours.seen_in(listing.modules)
 

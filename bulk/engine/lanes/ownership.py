@@ -1,4 +1,4 @@
-"""A listing without a module of ours ends ownership: a later module of its name is somebody else's."""
+"""A listing without one of our modules ends its ownership: a later module of its name is somebody else's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Ours"]
 
 
 class Ours:
-    """The modules of a product that were ours before its lane began, as long as every listing shows them."""
+    """Modules of a product that were ours before its lane began. A module stays ours while every listing shows it."""
 
     def __init__(self, product_key: str, names: Iterable[str], recorder: Recorder) -> None:
         self._product_key = product_key
@@ -22,7 +22,7 @@ class Ours:
         self._names = {name.casefold(): name for name in names}
 
     def seen_in(self, listed: Iterable[OtaModule]) -> None:
-        """Take note of a listing. What the lane itself has made since is not asked for: a listing may lag."""
+        """Note a listing. Modules that the lane itself has created since are not expected: a listing may be late."""
         if not self._names:
             return
         gone = self._names.keys() - {module.key[1] for module in listed}

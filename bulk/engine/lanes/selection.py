@@ -1,4 +1,4 @@
-"""Which products a run tries: all with open rows, or those that ``--account``, ``--only`` and ``--limit`` leave."""
+"""Which products a run tries: all with open rows, or those that ``--account``, ``--only`` and ``--limit`` select."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ EVERYTHING = Selection()
 
 
 def select(ledger: Ledger, settings: Settings, accounts: Collection[str]) -> Selection:
-    """Choose once, before the first request: which products are the first ones must not change while rows settle.
+    """Choose once, before the first request: the first products must stay the same while rows settle.
 
-    ``--limit`` counts the products of all accounts together, in the input's order: a trial is the file's beginning.
+    ``--limit`` counts the products of all accounts together, in the input's order: a trial is the start of the file.
 
     Args:
-        ledger: Has the input.
-        settings: Say what is left out.
-        accounts: Names of those that are tried.
+        ledger: Contains the input.
+        settings: Define what is left out.
+        accounts: Names of the accounts that are tried.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -64,7 +64,7 @@ def select(ledger: Ledger, settings: Settings, accounts: Collection[str]) -> Sel
 
 
 def selected_lanes(ledger: Ledger, selection: Selection, account: str) -> AbstractAsyncContextManager[LaneReader]:
-    """Find the selected products of an account, and let their lanes be read until the block ends.
+    """Find the selected products of an account; their lanes can be read until the block ends.
 
     Raises:
         LedgerError: The ledger can't be read.

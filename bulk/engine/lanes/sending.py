@@ -1,4 +1,4 @@
-"""Work off the open lanes of a ledger, every account's beside the others: the part of a job that talks to platforms."""
+"""Work through the open lanes of a ledger, all accounts in parallel: the part of a job that talks to platforms."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 __all__ = ["Feed", "Lanes", "Room", "in_all_sessions", "opened_feeds", "send", "visit", "visit_all", "writing"]
 
 _GRACE_S = 4.0
-"""How long requests in flight may take to end once a stop is requested; what is open then, the next run finds out."""
+"""How long requests in flight may take after a stop is requested; the next run finds out about those still open."""
 
 
 _READ_AHEAD = 64
-"""Products that are read together, of one account or of all of them: their rows are in memory."""
+"""Products that are read together, for one account or for all: their rows are in memory."""
 
 _LEAST_AHEAD = 8
 
@@ -48,18 +48,18 @@ _Lane_co = TypeVar("_Lane_co", bound="Lane", covariant=True)
 
 
 class Lanes(Protocol[_Lane_co]):
-    """Where lanes come from, some products at a time; `bulk.ledger.lanes.LaneReader` is one."""
+    """Source of lanes, some products at a time; `bulk.ledger.lanes.LaneReader` is one."""
 
     def next_lanes(self, products: int = ..., /) -> Sequence[_Lane_co]:
-        """Return the next lanes; none: there are no more. Blocks."""
+        """Return the next lanes; empty: all were returned. Blocks."""
         ...
 
 
 class Room(NamedTuple):
-    """What one of several sessions may take."""
+    """What each of several sessions may use."""
 
     concurrency: int
-    """Lanes side by side at most."""
+    """Maximum of lanes in parallel."""
 
     ahead: int
     """Products that are read together."""
@@ -74,7 +74,7 @@ class Feed(NamedTuple):
 
 @asynccontextmanager
 async def opened_feeds(job: Job, selection: Selection) -> AsyncIterator[tuple[Feed, ...]]:
-    """Open the lanes of each account that has any to be tried, until the block ends.
+    """Open the lanes of each account that has any to try, until the block ends.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -93,8 +93,8 @@ async def opened_feeds(job: Job, selection: Selection) -> AsyncIterator[tuple[Fe
 async def send(job: Job, feeds: Sequence[Feed], keys: KeyRing, *, run_id: str) -> None:
     """Give every open row of the feeds its outcome, or stop early.
 
-    A ledger that can't be written any more stops the run like a platform that can't be reached does: what was
-    recorded stays, and the claims on disk tell the next run what to ask about.
+    A ledger that becomes unwritable stops the run, as an unreachable platform does. What was recorded stays. The claims
+    on disk tell the next run what to list.
     """
     states = sandbox_states(job.ledger.path, [part.name for part in job.parts])
     async with writing(job.ledger, run_id=run_id, stop=job.stop) as written, job.recording(written) as writer:
@@ -110,18 +110,18 @@ async def visit_all(
     writer: Writer,
     states: Mapping[str, Path],
 ) -> None:
-    """Do ``work`` for the lanes of all accounts side by side, each at its own pace.
+    """Do ``work`` for the lanes of all accounts in parallel, each at its own pace.
 
     Args:
-        job: Whose accounts they are.
+        job: The job of the accounts.
         feeds: Their lanes.
-        keys: Of all of them.
-        work: Done for a lane in its account's session.
+        keys: Keys of all accounts.
+        work: Called for a lane in its account's session.
         writer: Where outcomes and attempts are recorded.
-        states: Where the sandbox keeps the world of each account; it forgets those that are not here.
+        states: Where the sandbox keeps the world of each account; it does not keep the others.
 
     Raises:
-        SettingsError: Two accounts are one; nothing was sent.
+        SettingsError: Two accounts are the same; nothing was sent.
         LedgerError: The lanes can't be read, or a claim could not be made durable.
     """
 
@@ -140,13 +140,13 @@ async def in_all_sessions(
     writer: Writer,
     states: Mapping[str, Path],
 ) -> None:
-    """Open a session for each account, side by side, and do something in each.
+    """Open a session for each account, in parallel, and call ``through`` in each.
 
     Args:
-        job: Whose accounts they are.
-        parts: Those that anything is to be done for.
-        keys: Of all of them.
-        through: Called with the number of the part, its session, and what it may take.
+        job: The job of the accounts.
+        parts: The parts that have work.
+        keys: Keys of all accounts.
+        through: Called with the number of the part, its session, and what it may use.
         writer: As of `visit_all`.
         states: As of `visit_all`.
 
@@ -167,7 +167,7 @@ async def in_all_sessions(
                 for number, part in enumerate(parts):
                     group.create_task(_in_session(part, opening, number, through, room))
         except BaseExceptionGroup as errors:
-            # One cause ended the others: the operator needs its words, not those of a group.
+            # One error ended the others: the operator needs its message, not that of a group.
             raise first_of(errors) from None
 
 
@@ -178,7 +178,7 @@ async def _in_session(
     through: Callable[[int, Session, Room], Awaitable[None]],
     room: Room,
 ) -> None:
-    """Do one account's part; what only this account can't go on without stops it alone."""
+    """Do one account's part. A failure that concerns only this account stops it alone."""
     try:
         async with opening.session(part) as session:
             await part.stop.sleep(opening.start_in_s(number, session))
@@ -193,7 +193,7 @@ async def _in_session(
 
 
 async def visit(session: Session, lanes: Lanes[_Lane], work: Callable[[_Lane], Awaitable[None]], *, room: Room) -> None:
-    """Do ``work`` for lanes, as many side by side as the rates ask for and there is room for.
+    """Do ``work`` for lanes, as many in parallel as the rates need and ``room`` allows.
 
     Raises:
         LedgerError: The lanes can't be read, or a claim could not be made durable.
@@ -212,7 +212,7 @@ async def visit(session: Session, lanes: Lanes[_Lane], work: Callable[[_Lane], A
 
 @asynccontextmanager
 async def writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIterator[LedgerWriter]:
-    """Write to the ledger in a thread of its own until the block ends; a failure stops the job."""
+    """Write to the ledger in its own thread until the block ends; a failure stops the job."""
 
     def failed(error: LedgerError) -> None:
         stop.request(str(error), exit_code=error.exit_code)
@@ -226,7 +226,7 @@ async def writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIter
 
 
 async def _one_by_one(lanes: Lanes[_Lane], products: int) -> AsyncGenerator[_Lane, None]:
-    """Read lanes off the event loop, so many products ahead."""
+    """Read lanes outside the event loop, ``products`` of them ahead."""
     while found := await in_thread(lanes.next_lanes, products):
         for lane in found:
             yield lane
