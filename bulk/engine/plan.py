@@ -1,4 +1,4 @@
-"""Tell what a run would do: read the input into a copy of the ledger, list, decide, and send no create."""
+"""Report what a run would do: read the input into a copy of the ledger, list, decide, and send no create."""
 
 from __future__ import annotations
 
@@ -57,15 +57,15 @@ async def plan(
         settings: As for a run.
         credentials: Keys to sign listings with: one provider for all, or account → provider; default: as the settings
             say.
-        offline: List nothing: every module that this ledger did not make counts as missing.
-        listener: Told what happens.
+        offline: List nothing: every module that this ledger did not create counts as missing.
+        listener: Receives what happens.
         stop: Ends it early when it is requested.
 
     Raises:
         SettingsError: Settings or credentials can't be used.
         InputError: The input can't be read.
-        LedgerError: There is a ledger, and it can't be read or belongs to another target.
-        StoppedError: A stop was requested before the keys were there.
+        LedgerError: The ledger exists, and can't be read or belongs to another target.
+        StoppedError: A stop was requested before the keys were available.
     """
     accounts = accounts_of(settings)
     path = ledger_path(input_name, settings)
@@ -97,7 +97,7 @@ class _Planning(Job):
 
     def __post_init__(self) -> None:
         self._outcomes: Counter[Outcome] = Counter()
-        """Of rows that no listing can change, those that name no account too."""
+        """Outcomes of rows that no listing can change, also of those that name no account."""
 
         self._tallies: dict[str, Tally] = {}
         self._shown = Shown()
@@ -150,7 +150,7 @@ class _Planning(Job):
         tally.found[Outcome.CREATED] += tally.requests["create"]
 
     def _show_first_creates(self) -> None:
-        """Show the first rows that would be created; the few that lose their slot are known already."""
+        """Show the first rows that would be created; the few that get no slot are already known."""
         losing = {line for product in self._shown.full_products for line in product.lines}
         wanted = self._wanted_products()
         admitted = (
@@ -162,7 +162,7 @@ class _Planning(Job):
             self._shown.add(_planned(row, Outcome.CREATED))
 
     def _wanted_products(self) -> set[str] | None:
-        """Return the ProductKeys that are tried, of whichever account; ``None``: all."""
+        """Return the ProductKeys that are tried, of any account; ``None``: all."""
         if self._selection.products is None:
             return None
         return {key for products in self._selection.products.values() for key in products}
@@ -223,16 +223,16 @@ class _Planning(Job):
         )
 
     def _all_outcomes(self) -> Counter[Outcome]:
-        """Return what all rows would be, those that name no account too."""
+        """Return the outcomes of all rows, also of those that name no account."""
         outcomes = self._outcomes.copy()
         for tally in self._tallies.values():
             outcomes += tally.found
-        # What nobody looked at, because it was not asked for or because the plan was cut short, stays as it is.
+        # Rows that were not judged, because they were excluded or the plan was stopped, stay as they are.
         outcomes[Outcome.PENDING] = self._rows - outcomes.total()
         return outcomes
 
     def _seconds(self) -> float:
-        """Return how long a run takes: its rate groups work side by side, the accounts of one share its rates."""
+        """Return how long a run takes: rate groups work in parallel, accounts of one group share its rates."""
         groups: dict[str, list[Tally]] = {}
         for tally in self._tallies.values():
             account = tally.account
@@ -253,7 +253,7 @@ def _first_stop(accounts: Mapping[str, PlannedAccount]) -> str | None:
 
 
 def _existing_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
-    """Return the worlds of the sandbox that are there: a plan makes none."""
+    """Return the sandbox's existing worlds: a plan creates none."""
     return {account: state for account, state in sandbox_states(ledger, accounts).items() if state.exists()}
 
 
@@ -268,7 +268,7 @@ def _clock_time_in(seconds: float) -> str:
 
 
 class _NoWriter:
-    """Takes what a plan would record, and drops it."""
+    """Accepts what a plan would record, and drops it."""
 
     def settle(self, settlement: Settlement) -> None:
         """Drop it."""

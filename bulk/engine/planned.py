@@ -1,4 +1,4 @@
-"""What a plan tells, as values."""
+"""The contents of a plan, as values."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["FullProduct", "Plan", "PlannedAccount", "PlannedRow", "plan_json"]
 
 @dataclass(frozen=True, slots=True)
 class PlannedRow:
-    """A row, and what would become of it."""
+    """A row, and the outcome that it would have."""
 
     line: int
     product_key: str | None
@@ -26,28 +26,28 @@ class PlannedRow:
     outcome: Outcome
     message: str | None = None
     already: bool = False
-    """`created`, and that was done by an earlier run of this ledger."""
+    """True: it is `created`, and an earlier run of this ledger did that."""
 
     account: str | None = None
-    """Whose it is; ``None``, and not a key of the JSON: the job names no accounts, or the row names none of them."""
+    """Its account; ``None``, and not a key of the JSON: the job names no accounts, or the row names none of them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FullProduct:
-    """A product that has no slot for every row."""
+    """A product that does not have a slot for each of its rows."""
 
     product_key: str
     taken_by: tuple[str, ...]
     """Custom modules that it has on the platform."""
 
     lines: tuple[int, ...]
-    """Lines of the rows that get none."""
+    """Lines of the rows that get no slot."""
 
     given_to: tuple[int, ...] = ()
-    """Lines of the earlier rows that get the slots that are left."""
+    """Lines of the earlier rows that get the remaining slots."""
 
     account: str | None = None
-    """Whose it is; ``None``, and not a key of the JSON: the job names no accounts."""
+    """Its account; ``None``, and not a key of the JSON: the job names no accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,14 +57,14 @@ class PlannedAccount:
     target: str
     rows: int
     outcomes: Mapping[str, int]
-    """What its rows would be; an invalid row that names no account is in none."""
+    """Each outcome → rows. An invalid row that names no account is counted in no account."""
 
     requests: Mapping[str, int]
     seconds: float
     """How long its requests take at its rates, if no other account shares them."""
 
     stopped: str | None
-    """Why its part is not whole; ``None``: it is."""
+    """Why its part is not complete; ``None``: it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,29 +75,29 @@ class Plan:
     ledger: str
     target: str
     offline: bool
-    """Judged by the files alone: what is on the platform was not asked."""
+    """True: judged by the files alone; the platform was not asked."""
 
     rows: int
     outcomes: Mapping[str, int]
-    """What the rows would be: each outcome's name → rows, zeros included."""
+    """Each outcome's name → rows that would have it, zeros included."""
 
     requests: Mapping[str, int]
     """Requests that a run would send: ``list`` and ``create``."""
 
     seconds: float
-    """How long they take at the rates asked for."""
+    """How long they take at the rates of the settings."""
 
     would_create: int = 0
     """`created` rows that a run would create."""
 
     already_created: int = 0
-    """`created` rows that earlier runs of this ledger made."""
+    """`created` rows that earlier runs of this ledger created."""
 
     outside: int = 0
-    """`pending` rows that ``--limit`` and ``--only`` leave for another run."""
+    """`pending` rows that ``--limit`` and ``--only`` exclude: another run has to do them."""
 
     ends_at: str | None = None
-    """When a run that begins now would end: ISO 8601, in this machine's zone; ``None``: nothing holds it up."""
+    """When a run that starts now would finish: ISO 8601, in this machine's zone; ``None``: nothing limits its speed."""
 
     full_products: tuple[FullProduct, ...] = ()
     examples: tuple[PlannedRow, ...] = ()
@@ -107,10 +107,10 @@ class Plan:
     """Name → account; empty, and not a key of the JSON: the job names none."""
 
     found: InputFound | None = None
-    """What was found of the input; ``None``: it was not read to its end."""
+    """What was found in the input; ``None``: it was not read completely."""
 
     stopped: str | None = None
-    """Why the plan is not whole; ``None``: it is."""
+    """Why the plan is not complete; ``None``: it is."""
 
     @property
     def exit_code(self) -> int:
@@ -122,7 +122,7 @@ class Plan:
 
 
 def plan_json(plan: Plan) -> dict[str, object]:
-    """Return the plan as the keys of its JSON object: those of accounts only where the job names any."""
+    """Return the plan as a JSON object; it has the keys of accounts only if the job names any."""
     keys = asdict(plan) | {"exit_code": plan.exit_code}
     if not plan.accounts:
         del keys["accounts"]

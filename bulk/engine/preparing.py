@@ -1,4 +1,4 @@
-"""What run, sync and apply do before they begin: find accounts, their map of products and keys, open the ledger."""
+"""What run, sync and apply do first: find the accounts, their map of products and keys, and open the ledger."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Prepared"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """The accounts of a job, those that are tried, their keys, and what its input is read through."""
+    """The accounts of a job, those that are tried, their keys, and the map of products for the input."""
 
     accounts: tuple[Account, ...]
     parts: tuple[Part, ...]
@@ -54,14 +54,14 @@ class Prepared:
         Args:
             settings: Where the requests go.
             credentials: One provider for all requests, or account → provider; ``None``: as the settings say.
-            listener: Told of the keys.
-            stop: The job's.
-            syncs: It also updates and deletes.
+            listener: Receives where the keys are from.
+            stop: The job's signal.
+            syncs: The job also updates and deletes.
 
         Raises:
             SettingsError: Settings or credentials can't be used.
-            InputError: The map of products can't be read, leaves something open, or is for another target.
-            StoppedError: A stop was requested before the keys were there.
+            InputError: The map of products can't be read, is incomplete, or is for another target.
+            StoppedError: A stop was requested before the keys were available.
         """
         accounts = accounts_of(settings)
         product_map = await map_of(settings, accounts)
@@ -77,7 +77,7 @@ class Prepared:
 
     @asynccontextmanager
     async def ledger(self, path: Path) -> AsyncIterator[Ledger]:
-        """Hold the ledger until the block ends, and tell if it was upgraded.
+        """Hold the ledger until the block ends, and announce it if the ledger was upgraded.
 
         Raises:
             LedgerError: It can't be used, is held by another run, or belongs to another target.

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["Run", "run"]
 
 _COUNTED_BEFORE_S = 0.1
-"""How long the first request waits for the rows to be counted: enough for some ten thousand."""
+"""How long the first request waits until the rows are counted: enough for about ten thousand rows."""
 
 
 async def run(
@@ -56,22 +56,22 @@ async def run(
     stop: StopSignal | None = None,
     to_json: Callable[[Summary], bytes] = summary_json,
 ) -> Summary:
-    """Create the modules that the input asks for, and return how its rows stand.
+    """Create the modules that the input asks for, and return the state of its rows.
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
-        settings: Where, how fast, how stubborn.
+        settings: Targets, rates, retries and limits.
         credentials: Keys to sign with: one provider for all requests, or account → provider; default: as the settings
             say.
-        listener: Told what happens.
+        listener: Receives what happens.
         stop: Ends the run early when it is requested.
-        to_json: Gives the form in which the ledger keeps the summary.
+        to_json: Encodes the summary for the ledger.
 
     Raises:
         SettingsError: Settings or credentials can't be used; nothing was read.
-        InputError: The input can't be read; nothing was sent, the ledger is as it was.
+        InputError: The input can't be read; nothing was sent, the ledger is unchanged.
         LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
-        StoppedError: A stop was requested before the keys were there.
+        StoppedError: A stop was requested before the keys were available.
     """
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
@@ -95,19 +95,19 @@ class Run(Job):
     """One run."""
 
     command: str = "run"
-    """As the ledger notes it."""
+    """The command's name in the ledger."""
 
     applied: str | None = None
-    """Of an apply: the run that made the plan."""
+    """For an apply: the run that made the plan."""
 
     def __post_init__(self) -> None:
         self.run_id = secrets.token_hex(16)
         self._read_in = False
         self._counted: Counted | None = None
-        """How the rows stand at the end, where that was counted already."""
+        """The rows by outcome at the end, if they were already counted."""
 
     async def run(self, keys: KeyRing, to_json: Callable[[Summary], bytes] = summary_json) -> Summary:
-        """Do all of it, and record how it ended."""
+        """Do the whole run, and record how it ended."""
         started, deadline_s = time.monotonic(), self.settings.deadline_s
         try:
             await in_thread(self._begin)
@@ -122,7 +122,7 @@ class Run(Job):
             )
             summary = await in_thread(self._conclude, done)
         except BaseException as exc:
-            # The words of our own errors are redacted; what a library says may hold a signed URL.
+            # The messages of bulk's own errors are redacted; a library's message may contain a signed URL.
             why = str(exc) if isinstance(exc, BulkError) else type(exc).__name__
             await self._end(exit_code=getattr(exc, "exit_code", ExitCode.STOPPED), stopped=why)
             raise
@@ -140,7 +140,7 @@ class Run(Job):
             if feeds:
                 await self._send(feeds, keys)
         if not feeds:
-            # They stand as they stood when the run began. To count a million of them again takes seconds.
+            # No row has changed since the run began. Counting a million rows again takes seconds.
             self._counted = counting.result()
 
     async def _read_input(self) -> None:
@@ -169,9 +169,9 @@ class Run(Job):
 
     @asynccontextmanager
     async def _start_announced(self, selection: Selection) -> AsyncIterator[Future[Counted]]:
-        """Announce how the rows stand before the block, or beside it where there are so many that this takes long.
+        """Announce the rows by outcome before the block, or during it if counting takes long.
 
-        Yields what becomes the rows by outcome; it is done when the block has ended.
+        Yields a future of the rows by outcome; it is done when the block has ended.
         """
         async with held(Snapshot, self.ledger.path) as snapshot:
             counting = asyncio.ensure_future(self._announce_start(snapshot, selection))
@@ -221,7 +221,7 @@ class Run(Job):
                 )
 
     async def _end(self, *, exit_code: int, stopped: str | None, summary: str | None = None) -> None:
-        """Record the end; a ledger that can't be written must not hide how the run ended."""
+        """Record the end; a write error of the ledger must not hide how the run ended."""
         with suppress(LedgerError):
             await in_thread(
                 self.ledger.end_run,

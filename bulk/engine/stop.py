@@ -19,7 +19,7 @@ _Result = TypeVar("_Result")
 
 
 class StopSignal:
-    """Asked for once, obeyed by everybody. Used on the event loop's thread; ``requested`` may be read on any."""
+    """A stop is requested once, and every part obeys. Use it on the event loop's thread; read ``requested`` on any."""
 
     def __init__(self) -> None:
         self.reason: str | None = None
@@ -29,15 +29,15 @@ class StopSignal:
 
     @property
     def requested(self) -> bool:
-        """Whether the run is to end."""
+        """Whether the run must end."""
         return self.reason is not None
 
     def request(self, reason: str, *, exit_code: int = ExitCode.STOPPED) -> None:
-        """End the run; the first reason stands.
+        """End the run; the first reason is kept.
 
         Args:
             reason: Why, and what to do about it, for the operator.
-            exit_code: What the run exits with; another one for signals.
+            exit_code: Exit code of the run; a signal has a different one.
         """
         if self.requested:
             return
@@ -47,13 +47,13 @@ class StopSignal:
             follower()
 
     def follow(self, follower: Callable[[], None]) -> None:
-        """Call ``follower`` as soon as a stop is requested; at once if it was already."""
+        """Call ``follower`` as soon as a stop is requested; at once if it is already requested."""
         self._followers.append(follower)
         if self.requested:
             follower()
 
     def scope(self) -> StopSignal:
-        """Return the signal of a part of the run: it is requested when this one is, and can be requested alone."""
+        """Return a signal for a part of the run. It is requested when this one is, and can also be requested alone."""
         part = StopSignal()
         self.follow(lambda: part.request(self.reason or "", exit_code=self.exit_code or ExitCode.STOPPED))
         return part
@@ -69,7 +69,7 @@ class StopSignal:
 
     @contextmanager
     def after(self, deadline_s: float | None, *, hint: str = "") -> Iterator[None]:
-        """Request a stop so many seconds after the block began, unless it ended before; ``None``: never.
+        """Request a stop ``deadline_s`` seconds after the block began, unless it ended before; ``None``: never.
 
         Args:
             deadline_s: In seconds.
@@ -86,7 +86,7 @@ class StopSignal:
             timer.cancel()
 
     async def unless_requested(self, work: Coroutine[Any, Any, _Result]) -> _Result:
-        """Return what the work returns, but wait for it no longer than until a stop is requested.
+        """Return what the work returns, but stop waiting when a stop is requested.
 
         Raises:
             StoppedError: A stop was requested first; the work is cancelled.
@@ -104,7 +104,7 @@ class StopSignal:
         return working.result()
 
     async def sleep(self, delay_s: float) -> bool:
-        """Wait, but no longer than until a stop is requested; return whether it was."""
+        """Wait, but at most until a stop is requested; return whether it was."""
         if delay_s > 0 and not self.requested:
             try:
                 async with asyncio.timeout(delay_s):

@@ -1,4 +1,4 @@
-"""Count what a plan finds out: of each account, and the first rows of each outcome over all of them."""
+"""Count what a plan finds: for each account, and the first rows of each outcome over all accounts."""
 
 from __future__ import annotations
 
@@ -58,16 +58,16 @@ class Tally:
         """Start with the rows that no listing can change.
 
         Args:
-            account: Whose rows they are.
-            outcomes: How its rows are now.
+            account: Owner of the rows.
+            outcomes: Outcomes of its rows now.
             settled: Outcomes of rows that no run tries again.
-            shown: What is shown of the plan.
+            shown: Collects what the plan shows.
         """
         self.account = account
         self.rows = sum(outcomes.values())
         self.settled: Counter[Outcome] = Counter({outcome: outcomes.get(outcome, 0) for outcome in settled})
         self.found: Counter[Outcome] = Counter()
-        """What was found out of rows that a run tries."""
+        """Outcomes that were found for rows that a run tries."""
 
         self.requests: Counter[str] = Counter()
         self.stopped: str | None = None
@@ -75,7 +75,7 @@ class Tally:
         self._name = account.name or None
 
     def count(self, row: Row, outcome: Outcome, message: str | None = None, *, already: bool = False) -> None:
-        """Take note of what a row would be."""
+        """Note the outcome that a row would have."""
         self.found[outcome] += 1
         module = row.module
         self._shown.add(
@@ -85,7 +85,7 @@ class Tally:
         )
 
     def lose(self, lane: Lane, decision: Decision, *, taken_by: tuple[str, ...]) -> None:
-        """Take note of the rows of a product that get no slot."""
+        """Note the rows of a product that get no slot."""
         for verdict in decision.over_budget:
             self.count(verdict.row, verdict.outcome, verdict.message)
         if decision.over_budget:
@@ -94,7 +94,7 @@ class Tally:
             self._shown.add_full(FullProduct(lane.product_key, taken_by, lines, given_to, self._name))
 
     def planned(self) -> PlannedAccount:
-        """Return the account's part of the plan; what nobody looked at stays as it is."""
+        """Return the account's part of the plan; rows that were not judged stay as they are."""
         settings = self.account.settings
         outcomes = self.settled + self.found
         outcomes[Outcome.PENDING] = self.rows - outcomes.total()

@@ -1,8 +1,9 @@
-"""Blocking work in threads that never outlives who waits for it.
+"""Blocking work in threads that never outlives the task that waits for it.
 
-A cancelled task goes on at once, the thread that it waited for does not end. Whoever then closed what the thread uses
-would pull a ledger from under a commit: so here a cancellation is raised when the thread has ended, however often it
-is repeated. A user's program may cancel our task many times, and an anyio scope cancels every wait until it is left.
+A cancelled task continues at once, but the thread that it waited for still runs. If the task then closed what the
+thread uses, it would close a ledger in the middle of a commit. So here a cancellation is raised only when the thread
+has ended, no matter how often it is repeated. A user's program may cancel our task many times, and an anyio scope
+cancels every wait until it is left.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ async def in_thread(
 
 
 async def interruptible(work: Callable[[], _Result], *, interrupt: Callable[[], None]) -> _Result:
-    """Do as `in_thread` does, for work that takes long: call ``interrupt`` when cancelled, to make it end early."""
+    """Like `in_thread`, for work that takes long: when cancelled, call ``interrupt`` to make the work end early."""
     working = _started(work)
     try:
         return await asyncio.shield(working)
@@ -56,7 +57,7 @@ async def held(
 ) -> AsyncIterator[_Held]:
     """Open something in a thread, and close it in a thread when the block ends.
 
-    It is closed also where it was opened only after the task that asked for it had been cancelled.
+    It is also closed if the task was cancelled before it was open.
     """
     opening = _started(partial(open_, *args, **kwargs))
     try:
@@ -72,7 +73,7 @@ async def held(
 
 @asynccontextmanager
 async def closed_in_thread(opened: _Held) -> AsyncIterator[_Held]:
-    """Close in a thread what is open when the block ends; a cancellation stays one, also where closing fails."""
+    """When the block ends, close what is open, in a thread; a cancellation is still raised if closing fails."""
     cancelled: asyncio.CancelledError | None = None
     try:
         yield opened
@@ -89,7 +90,7 @@ async def closed_in_thread(opened: _Held) -> AsyncIterator[_Held]:
 
 @asynccontextmanager
 async def entered(block: AbstractContextManager[_Entered]) -> AsyncIterator[_Entered]:
-    """Enter and leave a block in threads: both may take long, and what leaving does depends on how the block ended."""
+    """Enter and leave a block in threads: both may take long. Leaving depends on how the block ended."""
     value = await in_thread(block.__enter__)
     try:
         yield value
@@ -103,7 +104,7 @@ async def entered(block: AbstractContextManager[_Entered]) -> AsyncIterator[_Ent
 async def until_ended(work: Future[Any]) -> BaseException | None:
     """Wait until the work has ended, and return what it raised, if anything.
 
-    A cancellation meanwhile is raised then, caused by what the work raised.
+    A cancellation in the meantime is raised afterwards; its cause is what the work raised.
     """
     cancelled: asyncio.CancelledError | None = None
     with anyio.CancelScope(shield=True):
@@ -119,5 +120,5 @@ async def until_ended(work: Future[Any]) -> BaseException | None:
 
 
 def _started(work: Callable[[], _Result]) -> Future[_Result]:
-    # A future, not a task: a loop that shuts down cancels every task, and would take this for an end of the work.
+    # A future, not a task: a loop that shuts down cancels every task, which would look like the end of the work.
     return asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)

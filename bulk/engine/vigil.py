@@ -1,4 +1,4 @@
-"""Stop a run whose ledger is taken away: what it does then would be recorded nowhere."""
+"""Stop a run whose ledger is removed: its further work would not be recorded."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _EVERY_S = 1.0
 
 @asynccontextmanager
 async def vigil(ledger: Ledger, stop: StopSignal) -> AsyncIterator[None]:
-    """Look every second, while the block lasts, whether the ledger is still in its place; if not, stop the run.
+    """Check every second, until the block ends, whether the ledger is still in its place; if not, stop the run.
 
     Raises:
-        LedgerError: It was not there any more when the block ended: no summary may name it.
+        LedgerError: The ledger was gone when the block ended: no summary may name it.
     """
     watching = asyncio.ensure_future(_watch(ledger, stop))
     try:

@@ -77,7 +77,7 @@ def lanes_of_each(settings: Settings, *, sessions: int, listener: Listener) -> i
 
 
 def _most_connections() -> int:
-    """Return how many the system's limit of open files leaves room for, where it has one."""
+    """Return how many connections the system's limit of open files allows, if it has one."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     if files == resource.RLIM_INFINITY:
         return MOST_LANES

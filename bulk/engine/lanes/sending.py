@@ -220,7 +220,7 @@ async def writing(ledger: Ledger, *, run_id: str, stop: StopSignal) -> AsyncIter
     writer = LedgerWriter(
         ledger.connection, ledger.path, run_id=run_id, loop=asyncio.get_running_loop(), on_failure=failed
     )
-    # Also a run that is cancelled commits what it knows.
+    # A cancelled run also commits what it knows.
     async with closed_in_thread(writer):
         yield writer
 

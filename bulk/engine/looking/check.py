@@ -1,4 +1,4 @@
-"""Compare an input with the platform, listed afresh, or with another file. Nothing is changed, no ledger is asked."""
+"""Compare an input with a new listing of the platform, or with another file. Nothing is changed, no ledger is read."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _EXAMPLES = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Checked:
-    """How the comparison came out."""
+    """Result of the comparison."""
 
     wanted: str
     other: str
@@ -91,9 +91,9 @@ async def check(
 
     Args:
         wanted: Path of the input; ``-`` for stdin.
-        settings: How it is read, which map of products it goes through, and where the platform is.
-        other: Path of another file; ``None``: the platform, of which every product of the input is listed.
-        surplus: Also find what no row asks for: in those products, or in the whole other file.
+        settings: How to read it, its map of products, and where the platform is.
+        other: Path of another file; ``None``: the platform, where every product of the input is listed.
+        surplus: Also find modules that no row asks for: in those products, or in the whole other file.
         output: Write all findings to this file, CSV or JSON lines by its name.
         credentials: Keys to sign with: one provider for all, or account → provider; default: as the settings say.
         listener: Learns what happens.
@@ -102,7 +102,7 @@ async def check(
     Raises:
         SettingsError: Settings or credentials can't be used, or the findings can't be written.
         InputError: A file or the map can't be read.
-        StoppedError: A stop was requested; there are no findings.
+        StoppedError: A stop was requested; nothing was found or written.
     """
     written = None if output is None else FORMATS.get(Path(output).suffix.lower())
     if output is not None and written is None:
@@ -209,7 +209,7 @@ class _Check:
     def _add_invalid(
         self, rows: Iterable[InvalidRow], shape: InputShape, product_map: ProductMap | None, *, other: str = ""
     ) -> None:
-        """Add rows that can't be read, with what they name; ``other``: the file that says what is there."""
+        """Add rows that can't be read, with what they name."""
         for line, record, _, problem, owner in rows:
             place = written_place(shape, record, product_map)
             key = place.product_key if place else written(shape, record, Field.PRODUCT_KEY)
@@ -217,19 +217,19 @@ class _Check:
             name, reason = written(shape, record, Field.MODULE_NAME), f"{other}: {problem}" if other else problem
             row = Finding(Verdict.UNREAD, line, whose, key, name, reason)
             if place and self.scope.is_narrowed:
-                # Which are the first products is known at the end of the file.
+                # The first products are only known at the end of the file.
                 self._invalid.append(row)
             else:
                 self.comparison.invalid([row], of_other=bool(other))
 
     def _add_left_invalid(self, *, of_other: bool = False) -> None:
-        """Add those that name a product of a narrowed comparison."""
+        """Add the invalid rows that name a product of a narrowed comparison."""
         left = [row for row in self._invalid if self.scope.has(row.account, row.product_key)]
         self.comparison.invalid(left, of_other=of_other)
         self._invalid.clear()
 
     def _read_file(self, path: str, *, is_other: bool) -> bool:
-        """Read one of two files; say whether its rows, as rows of the target, have accounts."""
+        """Read one of two files; say whether its rows have accounts once they are mapped to the target."""
         product_map = None if is_other else self._map()
         with open_input(path, self.settings.read, while_waiting=self._obey) as reader:
             kept = Kept(reader)
@@ -250,7 +250,7 @@ class _Check:
             return
         place = product_map.place_of(account, row[1]) if product_map else None
         if isinstance(place, str):
-            # Which product of the target it is, nobody knows: it is in every scope.
+            # Its product at the target is unknown, so it is in every scope.
             reason = f"ProductKey {row[1]!r} is not in {place}"
             self.comparison.invalid([Finding(Verdict.UNREAD, row[0], account, *row[1:3], reason)])
             return
@@ -269,7 +269,7 @@ class _Check:
 
     def conclude(self, other: str, surplus: bool, output: Path | None, written: str | None) -> Checked:  # noqa: FBT001 - called by a thread
         if not self.comparison.rows and self.scope.leaves_out:
-            # Nothing is equal to nothing: a pattern with a slip in it must not pass for an account that was checked.
+            # An empty comparison is not equal: a mistyped pattern must not look like a checked account.
             raise InputError("no row of it is left to compare: correct --only or --account", file=self.wanted)
         counts: Counter[Verdict] = Counter()
         examples: list[Finding] = []
@@ -310,7 +310,7 @@ def _write(path: Path, format: str, findings: Iterable[Finding]) -> None:  # noq
             out.write(f"{','.join(Finding._fields)}\n".encode())
             for finding in findings:
                 text = io.StringIO(newline="")
-                # A report for people: unlike an export, nothing of it is sent back.
+                # A report for people: unlike an export, it is never read back.
                 csv.writer(text, lineterminator="\n").writerow(map(harmless, finding))
                 out.write(text.getvalue().encode())
     except OSError as exc:

@@ -1,4 +1,4 @@
-"""Hold the rows of an input against modules that are there. On disk where they are many, so that memory stays flat."""
+"""Compare the rows of an input with existing modules. Many rows are kept on disk, so that memory stays flat."""
 
 from __future__ import annotations
 
@@ -41,11 +41,11 @@ WHERE NOT EXISTS (
 
 
 class Verdict(StrEnum):
-    """What a comparison says of a module."""
+    """Result of the comparison for a module."""
 
     MISSING = "missing"  #: a row asks for it, and it is not there
     DIFFERENT = "different"  #: it is there, with another alias, description or letter case
-    UNREAD = "unread"  #: it can't be said: a row or a product could not be read
+    UNREAD = "unread"  #: unknown: a row or a product could not be read
     SURPLUS = "surplus"  #: it is there, and no row asks for it
 
 
@@ -54,7 +54,7 @@ class Finding(NamedTuple):
 
     verdict: Verdict
     line: int | None
-    """Of the row; ``None``: a module that was listed."""
+    """Line of the row; ``None``: a module that was listed."""
 
     account: str
     product_key: str
@@ -64,17 +64,17 @@ class Finding(NamedTuple):
 
 
 class Comparison:
-    """Rows that are wanted, and modules that are there."""
+    """Wanted rows, and existing modules."""
 
     def __init__(self) -> None:
-        """Begin without any. Accounts are noted by threads of their own, one after the other."""
+        """Begin without any. Each account is added by its own thread, one after the other."""
         self._turn = threading.Lock()
-        # Without a name it is a file that is gone when it is closed, and small ones never leave memory.
+        # A database without a name is a file that disappears when it is closed; a small one never leaves memory.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.executescript(_SCHEMA)
         self._database.execute("BEGIN")
         self.rows = 0
-        """That ask for modules, those that can't be read too."""
+        """Rows that ask for modules, also those that can't be read."""
 
         self.unread_of_other = 0
 
@@ -85,7 +85,7 @@ class Comparison:
         self.rows += len(added)
 
     def invalid(self, rows: Iterable[Finding], *, of_other: bool = False) -> None:
-        """Add rows that can't be read; ``of_other``: they ask for nothing, but nobody knows what they say is there."""
+        """Add rows that can't be read; ``of_other``: of the other file. They ask for nothing, but hide what exists."""
         added = [row[1:] for row in rows]
         self._database.executemany("INSERT INTO invalid VALUES (?, ?, ?, ?, ?)", added)
         if of_other:
@@ -94,18 +94,18 @@ class Comparison:
             self.rows += len(added)
 
     def add(self, account: str, modules: Iterable[tuple[int | None, OtaModule]]) -> None:
-        """Add modules that are there, each with the line of the file that says so."""
+        """Add existing modules, each with its line if it comes from a file."""
         added = [(account, *_cells(module), line) for line, module in modules]
         with self._turn:
             self._database.executemany("INSERT OR IGNORE INTO there VALUES (?, ?, ?, ?, ?, ?, ?)", added)
 
     def leave_unread(self, account: str, product_key: str, reason: str) -> None:
-        """Note that nobody knows which modules a product has."""
+        """Note that the modules of a product are unknown."""
         with self._turn:
             self._database.execute("INSERT OR REPLACE INTO unread VALUES (?, ?, ?)", (account, product_key, reason))
 
     def forget_accounts(self) -> None:
-        """Compare products by their keys alone: one of the sides does not say whose they are."""
+        """Compare products by their keys alone: one of the sides does not name accounts."""
         self._database.execute("UPDATE wanted SET account = ''")
         self._database.execute("UPDATE OR REPLACE there SET account = ''")
 
@@ -129,7 +129,7 @@ class Comparison:
                 yield Finding(Verdict.SURPLUS, None, account, key, name, f"{where}, and no row asks for it")
 
     def close(self) -> None:
-        """Forget all of it."""
+        """Discard the comparison."""
         self._database.close()
 
 

@@ -1,7 +1,7 @@
-"""Write what an account has as an input: all products or some, every custom module, as a whole or not at all.
+"""Write what an account has as an input: all products or some, every custom module, completely or not at all.
 
-Rows go to a temporary file of each account, in the order of their ProductKeys, so that memory stays flat and two
-exports of one state are the same file.
+Rows go to a temporary file of each account, in the order of their ProductKeys. So memory stays flat, and two exports of
+one state are the same file.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["ALL", "Exported", "export"]
 
 ALL = "all"
-"""Of products: what the list of an account's products shows."""
+"""All products in the list of an account's products."""
 
 _MOST_NAMED = 20
 _WRITTEN_TOGETHER = 1_000
@@ -71,8 +71,8 @@ async def export(
         output: Where to; its name ends in ``.csv``, ``.jsonl`` or ``.ndjson``.
         settings: Which accounts, and how fast.
         products: ``all``, or the path of a file with a column ProductKey.
-        distributed: With ``all``, export products too that another account distributed to this one; those of a file
-            are exported whoever owns them.
+        distributed: With ``all``, also export products that another account distributed to this one. Products of a
+            file are always exported, no matter which account owns them.
         credentials: Keys to sign with: one provider for all, or account → provider; default: as the settings say.
         listener: Learns what happens.
         stop: Ends it early when it is requested.
@@ -80,8 +80,8 @@ async def export(
     Raises:
         SettingsError: Settings or credentials can't be used, or the file can't be written there.
         InputError: The file of products can't be read.
-        UnreadError: A product can't be read; there is no new file.
-        StoppedError: A stop was requested; as above.
+        UnreadError: A product can't be read; no file was written.
+        StoppedError: A stop was requested; no file was written.
     """
     path = Path(output)
     written = FORMATS.get(path.suffix.lower())
@@ -110,7 +110,7 @@ async def export(
 
 @dataclass(kw_only=True)
 class _Found:
-    """What was found of one account so far."""
+    """What was found in one account so far."""
 
     spool: BinaryIO
     done: AccountExport
@@ -128,7 +128,7 @@ class _Export:
     products: str
     takes_distributed: bool
     read_back: ReadSettings
-    """How a run reads the file."""
+    """How a run will read the file."""
 
     listener: Listener
     stop: StopSignal
@@ -202,7 +202,7 @@ class _Export:
         return products or ()
 
     async def _product(self, looker: Looker, listed: Product) -> tuple[Product, Sequence[OtaModule] | str | None]:
-        """Return a product and its modules; a text: why they can't be read; ``None``: the product is left out."""
+        """Return a product with its modules, or why they can't be read, or ``None`` if the product is left out."""
         product = listed
         if listed.is_owned is None:
             shown = await looker.show_product(listed.product_key)
@@ -277,7 +277,7 @@ def _writable(path: Path) -> Iterator[None]:
 
 
 def _refuse_unwritable(path: Path) -> None:
-    """Refuse now what could not be written after minutes of reading."""
+    """Refuse now: otherwise you would learn only after minutes of reading that the file can't be written."""
     with _writable(path):
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))

@@ -1,4 +1,4 @@
-"""Read from one account, at its pace; repeat what may help. It is given a platform that has no writes."""
+"""Read from one account, at its pace, and retry if that may help. Its platform has no methods that write."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Looker(Requests):
     """One account's reader. ``None`` as an answer means that the work is stopping."""
 
     def __init__(self, platform: ReadingPlatform, way: Way) -> None:
-        """Take what sends each request once, and the way that all of them go."""
+        """Take the platform, which sends each request once, and the rules that all requests follow."""
         super().__init__(way)
         self._platform = platform
         self.account = way.account
@@ -36,7 +36,7 @@ class Looker(Requests):
             self._listener(LaneClosed(product_key, self.account))
 
     async def list_products(self) -> tuple[Product, ...] | Failure | None:
-        """List all products of the account; pages that shift are read again."""
+        """List all products of the account; if pages shift while they are read, read them again."""
         return await gather(self._ask_page, pause=self._stop.sleep)
 
     async def _ask_page(self, number: int) -> Page[Product] | Failure | None:
@@ -46,5 +46,5 @@ class Looker(Requests):
         return await self._ask(Action.LIST_PRODUCTS, request, number, key=("", None))
 
     async def show_product(self, product_key: str) -> Product | Failure | None:
-        """Ask for one product: its name, and whether it is the account's own."""
+        """Ask for one product: its name, and whether the account owns it."""
         return await self._ask(Action.SHOW_PRODUCT, self._platform.show_product, product_key, key=(product_key, None))

@@ -1,4 +1,4 @@
-"""What an export tells of itself, beside its file: where from, when, how much, and how to recognise it."""
+"""The description that an export writes beside its file: source, time, counts, and how to recognise the file."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _MOST_READ_OTHERWISE = 1_000
 
 @dataclass(kw_only=True)
 class AccountExport:
-    """One account's part; counted up while it is read."""
+    """One account's part; its counts grow while the account is read."""
 
     account: str
-    """Its name; empty where no accounts are named."""
+    """Its name; empty if no accounts are named."""
 
     target: Target
     products: int = 0
-    """Products that were exported, those without modules too."""
+    """Products that were exported, including those without modules."""
 
     modules: int = 0
     without_modules: list[Product] = field(default_factory=list)
@@ -45,7 +45,7 @@ class AccountExport:
     """Distributed products that were not exported."""
 
     read_otherwise: list[ReadOtherwise] = field(default_factory=list)
-    """The first of the rows that a run refuses, or reads otherwise than the platform has them."""
+    """The first rows that a run refuses, or reads differently from what the platform has."""
 
     all_read_otherwise: int = 0
 
@@ -53,8 +53,8 @@ class AccountExport:
         """Count a product.
 
         Args:
-            product: It.
-            modules: How many it has; ``None``: it is left out.
+            product: The product.
+            modules: How many modules it has; ``None``: it is left out.
         """
         if product.is_owned is False:
             self.distributed.append(product)
@@ -67,7 +67,7 @@ class AccountExport:
             self.without_modules.append(product)
 
     def note_read_otherwise(self, row: ReadOtherwise) -> None:
-        """Count a row that does not say its module to a run."""
+        """Count a row that a run would not read as its module."""
         self.all_read_otherwise += 1
         if len(self.read_otherwise) < _MOST_READ_OTHERWISE:
             self.read_otherwise.append(row)
@@ -81,11 +81,11 @@ class Exported:
     sha256: str
     bytes: int
     began_at: float
-    """When the first request could leave, in seconds since the epoch, UTC: no module is shown as it was before."""
+    """When the first request could leave, in seconds since the epoch, UTC. No module is shown as of an earlier time."""
 
     ended_at: float
     products_of: str
-    """``all``, or the file that named the products."""
+    """``all``, or the path of the file that named the products."""
 
     accounts: tuple[AccountExport, ...]
 
@@ -101,13 +101,13 @@ class Exported:
 
     @property
     def read_otherwise(self) -> int:
-        """Rows that a run refuses, or reads otherwise than the platform has them."""
+        """Rows that a run refuses, or reads differently from what the platform has."""
         return sum(account.all_read_otherwise for account in self.accounts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """Where an export is from."""
+    """Where an export comes from."""
 
     platforms: Mapping[str, str]
     """Account → its target, as messages name it."""
@@ -127,7 +127,7 @@ def manifest_bytes(exported: Exported) -> bytes:
 
 
 def as_keys(exported: Exported) -> dict[str, object]:
-    """Return what was written as the keys of a JSON object."""
+    """Return the description of an export as a JSON object."""
     return {
         "file": Path(exported.path).name,
         "sha256": exported.sha256,
@@ -144,10 +144,10 @@ def as_keys(exported: Exported) -> dict[str, object]:
 
 
 def read_source(export: Path) -> Source | None:
-    """Return what the manifest of an export says of where it is from.
+    """Return the source of an export, from its manifest.
 
     Returns:
-        ``None``: there is no manifest beside it, or none of ours.
+        ``None``: there is no manifest beside it, or bulk did not write it.
     """
     try:
         found = orjson.loads(manifest_path(export).read_bytes())

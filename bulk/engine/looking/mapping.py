@@ -1,7 +1,7 @@
-"""Find which product of the target each product of an export is, and write it down for a person to check.
+"""Find the target's product for each product of an export, and write the map for a person to check.
 
-By the same ProductKey, else by an equal ProductName where both sides have it once. Whatever is open stays blank, with
-the reason in its row: a guess would put modules into the wrong product.
+Products match by the same ProductKey, else by an equal ProductName if each side has that name once. A product without
+a match stays blank, with the reason in its row: a guess would put modules into the wrong product.
 """
 
 from __future__ import annotations
@@ -67,11 +67,11 @@ class TargetProduct(NamedTuple):
 
 
 class MappedProduct(NamedTuple):
-    """A product of the source, and what it becomes."""
+    """A product of the source, and its product at the target."""
 
     source: SourceProduct
     target: TargetProduct | None
-    """``None``: a person has to say it."""
+    """``None``: a person has to choose it."""
 
     how: str
     """``ProductKey``, ``ProductName``, or why it is open."""
@@ -87,7 +87,7 @@ class ProductMapping:
 
     @property
     def open_products(self) -> tuple[MappedProduct, ...]:
-        """Those that a person has to fill in or take out."""
+        """Products that a person has to fill in or remove."""
         return tuple(product for product in self.products if product.target is None)
 
     @property
@@ -105,14 +105,14 @@ def matched(
 ) -> tuple[MappedProduct, ...]:
     """Match products, in the order of the sources.
 
-    Where the target has an account of the same name, only its products come into question.
+    If the target has an account of the same name, only that account's products can match.
 
     Args:
-        sources: Of the export, each once.
-        targets: Of all accounts that are tried, each once.
-        others: Products of the source that the export has no row of: a name that one of them has too is not unique.
-        one_platform: Accounts, source and target, that are on one platform: a ProductKey is one product there, and
-            never becomes itself.
+        sources: Products of the export, each once.
+        targets: Products of all accounts that are tried, each once.
+        others: Products of the source without a row in the export. A name that one of them also has is not unique.
+        one_platform: Pairs of source and target accounts that are on one platform. A ProductKey is one product there,
+            and must not be mapped to itself.
     """
     own = {
         (target, source.product_key)
@@ -167,7 +167,7 @@ def _one(
 
 
 def _undoubled(product: MappedProduct, taken: Counter[TargetProduct]) -> MappedProduct:
-    """Leave a product open whose target another one has too; one found by its key keeps it."""
+    """Leave a product open if another one has the same target; a product found by its key keeps its target."""
     if product.target is None or taken[product.target] == 1 or product.how == "ProductKey":
         return product
     reason = f"{taken[product.target]} products of the source would become {product.target.product_key}"
@@ -183,12 +183,12 @@ async def map_products(
     listener: Listener = ignore,
     stop: StopSignal | None = None,
 ) -> ProductMapping:
-    """Write which product of the target each product of an export is. Nothing is changed.
+    """Write the map from each product of an export to its product at the target. Nothing is changed.
 
     Args:
         export: Path of a file with ProductKey and ProductName, as `bulk export` writes it.
-        output: Where to; must not be there yet, as somebody may have completed it by hand.
-        settings: The target's.
+        output: Path of the map. It must not exist: somebody may have completed an earlier map by hand.
+        settings: Settings of the target.
         credentials: Keys to sign with: one provider for all, or account → provider; default: as the settings say.
         listener: Learns what happens.
         stop: Ends it early when it is requested.
@@ -197,7 +197,7 @@ async def map_products(
         SettingsError: Settings or credentials can't be used, or the map can't be written there.
         InputError: The export can't be read.
         UnreadError: A list of products can't be read; nothing was written.
-        StoppedError: A stop was requested; as above.
+        StoppedError: A stop was requested; nothing was written.
     """
     path = Path(output)
     written = FORMATS.get(path.suffix.lower())
@@ -250,7 +250,7 @@ def _read_export(export: str, output: Path, settings: ReadSettings) -> tuple[lis
 
 
 def _refuse_same(export: str, accounts: Iterable[Account], platforms: Mapping[str, str]) -> None:
-    """Refuse to map a platform to itself: the settings are those of the source then."""
+    """Refuse to map a platform to itself: the settings are then those of the source."""
     for account in accounts:
         owners = [owner for owner, platform in platforms.items() if platform == str(account.target)]
         if any(not owner or not account.name or owner == account.name for owner in owners):

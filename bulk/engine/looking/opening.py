@@ -1,4 +1,4 @@
-"""Open what reads the accounts of a job: their keys, their rates, one connection pool. Nothing is sent yet."""
+"""Open what you need to read the accounts of a job: keys, rates, one connection pool. Nothing is sent yet."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
 __all__ = ["ahead_of", "opened_lookers"]
 
 PRODUCTS_PER_S = 50.0
-"""What the platform grants for QueryProduct, and for QueryProductList but for pages that nobody has."""
+"""The platform's limit for QueryProduct, and for QueryProductList except for pages that do not exist."""
 
 _AHEAD = 64
-"""Products asked for side by side: one that is repeated must not hold the others up."""
+"""Products asked for in parallel: a repeated request must not delay the others."""
 
 _OTHER_FILES = 64
 _ENOUGH_CONNECTIONS = 4
 
 
 def ahead_of(settings: Settings) -> int:
-    """Return how many products of an account are asked for side by side."""
+    """Return how many products of an account are asked for in parallel."""
     return settings.concurrency or _AHEAD
 
 
@@ -58,14 +58,14 @@ async def opened_lookers(
     """Open a reader for each of these accounts, by name, until the block ends.
 
     Args:
-        accounts: Those that are tried.
+        accounts: The accounts that are tried.
         credentials: Keys to sign with: one provider for all, or account → provider; ``None``: as the settings say.
         stops: Stop signal of each account.
         listener: Learns what happens.
 
     Raises:
-        SettingsError: Keys are missing, two accounts are one, or the settings ask for a rehearsal.
-        StoppedError: A stop was requested before the keys were there.
+        SettingsError: Keys are missing, two accounts are the same, or the settings ask for a rehearsal.
+        StoppedError: A stop was requested before the keys were available.
     """
     if any(account.settings.sandbox for account in accounts):
         raise SettingsError("this reads a platform that is there: start `bulk sandbox`, and give its --endpoint")

@@ -1,4 +1,4 @@
-"""Do the same for many things side by side, and have the results in order, or end all of it when a stop comes."""
+"""Do the same work for many items in parallel and return the results in order; end all of it when a stop comes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 async def in_order(
     items: Iterable[_Item], work: Callable[[_Item], Coroutine[Any, Any, _Result]], *, ahead: int
 ) -> AsyncGenerator[_Result, None]:
-    """Yield what the work returns for each item, in their order; so many are worked on at once."""
+    """Yield what the work returns for each item, in their order, with a limit on parallel work."""
     waiting: deque[asyncio.Task[_Result]] = deque()
     try:
         for item in items:
@@ -41,12 +41,12 @@ async def in_order(
 
 
 async def side_by_side(works: Iterable[Coroutine[Any, Any, _Result]]) -> list[_Result]:
-    """Return what all return, in their order; the first error ends the others, and is raised as it is."""
+    """Return all results, in their order; the first error ends the other works and is raised unchanged."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(work) for work in works]
     except BaseExceptionGroup as errors:
-        # One cause ended the others: the operator needs its words, not those of a group.
+        # One error ended the others: the operator needs its message, not that of a group.
         raise _first_of(errors) from None
     return [task.result() for task in tasks]
 
@@ -54,13 +54,13 @@ async def side_by_side(works: Iterable[Coroutine[Any, Any, _Result]]) -> list[_R
 async def until_stopped(
     work: Awaitable[_Result], stop: StopSignal, *, consequence: str, deadline_s: float | None = None
 ) -> _Result:
-    """Return what the work returns. What only reads can end at once when a stop comes, also between two requests.
+    """Return what the work returns. For work that only reads: a stop ends it at once, also between two requests.
 
     Args:
         work: Cancelled by a stop.
         stop: The signal.
-        consequence: What a stop means for what was asked for, added to its reason.
-        deadline_s: Seconds after which the stop comes by itself; ``None``: never.
+        consequence: What a stop means for the result; added to its reason.
+        deadline_s: Seconds after which a stop is requested automatically; ``None``: never.
 
     Raises:
         StoppedError: The stop came first.

@@ -1,4 +1,4 @@
-"""Say which products a comparison is about: all, or those that ``--account``, ``--only`` and ``--limit`` leave."""
+"""Say which products are compared: all, or those that ``--account``, ``--only`` and ``--limit`` select."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ __all__ = ["Scope"]
 
 
 class Scope:
-    """The products that are compared. A trial takes the first ones of the file, as its rows name them."""
+    """The products that are compared. A trial takes the first products that the rows of the file name."""
 
     def __init__(self, settings: Settings) -> None:
-        """Take what narrows it."""
+        """Take the settings that narrow it."""
         self._only = settings.only
         self._limit = settings.limit
         self._accounts = frozenset(settings.only_accounts)
         self._first: dict[str, set[str]] = {}
         self._noted = 0
         self.is_narrowed = bool(self._only or self._limit is not None)
-        """Products are left out, and not only accounts."""
+        """True: products are left out, and not only accounts."""
 
         self.leaves_out = self.is_narrowed or bool(self._accounts)
 
@@ -41,7 +41,7 @@ class Scope:
         return True
 
     def has(self, account: str, product_key: str) -> bool:
-        """Say whether a product is among those that are compared, once the wanted file was read."""
+        """Say whether a product is compared. Call this after the wanted file was read."""
         if not self._matches(account, product_key):
             return False
         owners = self._first.get(product_key, set())

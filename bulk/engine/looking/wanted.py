@@ -1,4 +1,4 @@
-"""Say which products are looked at: those that a file names, of each account."""
+"""Say which products of each account are read: those that a file names."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ def wanted_products(
     """Return the ProductKeys of a file by account, each once, in the file's order.
 
     Args:
-        path: Of a file with a column ProductKey; an input of modules is one too.
-        settings: How it is read.
+        path: Path of a file with a column ProductKey, such as an input of modules.
+        settings: How to read it.
         accounts: All that the settings name; ``("",)``: none.
-        tried: Those that are worked with; products of the others are left out.
-        while_waiting: What it raises ends the reading.
+        tried: Accounts that are used; products of the others are left out.
+        while_waiting: Called during the reading; an error that it raises ends the reading.
 
     Raises:
-        InputError: It can't be read, names no product, or a row does not say whose its product is.
+        InputError: The file can't be read, names no product, or a row does not name the account of its product.
     """
     found: dict[str, dict[str, None]] = {account: {} for account in tried}
     faults: list[tuple[int, str]] = []
@@ -69,15 +69,15 @@ def _whose(account: str, accounts: Sequence[str], of_all: str | None) -> str | N
 
 
 def refuse_rows(path: str, faults: Sequence[tuple[int, str]], *, consequence: str) -> None:
-    """Refuse a file for its rows, if any is at fault.
+    """Refuse a file if any of its rows has a fault.
 
     Args:
         path: The file.
-        faults: Line, and what is wrong with it.
+        faults: Line number and fault of each such row.
         consequence: What this means.
 
     Raises:
-        InputError: So it is; the message has a line for each, up to twenty.
+        InputError: There are faults; the message has a line for each, up to twenty.
     """
     if not faults:
         return
