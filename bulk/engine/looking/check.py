@@ -102,7 +102,7 @@ async def check(
     Raises:
         SettingsError: Settings or credentials can't be used, or the findings can't be written.
         InputError: A file or the map can't be read.
-        StoppedError: A stop was requested; nothing was found or written.
+        StoppedError: A stop was requested; there are no findings.
     """
     written = None if output is None else FORMATS.get(Path(output).suffix.lower())
     if output is not None and written is None:
@@ -209,7 +209,7 @@ class _Check:
     def _add_invalid(
         self, rows: Iterable[InvalidRow], shape: InputShape, product_map: ProductMap | None, *, other: str = ""
     ) -> None:
-        """Add rows that can't be read, with what they name."""
+        """Add rows that can't be read, with what they name; ``other``: they are rows of this other file."""
         for line, record, _, problem, owner in rows:
             place = written_place(shape, record, product_map)
             key = place.product_key if place else written(shape, record, Field.PRODUCT_KEY)

@@ -1,1 +1,1 @@
-"""Accounts at work: their keys, their pace, their requests, what is recorded of them."""
+"""Accounts during a run: their keys, their pace, their requests, and what is recorded."""

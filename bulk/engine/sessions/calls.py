@@ -1,4 +1,4 @@
-"""What lanes may ask of the platform, and send to it."""
+"""What lanes may ask the platform, and send to it."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ __all__ = ["Calls"]
 
 
 class Calls(Requests):
-    """The lanes' way to the platform. ``None`` as an answer means that the run is stopping: nothing was sent."""
+    """The lanes' connection to the platform. The answer ``None`` means that the run is stopping: nothing was sent."""
 
     def __init__(self, platform: Platform, way: Way) -> None:
-        """Take what sends each request once, and the way that all of them go."""
+        """Take the platform, which sends each request once, and the rules that all requests follow."""
         super().__init__(way)
         self._platform = platform
 
     async def list_modules(self, product_key: str) -> Listing | Failure | None:
-        """List a product's modules, repeating while that may help."""
+        """List a product's modules; repeat while that may help."""
         return await self._ask(Action.LIST, self._platform.list_modules, product_key, key=(product_key, None))
 
     async def list_packages(self, product_key: str) -> tuple[Package, ...] | Failure | None:
-        """List all update packages of a product, repeating while that may help."""
+        """List all update packages of a product; repeat while that may help."""
 
         async def ask(number: int) -> Page[Package] | Failure | None:
             return await self._ask_page(product_key, number)
@@ -41,7 +41,7 @@ class Calls(Requests):
         async def request(key: str, *, leave: Leave) -> Page[Package] | Failure:
             return await self._platform.list_packages(key, page=number, leave=leave)
 
-        # What is refused for good only means that nothing is deleted here: it stops nobody.
+        # A permanent refusal only means that nothing is deleted here: it does not stop the account.
         return await self._ask(Action.LIST_PACKAGES, request, product_key, key=(product_key, None), stops=False)
 
     async def apply(self, change: Change, *, repeat: bool) -> Accepted | Failure | None:
@@ -51,6 +51,6 @@ class Calls(Requests):
         return await self._send(change.action, self._platform.apply, change, key=key, repeat=repeat)
 
     def proved(self, change: Change) -> None:
-        """Take note that a change was carried out whose reply was lost: replies are late then, and not in vain."""
+        """Note that a change whose reply was lost was carried out: the platform works, only its replies are late."""
         self._answered(change.action)
         self._breaker.answered(change.action, (change.wanted.product_key, change.wanted.module_name))

@@ -1,4 +1,4 @@
-"""Reach the platform that a run is for: over the network, or in a box beside it."""
+"""Connect to the platform of a run: over the network, or to the sandbox on this machine."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LONGEST_MARK = 64
 
 
 def ledger_path(input_name: str, settings: Settings) -> Path:
-    """Return where the ledger of this input stands.
+    """Return the path of this input's ledger.
 
     Raises:
         SettingsError: The input is stdin, and no ledger was named.
@@ -52,7 +52,7 @@ def sandbox_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
 
 
 def _mark_of(account: str) -> str:
-    """Return an account's name as a part of a file's: a name may hold what a file's may not."""
+    """Return an account's name as a part of a file name: an account's name may contain other characters."""
     if not account:
         return ""
     quoted = quote(account, safe=" ")
@@ -63,12 +63,12 @@ async def credentials_for(settings: Settings, *, listener: Listener = ignore) ->
     """Return the keys that a run signs with: the sandbox's, a profile's, or the first of the official default chain.
 
     Args:
-        settings: Names the profile, if one is to be used.
-        listener: Told where the keys are from, and when temporary ones are or can't be renewed.
+        settings: Name the profile, if you use one.
+        listener: Receives where the keys are from, and when temporary keys were renewed or can't be renewed.
 
     Raises:
-        SettingsError: There are none; the message says where they were looked for.
-        KeysUnavailableError: So it is, and a source that is set up did not answer.
+        SettingsError: There are no keys; the message says where they were looked for.
+        KeysUnavailableError: There are no keys, and a source that is set up did not answer.
     """
     if settings.sandbox:
         from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET  # noqa: PLC0415 - see below
@@ -90,15 +90,15 @@ async def connected(
     state: Path | None,
     on_clock_corrected: Callable[[float], None],
 ) -> AsyncIterator[Platform]:
-    """Open an account's way to the platform; nothing is sent yet.
+    """Open an account's connection to the platform; nothing is sent yet.
 
     Args:
         settings: Where the platform is, or that it is the sandbox.
-        target: What requests are written for.
-        transport: The process's; it carries the requests of every account.
+        target: The target of the requests.
+        transport: The process's transport; it carries the requests of every account.
         credentials: Asked before every request.
-        state: Where the sandbox keeps its world; ``None``: it forgets it.
-        on_clock_corrected: Told the platform's time minus ours, in seconds.
+        state: Where the sandbox keeps its world; ``None``: it does not keep it.
+        on_clock_corrected: Receives the platform's time minus this machine's, in seconds.
     """
     async with served(settings, target, state) as endpoint:
         yield Client(
@@ -113,7 +113,7 @@ async def connected(
 
 @asynccontextmanager
 async def served(settings: Settings, target: Target, state: Path | None) -> AsyncIterator[str]:
-    """Give the platform's URL; for the sandbox, start it first. It grants what the run asks for."""
+    """Give the platform's URL; for the sandbox, start it first. The sandbox allows the rates of the run."""
     if not settings.sandbox:
         yield target.endpoint
         return

@@ -1,4 +1,4 @@
-"""Let requests out in their order, as their pace allows. Owns the queue and one timer; decides nothing about rates."""
+"""Release requests in their order, as their pace allows. Owns the queue and one timer; decides nothing about rates."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ if TYPE_CHECKING:
 __all__ = ["Gate", "Turn", "always"]
 
 SHORTEST_WAIT_S = 0.003
-"""A timer is set no closer: waking for each request of a high rate would cost more than sending it."""
+"""Shortest time of a timer: at a high rate, waking up for each request would cost more than sending it."""
 
 LATE_S = 0.002
-"""A request that goes later than this after it was let out is noted as released when it goes."""
+"""A request that leaves later than this after its release is noted as released when it leaves."""
 
 
 _LONG_AGO = -math.inf
 
 
 def always() -> bool:
-    """Say that a request may leave: nobody else has these accounts."""
+    """Say that a request may leave: no other machine works on these accounts."""
     return True
 
 
 class Gate:
-    """A queue, first come first served, in front of a pace. Bound to the event loop that it is first awaited on."""
+    """A queue, first in first out, in front of a pace. It belongs to the event loop that first awaits it."""
 
     def __init__(
         self,
@@ -42,41 +42,41 @@ class Gate:
         clock: Callable[[], float] = time.monotonic,
         may_send: Callable[[], bool] = always,
     ) -> None:
-        """Stand open.
+        """Start open.
 
         Args:
             pace: Says when the next request may leave.
-            clock: The clock that ``pace`` was started with. Not the loop's own: uvloop's stands still between two
-                turns, so that it would date a release before the stall that delayed it.
-            may_send: Asked when a request leaves, at the last moment that there is.
+            clock: The clock that ``pace`` was started with. Not the loop's own: uvloop's clock does not move between
+                two turns. It would date a release before the stall that delayed it.
+            may_send: Asked at the last possible moment before a request leaves.
         """
         self._pace = pace
         self._clock = clock
         self.may_send = may_send
-        """Whether the right to send is this process's."""
+        """Whether this process has the right to send."""
 
         self._queue: deque[asyncio.Future[float | None]] = deque()
         self._owners: dict[asyncio.Future[float | None], object] = {}
-        """Of those in the queue, where they said it."""
+        """Owners of the places in the queue, for requests that named one."""
 
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._underway: deque[float] = deque(maxlen=math.ceil(pace.per_s))
-        """When those were let out that have not left yet, as far as the pace remembers."""
+        """Release times of requests that have not left yet, as far back as the pace remembers."""
 
     @property
     def waiting(self) -> int:
-        """How many wait to be let out now."""
+        """How many requests wait for their release now."""
         return len(self._queue)
 
     @property
     def per_s(self) -> float:
-        """Requests a second that were asked for; 0: unlimited."""
+        """Requests a second in the settings; 0: unlimited."""
         return self._pace.per_s
 
     @property
     def rate_per_s(self) -> float:
-        """Requests a second in force now; 0: unlimited."""
+        """Requests a second that are allowed now; 0: unlimited."""
         return self._pace.rate_per_s
 
     async def acquire(self, owner: object = None) -> float | None:
@@ -86,8 +86,8 @@ class Gate:
             owner: Who waits: see `send_home`.
 
         Returns:
-            When it was let out, by the given clock: send exactly one, at once. ``None``: the gate was closed or its
-            owner sent home, send nothing.
+            When it was released, by the given clock: send exactly one request, at once. ``None``: the gate was closed
+            or the owner was sent home; send nothing.
         """
         if self._closed:
             return None
@@ -100,14 +100,14 @@ class Gate:
         return await self._wait_in_line(owner)
 
     def leave(self, released_at: float) -> float | None:
-        """Say whether what was let out then may leave now; it does so at once.
+        """Say whether a request that was released then may leave now; if so, send it at once.
 
-        A connection or a key may have taken its time. What leaves late is noted as released when it leaves. One whose
-        place in the window is over by then takes that of another who is not ready yet; if there is none, it has missed
-        its turn. So has every request while there is no right to send.
+        A connection or a key may have been slow. A request that leaves late is noted as released when it leaves. If its
+        place in the window is over by then, it takes the place of a request that is not ready yet. If there is none, it
+        has missed its turn. Every request misses its turn while this process has no right to send.
 
         Returns:
-            When the pace counts it as released; ``None``: it has missed its turn.
+            When the pace counts the request as released; ``None``: it has missed its turn.
         """
         if not self.may_send():
             return None
@@ -130,21 +130,21 @@ class Gate:
             self._pace.give_back(released_at)
 
     def _take_from_underway(self, released_at: float) -> bool:
-        """Strike one off; ``False``: another has taken its place."""
+        """Remove a release; ``False``: another request has taken its place."""
         if released_at not in self._underway:
             return False
         self._underway.remove(released_at)
         return True
 
     def answered(self, released_at: float) -> None:
-        """Tell the pace that the answer of a request that it let out came just now; the request was carried out."""
+        """Tell the pace that the answer to a released request arrived just now; the request was carried out."""
         if self._pace.per_s:
             self._pace.answered(released_at, self._clock())
 
     async def _wait_in_line(self, owner: object) -> float | None:
         released_at = await self._place(self._queue.append, owner)
         while released_at is not None and not self._closed:
-            # The loop may have stalled between letting this one out and its going: what counts is when it goes.
+            # The loop may have stalled between this request's release and its leaving: the time of leaving counts.
             if (now := self._clock()) - released_at <= LATE_S:
                 self._underway.append(released_at)
                 return released_at
@@ -168,9 +168,9 @@ class Gate:
             del self._owners[place]
 
     def _leave_line(self, place: asyncio.Future[float | None]) -> None:
-        """Give up a place in the queue; whoever was let out already and can't go hands that on."""
+        """Give up a place in the queue; a request that was released but can't leave passes its release on."""
         if place.cancelled():
-            with contextlib.suppress(ValueError):  # the timer has passed over it already
+            with contextlib.suppress(ValueError):  # the timer has already skipped it
                 self._queue.remove(place)
         elif (released_at := place.result()) is not None:
             self._let_out_next(released_at)
@@ -185,7 +185,7 @@ class Gate:
 
     def _arm(self, wait_s: float) -> None:
         if self._timer is None:
-            # In whole milliseconds, rounded up: uvloop would round to the nearest, and wake too early half of the time.
+            # In whole milliseconds, rounded up: uvloop rounds to the nearest, and would often wake too early.
             delay_s = max(SHORTEST_WAIT_S, math.ceil(wait_s * 1000) / 1000)
             self._timer = asyncio.get_running_loop().call_later(delay_s, self._let_out_due)
 
@@ -193,7 +193,7 @@ class Gate:
         self._timer = None
         now = self._clock()
         while self._queue:
-            if self._queue[0].done():  # it was cancelled, and has not gone yet
+            if self._queue[0].done():  # it was cancelled, and is still in the queue
                 self._queue.popleft()
             elif wait_s := self._pace.take(now):
                 self._arm(wait_s)
@@ -202,7 +202,7 @@ class Gate:
                 self._let_out_next(now)
 
     def close(self) -> None:
-        """Send everyone in the queue home, and everyone who comes later, at once."""
+        """Send all requests in the queue home at once, and all that come later."""
         self._closed = True
         if self._timer is not None:
             self._timer.cancel()
@@ -211,7 +211,7 @@ class Gate:
             pass
 
     def send_home(self, owner: object) -> None:
-        """Send those in the queue home that wait for this owner; the others move up."""
+        """Send home the requests in the queue that wait for this owner; the others move up."""
         theirs = [place for place in self._queue if self._owners.get(place) is owner]
         for place in theirs:
             self._queue.remove(place)
@@ -239,7 +239,7 @@ class Gate:
 
 
 class Turn:
-    """One request's turn at a gate: let out, gone, answered."""
+    """One request's turn at a gate: released, left, answered."""
 
     __slots__ = ("_gate", "_released_at", "left_s")
 

@@ -1,6 +1,6 @@
-"""Open the keys of a job's accounts: spread over time, each waited for on its own, no two accounts the same.
+"""Open the keys of a job's accounts: spread over time, each on its own, no two accounts the same.
 
-Keys may come from a token service that has a limit of its own, and may be long in coming: the others don't wait.
+Keys may come from a token service, which has its own limit. Keys that take long don't delay the other accounts.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["GivenKeys", "KeyRing", "Opened", "given_keys"]
 
 GivenKeys = Mapping[str, "CredentialProvider"]
-"""Keys that a program brings along, by account; those of a job without accounts are the account ``''``'s."""
+"""Keys that a program passes, by account; in a job without accounts the account is ``''``."""
 
 _OPENED_PER_S = 50.0
-"""Half of what a token service grants an account."""
+"""Half of a token service's limit for an account."""
 
 _PATIENCE_S = 3.0
-"""How long the first request of a job waits for keys that are long in coming: their accounts come later then."""
+"""How long the first request of a job waits for slow keys; after that, their accounts start later."""
 
 
 class Opened(NamedTuple):
@@ -46,11 +46,11 @@ class Opened(NamedTuple):
     """Accounts with the same one share the platform's rates."""
 
     shared_as: str | None = None
-    """What other processes of this machine call the rate group; ``None``: nobody else sends there."""
+    """Name of the rate group for other processes of this machine; ``None``: no other process sends there."""
 
 
 def given_keys(credentials: CredentialProvider | GivenKeys | None, accounts: Sequence[str]) -> GivenKeys:
-    """Return the keys that a program gave, by account: one provider signs for every account."""
+    """Return the keys that a program passed, by account; a single provider signs for every account."""
     if credentials is None:
         return {}
     return credentials if isinstance(credentials, Mapping) else dict.fromkeys(accounts, credentials)
@@ -63,24 +63,24 @@ class KeyRing:
         """Open nothing yet.
 
         Args:
-            given: Keys that need not be looked for.
-            listener: Told where keys are from, and when they can't be renewed.
+            given: Keys that the program passed.
+            listener: Receives where keys are from, and when they can't be renewed.
         """
         self._given = given
         self._listener = listener
         self._found: list[OpenedAccount] = []
-        """Those that were looked for; no two of them are one."""
+        """Accounts whose keys were looked for; no two are the same."""
 
         self._first_look = True
         self._spread: AsyncLimiter | None = None
         self._opening: dict[str, Future[Opened]] = {}
 
     async def open_only(self, parts: Sequence[Part]) -> None:
-        """Open the keys of the only account, if there is one: without them nothing needs to be read.
+        """If there is only one account, open its keys: without them it is useless to read the input.
 
         Raises:
-            SettingsError: There are none.
-            StoppedError: A stop was requested before they were there.
+            SettingsError: There are no keys.
+            StoppedError: A stop was requested before they were available.
         """
         if len(parts) == 1:
             opened: Future[Opened] = asyncio.get_running_loop().create_future()
@@ -89,14 +89,14 @@ class KeyRing:
 
     @asynccontextmanager
     async def opening(self, parts: Sequence[Part], *, patient: bool = True) -> AsyncIterator[None]:
-        """Open the keys of these accounts, until the block ends; it begins when most are there.
+        """Open the keys of these accounts, until the block ends; the block begins when most keys are available.
 
         Args:
-            parts: Those that anything is to be done for; some may be opening already.
-            patient: False: it begins at once, as nobody needs the keys yet.
+            parts: The parts that have work; some may be opening already.
+            patient: False: the block begins at once, as nothing needs the keys yet.
 
         Raises:
-            SettingsError: Two accounts are one.
+            SettingsError: Two accounts are the same.
         """
         missing = [part for part in parts if part.name not in self._opening]
         if len(missing) > 1:
@@ -112,10 +112,10 @@ class KeyRing:
             await asyncio.gather(*self._opening.values(), return_exceptions=True)
 
     async def of(self, part: Part) -> Opened:
-        """Return the keys of an account once they are there.
+        """Return the keys of an account once they are available.
 
         Raises:
-            SettingsError: There are none, or they are another account's.
+            SettingsError: There are no keys, or they are another account's.
             StoppedError: A stop was requested first.
         """
         return await asyncio.shield(self._opening[part.name])
@@ -139,7 +139,7 @@ class KeyRing:
             await part.stop.unless_requested(self._spread.acquire())
         found = await part.stop.unless_requested(open_account_keys(account, listener=self._listener))
         if not self._first_look:
-            # Too late to refuse the job: only this account can be left out.
+            # Too late to refuse the whole job: only this account can be left out.
             refuse_double([*self._found, found])
         self._found.append(found)
         return Opened(found.credentials, found.rate_group, _shared_as(account, found.rate_group))
@@ -148,7 +148,7 @@ class KeyRing:
 def _spread() -> AsyncLimiter:
     from aiolimiter import AsyncLimiter  # noqa: PLC0415 - reads files, and a run for one account spreads nothing
 
-    return AsyncLimiter(1, 1 / _OPENED_PER_S)  # of one each: a larger one would let as many through at once
+    return AsyncLimiter(1, 1 / _OPENED_PER_S)  # capacity 1: a larger one would allow bursts
 
 
 def _shared_as(account: Account, group: str) -> str:

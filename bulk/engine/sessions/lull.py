@@ -1,4 +1,4 @@
-"""Hold an action's requests back in an outage: one at a time asks, at growing distances, whether it is over."""
+"""Hold back an action's requests in an outage: one at a time probes, at growing intervals, whether it is over."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Lull"]
 
 
 class Lull:
-    """A door that is open as a rule."""
+    """Holds requests back while an outage lasts; otherwise they pass."""
 
     def __init__(self, *, probe_s: Callable[[int], float], stop: StopSignal) -> None:
-        """Begin open.
+        """Begin without an outage.
 
         Args:
             probe_s: Says how long to wait before the probe of this number.
-            stop: Opens the door for good.
+            stop: Ends the holding back permanently.
         """
         self._probe_s = probe_s
         self._stop = stop
@@ -29,7 +29,7 @@ class Lull:
         self._line = asyncio.Lock()
         self._over = asyncio.Event()
         self.is_on = False
-        """Whether requests are held back; each request asks several times."""
+        """Whether requests are held back. An attribute, because each request reads it several times."""
 
         stop.follow(self.end)
 
@@ -41,15 +41,15 @@ class Lull:
             self._over.clear()
 
     def end(self) -> None:
-        """Let everybody go, at once."""
+        """Release all requests at once."""
         self.is_on = False
         self._over.set()
 
     async def wait(self) -> bool:
-        """Wait until the outage is over, or until it is one's turn to find out.
+        """Wait until the outage is over, or until it is this request's turn to probe.
 
         Returns:
-            True: send, as a probe, and call `probed` when its end is known.
+            True: send the request as a probe, and call `probed` when its result is known.
         """
         await self._line.acquire()
         try:
@@ -62,7 +62,7 @@ class Lull:
         return False
 
     def probed(self) -> None:
-        """Let the next one find out, if it is still needed."""
+        """Let the next request probe, if the outage still lasts."""
         self._line.release()
 
     async def _is_still_on_at_the_next_probe(self) -> bool:

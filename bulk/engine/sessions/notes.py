@@ -1,4 +1,4 @@
-"""Announce an account's requests and retries to whoever listens."""
+"""Announce an account's requests and retries to the listener."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Notes"]
 
 
 class Notes:
-    """What becomes of requests, for listeners alone: who writes a ledger adds it."""
+    """Announces the results of requests to a listener only; `Recorder` also writes the ledger."""
 
     def __init__(self, *, listener: Listener, account: str = "", wall_clock: Callable[[], float] = time.time) -> None:
-        """Only store who listens.
+        """Only store the listener.
 
         Args:
             listener: Learns of every attempt and retry.
-            account: Whose requests they are; empty where no accounts are named.
+            account: Owner of the requests; empty if no accounts are named.
             wall_clock: Seconds since the epoch.
         """
         self._listener = listener
@@ -42,15 +42,15 @@ class Notes:
         repeat: bool,
         left_s: float | None = None,
     ) -> None:
-        """Take down one request and its answer.
+        """Note one request and its answer.
 
         Args:
             action: What it asked for.
             answer: How it ended.
-            key: ProductKey and ModuleName of what it was about; a listing has no ModuleName.
+            key: ProductKey and ModuleName of its subject; a listing has no ModuleName.
             latency_s: How long it took.
-            repeat: The one before it failed.
-            left_s: When it left, by the clock of its rate; ``None``: it did not.
+            repeat: The request before it failed.
+            left_s: When it left, by the clock of its rate; ``None``: it did not leave.
         """
         del repeat
         self._listener(AttemptMade(self._attempt(action, answer, key, latency_s, left_s)))
@@ -64,7 +64,7 @@ class Notes:
         left_s: float | None,
     ) -> Attempt:
         failure = answer if isinstance(answer, Failure) else None
-        # A product is kept without the reply that showed it, which holds the ProductSecret.
+        # A product is kept without its reply, because the reply contains the ProductSecret.
         reply = None if isinstance(answer, Product) else answer
         return Attempt(
             at=self._wall_clock() - latency_s,

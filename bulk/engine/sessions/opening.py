@@ -1,4 +1,4 @@
-"""Open the sessions of a job's accounts: keys, rate group, platform, and a first step that no two take at once."""
+"""Open the sessions of a job's accounts: keys, rate group, platform. Their first requests are spread over time."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ if TYPE_CHECKING:
 __all__ = ["Opening", "is_the_right_one"]
 
 _LONGEST_STEP_S = 1.0
-"""Starts are spread over no more: a rate of one a minute is no reason to begin a minute later."""
+"""Starts are spread over at most this: a rate of one a minute must not delay the start by a minute."""
 
 
 class Opening:
-    """Opens sessions; what they share, such as rate groups and the transport, stays open until the block ends."""
+    """Opens sessions. What they share, such as rate groups and the transport, stays open until the block ends."""
 
     def __init__(
         self, job: Job, keys: KeyRing, *, transport: Transport, writer: Writer, states: Mapping[str, Path]
@@ -42,11 +42,11 @@ class Opening:
         """Open nothing yet.
 
         Args:
-            job: Whom to tell, and what stops all.
-            keys: Of its accounts.
-            transport: The process's.
-            writer: The process's.
-            states: Where the sandbox keeps the world of each account; it forgets those that are not here.
+            job: Has the listener, and the signal that stops all.
+            keys: Keys of its accounts.
+            transport: The process's transport.
+            writer: The process's writer.
+            states: Where the sandbox keeps the world of each account; it does not keep the others.
         """
         self._job = job
         self._keys = keys
@@ -55,7 +55,7 @@ class Opening:
         self._states = states
         self._groups: dict[str, RateGroup] = {}
         self._rates: dict[str, Mapping[Action, float]] = {}
-        """Asked for, of each group."""
+        """Rate group → its rates in the settings."""
 
         self._opening_group = asyncio.Lock()
         self._shared = AsyncExitStack()
@@ -66,7 +66,7 @@ class Opening:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Let other processes have the windows of the rate groups for themselves."""
+        """Stop sharing the windows of the rate groups with other processes."""
         await self._shared.aclose()
 
     @asynccontextmanager
@@ -74,8 +74,8 @@ class Opening:
         """Open an account's session; nothing is sent yet.
 
         Raises:
-            SettingsError: Its keys are not to be had, or its platform can't be reached so.
-            StoppedError: A stop was requested before its keys were there.
+            SettingsError: It has no keys, or its settings can't reach its platform.
+            StoppedError: A stop was requested before its keys were available.
         """
         opened = await self._keys.of(part)
         settings, listener = part.account.settings, self._job.listener
@@ -100,13 +100,13 @@ class Opening:
             )
 
     def start_in_s(self, number: int, session: Session) -> float:
-        """Return how long a session waits before its first request, so that all of them spread over one step.
+        """Return how long a session waits before its first request, so that the sessions spread over one step.
 
-        Paces of one rate that start together stay together: all of their requests would meet in the same moments.
+        Paces with one rate that start together stay together: all of their requests would leave at the same moments.
 
         Args:
-            number: Of the session among those of the job, starting at 0.
-            session: Tells its rates.
+            number: Number of the session in the job, starting at 0.
+            session: Knows its rates.
         """
         rates = [gate.per_s for gate in session.group.gates.values() if gate.per_s]
         step_s = min(_LONGEST_STEP_S, 1 / max(rates)) if rates else 0.0
@@ -131,7 +131,7 @@ class Opening:
 
 
 async def is_the_right_one(session: Session, sample_product: str | None) -> bool:
-    """List the product that shows that the key is the right one; if it does not, stop the account."""
+    """List a product to check that the key is the right one; if it is not, stop the account."""
     if sample_product is None:
         return True
     answer = await session.calls.list_modules(sample_product)

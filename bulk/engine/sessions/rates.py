@@ -18,11 +18,11 @@ __all__ = ["asked_rates", "group_name"]
 def asked_rates(settings: Settings, *, syncs: bool = False) -> Mapping[Action, float]:
     """Return the rate of each action that a job sends, in requests a second; 0: unlimited.
 
-    What is a key here is paced, counted, announced and recorded.
+    Each action that is a key here is paced, counted, announced and recorded.
 
     Args:
-        settings: The job's, or an account's.
-        syncs: It also updates and deletes.
+        settings: Settings of the job, or of an account.
+        syncs: The job also updates and deletes.
     """
     rates = {Action.CREATE: settings.qps, Action.LIST: settings.list_qps}
     if syncs:
@@ -31,11 +31,11 @@ def asked_rates(settings: Settings, *, syncs: bool = False) -> Mapping[Action, f
 
 
 def group_name(target: Target, group: str, *, is_written: bool = False) -> str:
-    """Return what processes of one machine call a rate group.
+    """Return the name of a rate group for all processes of one machine.
 
     Args:
-        target: Of an account in the group.
-        group: The account's number, or the key that it is recognised by. A key says nothing of where it is used.
-        is_written: Somebody gave the group this name, and so says that it is one, wherever it sends to.
+        target: Target of an account in the group.
+        group: The account's number, or the key that identifies it. A key does not show where it is used.
+        is_written: The group's name comes from the settings: it is one group, no matter where it sends to.
     """
     return group if is_written else f"{target.endpoint} {group}"

@@ -1,4 +1,4 @@
-"""Write down what happens: to the ledger, to the counters of this run, and to whoever listens."""
+"""Record what happens: in the ledger, in the counters of this run, and for the listener."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["Counters", "Recorder", "Writer"]
 
 
 class Writer(Protocol):
-    """What a run needs of the ledger while it sends; `bulk.ledger.writer.LedgerWriter` is one."""
+    """What a run needs from the ledger while it sends; `bulk.ledger.writer.LedgerWriter` is one."""
 
     def settle(self, settlement: Settlement) -> None:
         """Hand over an outcome; it is committed soon."""
@@ -33,34 +33,34 @@ class Writer(Protocol):
         ...
 
     def amend(self, statement: str, *parameters: object) -> None:
-        """Hand over what is no outcome, by the name of its statement; it is committed as an outcome is."""
+        """Hand over a change that is no outcome, by the name of its statement; it is committed like an outcome."""
         ...
 
     async def claim(self, settlements: Iterable[Settlement]) -> None:
-        """Return when these records are on disk; raise `LedgerError` when they can't be."""
+        """Return when these records are on disk; raise `LedgerError` if they can't be written."""
         ...
 
 
 _CERTAIN = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.EXISTS, Outcome.MOVED, Outcome.DELETED})
-"""After these no earlier change is in doubt: it was found, or its traces are somebody else's."""
+"""After these outcomes no earlier change is in doubt: it was found, or its traces are somebody else's."""
 
 _CHANGED = frozenset({Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED})
 
 
 @dataclass(slots=True)
 class Counters:
-    """What this run did so far, or a part of it for one account."""
+    """What this run did so far, as a whole or for one account."""
 
     requests: dict[Action, int] = field(default_factory=dict)
-    """Requests that left this machine, by action; a run starts with a zero for each that it may send."""
+    """Requests that left this machine, by action; a run starts with a zero for each action that it may send."""
 
     retries: int = 0
-    """Attempts after one that failed, whether or not they left."""
+    """Attempts after a failed one, whether or not they left."""
 
     throttled: int = 0
     recovered: int = 0
     changes: dict[Outcome, int] = field(default_factory=dict)
-    """Changes that were carried out or recovered, by what became of their modules."""
+    """Changes that were carried out or recovered, by the outcome of their modules."""
 
     @classmethod
     def sum_of(cls, parts: Iterable[Counters]) -> Counters:
@@ -91,15 +91,15 @@ class Recorder(Notes):
         account: str = "",
         wall_clock: Callable[[], float] = time.time,
     ) -> None:
-        """Only store where things are written.
+        """Only store where to write.
 
         Args:
-            writer: The ledger's.
-            counters: Counted up.
-            breaker: Told of every outcome.
+            writer: Writes to the ledger.
+            counters: Incremented here.
+            breaker: Learns of every outcome.
             stop: Requested when the breaker says that too many rows failed.
-            listener: Told of every attempt, retry and outcome.
-            account: Whose rows and requests they are; empty where no accounts are named.
+            listener: Learns of every attempt, retry and outcome.
+            account: Owner of the rows and requests; empty if no accounts are named.
             wall_clock: Seconds since the epoch.
         """
         super().__init__(listener=listener, account=account, wall_clock=wall_clock)
@@ -115,10 +115,10 @@ class Recorder(Notes):
         approved: bool = False,
         frees_slot_for: str | None = None,
     ) -> None:
-        """Note durably that these changes of rows may leave from now on, each with what it wants and what was found.
+        """Record durably that these changes may leave from now on, each with what it wants and what was found.
 
         Args:
-            changes: They are on disk together, or none is.
+            changes: They are written to disk together, or not at all.
             approved: A person approved them.
             frees_slot_for: ModuleName of the create that takes the slot of a delete among them.
 
@@ -157,7 +157,7 @@ class Recorder(Notes):
         owned: bool | None = None,
         written: OtaModule | None = None,
     ) -> None:
-        """Record what became of a row, or of a module that no row asks for; see `Settlement` for the arguments."""
+        """Record the outcome of a row, or of a module that no row asks for; see `Settlement` for the arguments."""
         settlement = Settlement(
             line=None if row.line == NO_LINE else row.line,
             module=row.module,
@@ -183,7 +183,7 @@ class Recorder(Notes):
             self._stop.request(reason)
 
     def disown(self, product_key: str, module_name: str) -> None:
-        """Record that a listing does not show a module of ours: a later one of its name is somebody else's."""
+        """Record that a listing lacks one of our modules: a later module of its name is somebody else's."""
         self._writer.amend("end_ownership", self._account, product_key, module_name)
 
     def attempted(

@@ -1,6 +1,6 @@
-"""Make one request at a time: wait for its pace, send it, take note of what came back, repeat what only asks.
+"""Make one request at a time: wait for its pace, send it, note the answer, repeat requests that only read.
 
-Who may change something and who only reads share it: what can be asked for is said by those who derive from it.
+Classes that change something and classes that only read derive from it. The derived class defines what can be asked.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ __all__ = ["Key", "Requests", "Way", "spoken"]
 
 _LATENCY_WEIGHT = 0.1
 _ANNOUNCED_STEP = 1.05
-"""A rate climbs a little with every success; only steps that an operator would notice are announced."""
+"""A rate rises a little with every success; only steps that an operator would notice are announced."""
 
 _WITHOUT_RIGHT_S = 0.25
-"""How often a request that may not leave looks again: a right comes back by a renewal, which takes longer."""
+"""How often a request without the right to leave checks again: the renewal that restores the right takes longer."""
 
 _MOST_TURNS = 10
-"""Turns that one request may miss before that is a failure like any other: an endpoint may close what it accepts."""
+"""Turns that one request may miss before it counts as failed: an endpoint may close each connection it accepts."""
 
 _ABANDONED = Failure(
     kind=FailureKind.DOUBTFUL, code="abandoned", message="the run ended before the answer came; the next run will ask"
 )
 
 Key = tuple[str, str | None]
-"""ProductKey and ModuleName of what a request is about; a listing has no ModuleName."""
+"""ProductKey and ModuleName of a request's subject; a listing has no ModuleName."""
 
 _Success = TypeVar("_Success", Listing, Accepted, Product, Page[Package], Page[Product])
 _Success_co = TypeVar("_Success_co", Listing, Accepted, Product, Page[Package], Page[Product], covariant=True)
@@ -62,48 +62,48 @@ class _Request(Protocol[_Subject_contra, _Success_co]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Way:
-    """What stands between an account and its platform."""
+    """What every request of an account passes on its way to the platform."""
 
     gates: Mapping[Action, Gate]
     """The pace of each action."""
 
     policy: RetryPolicy
-    """What follows a failure."""
+    """Decides what follows a failure."""
 
     breaker: Breaker
     """Learns of every answer; may stop the account."""
 
     notes: Notes
-    """Takes down every request and retry."""
+    """Notes every request and retry."""
 
     stop: StopSignal
-    """Obeyed, and requested where nothing can succeed."""
+    """Obeyed, and requested if nothing can succeed."""
 
     listener: Listener
     """Learns when a rate changes."""
 
     account: str = ""
-    """Whose requests they are; empty where no accounts are named."""
+    """Owner of the requests; empty if no accounts are named."""
 
     uniform: Uniform = random.uniform
     """Source of jitter."""
 
     clock: Callable[[], float] = time.monotonic
-    """Monotonic seconds; the breaker's."""
+    """Monotonic seconds, for the breaker."""
 
 
 def spoken(failure: Failure) -> str:
-    """Return a failure as a sentence, with what can be done about it."""
+    """Return a failure as a sentence, with its remedy."""
     end = "" if failure.message.endswith((".", "!", "?")) else "."
     remedy = f"{end} {failure.remedy}" if failure.remedy else ""
     return f"{failure.code}: {failure.message}{remedy}"
 
 
 class Requests:
-    """An account's requests. ``None`` as an answer means that the work is stopping: nothing was sent."""
+    """An account's requests. The answer ``None`` means that the work is stopping: nothing was sent."""
 
     def __init__(self, way: Way) -> None:
-        """Take the way that all of them go."""
+        """Take the rules that all requests follow."""
         policy, stop, uniform = way.policy, way.stop, way.uniform
         self._gates = way.gates
         self._policy = policy
@@ -119,19 +119,19 @@ class Requests:
         }
         self._announced_per_s = {action: gate.rate_per_s for action, gate in way.gates.items()}
         self.on_progress: Callable[[], None] = lambda: None
-        """Called whenever a request left its queue."""
+        """Called each time a request has left its queue."""
 
         stop.follow(self._leave_lines)
         self.latency_s = 0.05
-        """Moving average of what a request takes, from leaving its queue to its answer."""
+        """Moving average of a request's duration, from leaving its queue to its answer."""
 
     @property
     def held_back(self) -> bool:
-        """Whether requests wait for the end of an outage: more of them would not help."""
+        """Whether requests wait for the end of an outage: more requests would not help."""
         return any(lull.is_on for lull in self._lulls.values())
 
     def step_after(self, failure: Failure, attempt: int, *, action: Action) -> Step:
-        """Decide what follows a failure; where no row can succeed now, also stop the run."""
+        """Decide what follows a failure; if no row can succeed now, also stop the run."""
         silent = self._breaker.is_silent(action)
         step = self._policy.decide(failure, attempt, action=action, uniform=self._uniform, silent=silent)
         if step.next is Next.STOP_RUN:
@@ -141,14 +141,14 @@ class Requests:
     async def _ask(
         self, action: Action, request: _Request[_Subject, _Success], subject: _Subject, *, key: Key, stops: bool = True
     ) -> _Success | Failure | None:
-        """Ask for something, repeating while that may help.
+        """Ask for something; repeat while that may help.
 
         Args:
             action: What is asked for.
             request: Sends it once.
-            subject: What the request takes.
-            key: What it is about.
-            stops: What is refused for good stops the account; if not, it is an answer like others.
+            subject: Argument of the request.
+            key: Subject of the request.
+            stops: True: a permanent refusal stops the account; False: it is an answer like others.
         """
         attempt, repeat = 1, False
         while True:
@@ -196,7 +196,7 @@ class Requests:
                 turns -= not gate.may_send()
                 answer = Failure(kind=FailureKind.NOT_SENT, code="connect_timeout", message=str(exc))
             except asyncio.CancelledError:
-                # It left, though nobody waits for its answer any more: the platform counts it, and so do we.
+                # It left, although nothing waits for its answer now: the platform counts it, and so do we.
                 latency_s = self._clock() - started
                 self._notes.attempted(action, _ABANDONED, key, latency_s=latency_s, left_s=turn.left_s, repeat=repeat)
                 raise
@@ -215,32 +215,32 @@ class Requests:
         return answer
 
     async def _turn(self, gate: Gate, lull: Lull) -> tuple[float | None, bool]:
-        """Wait for a request's turn; say when it was let out, and whether it is to find out if an outage is over."""
+        """Wait for a request's turn; return when it was released, and whether it probes the end of an outage."""
         while True:
             await self._until_rightful(gate)
             probing = lull.is_on and await lull.wait()
             try:
-                # Others of the rate group may go on: an account that is to stop does not join their line.
+                # Others of the rate group may continue: an account that must stop does not join their queue.
                 released_at = None if self._stop.requested else await gate.acquire(self)
             except BaseException:
                 if probing:
                     lull.probed()
                 raise
             if released_at is not None and self._stop.requested:
-                # Gates close once all who share them are to stop: this account alone may have been stopped meanwhile.
+                # Gates close once all accounts that share them must stop: this account may have been stopped alone.
                 gate.give_back(released_at)
                 return None, probing
             if probing or released_at is None or not lull.is_on:
                 return released_at, probing
-            gate.give_back(released_at)  # the outage began while it stood in line
+            gate.give_back(released_at)  # the outage began while the request was in the queue
 
     async def _until_rightful(self, gate: Gate) -> None:
-        """Wait for the right to send; that is no failure of a request, and no attempt of a row."""
+        """Wait for the right to send; this counts neither as a failure of a request nor as an attempt of a row."""
         while not gate.may_send() and not await self._stop.sleep(_WITHOUT_RIGHT_S):
             pass
 
     def _leave_lines(self) -> None:
-        """Give up every place before a gate: others of the rate group are behind."""
+        """Give up every place in the gates' queues: others of the rate group wait behind."""
         for gate in self._gates.values():
             gate.send_home(self)
 
@@ -264,7 +264,7 @@ class Requests:
             self._answered(action)
 
     def _answered(self, action: Action) -> None:
-        """End an outage; where one action is answered again, the others may be too, and find out."""
+        """End an outage; if one action is answered again, the others may be too, so they probe."""
         if self._lulls[action].is_on:
             for lull in self._lulls.values():
                 lull.end()

@@ -1,8 +1,8 @@
 """An account while a run works on it, and what it shares with accounts that have the same limits.
 
-Who owns what: a *session* has one account's way to the platform, its breaker, its latency and its stop scope. A *rate
-group* has the pace and the gate of each action. A process has one ledger writer, one transport and one budget of open
-files, however many sessions it feeds. Platform, writer and clock are seams: a test gives its own, in simulated time.
+Who owns what: a *session* has one account's connection to the platform, its breaker, its latency and its stop scope. A
+*rate group* has the pace and the gate of each action. A process has one ledger writer, one transport and one budget of
+open files for all of its sessions. Platform, writer and clock are seams: a test passes its own, in simulated time.
 """
 
 from __future__ import annotations
@@ -40,10 +40,10 @@ __all__ = ["SYSTEM_CLOCK", "Clock", "RateGroup", "Session"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clock:
-    """What time it is. To wait is the event loop's part: one that simulates time also skips the waits."""
+    """The current time. Waiting is the event loop's job: a loop that simulates time also skips the waits."""
 
     monotonic: Callable[[], float] = time.monotonic
-    """Seconds since any moment; never goes back."""
+    """Seconds since an arbitrary moment; never goes back."""
 
     wall: Callable[[], float] = time.time
     """Seconds since the epoch, UTC."""
@@ -66,16 +66,16 @@ class RateGroup:
         folder: Path | None = None,
         may_send: Callable[[], bool] = always,
     ) -> None:
-        """Stand open.
+        """Start open.
 
         Args:
             rates: Requests a second of each action; 0: unlimited. An action that is not here can't be sent.
-            name: Of the group. Processes of this user whose groups have one name share its limits; ``None``: it is
-                this process's alone.
-            clock: Keeps the pace.
-            listener: Told where limits can't be shared.
-            folder: Where processes meet; ``None``: the same place for all of this user's.
-            may_send: Asked at every send: another machine may have the right to.
+            name: Name of the group. Processes of this user whose groups have the same name share its limits; ``None``:
+                only this process uses it.
+            clock: Clock of the pace.
+            listener: Learns if limits can't be shared.
+            folder: Folder of the shared files; ``None``: the same one for all of this user's processes.
+            may_send: Asked at every send: another machine may have the right to send.
         """
         self._listener = listener
         self._clock = clock
@@ -104,7 +104,7 @@ class RateGroup:
     async def shared(self) -> AsyncIterator[None]:
         """Share the limits with other processes while the block lasts."""
         try:
-            # In a thread, as files are made. Later the files are used on the event loop: that takes microseconds.
+            # In a thread, because it creates files. Later uses on the event loop only take microseconds.
             await in_thread(self._open)
             yield
         finally:
@@ -116,7 +116,7 @@ class RateGroup:
             window.open()
 
     def close_on(self, stop: StopSignal) -> None:
-        """Let nothing more out once all who share the limits are to stop."""
+        """Release no further request once all who share the limits must stop."""
         for gate in self.gates.values():
             stop.follow(gate.close)
 
@@ -126,7 +126,7 @@ class Session:
     """One account at work. Lanes reach the platform and the ledger through it alone."""
 
     account: str = ""
-    """Its name; empty where no accounts are named."""
+    """Its name; empty if no accounts are named."""
 
     platform: Platform
     """Signs with the account's keys."""
@@ -136,7 +136,7 @@ class Session:
     """The process's."""
 
     breaker: Breaker
-    """The account's: what stops it says nothing of others."""
+    """The account's breaker: what stops this account does not concern the others."""
 
     counters: Counters
     stop: StopSignal

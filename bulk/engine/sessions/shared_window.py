@@ -1,15 +1,15 @@
-"""One file through which the processes of one user on this machine hear of each other's requests.
+"""One file through which the processes of one user on this machine learn of each other's requests.
 
-It is a ring of numbered notes, used under a lock that the system releases when a process ends. A look at the place of
-the next note tells whether there is one. Nothing here waits: where another process has the lock, the caller tries
-again.
+It is a ring of numbered notes, used under a lock that the system releases when a process ends. To find out whether
+there is a new note, a process reads the place of the next one. Nothing here waits: if another process has the lock, the
+caller tries again.
 
-The folder is private. A link, another owner, or access for others is refused: who could write there could slow down or
-hurry a run. A file that was removed, replaced or spoiled is begun anew with another number, so that the processes that
-used the old one know that notes are missing.
+The folder is private. A link, another owner, or access for others is refused: anyone who could write there could slow
+down or speed up a run. If a file was removed, replaced or damaged, a process creates a new one with another number. So
+the processes that used the old file know that notes are missing.
 
-The folder lies in memory, where the system has such a place. It is the same whatever the environment of a job says,
-unlike ``$TMPDIR`` and ``$XDG_RUNTIME_DIR``, which cron and a login shell set differently.
+The folder is in memory, if the system has such a place. It does not depend on the environment of a job, unlike
+``$TMPDIR`` and ``$XDG_RUNTIME_DIR``, which cron and a login shell set differently.
 """
 
 from __future__ import annotations
@@ -44,34 +44,34 @@ _NOTE = struct.Struct("<Qqd")
 """Number starting at 1, kind, moment."""
 
 _TRIES = 50
-"""Looks at the lock before giving up: together some ten microseconds, as long as another's turn takes."""
+"""Attempts to get the lock before giving up: about ten microseconds in total, as long as another process holds it."""
 
 _NOTES_A_PLACE = 8
-"""Notes for each request of a window that the ring has room for. One that is sent and answered makes three."""
+"""Room in the ring for each request of a window. A request that is sent and answered makes three notes."""
 
 _LEAST_NOTES = 1_024
 _MOST_NOTES = 131_072
-"""Three megabytes. Beyond that, who joins others at some 10,000 requests a second waits a window first."""
+"""Three megabytes. Above this, at about 10,000 requests a second, a process that joins others first waits a window."""
 
 _AT_ONCE = 64
-"""Notes of others that are read at once: more than come between two requests."""
+"""Notes of other processes that are read at once: more than arrive between two requests."""
 
 _KEPT_S = 24 * 3600.0
-"""A file that nobody has used for so long is removed."""
+"""A file that no process has used for this long is removed."""
 
-_PLACES = ("/dev/shm", "/tmp")  # noqa: S108 - what lies there is checked
+_PLACES = ("/dev/shm", "/tmp")  # noqa: S108 - the folder is checked before use
 """In memory first: it is quicker, and a service's private ``/tmp`` does not hide it from other jobs."""
 
 _NOT_OURS = frozenset({errno.EACCES, errno.EPERM, errno.ELOOP, errno.ENOTDIR, errno.EISDIR})
-"""What the system says where another user, or a link, is in the way."""
+"""Errors of the system if another user, or a link, is in the way."""
 
 _NOTHING_NEW = News((), is_whole=True)
 
 
 def shared_folder() -> Path:
-    """Return where this user's processes meet: the same place for all of them, whatever their environment.
+    """Return the folder of this user's processes: the same for all of them, in any environment.
 
-    What is missing or read-only is so for all of them. A place that is full is not: so that does not count here.
+    A missing or read-only place is so for all processes. A full place may not be, so this function does not check that.
     """
     places = [Path(place) for place in _PLACES]
     place = next((place for place in places if os.access(place, os.W_OK | os.X_OK)), places[-1])
@@ -90,9 +90,9 @@ class SharedWindow:
         """Open nothing yet.
 
         Args:
-            name: Of the file, as `window_name` gives it.
-            per_s: Requests a second of this process; the ring has room for those of a few windows.
-            folder: Where processes meet; it is made if it is missing. ``None``: the same for all of this user's.
+            name: Name of the file, from `window_name`.
+            per_s: Requests a second of this process; the ring has room for the requests of a few windows.
+            folder: Folder of the files; created if missing. ``None``: the same one for all of this user's processes.
         """
         self._name = name
         self._folder = folder
@@ -100,16 +100,16 @@ class SharedWindow:
         self._capacity = self._room
         self._file = -1
         self._is_read = False
-        """Whether the file's head and all of its notes were read since it was opened."""
+        """Whether the file's head and all its notes were read since it was opened."""
 
         self._number: int | None = None
-        """Of the file that this process has read; ``None``: of none yet."""
+        """Number of the file that this process has read; ``None``: it has read none."""
 
         self._last = 0
         """Number of the last note that this process knows."""
 
     def open(self) -> None:
-        """Open the file, and remove those that nobody uses any more; may be left out, and may fail in silence."""
+        """Open the file, and remove unused ones. This call is optional, and hides its errors."""
         with suppress(OSError, ExchangeLostError):
             self._file = self._opened()
             self._sweep()
@@ -139,7 +139,7 @@ class SharedWindow:
                 return None
             if os.fstat(self._file).st_nlink and (news := self._news()) is not None:
                 return news
-            self.close()  # it was removed or spoiled: others meet at another one
+            self.close()  # it was removed or damaged: other processes use another one
 
     def _locked(self) -> bool:
         for _ in range(_TRIES):
@@ -151,7 +151,7 @@ class SharedWindow:
         return False
 
     def _news(self) -> News | None:
-        """Return what is new; ``None``: the file is spoiled, and gone now."""
+        """Return the new notes; ``None``: the file was damaged, and is removed now."""
         if not self._is_read:
             return self._all_of_it()
         data = os.pread(self._file, _NOTE.size, _offset(self._last % self._capacity))
@@ -165,7 +165,7 @@ class SharedWindow:
                 if number <= self._last:
                     return News(notes, is_whole=True)
                 if number > self._last + 1:
-                    return self._all_of_it()  # the others have been all round the ring
+                    return self._all_of_it()  # the others have overwritten the whole ring
                 notes.append((kind, at))
                 self._last = number
         self._remove()
@@ -191,7 +191,7 @@ class SharedWindow:
     def _lay_out(self) -> None:
         os.ftruncate(self._file, _offset(self._room))
         try:
-            os.posix_fallocate(self._file, 0, _offset(self._room))  # a file system that is full says so here, and once
+            os.posix_fallocate(self._file, 0, _offset(self._room))  # a full file system fails here, and only once
         except (AttributeError, OSError) as exc:
             if isinstance(exc, OSError) and exc.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
                 raise
