@@ -1,1 +1,1 @@
-"""The platform as the file says: look, decide, guard, work."""
+"""Make the platform match the file: look, decide, guard, work."""

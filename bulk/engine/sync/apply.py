@@ -1,4 +1,4 @@
-"""`bulk apply`: carry out the changes that a person approved, by the plan that lists them."""
+"""`bulk apply`: carry out the changes that a person approved in a plan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["MAX_AGE_S", "apply", "settings_for"]
 
 _CLOCKS_DIFFER_S = 300.0
-"""A plan may have been made on another machine; a clock that is further off was wrong then, or is now."""
+"""Largest difference between clocks: a plan may come from another machine. Above this, one of the clocks is wrong."""
 
 
 async def apply(
@@ -50,22 +50,22 @@ async def apply(
     stop: StopSignal | None = None,
     to_json: Callable[[Summary], bytes] = summary_json,
 ) -> Summary:
-    """Read the input of a plan again, decide afresh, and carry out what the plan lists too; the rest is `moved`.
+    """Read the input of a plan again, decide again, and carry out what the plan also lists; the rest is `moved`.
 
     Args:
-        plan: Its file.
-        settings: As of the sync that wrote it; the plan says which products are in scope.
-        max_age_s: How old it may be, in seconds.
-        credentials: As of `bulk.run`.
-        listener: Told what happens.
-        stop: Ends it early when it is requested; the same call goes on.
-        to_json: Gives the form in which the ledger keeps the summary.
+        plan: The plan's file.
+        settings: Settings of the sync that wrote it; the plan says which products are in scope.
+        max_age_s: Greatest age of the plan, in seconds.
+        credentials: As for `bulk.run`.
+        listener: Receives what happens.
+        stop: Ends it early when it is requested; the same call continues the work later.
+        to_json: Encodes the summary for the ledger.
 
     Raises:
-        SettingsError: It is no plan, too old, or finished already; nothing was sent.
-        LedgerTargetError: It is for another target or another ledger.
-        InputError: As of `bulk.sync`.
-        LedgerError: As of `bulk.sync`.
+        SettingsError: The file is no plan, or the plan is too old or already finished; nothing was sent.
+        LedgerTargetError: The plan is for another target or another ledger.
+        InputError: As for `bulk.sync`.
+        LedgerError: As for `bulk.sync`.
     """
     header = await in_thread(_checked_header, plan, max_age_s)
     settings = await in_thread(settings_for, header, settings)
@@ -103,7 +103,7 @@ def settings_for(header: PlanHeader, settings: Settings) -> Settings:
 
     Raises:
         LedgerTargetError: The settings name another ledger.
-        SettingsError: They narrow the scope otherwise.
+        SettingsError: The settings narrow the scope differently.
     """
     if settings.ledger is not None and os.path.realpath(settings.ledger) != header.ledger:
         raise LedgerTargetError(f"the plan is for the ledger {header.ledger}, not for {settings.ledger}: name that one")
@@ -127,7 +127,7 @@ def _checked_header(plan: Path, max_age_s: float) -> PlanHeader:
     header = read_header(plan)
     for account in header.targets:
         for _ in read_entries(plan, account):
-            pass  # a line that is no change is refused before anything is sent
+            pass  # this refuses a line that is no change before anything is sent
     _refuse_age(plan, header, max_age_s)
     if header.ledger_id is not None and not is_there(Path(header.ledger)):
         raise LedgerTargetError(

@@ -1,4 +1,4 @@
-"""What all kinds of change have in common: whether one is still sent, and what its end means for the others."""
+"""Rules for all kinds of change: whether a change is still sent, and what its end means for the others."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Carrying"]
 
 
 class Carrying:
-    """A product while it is changed."""
+    """A product while its changes are carried out."""
 
     def __init__(self, account: AccountWork, lane: ProductWork, listing: Listing) -> None:
         self._account = account
@@ -33,7 +33,7 @@ class Carrying:
     # What was found.
 
     def _is_as_found(self, each: PlannedWork) -> bool:
-        """Say whether a module is as the look found it; one that is not is settled."""
+        """Say whether a module is as the look found it; if not, settle its change."""
         change, row = each.change, each.row
         there = self._known.modules.get(change.wanted.key)
         if change.found is None and there is None:
@@ -78,10 +78,10 @@ class Carrying:
         message = who_holds_the_slots(self._known.customs, (), self._known.held)
         self._session.recorder.settle(each.row, Outcome.OVER_BUDGET, message=message)
 
-    # What is not sent any more.
+    # What is no longer sent.
 
     def _does_not_go(self, each: PlannedWork) -> bool:
-        """Say whether a change is not sent any more: the run stops, the product is refused, the kind is withheld."""
+        """Say whether a change is no longer sent: the run stops, the product is refused, or the kind is withheld."""
         if self._session.stop.requested:
             return True
         if self._refusal is not None:
@@ -117,7 +117,7 @@ class Carrying:
         )
 
     async def _carry_out(self, each: PlannedWork) -> Ending:
-        """Send a claimed change to its end, and take note of what was learnt on the way."""
+        """Carry out a claimed change to its end, and note what was learnt."""
         work = ChangeWork(each.row, each.change, self._session)
         ending = await work.run()
         if work.listing is not None:

@@ -1,4 +1,4 @@
-"""What the ledger says of the changes that one sync decided on, and of what is ours and stays."""
+"""What the ledger says about the changes that one sync decided on, and about our modules that stay."""
 
 from __future__ import annotations
 
@@ -21,23 +21,23 @@ __all__ = ["Decided"]
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Its methods block. They raise `LedgerError` where the ledger can't be read."""
+    """Reads one sync's decisions. All methods block, and raise `LedgerError` if the ledger can't be read."""
 
     ledger: Ledger
     run_id: str
 
     def entries(self, *, kind: str | None = None, only_withheld: bool = False) -> Iterator[PlannedEntry]:
-        """Yield the changes, or those of a kind."""
+        """Yield all changes, or those of one kind."""
         connection, path = self.ledger.connection, self.ledger.path
         return read_plan(connection, path, run_id=self.run_id, kind=kind, only_withheld=only_withheld)
 
     def counted(self) -> list[tuple[str, str | None, int]]:
-        """Return how many changes there are of each kind, by why they wait; ``None``: they may go."""
+        """Return how many changes of each kind there are, by their reason to wait; ``None``: they may be sent."""
         with translated(self.ledger.path):
             return self.ledger.connection.execute(query("count_planned"), (self.run_id,)).fetchall()
 
     def withheld(self, account: str) -> dict[str, int]:
-        """Return the changes that wait for a person, by kind; what waits to be adopted counts as an update."""
+        """Return how many changes of each kind wait for a person; one that waits to be adopted counts as an update."""
         counts = {f"{kind}s": 0 for kind in ChangeKind}
         with translated(self.ledger.path):
             for kind, *_, count in self.ledger.connection.execute(query("count_withheld"), (account, self.run_id)):
@@ -45,13 +45,13 @@ class Decided:
         return counts
 
     def rows_to_change(self) -> int:
-        """Return how many rows have a change that may go."""
+        """Return how many rows have a change that may be sent."""
         with translated(self.ledger.path):
             found = self.ledger.connection.execute(query("count_planned_rows"), (self.run_id,)).fetchone()
         return int(found[0])
 
     def unknown(self, products: Collection[str]) -> list[str]:
-        """Return those of some products that this ledger has never met."""
+        """Return the given products that this ledger has never seen."""
         with translated(self.ledger.path):
             asked = ((key, self.ledger.connection.execute(query("is_unknown_product"), (key,))) for key in products)
             return [key for key, found in asked if found.fetchone()[0]]

@@ -20,7 +20,7 @@ __all__ = ["changes_of", "code_of", "notes_of_input", "unprovisioned"]
 
 
 def code_of(account: AccountSummary, part: Part | None, night: Night | None, waiting: Mapping[str, int]) -> int:
-    """Return what the sync would have ended with, had there been no other account."""
+    """Return the exit code of the sync as if this were its only account."""
     if part is None or night is None or account.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE}:
         return account.exit_code
     codes = [part.stop.exit_code] if part.stop.exit_code is not None and not night.finished else []
@@ -32,20 +32,20 @@ def code_of(account: AccountSummary, part: Part | None, night: Night | None, wai
 
 
 def unprovisioned(outcomes: Mapping[str, int]) -> int:
-    """Return the rows that are not as wanted for another reason than that their change waits for a person."""
+    """Return how many rows are not as wanted; rows whose change waits for a person don't count."""
     fine = PROVISIONED_OUTCOMES | {Outcome.WITHHELD}
     return sum(rows for outcome, rows in outcomes.items() if outcome not in fine)
 
 
 def notes_of_input(header: PlanHeader | None, sha256: str) -> tuple[str, ...]:
-    """Say that an apply read another input than its plan was made from."""
+    """Return a note if an apply read a different input from the one its plan was made from."""
     if header is None or not header.input_sha256 or header.input_sha256 == sha256:
         return ()
     return ("the input changed since the plan was made: differences are left for the next sync",)
 
 
 def changes_of(parts: Iterable[Part]) -> dict[str, int]:
-    """Return what was created, updated and deleted over all accounts."""
+    """Return how many modules were created, updated and deleted in all accounts."""
     done = [part.counters.changes for part in parts]
     changed = (Outcome.CREATED, Outcome.UPDATED, Outcome.DELETED)
     return {outcome.value: sum(changes.get(outcome, 0) for changes in done) for outcome in changed}

@@ -1,4 +1,4 @@
-"""What a sync did for each account, and what it left: for metrics, which are about every account."""
+"""What a sync did for each account, and what it left: for metrics, which cover every account."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _AS_THE_FILE_SAYS = frozenset({ExitCode.DONE, ExitCode.CHANGED})
 
 
 def surplus_by_account(ledger: Ledger, accounts: Iterable[str]) -> dict[str, dict[str, int]]:
-    """Return the modules of ours that left the file and stay: account → reason → modules.
+    """Return how many of our modules left the file and stay on the platform: account → reason → modules.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -51,11 +51,11 @@ def figures_by_account(
     """Return the figures of each account that was tried.
 
     Args:
-        ledger: What the sync wrote to.
+        ledger: The ledger of the sync.
         parts: The accounts.
-        nights: What was done in each; an account without a product in scope has none.
-        exit_codes: Of each account.
-        is_narrowed: Products of the file were left out.
+        nights: The work in each account; an account without a product in scope has none.
+        exit_codes: Exit code of each account.
+        is_narrowed: True: products of the file were left out.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -64,7 +64,7 @@ def figures_by_account(
     surplus = surplus_by_account(ledger, [part.name for part in parts])
     with translated(ledger.path):
         contested: dict[str, int] = dict(ledger.connection.execute(query("count_contested")).fetchall())
-        # As `bulk status` tells it: also what a sync of other products withheld.
+        # As in `bulk status`: includes what a sync of other products withheld.
         waiting = _count_waiting(read_approvals(ledger.connection, ledger.path))
     figures = {}
     for part in parts:
@@ -81,7 +81,7 @@ def figures_by_account(
 
 
 def _count_waiting(approvals: Iterable[Approval]) -> Counter[tuple[str, str]]:
-    """Return what waits by account and kind; what waits to be adopted counts as an update."""
+    """Return how many changes wait, by account and kind; one that waits to be adopted counts as an update."""
     waiting: Counter[tuple[str, str]] = Counter()
     for approval in approvals:
         for kind, changes in approval.changes.items():

@@ -1,4 +1,4 @@
-"""What is known of a product while its lane changes it: by its listings, and by what the lane itself has done."""
+"""What is known of a product while its lane changes it, from its listings and from the lane's own changes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["Known"]
 
 _FRESH_S = 2.0
-"""How long a listing is good enough to delete by: a lane may wait long for its turn, and others write meanwhile."""
+"""How old a listing may be before a delete: a lane may wait long for its turn, while others write."""
 
 
 class Known:
-    """The modules of a product, and the slots that are left."""
+    """The modules of a product, and its remaining slots."""
 
     def __init__(self, lane: ProductWork, listing: Listing, session: Session) -> None:
         self._clock = session.clock.monotonic
@@ -33,7 +33,7 @@ class Known:
 
     @property
     def is_fresh(self) -> bool:
-        """Whether the last listing is good enough to delete by."""
+        """Whether the last listing is recent enough for a delete."""
         return self._clock() - self._listed_at <= _FRESH_S
 
     @property
@@ -43,24 +43,24 @@ class Known:
 
     @property
     def free(self) -> int:
-        """Slots that are left; below 0 where other hands have made more than ten."""
+        """Remaining slots; below 0 if somebody else has created more than ten modules."""
         return MAX_CUSTOM_MODULES - len(self.customs) - self.held
 
     def look_at(self, listing: Listing) -> None:
-        """Take note of a listing; it may not show yet what the lane has just made."""
+        """Note a listing; it may not show yet what the lane has just created."""
         self._listed_at = self._clock()
         self.modules = self._made | {module.key: module for module in listing.modules}
         self._ours.seen_in(listing.modules)
 
     def note_made(self, module: OtaModule) -> None:
-        """Take note that the lane has made a module."""
+        """Note that the lane has created a module."""
         self._made[module.key] = self.modules[module.key] = module
 
     def note_updated(self, module: OtaModule) -> None:
-        """Take note that the lane has given a module other texts."""
+        """Note that the lane has given a module other texts."""
         self.modules[module.key] = module
 
     def note_deleted(self, module: OtaModule) -> None:
-        """Take note that the lane has deleted a module."""
+        """Note that the lane has deleted a module."""
         self._made.pop(module.key, None)
         self.modules.pop(module.key, None)

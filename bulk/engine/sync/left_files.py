@@ -1,6 +1,7 @@
-"""The files that a sync leaves beside its ledger: the plan of what waits, and the input that undoes what it changed.
+"""The files that a sync leaves beside its ledger: the plan of what waits, and the input that undoes its changes.
 
-Each is named by its run, is for its owner alone, and the last ones stay. A file that can't be written costs no summary.
+Each file has the run in its name, and only its owner can read it. The newest files are kept. If a file can't be
+written, the sync still returns its summary.
 """
 
 from __future__ import annotations
@@ -20,22 +21,22 @@ if TYPE_CHECKING:
 __all__ = ["KEPT_FILES", "LeftFiles", "forget_old", "undo_path"]
 
 KEPT_FILES = 14
-"""Plans of one ledger that are kept, and as many undo files; older ones are removed when a new one is written."""
+"""How many plans of one ledger are kept, and how many undo files. Writing a new one removes older ones."""
 
 _NAMES = {"plan": r"\.plan-[0-9a-f]{12}\.jsonl", "undo": r"\.undo-[0-9a-f]{12}\.csv"}
-"""Of files that no person named: what `bulk plan -o` wrote beside them stays."""
+"""Names that bulk chose itself: files that `bulk plan -o` wrote beside them are kept."""
 
 
 def undo_path(ledger: Path, run_id: str) -> Path:
-    """Return where the input is written that undoes a run."""
+    """Return the path of the input that undoes a run."""
     return ledger.with_name(f"{ledger.name}.undo-{run_id[:12]}.csv")
 
 
 def forget_old(ledger: Path, kind: str) -> None:
-    """Remove the files of a kind but the last ones; what can't be removed stays.
+    """Remove all files of a kind except the newest; a file that can't be removed stays.
 
     Args:
-        ledger: Beside which they are.
+        ledger: The ledger beside which they are.
         kind: ``plan`` or ``undo``.
     """
     name = re.compile(re.escape(ledger.name) + _NAMES[kind])
@@ -60,7 +61,7 @@ class LeftFiles:
         return self._leave("plan", path, lambda: write(path), "run the sync again for a new one")
 
     def leave_undo(self) -> str | None:
-        """Write what undoes the updates and deletes of the run, and return its path; ``None``: there is nothing."""
+        """Write what undoes the run's updates and deletes, and return its path; ``None``: nothing to undo."""
         path = undo_path(self._ledger, self._run_id)
         with suppress(SettingsError):  # the run sent no update and no delete
             return self._leave(

@@ -1,4 +1,4 @@
-"""Look at a product, decide, and hand what was decided to the ledger. Nothing is changed on the platform."""
+"""Look at a product, decide, and record the decision in the ledger. Nothing is changed on the platform."""
 
 from __future__ import annotations
 
@@ -41,20 +41,20 @@ if TYPE_CHECKING:
 __all__ = ["Look", "held_packages"]
 
 _CONTESTED_NIGHTS = 3
-"""An update that was found undone on so many nights in a row is not sent again."""
+"""An update that was found undone on this many nights in a row is not sent again."""
 
 _MADE_AGAIN = frozenset({"restored", Kept.CREATE_REFUSED.value})
-"""Codes of a module that was deleted for a create that was then not possible. A row alone does not tell: it also fails
-where its product can't be listed."""
+"""Codes of a module that was deleted for a create that was then impossible. The row alone does not show that: it also
+fails if its product can't be listed."""
 
 _FOR_GOOD = frozenset({FailureKind.REFUSED, FailureKind.UNRECOGNISED})
 _REPLIED = 400
-"""A code that no table has is a refusal too: nothing is deleted on the hope that it is none."""
+"""An unknown code is also a refusal: a module must not be deleted in the hope that it is not."""
 
 
 @dataclass(kw_only=True)
 class Look:
-    """One account's look: what it may do, and whether it is complete."""
+    """The look at one account: what it may do, and whether it is complete."""
 
     session: Session
     writer: PlanWriter
@@ -65,13 +65,13 @@ class Look:
     """Products in which nothing may be deleted: an invalid row names them."""
 
     keeps_all: bool = False
-    """Nothing may be deleted in this account: an invalid row may be of any product."""
+    """Nothing may be deleted in this account: an invalid row may be for any product."""
 
     unlisted: int = field(default=0, init=False)
     """Products that could not be listed."""
 
     lost: list[OtaModule] = field(default_factory=list, init=False)
-    """Deleted on an earlier night for a create that now finds no slot; so there is none to make them again."""
+    """Modules deleted on an earlier night for a create that now finds no slot. They have no slot either."""
 
     async def at(self, state: ProductState) -> None:
         """Look at one product."""
@@ -100,7 +100,7 @@ class Look:
         return Kept.INVALID_ROW if self.keeps_all or product_key in self.keep_products else None
 
     def _count_undone(self, state: ProductState, listing: Listing) -> frozenset[str]:
-        """Count the nights on which our updates were found undone; return the names that are given up on."""
+        """Count the nights on which our updates were found undone; return the names whose updates are given up."""
         there = {module.key: module for module in listing.modules}
         contested = []
         for record in state.records:
@@ -139,7 +139,7 @@ class Look:
 
 
 def _refused(state: ProductState) -> dict[str, str]:
-    """Return the rows whose create was refused after a module was deleted for it, and would be again, with the code."""
+    """Return rows whose create was refused after a delete for it, and would be refused again; each with its code."""
     if not any(one.code in _MADE_AGAIN for one in state.owned):
         return {}
     return {
@@ -150,7 +150,7 @@ def _refused(state: ProductState) -> dict[str, str]:
 
 
 async def held_packages(session: Session, product_key: str, listing: Listing) -> frozenset[str] | None:
-    """Return the casefolded names of modules that hold, or may hold, a package; ``None``: it is not known."""
+    """Return the casefolded names of modules that have, or may have, a package; ``None``: unknown."""
     packages = await session.calls.list_packages(product_key)
     if packages is None or isinstance(packages, Failure):
         return None
@@ -165,7 +165,7 @@ def _reconcile(state: ProductState, listing: Listing, terms: Terms) -> Reconcili
 
 
 class _HandOver:
-    """Writes what was decided of one product: outcomes that changed, planned changes, what is not ours any more."""
+    """Writes the decisions for one product: changed outcomes, planned changes, modules that are no longer ours."""
 
     def __init__(self, look: Look, state: ProductState, listing: Listing) -> None:
         self._look = look
@@ -192,7 +192,7 @@ class _HandOver:
             self._plan(planned)
 
     def _settle(self, decision: RowDecision) -> None:
-        """Record an outcome, unless it is what the ledger says: a row that is as wanted keeps its outcome."""
+        """Record an outcome, unless the ledger already has it: a row that is as wanted keeps its outcome."""
         record = self._records[decision.row.line]
         is_as_wanted = decision.outcome is Outcome.EXISTS and record.outcome in PROVISIONED_OUTCOMES
         if is_as_wanted or (decision.outcome, decision.message) == (record.outcome, record.message):
@@ -216,7 +216,7 @@ class _HandOver:
             )
 
     def _lose(self, name: str) -> None:
-        """End our ownership of what is not listed; what no row asks for was deleted, by us or by somebody else."""
+        """End our ownership of a module that is not listed; if no row asks for it, it was deleted by us or others."""
         owned = self._owned[name.casefold()]
         module = OtaModule(self._state.product_key, name)
         if any(record.row.module.key == module.key for record in self._state.records):
@@ -231,7 +231,7 @@ class _HandOver:
             )
 
     def _look_at_swap(self, swap: OpenSwap, without_slot: Collection[tuple[str, str]]) -> None:
-        """Close a swap whose end can be told: else the work goes on with it, together with its create."""
+        """Close a swap whose end is known; otherwise the work continues it, together with its create."""
         module, create = swap.module, (swap.module.product_key, swap.frees_slot_for.casefold())
         wanted = {record.row.module.key for record in self._state.records}
         there = self._listed.get(module.key[1])
@@ -244,7 +244,7 @@ class _HandOver:
         self._writer.amend("close_swap", self._session.account, module.product_key, module.module_name)
 
     def _settle_again(self, row: Row, there: OtaModule | None) -> None:
-        """Say what became of a module that was to be made again, and of whose create nobody saw the end."""
+        """Settle a module that had to be created again and whose create has an unknown result."""
         decided = None if there is None else judge(row, there)
         if decided is not None and decided.owned:
             message = "it was deleted for a module that could then not be created, and was made again"
@@ -289,21 +289,21 @@ class _HandOver:
             self._say_that_it_is_not_so(record, change.found)
 
     def _may_go(self, entry: PlannedEntry) -> bool:
-        """Say whether a change is in the plan that is applied, with the same found and wanted; no plan: it may."""
+        """Say whether a change is in the plan that is applied, with the same found and wanted; no plan: True."""
         if self._state.approved is None:
             return True
         approved = self._state.approved.get(entry.module_name.casefold())
         return approved is not None and approved.asks_the_same(entry)
 
     def _is_approved(self, entry: PlannedEntry) -> bool:
-        """Say whether an apply lifts the reason to wait: that a product ends up empty has to be in the plan itself."""
+        """Say whether an apply lifts the reason to wait. That a product ends up empty must be in the plan itself."""
         if self._state.approved is None:
             return False
         approved = self._state.approved[entry.module_name.casefold()]
         return entry.withheld != Withheld.EMPTIES_PRODUCT or approved.withheld == Withheld.EMPTIES_PRODUCT
 
     def _set_aside(self, record: RowRecord | None, module: OtaModule) -> None:
-        """Settle what the plan that is applied does not list so: it is decided anew by the next sync."""
+        """Settle a change that the plan does not list in this form: the next sync decides it again."""
         message = "the plan does not list this change with what was found now"
         if record:
             self._session.recorder.settle(record.row, Outcome.MOVED, code="not_in_plan", message=message)
@@ -313,7 +313,7 @@ class _HandOver:
             )
 
     def _has_moved(self, record: RowRecord, planned: PlannedChange) -> bool:
-        """Settle an update in doubt whose module is neither as wanted nor as it was found: somebody changed it."""
+        """Settle an update in doubt if its module is neither as wanted nor as found: somebody changed it."""
         before, found = record.replaced, planned.change.found
         if planned.change.kind is not ChangeKind.UPDATE or before is None or found is None:
             return False
@@ -324,7 +324,7 @@ class _HandOver:
         return True
 
     def _say_that_it_is_not_so(self, record: RowRecord, found: OtaModule | None) -> None:
-        """Let no row count as provisioned that a look found otherwise, also if the run ends before its change."""
+        """Settle a row that is not as wanted: if the run ends before its change, it must not count as provisioned."""
         outcome = Outcome.PENDING if found is None else Outcome.DRIFTED
         message = None if found is None else "a sync found it changed, and has not restored it yet"
         self._session.recorder.settle(record.row, outcome, message=message)

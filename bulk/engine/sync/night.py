@@ -1,6 +1,6 @@
-"""One account's night: look at every product in scope, decide, let the guard judge, then work.
+"""One account's sync, a *night*: look at every product in scope, decide, let the guard judge, then work.
 
-Nothing is written to the platform before the whole account was looked at and judged.
+Nothing is written to the platform before the look and the judgement of the whole account are complete.
 """
 
 from __future__ import annotations
@@ -44,49 +44,49 @@ _ACCEPT = "if that is right, accept it with bulk plan INPUT --sync -o PLAN, then
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NightTerms:
-    """What holds for an account in this job."""
+    """Options and scope of an account in this job."""
 
     options: SyncOptions
     run_id: str
     ledger: Path
     is_narrowed: bool
-    """Not every product of the account is in scope."""
+    """True: not every product of the account is in scope."""
 
     is_apply: bool = False
     is_plan: bool = False
-    """Nothing is sent but what reads."""
+    """True: only requests that read are sent."""
 
     keep_products: Collection[str] = ()
     keeps_all: bool = False
     keys: KeyCounts = field(default_factory=KeyCounts)
-    """Of the account's part of the whole input."""
+    """Counts of the account's part of the whole input."""
 
 
 def amend_gone_products(writer: PlanWriter, account: str, run_id: str, options: SyncOptions) -> None:
-    """Count what is ours of products that no row names; nobody looks at them."""
+    """Count our modules in products that no row names; nothing looks at these products."""
     besides = orjson.dumps(options.prune_products).decode()
     writer.amend("surplus_of_gone_products", iso_utc(SYSTEM_CLOCK.wall()), run_id, account, besides)
 
 
 @dataclass(kw_only=True)
 class Night:
-    """What a sync does for one account, and what came of it."""
+    """What a sync does for one account, and the result."""
 
     account: str
     terms: NightTerms
     finished: bool = field(default=False, init=False)
-    """It was worked through to its end."""
+    """True: it was completed."""
 
     notes: list[str] = field(default_factory=list, init=False)
     unlisted: int = field(default=0, init=False)
     lost: Withheld | None = field(default=None, init=False)
-    """What the input has lost, if that is more than may go unseen."""
+    """Why the input lost too much to continue without a person; ``None``: it did not."""
 
     left: int = field(default=0, init=False)
-    """Deletes that were to be sent and were not carried out."""
+    """Deletes that were due and were not carried out."""
 
     not_restored: list[OtaModule] = field(default_factory=list, init=False)
-    """Deleted for a create that was then not possible, and not made again."""
+    """Modules deleted for a create that was then impossible, and not created again."""
 
     async def through(self, session: Session, writer: PlanWriter, lanes: LookReader, *, room: Room) -> None:
         """Look, judge and work.
@@ -122,7 +122,7 @@ class Night:
         self.finished = not session.stop.requested
 
     async def _judge(self, session: Session, writer: PlanWriter) -> None:
-        """Withhold what the guard objects to; what an apply carries out was approved by a person."""
+        """Withhold what the guard objects to. A person has approved what an apply carries out."""
         terms, account, run_id = self.terms, self.account, self.terms.run_id
         if not terms.is_apply:
             await self._withhold(session, writer)
@@ -143,7 +143,7 @@ class Night:
                 self._note(f"{lost.message}: {_ACCEPT}")
 
     async def _counted(self, session: Session) -> AccountLook:
-        """Count what the guard asks about."""
+        """Count what the guard needs to know."""
         figures = await in_thread(
             read_figures,
             self.terms.ledger,
@@ -192,7 +192,7 @@ class Night:
         await writer.claim(())
 
     async def _settle_withheld(self, session: Session, writer: PlanWriter) -> None:
-        """Let every row whose change waits say so."""
+        """Record in every row whose change waits that it waits."""
         async with held(WithheldReader, self.terms.ledger, account=self.account, run_id=self.terms.run_id) as reader:
             while found := await in_thread(reader.next_rows):
                 for row, found_module, withheld in found:

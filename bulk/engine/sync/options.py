@@ -1,4 +1,4 @@
-"""What a sync is told besides what a run is told."""
+"""Options of a sync, in addition to those of a run."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class SyncOptions:
     """What a sync may do. By default it deletes nothing and adopts nothing."""
 
     prune: bool = False
-    """Also delete modules that are ours and left the file."""
+    """Also delete our modules that left the file."""
 
     adopt: bool = False
     """Take over modules that are as their rows want them, so that a later sync may delete them."""
@@ -27,10 +27,10 @@ class SyncOptions:
     max_updates: Limit = field(default=MAX_UPDATES)
     max_deletes: Limit = field(default=MAX_DELETES)
     prune_products: tuple[str, ...] = ()
-    """Products that may have left the file whole: their modules may be deleted all the same."""
+    """Products that may have left the file completely: their modules may still be deleted."""
 
     def check(self, settings: Settings) -> None:
-        """Refuse what contradicts itself.
+        """Refuse contradictions.
 
         Raises:
             SettingsError: ``prune_products`` without ``prune``, or beside ``limit``.

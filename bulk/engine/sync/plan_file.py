@@ -1,4 +1,4 @@
-"""The file of a plan: JSON lines, for its owner alone. The first line says what it is about, each other is a change."""
+"""The file of a plan: JSON lines, only readable by its owner. The first line is the header, each other a change."""
 
 from __future__ import annotations
 
@@ -32,50 +32,50 @@ _FORMAT = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanHeader:
-    """What a plan is about."""
+    """The first line of a plan: what it applies to."""
 
     plan_id: str
-    """Of the run that made it."""
+    """ID of the run that made it."""
 
     ledger: str
-    """Its whole path."""
+    """Full path of the ledger."""
 
     ledger_id: str | None
-    """Of the first run of the ledger; ``None``: it had none yet."""
+    """ID of the first run of the ledger; ``None``: it had none yet."""
 
     last_run: str | None
-    """Of the ledger when the plan was made: an older copy of it does not know that run."""
+    """ID of the ledger's last run when the plan was made. An older copy of the ledger does not have that run."""
 
     input: str
-    """Its whole path."""
+    """Full path of the input."""
 
     input_sha256: str
     targets: Mapping[str, str]
     """Account → target."""
 
     flags: Mapping[str, Any]
-    """What it was made with: ``prune``, ``adopt``, ``prune_products``, ``only``, ``limit``, ``accounts``."""
+    """Options of the plan: ``prune``, ``adopt``, ``prune_products``, ``only``, ``limit``, ``accounts``."""
 
     made_at: str
     """UTC, ISO 8601."""
 
     digest: str = ""
-    """Of all the other fields, as they were written."""
+    """Digest of all other fields, as they were written."""
 
     def written(self) -> dict[str, Any]:
-        """Return the fields that the digest is of."""
+        """Return the fields that the digest covers."""
         fields = asdict(self)
         del fields["digest"]
         return fields
 
     @property
     def is_as_written(self) -> bool:
-        """Whether nobody has edited it: lines may be taken out of a plan, but what it is about is not for editing."""
+        """Whether nobody has edited the header. You may remove lines from a plan, but not edit its header."""
         return self.digest == _digest(self.written())
 
 
 def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) -> int:
-    """Write a plan, whole or not at all, readable by its owner alone; return how many changes it lists.
+    """Write a plan, completely or not at all, readable only by its owner; return how many changes it lists.
 
     Raises:
         OSError: It can't be written.
@@ -98,10 +98,10 @@ def write_plan(path: Path, header: PlanHeader, entries: Iterable[PlannedEntry]) 
 
 
 def read_header(path: Path) -> PlanHeader:
-    """Read what a plan is about.
+    """Read the header of a plan.
 
     Raises:
-        SettingsError: It is no plan, or can't be read.
+        SettingsError: The file is no plan, or can't be read.
     """
     try:
         with path.open("rb") as file:
@@ -136,7 +136,7 @@ def read_entries(path: Path, account: str) -> Iterator[PlannedEntry]:
 
 
 def sha256_of(path: str) -> str:
-    """Return the SHA-256 of a file's bytes; empty for what can't be read twice.
+    """Return the SHA-256 of a file's bytes; empty if the file can't be read twice.
 
     Raises:
         OSError: It can't be read.

@@ -38,22 +38,22 @@ class SyncPlan:
     """What a sync would do now."""
 
     summary: Summary
-    """Its figures; what is planned has not been done."""
+    """Figures of the plan; nothing of it has been carried out."""
 
     ledger: str
     planned: Mapping[str, int]
-    """Kind → changes, those that wait for a person among them."""
+    """Kind → changes, including those that wait for a person."""
 
     withheld: Mapping[str, int]
-    """Why → changes that wait for a person."""
+    """Reason → changes that wait for a person."""
 
     examples: tuple[PlannedEntry, ...]
     surplus: Mapping[str, int]
-    """Why → modules of ours that left the file and stay."""
+    """Reason → our modules that left the file and stay on the platform."""
 
     @property
     def exit_code(self) -> int:
-        """0: all can be as the file says; 5: something waits for a person; 1: something can't be."""
+        """0: everything can match the file; 5: something waits for a person; 1: something can't match the file."""
         return self.summary.exit_code
 
 
@@ -71,17 +71,17 @@ async def plan_sync(
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
-        settings: As of a sync.
-        options: As of a sync.
-        output: The plan's file, for `bulk apply`; ``None``: none is written, and neither where it was stopped.
+        settings: As for a sync.
+        options: As for a sync.
+        output: The plan's file, for `bulk apply`; ``None``: no file. A plan that was stopped writes no file either.
         credentials: Keys to sign listings with.
-        listener: Told what happens.
+        listener: Receives what happens.
         stop: Ends it early when it is requested.
 
     Raises:
         SettingsError: Settings or credentials can't be used.
-        InputError: As of a sync.
-        LedgerError: There is a ledger, and it can't be read or belongs to another target.
+        InputError: As for a sync.
+        LedgerError: The ledger exists, and can't be read or belongs to another target.
         OSError: The plan's file can't be written.
     """
     options = options or SyncOptions()
@@ -110,7 +110,7 @@ async def plan_sync(
 
 
 def _without_a_run(listener: Listener) -> Listener:
-    """Return what does not hear of a run: a plan is none."""
+    """Return a listener that does not receive the events of a run: a plan is no run."""
 
     def tell(event: Event) -> None:
         if not isinstance(event, RunEnded):

@@ -1,4 +1,4 @@
-"""Which products an invalid row protects: nothing is deleted where a row that can't be read may ask for the module."""
+"""Which products an invalid row protects: a module is not deleted if a row that can't be read may ask for it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["Protection", "protection_of"]
 
 Protection = tuple[frozenset[str], bool]
-"""Products in which nothing may be deleted, and whether that holds for the whole account."""
+"""Products in which nothing may be deleted, and whether that applies to the whole account."""
 
 
 def protection_of(ledger: Ledger, account: str, product_map: ProductMap | None = None) -> Protection:
-    """Say what the invalid rows of an account protect; a row whose account can't be told protects all accounts.
+    """Say what the invalid rows of an account protect; a row with an unknown account protects all accounts.
 
     Args:
-        ledger: Into which the input was read.
-        account: Whose modules may be deleted.
-        product_map: What the input was read through: its invalid rows have the source's keys.
+        ledger: The ledger that has the input.
+        account: The account whose modules may be deleted.
+        product_map: The input's map of products: its invalid rows have the keys of the source.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -44,7 +44,7 @@ def protection_of(ledger: Ledger, account: str, product_map: ProductMap | None =
 
 
 def _products(ledger: Ledger, account: str, product_map: ProductMap | None) -> Iterator[str | None]:
-    """Yield the product that each invalid row is for; ``None``: nobody knows."""
+    """Yield the product of each invalid row; ``None``: unknown."""
     found = ledger.connection.execute("SELECT shape FROM input").fetchone()
     shape = InputShape.from_json(found[0]) if found else None
     for _, product_key, record in ledger.connection.execute(query("invalid_records"), {"account": account}):
@@ -59,6 +59,6 @@ def _products(ledger: Ledger, account: str, product_map: ProductMap | None) -> I
 
 
 def _is_known(ledger: Ledger, account: str, product_key: str) -> bool:
-    """Say whether it is a product of this account: another text may be any product's key, mistyped."""
+    """Say whether it is a product of this account. Any other text may be a mistyped key of any product."""
     asked = {"account": account, "product_key": product_key}
     return bool(ledger.connection.execute(query("is_known_product"), asked).fetchone()[0])

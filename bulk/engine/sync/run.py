@@ -1,4 +1,4 @@
-"""`bulk sync` and `bulk apply`: make the platform as the file says."""
+"""`bulk sync` and `bulk apply`: make the platform match the file."""
 
 from __future__ import annotations
 
@@ -71,23 +71,23 @@ async def sync(
     stop: StopSignal | None = None,
     to_json: Callable[[Summary], bytes] = summary_json,
 ) -> Summary:
-    """Make the platform as the input says, and return how its rows stand.
+    """Make the platform match the input, and return the state of its rows.
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
-        settings: Where, how fast, how stubborn, and what narrows the scope.
+        settings: Targets, rates, retries and limits, and what narrows the scope.
         options: What it may do; default: create and update, delete nothing.
-        detailed_exit_code: End with 6 where something was changed and all is as the file says.
-        credentials: As of `bulk.run`.
-        listener: Told what happens.
+        detailed_exit_code: End with 6 if something was changed and everything now matches the file.
+        credentials: As for `bulk.run`.
+        listener: Receives what happens.
         stop: Ends it early when it is requested.
-        to_json: Gives the form in which the ledger keeps the summary.
+        to_json: Encodes the summary for the ledger.
 
     Raises:
         SettingsError: Settings or credentials can't be used; nothing was read.
-        InputError: The input can't be read, has no valid row, or is another file; nothing was sent.
+        InputError: The input can't be read, has no valid row, or is a different file; nothing was sent.
         LedgerError: The ledger can't be used, is held by another run, or belongs to another target.
-        StoppedError: A stop was requested before the keys were there.
+        StoppedError: A stop was requested before the keys were available.
     """
     options = options or SyncOptions()
     options.check(settings)
@@ -114,24 +114,24 @@ async def sync(
 
 @dataclass(kw_only=True)
 class Sync(Run):
-    """One sync, or the carrying out of a plan."""
+    """One sync, or one apply of a plan."""
 
     options: SyncOptions = field(default_factory=SyncOptions)
     detailed_exit_code: bool = False
     plan_path: Path | None = None
-    """Of an apply: the plan's file."""
+    """For an apply: the plan's file."""
 
     plan_header: PlanHeader | None = None
-    """Of an apply: what the plan is about."""
+    """For an apply: the plan's header."""
 
     is_plan: bool = False
-    """Only look, decide and judge: the ledger is a copy that is thrown away."""
+    """True: only look, decide and judge; the ledger is a copy that is thrown away."""
 
     shown_ledger: Path | None = None
-    """Of a plan: the ledger that was copied."""
+    """For a plan: the ledger that was copied."""
 
     def __post_init__(self) -> None:
-        """Begin with no night."""
+        """Begin without nights."""
         super().__post_init__()
         self._nights: dict[str, Night] = {}
         self._sha256 = ""
@@ -140,17 +140,17 @@ class Sync(Run):
 
     @property
     def decided(self) -> Decided:
-        """What it decided on."""
+        """The changes that it decided on."""
         return Decided(self.ledger, self.run_id)
 
     def surplus(self) -> dict[str, int]:
-        """Return the modules of ours that left the file and stay, by reason."""
+        """Return how many of our modules left the file and stay on the platform, by reason."""
         found = surplus_by_account(self.ledger, [part.name for part in self.parts])
         return dict(sum(map(Counter, found.values()), Counter()))
 
     @property
     def is_narrowed(self) -> bool:
-        """Whether products of the file are left out."""
+        """Whether some products of the file are left out."""
         return bool(self.settings.only) or self.settings.limit is not None
 
     async def _read_and_send(self, keys: KeyRing) -> None:
@@ -193,7 +193,7 @@ class Sync(Run):
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
 
     def _states(self, accounts: list[str]) -> dict[str, Path]:
-        """Return where the sandbox keeps its worlds: a plan makes none."""
+        """Return where the sandbox keeps its worlds: a plan creates none."""
         states = sandbox_states(self.shown_ledger or self.ledger.path, accounts)
         return {name: state for name, state in states.items() if not self.is_plan or state.exists()}
 
@@ -225,12 +225,12 @@ class Sync(Run):
         )
 
     def _forget_plans(self, part: Part, writer: LedgerWriter, *, flags: str | None) -> None:
-        """Let a new plan take the place of those before it: all, or those of the same part of the account."""
+        """Forget the plans that a new one replaces: all, or those for the same part of the account."""
         writer.amend("forget_plans", part.name, flags)
         writer.amend("forget_planned", part.name)
 
     def flags(self) -> dict[str, object]:
-        """Return what the plan was made with."""
+        """Return the options of the plan."""
         return {
             "prune": self.options.prune,
             "adopt": self.options.adopt,
@@ -309,16 +309,16 @@ class Sync(Run):
         return gravest(*codes, ExitCode.DONE)
 
     def _is_incomplete(self, summary: Summary) -> bool:
-        """Say whether rows are not as wanted for another reason than that their change waits, or a delete failed."""
+        """Say whether a delete failed, or rows are not as wanted although their change does not wait."""
         left = sum(night.left + night.unlisted + len(night.not_restored) for night in self._nights.values())
         planned = self.decided.rows_to_change() if self.is_plan else 0
         return bool(left or unprovisioned(summary.outcomes) > planned)
 
     def _note_good(self, waiting: Collection[str]) -> None:
-        """Note each account whose whole input went through: the next one is held against it.
+        """Note each account whose whole input succeeded: the next input is compared with it.
 
-        Of a plan, a person has seen what it was made from: that input alone is approved, and only if it was looked at
-        as a whole.
+        For an apply, a person has only seen the input that the plan was made from. So only that input is approved, and
+        only if all of it was looked at.
         """
         if self.is_plan or self.is_narrowed:
             return
@@ -343,7 +343,7 @@ class Sync(Run):
                 )
 
     def _write_plan(self) -> str | None:
-        """Write what waits for a person; an input that can't be read again can't be applied."""
+        """Write what waits for a person. If the input can't be read again, a plan can't be applied."""
         if has_no_place(self.input_name):
             return None
         path = plan_path(self.ledger.path, self.run_id)
@@ -370,5 +370,5 @@ class Sync(Run):
 
     @property
     def _own_run(self) -> str:
-        """Its id where the ledger does not keep it: a plan's is in the copy alone."""
+        """Return its run id if the ledger does not keep it: a plan's id is only in the copy."""
         return self.run_id if self.is_plan else ""

@@ -1,4 +1,4 @@
-"""Which products a sync looks at: those of the file, narrowed by options, and those that are to be pruned by name."""
+"""Which products a sync looks at: those of the file, narrowed by options, and those that you named for pruning."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ class Scope:
 
     settings: Settings
     accounts: tuple[str, ...]
-    """Those that are tried."""
+    """The accounts that are tried."""
 
     besides: tuple[str, ...]
-    """Products that are looked at though no row names them."""
+    """Products to look at although no row names them."""
 
     def first_products(self, ledger: Ledger) -> dict[str, frozenset[str]] | None:
-        """Return the products of a trial, by account: the first of the file; ``None``: it is no trial.
+        """Return the products of a trial, by account: the first ones of the file; ``None``: this is no trial.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -57,13 +57,13 @@ class Scope:
 async def opened_looks(
     scope: Scope, ledger: Ledger, parts: Iterable[Part], *, plan: Path | None
 ) -> AsyncIterator[list[tuple[Part, LookReader]]]:
-    """Open what each account's look reads, for accounts with products in scope.
+    """Open the reader of each account's look, for accounts with products in scope.
 
     Args:
         scope: Which products.
-        ledger: What was read in.
+        ledger: The ledger that has the input.
         parts: The accounts that are tried.
-        plan: Of an apply, the plan's file: what may be changed; ``None``: it is no apply.
+        plan: For an apply, the plan's file, which says what may be changed; ``None``: this is no apply.
 
     Raises:
         LedgerError: The ledger can't be read.

@@ -1,7 +1,7 @@
-"""Carry out what was decided for a product: list again, updates, creates that fit, deletes and swaps.
+"""Carry out the decisions for a product: list again, then updates, creates that fit, deletes and swaps.
 
-Whatever is not as it was found is not touched. A lane sends one request at a time, so that what it knows of its product
-is exact while nobody else writes there.
+A module that is not as it was found is not touched. A lane sends one request at a time. So its knowledge of the product
+is exact as long as nobody else writes there.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ async def work_off_changes(lane: ProductWork, account: AccountWork) -> None:
     updates = any(each.change.kind is ChangeKind.UPDATE for each in lane.work)
     if updates and not account.is_tried:
         async with account.first_update:
-            # Those who waited go on side by side once one update was looked at.
+            # Lanes that waited continue in parallel once one update was checked.
             if not account.is_tried:
                 await _list_and_work(lane, account)
                 return
@@ -78,7 +78,7 @@ def _settle_unlisted(each: PlannedWork, failure: Failure | None, account: Accoun
 
 
 class _Work(Carrying):
-    """The changes of a product, each kind in its turn."""
+    """The changes of a product, one kind after the other."""
 
     _packages: frozenset[str] | None = None
     _asked_for_packages = False
@@ -97,7 +97,7 @@ class _Work(Carrying):
         await self._update(of_kind[ChangeKind.UPDATE])
         await self._create([each for each in creates if each.row.module.key[1] not in paired])
         while alone and self._known.free < 0:
-            # Other hands have made more than ten: a first delete makes no slot free, and a swap would lose its module.
+            # Somebody else created more than ten: a first delete frees no slot, and a swap would lose its module.
             await self._delete(alone.pop(0))
         for each in creates:
             if each.row.module.key[1] in paired:
@@ -109,7 +109,7 @@ class _Work(Carrying):
 
     async def _update(self, work: Sequence[PlannedWork]) -> None:
         for each in work:
-            # A listing that an earlier change of the lane needed may show that this one has moved.
+            # A listing for an earlier change of the lane may show that this one has moved.
             if self._does_not_go(each) or not self._is_as_found(each):
                 continue
             before = dict(self._known.modules)
@@ -119,7 +119,7 @@ class _Work(Carrying):
                 await self._look_at_first(each.change, before)
 
     async def _look_at_first(self, change: Change, before: dict[tuple[str, str], OtaModule]) -> None:
-        """List and compare before the second update of an account: no page says all that an update does."""
+        """List and compare before the second update of an account: no document says everything that an update does."""
         listing = await self._session.calls.list_modules(self._product_key)
         if not isinstance(listing, Listing):
             self._account.tried("the listing that would tell failed")
@@ -139,7 +139,7 @@ class _Work(Carrying):
     # Creates.
 
     async def _create(self, work: Sequence[PlannedWork]) -> None:
-        """Create what fits, in file order; somebody else may have taken a slot since the look."""
+        """Create what fits, in file order: somebody else may have taken a slot since the look."""
         for each in work:
             if not self._does_not_go(each):
                 if each.change.wanted.key in self._known.modules:
@@ -154,7 +154,7 @@ class _Work(Carrying):
     # Deletes, alone and for a create that needs the slot.
 
     async def _swap(self, delete: PlannedWork, create: PlannedWork) -> None:
-        """Delete a module and make another in its slot; both are claimed in one commit."""
+        """Delete a module and create another in its slot; both are claimed in one commit."""
         if self._does_not_go(create):
             self._does_not_go(delete)
             return
@@ -162,7 +162,7 @@ class _Work(Carrying):
             await (self._settle_unswapped(create) if self._needs_slot(create) else self._create([create]))
             return
         if not self._needs_slot(create):
-            # Somebody else made room, or the module itself: the two don't depend on each other any more.
+            # Somebody else freed a slot, or created the module: delete and create no longer depend on each other.
             await self._create([create])
             await self._delete(delete)
             return
@@ -183,7 +183,7 @@ class _Work(Carrying):
         return self._known.free <= 0 and create.change.wanted.key not in self._known.modules
 
     def _settle_taken(self, create: PlannedWork) -> None:
-        """Settle a claimed create that was not sent: somebody else took its slot or its name after the delete."""
+        """Settle a claimed create that was not sent because somebody else took its slot or name after the delete."""
         there = self._known.modules.get(create.change.wanted.key)
         if there is None:
             self._settle_without_slot(create)
@@ -212,7 +212,7 @@ class _Work(Carrying):
         await self._delete_claimed(each)
 
     async def _delete_claimed(self, each: PlannedWork, *, frees_slot_for: str | None = None) -> Ending:
-        """Send a delete that was claimed; after a doubt, decide anew whether the module may go."""
+        """Send a claimed delete; if its result is in doubt, decide again whether the module may be deleted."""
         ending = Ending(Rest.ANEW)
         for _ in range(self._session.policy.max_attempts):
             ending = await self._carry_out(each)
@@ -233,7 +233,7 @@ class _Work(Carrying):
         return ending
 
     async def _may_go(self, each: PlannedWork, *, in_exchange: bool = False) -> bool:
-        """Decide, from what is known now, whether a module may be deleted; settle it where it may not."""
+        """Decide, from what is known now, whether a module may be deleted; if not, settle its change."""
         if self._does_not_go(each) or not await self._has_looked(each):
             return False
         there = self._known.modules.get(each.change.wanted.key)
@@ -255,9 +255,9 @@ class _Work(Carrying):
         return True
 
     async def _has_looked(self, each: PlannedWork) -> bool:
-        """Look again where what is known is too old to delete by, and at packages before the first delete.
+        """List again if the last listing is too old for a delete, and list packages before the first delete.
 
-        A delete whose product can't be listed is settled.
+        If the product can't be listed, the delete is settled.
         """
         if not self._known.is_fresh:
             listing = await self._session.calls.list_modules(self._product_key)
@@ -272,10 +272,10 @@ class _Work(Carrying):
             self._asked_for_packages = True
         return not self._session.stop.requested
 
-    # What was deleted for a create that is not there.
+    # What was deleted for a create that did not succeed.
 
     async def _make_up_for(self, create: PlannedWork, deleted: Iterable[OtaModule]) -> None:
-        """Make again what was deleted for a create, or name it, unless the create's module is there now."""
+        """Unless the create's module exists now, create again what was deleted for it, or report it."""
         there = self._known.modules.get(create.change.wanted.key)
         for module in deleted:
             if there is not None and not differences(create.row.module, there):
@@ -284,7 +284,7 @@ class _Work(Carrying):
                 await self._restore(module)
 
     async def _restore(self, module: OtaModule) -> None:
-        """Make a deleted module again whose slot was not used after all; without a free slot it is named."""
+        """Create a deleted module again whose slot was not used; without a free slot, report the module."""
         if module.key in self._known.modules:
             self._account.close_swap(module)
             return
@@ -316,6 +316,6 @@ class _Work(Carrying):
 
 
 def _again(module: OtaModule) -> Change:
-    """Return the create that makes a deleted module again."""
+    """Return the change that creates a deleted module again."""
     wanted = OtaModule(module.product_key, module.module_name, module.alias_name or None, module.desc or None)
     return Change(ChangeKind.CREATE, wanted)

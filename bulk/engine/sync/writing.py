@@ -1,4 +1,4 @@
-"""What a sync needs of the ledger's writer besides what a run needs."""
+"""What a sync needs from the ledger's writer, in addition to what a run needs."""
 
 from __future__ import annotations
 
@@ -18,5 +18,5 @@ class PlanWriter(Writer, Protocol):
     """`bulk.ledger.writer.LedgerWriter` is one."""
 
     async def claim(self, settlements: Iterable[Settlement]) -> None:
-        """Return when these records, and all that was handed over before, are on disk."""
+        """Return when these records, and all earlier ones, are on disk."""
         ...
