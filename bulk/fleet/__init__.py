@@ -1,4 +1,4 @@
-"""Many machines, one input: a store that they share, and what makes sharing it safe.
+"""Many machines, one input: the store that they share, and what makes sharing safe.
 
     import asyncio, bulk
 
@@ -6,7 +6,7 @@
     asyncio.run(bulk.fleet.work("s3://bucket/job", 0, settings))        # on each machine, with its shard
     print(asyncio.run(bulk.fleet.merge("s3://bucket/job", "modules.db")).outcomes)
 
-Each name means the same as the command `bulk fleet NAME`, and is imported when it is first used.
+Each function does the same as the command `bulk fleet NAME`, and is imported when it is first used.
 """
 
 from __future__ import annotations

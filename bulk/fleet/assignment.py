@@ -1,4 +1,4 @@
-"""What a worker is to do: the fleet's manifest, its shard of it, its own settings for that, the rows."""
+"""The task of a worker: the fleet's manifest, its shard, its own settings for that shard, the rows."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ __all__ = ["Assignment", "assignment_of", "fetch_slice", "wait_for_manifest"]
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """One shard of a fleet, as this machine is to work on it."""
+    """One shard of a fleet, with this machine's settings for it."""
 
     manifest: Manifest
     shard: Shard
     settings: Settings
-    """Its accounts alone: what else this machine's settings name is another worker's."""
+    """Only the shard's accounts: other accounts in this machine's settings belong to other workers."""
 
 
 async def wait_for_manifest(store: Store, url: str, stop: StopSignal) -> Manifest:
-    """Return what a fleet works on, once the store answers.
+    """Return the fleet's manifest, once the store answers.
 
     Raises:
-        SettingsError: There is none in this store, or it is another version's.
+        SettingsError: There is no manifest in this store, or another version wrote it.
         StoppedError: A stop was requested before the store answered.
     """
     await answered(lambda: store.get(MANIFEST), stop)
@@ -45,15 +45,15 @@ async def wait_for_manifest(store: Store, url: str, stop: StopSignal) -> Manifes
 
 
 def assignment_of(manifest: Manifest, number: int, settings: Settings) -> Assignment:
-    """Return what a worker is to do.
+    """Return the task of a worker.
 
     Args:
-        manifest: The fleet's.
-        number: Of the shard.
-        settings: This machine's.
+        manifest: The fleet's manifest.
+        number: Number of the shard.
+        settings: This machine's settings.
 
     Raises:
-        SettingsError: There is no such shard, or the settings lack an account of it.
+        SettingsError: There is no such shard, or the settings lack one of its accounts.
     """
     shard = next((shard for shard in manifest.shards if shard.number == number), None)
     if shard is None:
@@ -69,7 +69,7 @@ def assignment_of(manifest: Manifest, number: int, settings: Settings) -> Assign
         settings,
         accounts={name: settings.accounts[name] for name in shard.accounts},
         only_accounts=(),
-        # How long a request may be on its way is what the next holder of the lease waits for.
+        # The next holder of the lease waits as long as a request may be on its way.
         timeout_s=min(settings.timeout_s, manifest.terms.request_timeout_s),
     )
     for account in accounts_of(own):
@@ -78,10 +78,10 @@ def assignment_of(manifest: Manifest, number: int, settings: Settings) -> Assign
 
 
 def _refuse_another(name: str, here: Member, member: Member | None) -> None:
-    """Refuse an account that is not what it was when the input was split: shards could share a limit, or mix platforms.
+    """Refuse an account that has changed since the input was split: shards could share a limit, or mix platforms.
 
     Raises:
-        SettingsError: It is another, or faster.
+        SettingsError: It is a different account, or has a higher rate.
     """
     if member is None:
         return
@@ -103,10 +103,10 @@ def _is_faster(per_s: float, than_per_s: float) -> bool:
 
 
 async def fetch_slice(store: Store, shard: Shard, path: Path, stop: StopSignal) -> None:
-    """Bring a shard's rows here, unless they are here already.
+    """Fetch a shard's rows, unless this machine has them already.
 
     Raises:
-        SettingsError: The store does not have them as the manifest says.
+        SettingsError: The store's rows do not match the manifest.
         StoppedError: A stop was requested before the store answered.
     """
     if await in_thread(_has, path, shard.sha256):

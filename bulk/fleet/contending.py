@@ -1,4 +1,4 @@
-"""Take a shard that another may have: watch, make the next fence, look again, wait. Pure, as `bulk.fleet.lease`."""
+"""Take a shard that another may have: watch, create the next fence, look again, wait. Pure, as `bulk.fleet.lease`."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ __all__ = ["Contender"]
 
 
 class Contender:
-    """Wants a shard."""
+    """A process that wants a shard."""
 
     def __init__(self, name: str, note: Note, *, terms: Terms, clock: Callable[[], Instant]) -> None:
         """Begin.
 
         Args:
             name: ``lease/SHARD``.
-            note: What it will write; no other has such a text. This process has the lock of the file that it names.
-            terms: The fleet's.
-            clock: Of this machine.
+            note: The text that it will write; no other process has the same. This process has the lock of the file that
+                the note names.
+            terms: The fleet's terms.
+            clock: This machine's clock.
         """
         self._name = name
         self._note = note
@@ -36,7 +37,7 @@ class Contender:
         """Wait until the shard is free, and return with the right to send.
 
         Args:
-            fence: The highest that is known; a later one is found.
+            fence: The highest fence that is known; later ones are found.
         """
         while True:
             fence, seen = yield from self._until_free(fence)
@@ -50,7 +51,7 @@ class Contender:
                 return holder
 
     def _until_free(self, fence: int) -> Generator[Question, Answer, tuple[int, Answer]]:
-        """Watch the holder until it has no right any more; return its fence and what it wrote last."""
+        """Watch the holder until its right has ended; return its fence and what it wrote last."""
         seen: Answer = None
         seen_at_s = 0.0
         while True:
@@ -70,14 +71,14 @@ class Contender:
             yield Pause(self._terms.poll_every_s)
 
     def _has_ended(self, found: Answer) -> bool:
-        """Say whether a holder surely ended, and no earlier one has a right either."""
+        """Say whether a holder has certainly ended, and no earlier one has a right either."""
         note = Note.decoded(found) if isinstance(found, bytes) else None
         if note is None or note.state is State.WAITING:
             return False
         return note.state is State.RELEASED or self._note.host.is_same(note.host)
 
     def _until_alone(self, holder: Holder, seen: Answer) -> Generator[Question, Answer, bool]:
-        """Hold the fence until nothing of an earlier holder can arrive; ``False``: it was lost meanwhile."""
+        """Hold the fence until no request of an earlier holder can arrive; ``False``: the fence was lost."""
         wait_s = yield from self._wait_s(holder.fence - 1, seen)
         ready_at_s = self._clock().boot_s + wait_s
         while not holder.right.is_lost:
@@ -88,14 +89,14 @@ class Contender:
         return False
 
     def _wait_s(self, fence: int, seen: Answer) -> Generator[Question, Answer, float]:
-        """Look at an earlier holder once more, and return how long its requests may still arrive."""
+        """Look at an earlier holder again, and return how long its requests may still arrive."""
         if fence == 0:
             return 0.0
         while isinstance(found := (yield Read(f"{self._name}.{fence}")), Outage):
             yield Pause(self._terms.poll_every_s)
-        if found != seen:  # it renewed just before the next fence was there, and does not know of that
+        if found != seen:  # it renewed just before the next fence existed, and does not know of that fence
             return self._terms.still_s + self._terms.quiet_s
         note = Note.decoded(found) if isinstance(found, bytes) else None
         if note is not None and note.state is State.SENDING and self._note.host.is_same(note.host):
-            return self._terms.window_s  # its connections ended with it
+            return self._terms.window_s  # its connections closed when it ended
         return self._terms.quiet_s

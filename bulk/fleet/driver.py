@@ -1,6 +1,6 @@
-"""Drive a fleet: give each shard to an engine until it is done, or until trying it is in vain.
+"""Drive a fleet: give each shard to an engine until it is done, or until further tries are useless.
 
-A driver keeps nothing: what is done is in the store, so one that dies is followed by another.
+A driver keeps no state: what is done is in the store. If a driver dies, you can start another one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["FleetLook", "FleetSummary", "drive", "ended_name"]
 
 MOST_TRIES = 5
-"""In a row in which no row of a shard was provisioned: then it is named, and the others go on."""
+"""Consecutive tries without a provisioned row. Then the shard is given up and named; the others continue."""
 
 _FINISHED = frozenset({ExitCode.DONE, ExitCode.INCOMPLETE})
 _ASKED_EVERY_S = 0.2
@@ -40,38 +40,38 @@ _PATIENCE_S = 60.0
 """How long an engine may be out of reach, or have no worker."""
 
 _END_S = 15.0
-"""How long workers may take to end once they are asked to; what is left of them then ends by itself, or goes on."""
+"""How long workers may take to end after a request; the driver does not wait for them any longer."""
 
 _ENDING_S = 2.0
-"""How long a worker may take to end once the store has its last word; then nothing of it is waited for."""
+"""How long a worker may take to end once the store has its last word; then the driver stops waiting for it."""
 
 _NO_WORKER = "the engine has had no worker for {:g} s: start some, and run the same command again to go on"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetLook:
-    """How a fleet is at one moment."""
+    """State of a fleet at one moment."""
 
     manifest: Manifest
     shards: Shards
     working: tuple[int, ...]
-    """Shards that are with the engine."""
+    """Shards that the engine is working on."""
 
     elapsed_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetSummary:
-    """How a fleet is once its driver ends. Its fields are the keys of the JSON."""
+    """State of a fleet when its driver ends. Its fields are the keys of the JSON."""
 
     store: str
     input: str
     rows: int
     outcomes: Mapping[str, int]
-    """Of all shards; rows of which no shard tells anything are ``pending``."""
+    """Outcomes in all shards; rows that no shard reports are ``pending``."""
 
     shards: Mapping[str, int]
-    """``done``, ``incomplete``, ``failed`` and ``left`` → how many."""
+    """``done``, ``incomplete``, ``failed`` and ``left`` → number of shards."""
 
     failed: Mapping[str, str]
     """Shard that was given up → how its last try ended."""
@@ -91,15 +91,15 @@ async def drive(
     ended_by: str,
     show: Callable[[FleetLook], None] = lambda _: None,
 ) -> FleetSummary:
-    """Work on all shards that are not done, and return how they are.
+    """Work on all shards that are not done, and return their state.
 
     Args:
-        store: The fleet's.
-        manifest: As it is there.
+        store: The fleet's store.
+        manifest: The manifest in the store.
         engine: Starts workers.
-        url: The store's, for the summary.
-        stop: Ends it early: workers are asked to end in order.
-        ended_by: Name in the store for that, where an engine can't reach them.
+        url: The store's URL, for the summary.
+        stop: Ends it early: workers are asked to finish cleanly.
+        ended_by: Name in the store for that request, if the engine can't reach its workers.
         show: Called every few seconds.
     """
     driver = _Driver(store, manifest, engine, stop, ended_by, show)
@@ -109,23 +109,23 @@ async def drive(
 
 @dataclass(slots=True)
 class _Shard:
-    """What this driver knows of a shard."""
+    """What this driver knows about a shard."""
 
     number: int
     vain: int = 0
-    """Tries in a row that brought nothing."""
+    """Consecutive tries without progress."""
 
     tries: int = 0
     fence: int = 0
-    """The highest before the last try, or before this driver: what a later one says is news."""
+    """The highest fence before the last try, or before this driver: reports under a later fence are new."""
 
     provisioned: int = 0
     not_before_s: float = 0.0
     exit_code: int | None = None
-    """Of a try that went through, as its engine or the store says."""
+    """Exit code of a completed try, as its engine or the store says."""
 
     is_ending: bool = False
-    """The store says that it is done, and its worker has begun to be waited for."""
+    """True: the store says that it is done, and the driver waits for its worker to end."""
 
     failed: str | None = None
 
@@ -150,7 +150,7 @@ class _Driver:
         self._ended = False
 
     async def run(self) -> None:
-        """Give all shards out, and wait for them."""
+        """Assign all shards, and wait for them."""
         await self._look()
         for shard in self._shards.values():
             progress = self._seen.progress.get(shard.number)
@@ -168,7 +168,7 @@ class _Driver:
                 await self._leave()
 
     async def _turn(self) -> None:
-        """Start what can be started, and take what has ended."""
+        """Start the tries that can be started, and process those that have ended."""
         if self.stop.requested:
             await self._end_all()
         else:
@@ -199,7 +199,7 @@ class _Driver:
             await asyncio.sleep(0)  # it takes its slot
 
     async def _take(self, task: Task[Try], shard: _Shard) -> None:
-        """Take note of a try that ended."""
+        """Process a try that ended."""
         self._stillness.end(shard.number)
         why, code, counts = _told(task)
         shard.tries += counts
@@ -249,7 +249,7 @@ class _Driver:
 
     @asynccontextmanager
     async def _looking(self) -> AsyncIterator[None]:
-        """Look at the store every few seconds: for people, and for workers that do nothing any more."""
+        """Read the store every few seconds: to show progress, and to find workers that no longer do anything."""
         looking = asyncio.create_task(self._look_on())
         try:
             yield
@@ -286,7 +286,7 @@ class _Driver:
                 shard.exit_code = progress.exit_code
 
     async def conclude(self, url: str) -> FleetSummary:
-        """Count everything once more."""
+        """Count everything again, and return the summary."""
         await self._look()
         outcomes: Counter[str] = Counter()
         for shard in self.manifest.shards:
@@ -315,7 +315,7 @@ def _now_s() -> float:
 
 
 def _told(task: Task[Try]) -> tuple[str, int | None, bool]:
-    """Return how a try ended, in words, its exit code, and whether it says something of the shard."""
+    """Return how a try ended, in words, its exit code, and whether it says something about the shard."""
     if task.cancelled():
         return "it stopped responding, and was given up", None, True
     if error := task.exception():
@@ -333,5 +333,5 @@ def _word(shard: _Shard) -> str:
 
 
 def ended_name(token: str) -> str:
-    """Return where a driver writes that its workers are to end."""
+    """Return the name under which a driver asks its workers to end."""
     return f"stop/{token}"

@@ -1,4 +1,4 @@
-"""What a program calls: commands of `bulk fleet` as functions that take a store by its URL, as `worker.work` does."""
+"""Functions for your program: the commands of `bulk fleet`, each with the URL of a store, as in `worker.work`."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ async def split(
     listener: Listener = ignore,
     stop: StopSignal | None = None,
 ) -> Manifest:
-    """Divide an input into shards of whole rate groups, and put them into a store. Done already, it changes nothing.
+    """Divide an input into shards of whole rate groups, and store them. A second call changes nothing.
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
-        settings: Name the accounts, each with ``rate_group`` or ``role_arn``, and how the input is read.
-        url: The store: a folder, which is made, or ``s3://``, ``oss://``, ``gs://``, ``az://``.
-        shards: How many; ``None``: as few as hold 150 accounts each.
-        listener: Told what was found of the input.
+        settings: Name the accounts, each with ``rate_group`` or ``role_arn``, and say how to read the input.
+        url: The store: a folder, which is created if missing, or ``s3://``, ``oss://``, ``gs://``, ``az://``.
+        shards: How many; ``None``: as few as possible with up to 150 accounts each.
+        listener: Receives what was found in the input.
         stop: Ends it early when it is requested.
 
     Raises:
         SettingsError: An account has no rate group, or the store has another fleet or can't be used.
-        InputError: The input can't be read, or a product is of two accounts.
+        InputError: The input can't be read, or a product belongs to two accounts.
         StoppedError: A stop was requested.
     """
     store = open_store(url, make=True)
@@ -63,13 +63,13 @@ async def run(
     stop: StopSignal | None = None,
     show: Callable[[FleetLook], None] = lambda _: None,
 ) -> FleetSummary:
-    """Work on all shards of a fleet that are not done, by an engine that starts the workers.
+    """Work on all shards of a fleet that are not done; an engine starts the workers.
 
     Args:
         url: The fleet's store.
-        engine: Starts workers: a `LocalEngine`, or one of yours.
+        engine: Starts workers: a `LocalEngine`, or your own.
         stop: Ends it early when it is requested.
-        show: Called every few seconds with how the fleet is.
+        show: Called every few seconds with the state of the fleet.
 
     Raises:
         SettingsError: The store can't be used, or has no fleet.
@@ -81,7 +81,7 @@ async def run(
 
 
 async def status(url: str) -> FleetStatus:
-    """Read how a fleet is, from its store alone.
+    """Read the state of a fleet, only from its store.
 
     Args:
         url: The fleet's store.
@@ -93,12 +93,12 @@ async def status(url: str) -> FleetStatus:
 
 
 async def merge(url: str, ledger: Path | str, *, stop: StopSignal | None = None) -> Merged:
-    """Make one ledger of all that a fleet shipped, and prove that it can be true.
+    """Make one ledger of all that a fleet shipped, and prove that it is consistent.
 
     Args:
         url: The fleet's store.
-        ledger: Where to. An earlier merge of the same fleet is replaced; anything else is refused.
-        stop: Ends it early when it is requested; nothing is written then.
+        ledger: Path of the new ledger. An earlier merge of the same fleet is replaced; any other file is refused.
+        stop: Ends it early when it is requested; nothing is then written.
 
     Raises:
         SettingsError: The store can't be used, or has no fleet.

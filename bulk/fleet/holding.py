@@ -1,4 +1,4 @@
-"""Hold a shard's lease while work on it goes on: the questions of the pure part, asked of a store."""
+"""Hold a shard's lease during the work on it: ask a store the questions of the pure `bulk.fleet.lease`."""
 
 from __future__ import annotations
 
@@ -36,11 +36,11 @@ class Held:
         self._holder = holder
         self._clock = clock
         self.clocks_moved = asyncio.Event()
-        """Set where only a renewal can tell if there is a right."""
+        """Set when only a renewal can show whether there is a right."""
 
     @property
     def fence(self) -> int:
-        """Its number, starting at 1; a later holder's is higher."""
+        """The fence's number, starting at 1; a later holder has a higher one."""
         return self._holder.fence
 
     def may_send(self) -> bool:
@@ -66,12 +66,12 @@ async def held_shard(
     """Wait for a shard, hold it until the block ends, and release it.
 
     Args:
-        store: The fleet's.
-        shard: Its number.
-        terms: The fleet's.
+        store: The fleet's store.
+        shard: Number of the shard.
+        terms: The fleet's terms.
         host: Names the lock that this process has, and keeps until the block ends.
         stop: Ends the wait; requested when another machine has taken the shard.
-        clock: Of this machine.
+        clock: This machine's clock.
 
     Raises:
         StoppedError: A stop was requested before the shard was free.
@@ -91,7 +91,7 @@ async def held_shard(
 
 
 async def latest_fence(store: Store, shard: int) -> int:
-    """Return the highest fence that is listed; 0: none. A contender finds later ones by itself."""
+    """Return the highest fence that is listed; 0: none. A contender finds later ones automatically."""
     names = await store.names("lease")
     if isinstance(names, Outage):
         return 0
@@ -116,7 +116,7 @@ async def _renew(store: Store, holder: Holder, held: Held, shard: int, *, terms:
 
 
 async def _ask(store: Store, work: Generator[Question, Answer, _Result], stop: StopSignal | None) -> _Result:
-    """Let the store answer what is asked, until the work has its result.
+    """Pass the work's questions to the store, until the work has its result.
 
     Raises:
         StoppedError: A stop was requested.

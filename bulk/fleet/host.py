@@ -1,4 +1,4 @@
-"""What a lease needs to know of this machine: its clocks, its start, the lock file that this process has."""
+"""What a lease needs to know about this machine: its clocks, its boot, and the lock file of this process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def instant(clock_gettime: Callable[[int], float] = time.clock_gettime) -> Insta
 
 
 def host_of(lock: Path) -> Host:
-    """Return where a process runs that has this lock; without a number of the machine's start it is like no other."""
+    """Return the host of a process with this lock; without a boot ID, it equals no other host."""
     try:
         boot_id, found = _BOOT_ID.read_text().strip(), lock.stat()
     except OSError:

@@ -1,16 +1,18 @@
-"""The right to work on a shard: one machine at a time, on any clocks. Pure: what is read and written is asked for.
+"""The right to work on a shard: one machine at a time, on any clocks. Pure: the caller does all reads and writes.
 
-A lease is a file ``lease/SHARD.FENCE`` for each holder there has been; the highest fence counts. The files of earlier
-fences stay: they are how a holder learns that it lost the shard. What makes two holders impossible:
+A lease is a file ``lease/SHARD.FENCE`` for each holder that there has been; the highest fence counts. The files of
+earlier fences stay: the next fence's file shows a holder that it lost the shard. These rules make two holders
+impossible:
 
-- A holder writes a new count every third of the term, and then looks whether the next fence is absent. Only then the
-  renewal is good, and gives the right to send for one term from the moment *before* it was written.
-- A contender has to see the count unchanged for longer than a term. It makes the next fence, and then reads the count
-  again. Either the holder's last renewal was written before that, and the contender sees it and waits a term more; or
-  it was written later, and the holder sees the next fence.
-- Nobody counts on two clocks agreeing. Each one measures spans on its own, which may run a twelfth faster than another.
+- A holder writes a new count every third of the term. Then it checks that the next fence is absent. Only if it is
+  absent, the renewal is good. It gives the right to send for one term from the moment *before* it was written.
+- A contender must see the count unchanged for longer than a term. It creates the next fence, and then reads the count
+  again. If the holder's last renewal was written before that read, the contender sees it and waits one more term. If it
+  was written later, the holder sees the next fence.
+- No rule needs two clocks to agree. Each machine measures spans on its own clock, which may run a twelfth faster than
+  another.
 
-Each text that is written is a new one, so that an old write that arrives late can't look like a holder that is still.
+Each text that is written is unique. So an old write that arrives late can't look like one whose count is unchanged.
 """
 
 from __future__ import annotations
@@ -44,31 +46,31 @@ __all__ = [
 ]
 
 _CLOCKS_APART_S = 2.0
-"""A wall clock that departs so far from the other was set, or the machine was away without its clocks' knowing."""
+"""If the clocks drift apart by more, the wall clock was set, or the machine was away and its clocks missed that."""
 
 
 class Instant(NamedTuple):
-    """A moment by the two clocks of a machine."""
+    """A moment on the two clocks of a machine."""
 
     boot_s: float
-    """Seconds that count suspend; never set."""
+    """Seconds, including suspend; this clock is never set."""
 
     wall_s: float
-    """Seconds since the epoch, as somebody set them."""
+    """Seconds since the epoch; this clock can be set."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """How long things last; the same for all of a fleet, so they are in its manifest."""
+    """Durations of the lease; the same for a whole fleet, so they are in its manifest."""
 
     term_s: float = 30.0
-    """How long a renewal is good for."""
+    """How long a renewal is valid."""
 
     request_timeout_s: float = 10.0
-    """A request that was sent arrives within that, or never."""
+    """A request arrives within this time after it was sent, or never."""
 
     window_s: float = 1.0
-    """Of the platform's limit."""
+    """Window of the platform's limit."""
 
     @property
     def renew_every_s(self) -> float:
@@ -87,35 +89,35 @@ class Terms:
 
     @property
     def still_s(self) -> float:
-        """A count that did not move for so long is of a holder without a right, whichever clock is the quicker one."""
+        """A count unchanged for this long means that its holder has no right, whichever clock is faster."""
         return self.term_s * 7 / 6
 
     @property
     def quiet_s(self) -> float:
-        """After a holder's last moment, its requests have arrived and left the platform's window."""
+        """This long after a holder's last right, its requests have arrived and have left the platform's window."""
         return self.request_timeout_s + self.window_s
 
 
 class State(StrEnum):
-    """What a holder says of itself. Stored: never rename a value."""
+    """State that a holder writes. Stored: never rename a value."""
 
-    WAITING = "waiting"  #: has the fence, and waits until an earlier holder's right is surely over
+    WAITING = "waiting"  #: has the fence, and waits until an earlier holder's right has certainly ended
     SENDING = "sending"  #: no earlier holder has a right
-    RELEASED = "released"  #: ended in order: sends no more
+    RELEASED = "released"  #: ended cleanly: sends nothing further
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Host:
-    """Where a holder runs: who has the lock of the same file, since the same start of the machine, knows it ended."""
+    """Where a holder runs. A process that gets the same lock file after the same boot knows that the holder ended."""
 
     boot_id: str = ""
-    """Of this start of the machine; empty: not known, and like no other."""
+    """ID of the machine's boot; empty: unknown, and equal to no other."""
 
     lock_device: int = 0
     lock_inode: int = 0
 
     def is_same(self, other: Host) -> bool:
-        """Whether the two are one lock file of one machine."""
+        """Whether both are the same lock file on the same machine."""
         return bool(self.boot_id) and self == other
 
 
@@ -124,7 +126,7 @@ class Note:
     """The text of a lease."""
 
     holder: str
-    """Random, of each try to hold; what makes the text its own."""
+    """Random for each try to hold; it makes the text unique."""
 
     count: int = 0
     state: State = State.WAITING
@@ -138,7 +140,7 @@ class Note:
 
     @classmethod
     def decoded(cls, data: bytes) -> Note | None:
-        """Return what a lease says; ``None``: it can't be read, and so allows no short cut."""
+        """Return the note of a lease; ``None``: it can't be read, and so allows no short cut."""
         try:
             found = orjson.loads(data)
             return cls(**{**found, "state": State(found["state"]), "host": Host(**found["host"])})
@@ -147,13 +149,13 @@ class Note:
 
 
 class Read(NamedTuple):
-    """Answered by what is there, `ABSENT`, or an `Outage`."""
+    """Read a name. Answer: its content, `ABSENT`, or an `Outage`."""
 
     name: str
 
 
 class Write(NamedTuple):
-    """Answered by a `Put`, or an `Outage`."""
+    """Write a text. Answer: a `Put`, or an `Outage`."""
 
     name: str
     data: bytes
@@ -161,39 +163,39 @@ class Write(NamedTuple):
 
 
 class Pause(NamedTuple):
-    """Answered after so many seconds."""
+    """Wait. The answer comes after this many seconds."""
 
     seconds: float
 
 
 Question: TypeAlias = Read | Write | Pause
-"""What the outside is asked for."""
+"""What the caller has to do."""
 
 Answer: TypeAlias = "bytes | Absent | Put | Outage | None"
-"""What it says: see each question."""
+"""The caller's answer: see each question."""
 
 
 class Right:
-    """Until when a holder may send, by its own clocks. Asked at every send, so it is quick."""
+    """Until when a holder may send, by its own clocks. It is checked at every send, so it is fast."""
 
     def __init__(self, terms: Terms) -> None:
-        """Begin without any."""
+        """Begin without a right."""
         self._terms = terms
         self._ends_at_s = float("-inf")
         self._apart_s = 0.0
         self.is_lost = False
-        """Another has a later fence: there will never be a right again."""
+        """True: another has a later fence, and this right never comes back."""
 
     def allows(self, now: Instant) -> bool:
         """Say whether a request may leave now."""
         return now.boot_s < self._ends_at_s and not self._clocks_moved(now) and not self.is_lost
 
     def needs_renewal(self, now: Instant) -> bool:
-        """Say whether only a renewal can tell if there is a right, before the next one is due."""
+        """Say whether a renewal is needed early: only it can show whether there is a right."""
         return self._clocks_moved(now) and not self.is_lost
 
     def renewed(self, began: Instant) -> None:
-        """Take note of a good renewal, with the moment before it was written."""
+        """Note a good renewal, with the moment before it was written."""
         self._ends_at_s = began.boot_s + self._terms.term_s
         self._apart_s = began.wall_s - began.boot_s
 
@@ -205,14 +207,14 @@ class Holder:
     """Has a fence, and renews it."""
 
     def __init__(self, name: str, fence: int, note: Note, *, terms: Terms, clock: Callable[[], Instant]) -> None:
-        """Begin with what was just made.
+        """Begin with a fence that was just created.
 
         Args:
             name: ``lease/SHARD``.
             fence: Its number, starting at 1.
-            note: As it was written.
-            terms: The fleet's.
-            clock: Of this machine.
+            note: The note that was written.
+            terms: The fleet's terms.
+            clock: This machine's clock.
         """
         self._name = name
         self.fence = fence
@@ -221,7 +223,7 @@ class Holder:
         self.right = Right(terms)
 
     def renew(self, state: State) -> Generator[Question, Answer, bool]:
-        """Renew once; say whether that was good."""
+        """Renew once; return whether the renewal is good."""
         began = self._clock()
         if (yield from self._write(state)) is not Put.STORED:
             return False
@@ -233,7 +235,7 @@ class Holder:
         return after is ABSENT
 
     def release(self) -> Generator[Question, Answer, None]:
-        """Say that nothing is sent any more, so that the next one need not wait for a term."""
+        """Write that this holder sends nothing further, so that the next one need not wait for a term."""
         if not self.right.is_lost and self._note.state is State.SENDING:
             self.right.is_lost = True
             yield from self._write(State.RELEASED)

@@ -1,7 +1,7 @@
-"""Where a machine keeps a shard: a folder under a lock, by which the next process here knows that the last one ended.
+"""Where a machine keeps a shard: a folder under a lock. The lock shows the next process that the last one ended.
 
-A process that was stopped keeps its lock, and may go on at any time. So whoever comes next never waits for a lock: it
-takes another folder, and waits for the lease as a process on another machine would.
+A stopped process keeps its lock, and may continue at any time. So the next process never waits for a lock. It takes
+another folder, and waits for the lease, as a process on another machine would.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ if TYPE_CHECKING:
 __all__ = ["LocalShard", "default_folder", "folder_of", "take_local"]
 
 _MOST_PLACES = 256
-"""Processes of one machine that want one shard; each of all but one waits."""
+"""Processes of one machine that want one shard; all but one wait."""
 
 
 @dataclass(frozen=True, slots=True)
 class LocalShard:
-    """A folder of this process, until it is closed."""
+    """A folder that belongs to this process until `close`."""
 
     folder: Path
     host: Host
-    """What the lease says of its lock."""
+    """Names its lock in the lease."""
 
     _lock: Held
 
     @property
     def ledger(self) -> Path:
-        """The shard's ledger, which may be there from before."""
+        """The shard's ledger; an earlier process may have left it."""
         return self.folder / "ledger.db"
 
     @property
@@ -55,7 +55,7 @@ class LocalShard:
 
     @property
     def known_fence(self) -> int:
-        """The fence under which the ledger was written last; 0: there is none that can be gone on with."""
+        """The fence under which the ledger was last written; 0: no ledger that can be continued."""
         if not self.ledger.exists():
             return 0
         with suppress(OSError, ValueError):
@@ -63,17 +63,17 @@ class LocalShard:
         return 0
 
     def note_fence(self, fence: int) -> None:
-        """Note that the ledger knows all that earlier holders shipped, and is written under this fence from now on."""
+        """Note that the ledger has all that earlier holders shipped, and is written under this fence from now on."""
         with replaced(self._fence) as file:
             file.write(str(fence).encode())
 
     def forget(self) -> None:
-        """Remove a ledger that others were ahead of: the store knows more than it does."""
+        """Remove an outdated ledger: the store knows more than it does."""
         for path in (self._fence, self.ledger, log_of(self.ledger), memory_of(self.ledger)):
             path.unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Let another process have it."""
+        """Release the folder for another process."""
         self._lock.release()
 
     @property
@@ -82,21 +82,21 @@ class LocalShard:
 
 
 def default_folder() -> Path:
-    """Return where this user's workers keep shards: on this machine, whatever the working folder is."""
+    """Return where this user's workers keep shards on this machine; it does not depend on the working folder."""
     return Path(tempfile.gettempdir()) / f"bulk-fleet-{os.geteuid()}"
 
 
 def take_local(root: Path | None, split: str, shard: int, *, last: Host) -> LocalShard:
-    """Take a folder for a shard: that of its last holder, if that one was here and has ended; else any that is free.
+    """Take a folder for a shard: its last holder's, if that one ran here and has ended; else any that is free.
 
     Args:
         root: Where this machine keeps shards; ``None``: `default_folder`.
-        split: The fleet's; another one has other rows.
-        shard: Its number.
-        last: What the last lease says.
+        split: ID of the fleet's split; another split has other rows.
+        shard: Number of the shard.
+        last: Host in the last lease.
 
     Raises:
-        SettingsError: No folder can be made there.
+        SettingsError: No folder can be created there.
     """
     folder = folder_of(root, split)
     try:
@@ -112,14 +112,14 @@ def take_local(root: Path | None, split: str, shard: int, *, last: Host) -> Loca
 
 
 def folder_of(root: Path | None, split: str) -> Path:
-    """Return where this machine keeps what belongs to a fleet; it is made if it is missing.
+    """Return this machine's folder for a fleet; it is created if missing.
 
     Args:
-        root: Where it keeps all fleets; ``None``: `default_folder`.
-        split: The fleet's.
+        root: Folder of all fleets; ``None``: `default_folder`.
+        split: ID of the fleet's split.
 
     Raises:
-        SettingsError: It can't be made, or others than this user could write there.
+        SettingsError: The folder can't be created, or other users could write there.
     """
     folder = root or default_folder()
     try:

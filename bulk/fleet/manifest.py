@@ -1,4 +1,4 @@
-"""What a fleet works on: shards with their accounts, counts and hashes. Written once, after the shards."""
+"""The description of a fleet's work: shards with accounts, counts and hashes. Written once, after the shards."""
 
 from __future__ import annotations
 
@@ -22,58 +22,58 @@ if TYPE_CHECKING:
 __all__ = ["MANIFEST", "Manifest", "Member", "Shard", "read_manifest", "sha256_of"]
 
 MANIFEST = "manifest.json"
-"""Its name in the store. Where it is, all shards that it names are."""
+"""Its name in the store. If it exists, all shards that it names exist."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shard:
-    """Whole rate groups, with their slice of the input."""
+    """A part of the input: whole rate groups, with the rows of their accounts."""
 
     number: int
     accounts: tuple[str, ...]
     rows: int
-    """Valid and invalid ones."""
+    """Number of rows, valid and invalid."""
 
     sha256: str
-    """Of its slice."""
+    """Hash of its slice."""
 
     file: str
-    """Where its slice is in the store."""
+    """Name of its slice in the store."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """An account, as it was when the input was split. Workers take theirs from their own settings."""
+    """An account, as it was when the input was split. Workers use the accounts of their own settings."""
 
     group: str
     """Its rate group."""
 
     target: Target
     create_per_s: float
-    """Of its rate group; 0: unlimited."""
+    """Rate of its rate group; 0: unlimited."""
 
     list_per_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """All of one input. It holds names, and no key."""
+    """The shards and accounts of one input. It contains names, and no keys."""
 
     split: str
-    """Random, of this split."""
+    """Random ID of this split."""
 
     input: str
     shape: str
-    """Of the input, as a ledger keeps it: a results file has the input's format."""
+    """Shape of the input, as a ledger keeps it: a results file has the input's format."""
 
     rows: int
     terms: Terms
     shards: tuple[Shard, ...]
     members: Mapping[str, Member] = field(default_factory=dict)
-    """Account → what the merge needs to know of it."""
+    """Account → what the merge needs to know about it."""
 
     def is_same_input(self, other: Manifest) -> bool:
-        """Whether both say that the same rows go to the same shards, under the same terms."""
+        """Whether both assign the same rows to the same shards, under the same terms."""
         return self._without_names() == other._without_names()
 
     def _without_names(self) -> Manifest:
@@ -88,7 +88,7 @@ class Manifest:
         """Return what was encoded.
 
         Raises:
-            ValueError: It is no manifest of a version that is known.
+            ValueError: It is no manifest of a known version.
         """
         try:
             found = orjson.loads(data)
@@ -105,14 +105,14 @@ def _member(found: dict[str, Any]) -> Member:
 
 
 async def read_manifest(store: Store, url: str) -> Manifest:
-    """Return what a fleet works on.
+    """Return the fleet's manifest.
 
     Args:
-        store: The fleet's.
-        url: Its name, for messages.
+        store: The fleet's store.
+        url: Its URL, for messages.
 
     Raises:
-        SettingsError: The store does not answer, or no fleet of this version is in it.
+        SettingsError: The store does not answer, or has no fleet of this version.
     """
     found = await store.get(MANIFEST)
     if isinstance(found, Outage):

@@ -1,4 +1,4 @@
-"""Engines start, place and watch workers. Nothing that is right depends on them: that is the lease's part."""
+"""Engines start, place and watch workers. Correctness does not depend on them: the lease ensures it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ class Try:
     """How a worker ended."""
 
     exit_code: int | None
-    """As `bulk fleet work` ends; ``None``: it died, or the engine lost it."""
+    """Exit code of `bulk fleet work`; ``None``: the worker died, or the engine lost it."""
 
     why: str = ""
-    """What it said last, or what became of it; empty: it went through."""
+    """Its last message, or what happened to it; empty: it completed."""
 
     counts: bool = True
-    """False: the engine itself failed, which says nothing of the shard."""
+    """False: the engine itself failed, which says nothing about the shard."""
 
 
 class Engine(Protocol):
@@ -30,14 +30,14 @@ class Engine(Protocol):
         ...
 
     async def work(self, shard: int, *, attempt: str) -> Try:
-        """Start a worker on a shard, and return how it ended; when cancelled, give it up without waiting.
+        """Start a worker on a shard, and return how it ended; when cancelled, leave the worker without waiting.
 
         Args:
-            shard: Its number.
-            attempt: The same for drivers that see the same store, another one after each try.
+            shard: Number of the shard.
+            attempt: Name of the try. Drivers that see the same store use the same name; it changes after each try.
         """
         ...
 
     async def ask_to_end(self) -> None:
-        """Let all workers end in order, if the engine can reach them; they are waited for elsewhere."""
+        """Ask all workers to finish cleanly, if the engine can reach them; the driver waits for them."""
         ...

@@ -1,4 +1,4 @@
-"""Which addresses of an engine are taken: whoever reaches one can run programs there."""
+"""Which addresses of an engine are accepted: anyone who can reach an engine can run programs there."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ __all__ = ["check_address"]
 
 
 def check_address(address: str, *, is_insecure_fine: bool) -> None:
-    """Refuse an address over which anybody on the way could run code on the workers.
+    """Refuse an address if somebody on the network could use it to run code on the workers.
 
     Raises:
-        SettingsError: It is no address, or one without TLS on another machine.
+        SettingsError: It is no address, or an address without TLS on another machine.
     """
     try:
         parts = urlsplit(address if "://" in address else f"tcp://{address}")

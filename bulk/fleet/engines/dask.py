@@ -1,6 +1,7 @@
-"""Workers as tasks of Dask, each pinned to one of Dask's workers: so Dask queues, steals and repeats nothing.
+"""Workers as Dask tasks, each pinned to one Dask worker: so Dask does not queue, steal or repeat anything.
 
-What Dask takes for dead may go on: the lease sees to that. A task that waits for a lease waits in its worker's thread.
+A task that Dask believes dead may continue: the lease makes that safe. A task that waits for a lease waits in its
+worker's thread.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["DaskEngine"]
 
 _LOOKED_EVERY_S = 0.5
 _SILENT_S = 15.0
-"""A Dask worker that has not reported for so long may be stopped: its shard goes to another, and it gets none."""
+"""A Dask worker that has not reported for this long may be stopped: another gets its shard, and it gets no new one."""
 
 _ANSWER_S = 5.0
 
@@ -34,10 +35,10 @@ class DaskEngine:
         """Connect to nothing yet.
 
         Args:
-            address: Of the scheduler.
-            task: What a worker calls in its thread; text in, text out.
-            words: Of the command behind `bulk fleet work`, without the shard.
-            ended_by: Name in the store under which the driver asks for the end.
+            address: Address of the scheduler.
+            task: Function that a worker calls in its thread; text in, text out.
+            words: Arguments of `bulk fleet work`, without the shard.
+            ended_by: Name in the store under which the driver asks workers to end.
         """
         self._address = address
         self._task = task
@@ -45,7 +46,7 @@ class DaskEngine:
         self._ended_by = ended_by
         self._client: Client | None = None
         self._seen: dict[str, tuple[float, float]] = {}
-        """Address of a worker → its last report by the scheduler's clock, and when that was new here."""
+        """Address of a worker → its last report by the scheduler's clock, and when this process first saw it."""
 
         self._looked_at = float("-inf")
         self._looking = asyncio.Lock()
@@ -74,10 +75,10 @@ class DaskEngine:
         """See `Engine.ask_to_end`: the driver writes to the store, where each worker looks."""
 
     async def close(self) -> None:
-        """Leave the scheduler."""
+        """Disconnect from the scheduler."""
         client, self._client = self._client, None
         if client is not None:
-            with suppress(Exception):  # it may be gone
+            with suppress(Exception):  # the scheduler may be gone
                 async with asyncio.timeout(_ANSWER_S):
                     await client.close()  # type: ignore[no-untyped-call]  # distributed's
 
@@ -93,7 +94,7 @@ class DaskEngine:
             return _told(waiting)
         finally:
             if not waiting.done() and worker in self._seen:
-                self._seen[worker] = self._seen[worker][0], float("-inf")  # nothing more for it until it reports again
+                self._seen[worker] = self._seen[worker][0], float("-inf")  # no new shard until it reports again
             waiting.cancel()
             future.release()  # type: ignore[no-untyped-call]  # distributed's
 
@@ -104,7 +105,7 @@ class DaskEngine:
         return worker in self._seen and time.monotonic() - self._seen[worker][1] < _SILENT_S
 
     async def _look(self) -> None:
-        """Find out which workers there are, and connect again where the scheduler was gone."""
+        """Find out which workers exist, and connect again if the scheduler was gone."""
         async with self._looking:
             if time.monotonic() - self._looked_at < _LOOKED_EVERY_S:
                 return

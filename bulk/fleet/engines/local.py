@@ -23,15 +23,15 @@ _LAST_WORDS_BYTES = 4_096
 
 
 class LocalEngine:
-    """Runs each worker in a process and a session of its own: Ctrl-C reaches the driver, which passes it on once."""
+    """Runs each worker in its own process and session: Ctrl-C reaches the driver, which passes it on once."""
 
     def __init__(self, words: Sequence[str], *, processes: int, logs: Path) -> None:
         """Start nothing yet.
 
         Args:
-            words: Of the command behind `bulk fleet work`, without the shard.
-            processes: How many at once.
-            logs: A folder, for what workers say.
+            words: Arguments of `bulk fleet work`, without the shard.
+            processes: How many run at once.
+            logs: A folder for the workers' output.
         """
         self._words = tuple(words)
         self._processes = processes
@@ -71,7 +71,7 @@ class LocalEngine:
             _signal(process, signal.SIGTERM)
 
     async def close(self) -> None:
-        """Leave: those that still run go on, and keep their leases until they end."""
+        """Stop watching: workers that still run continue, and keep their leases until they end."""
 
 
 def _signal(process: Process, number: signal.Signals) -> None:
