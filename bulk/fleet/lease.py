@@ -12,7 +12,7 @@ impossible:
 - No rule needs two clocks to agree. Each machine measures spans on its own clock, which may run a twelfth faster than
   another.
 
-Each text that is written is unique. So an old write that arrives late can't look like one whose count is unchanged.
+Each text that is written is unique. So an old write that arrives late can't look like an unchanged count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Make one ledger of all that a fleet shipped, and prove on the way that it can be true."""
+"""Make one ledger of all that a fleet shipped, and prove that it is consistent."""
 
 from __future__ import annotations
 
@@ -38,57 +38,58 @@ if TYPE_CHECKING:
 __all__ = ["Merged", "merge"]
 
 _AT_ONCE = 32
-"""Segments that are asked for together, as a store may be far away, and that make a chunk."""
+"""Segments that are requested together, as a store may be far away. They make a chunk."""
 
 _TRIES = 5
 _TRIED_EVERY_S = 1.0
 
 _NOT_SHIPPED = Outcome.having(Trait.OPEN, Trait.WHEN_READ)
-"""What no segment tells: a row that is open, or that its text alone settled."""
+"""Outcomes that no segment has: an open row, or a row that its text alone settled."""
 
 _Found = TypeVar("_Found")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Merged:
-    """How a fleet stands, as one ledger."""
+    """State of a fleet, as one ledger."""
 
     ledger: str
     input: str
     rows: int
     outcomes: Mapping[str, int]
-    """Each outcome's name → rows, zeros included. `sending`: claimed, and no outcome was shipped."""
+    """Each outcome's name → rows, zeros included. `sending`: claimed, but no outcome was shipped."""
 
     accounts: int
     shards: int
     unfinished: Mapping[str, str]
-    """Shard → why it is not at its end; empty: all are."""
+    """Shard → why it is unfinished; empty: all are finished."""
 
     not_shipped: Mapping[str, int]
-    """Shard that ended → rows whose outcome stayed on its machine."""
+    """Finished shard → rows whose outcome is only on its machine."""
 
     requests: int
-    """Whose times were shipped, and are proven to be within the rates."""
+    """Requests whose times were shipped, and are proven to be within the rates."""
 
     fences: int
-    """Processes that sent them, each with a clock of its own."""
+    """Processes that sent them, each with its own clock."""
 
     elapsed_s: float
     exit_code: int
 
 
 async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None = None) -> Merged:
-    """Write the ledger of a fleet, and prove that what was shipped can be true.
+    """Write the ledger of a fleet, and prove that what was shipped is consistent.
 
-    Proven are: each row of the manifest once, no key in two shards, at most one create of a key that its own reply
-    tells of, a claim before each of them, no segment missing, and within each fence no window past the rate. A fleet
-    that is still at work is merged as far as it is.
+    The proof shows: each row of the manifest occurs once; no key is in two shards; at most one create of a key has its
+    own reply as evidence; a claim precedes each of these creates; no segment is missing; within each fence no window
+    exceeds the rate. If the fleet is still working, the merge contains its progress so far.
 
     Args:
-        store: The fleet's.
-        ledger: Where to. An earlier merge of the same fleet is replaced, in one step; anything else is refused.
-        url: The store's name, for messages.
-        stop: Ends it early; nothing is written then.
+        store: The fleet's store.
+        ledger: Path of the new ledger. An earlier merge of the same fleet is replaced, in one step; any other file is
+            refused.
+        url: The store's URL, for messages.
+        stop: Ends it early; nothing is then written.
 
     Raises:
         SettingsError: The store does not answer, or has no fleet.
@@ -99,7 +100,7 @@ async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None
     began_s, stop = time.monotonic(), stop or StopSignal()
     manifest = await read_manifest(store, url)
     _refuse_unsound(manifest)
-    # Before the segments: what ended by now is in them.
+    # Read before the segments: they then contain everything that has ended by now.
     said = await _answered(lambda: read_shards(store), url, stop)
     run_id = hashlib.sha256(manifest.split.encode()).hexdigest()[:32]
     targets = {name: member.target for name, member in manifest.members.items()}
@@ -132,7 +133,7 @@ async def merge(store: Store, ledger: Path, *, url: str, stop: StopSignal | None
 
 
 def _refuse_unsound(manifest: Manifest) -> None:
-    """See that the manifest does not contradict itself: accounts are part of every key."""
+    """Refuse a manifest that contradicts itself: accounts are part of every key."""
     names = [name for shard in manifest.shards for name in shard.accounts]
     flaws = []
     if len(names) != len(set(names)):
@@ -188,7 +189,7 @@ async def _read_segments(
 
 
 async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[int]) -> AsyncIterator[_Found]:
-    """Yield the answers in their order, and ask for the next while one is worked on."""
+    """Yield the answers in their order; request the next one while you process the current one."""
     following = None
     try:
         for number in asked:
@@ -202,7 +203,7 @@ async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[in
 
 
 def _strange(merged: MergedLedger) -> list[str]:
-    """Return where modules and rows contradict each other."""
+    """Return the contradictions between modules and rows."""
     flaws = []
     if shared := merged.shared_product():
         flaws.append(f"line {shared[0]:,}: {shared[1]}")

@@ -1,13 +1,14 @@
-"""What the store tells of a shard: how its rows are, in whose hands it is, and whether it was given up.
+"""What the store says about a shard: the state of its rows, its holder, and whether it was given up.
 
 Two kinds of objects, both small JSON texts, each with one writer:
 
-- ``progress/SHARD.FENCE`` is the holder's of that fence. It overwrites it every few seconds, and a last time when it
-  ends. The highest fence counts: one that was stopped and goes on late writes to its own object, and misleads nobody.
-- ``failed/SHARD`` is a driver's: it tried the shard too often in vain and leaves it. A progress with a higher fence
-  than the one that is named there makes it void: somebody tried again.
+- The holder of a fence writes ``progress/SHARD.FENCE``. It overwrites the object every few seconds, and a last time
+  when it ends. The highest fence counts: a holder that was stopped and continues late writes to its own object, and
+  misleads nobody.
+- A driver writes ``failed/SHARD`` when it gives a shard up after too many tries without success. A progress object with
+  a higher fence than the one named there makes it void: somebody tried again.
 
-Times are by the clock of the machine that wrote them. They are for people, and nothing is decided by them.
+Times are from the clock of the machine that wrote them. They are for people; no decision depends on them.
 """
 
 from __future__ import annotations
@@ -44,28 +45,28 @@ _FAILED = "failed"
 
 
 class ShardState(StrEnum):
-    """What a holder said last. Stored: never rename a value."""
+    """State that a holder wrote last. Stored: never rename a value."""
 
-    WORKING = "working"  #: it has the lease; or it died, which the lease shows by its count that does not move
-    ENDED = "ended"  #: it went through its rows; ``exit_code`` is that of a run: 0 or 1
+    WORKING = "working"  #: it has the lease; or it died, and then the count in the lease no longer changes
+    ENDED = "ended"  #: it completed its rows; ``exit_code`` is that of a run: 0 or 1
     STOPPED = "stopped"  #: it ended early: ``stopped`` says why, and rows are left to do
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountProgress:
-    """How the rows of one account are."""
+    """State of one account's rows."""
 
     rows: int
     outcomes: Mapping[str, int]
-    """As `Progress.outcomes`."""
+    """See `Progress.outcomes`."""
 
     stopped: str | None = None
-    """Why its requests ended early, while those of others go on."""
+    """Why its requests ended early, while other accounts continue."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """How a shard is, as its holder of one fence says."""
+    """State of a shard, as the holder of one fence wrote it."""
 
     shard: int
     fence: int
@@ -80,39 +81,39 @@ class Progress:
     """When this was written."""
 
     rows: int = 0
-    """Of the slice; 0: not read yet."""
+    """Rows of the slice; 0: not read yet."""
 
     outcomes: Mapping[str, int] = field(default_factory=dict)
-    """Outcome → rows, without zeros. While the shard is worked on, the rows that are missing to `rows` are open; once
-    it is ENDED or STOPPED, each row is in here."""
+    """Outcome → rows, without zeros. During the work, open rows are not counted here. Once the state is ENDED or
+    STOPPED, every row is counted."""
 
     per_s: float = 0.0
-    """Rows a second that got their outcome lately."""
+    """Rows a second that recently got their outcome."""
 
     requests: Mapping[str, int] = field(default_factory=dict)
-    """This holder's, by action, as in a summary; there once it is ENDED or STOPPED."""
+    """This holder's requests by action, as in a summary; filled once the state is ENDED or STOPPED."""
 
     throttled: int = 0
     recovered: int = 0
     accounts: Mapping[str, AccountProgress] = field(default_factory=dict)
     exit_code: int | None = None
-    """As of a run; ``None``: it has not ended, or it could not say how."""
+    """Exit code, as of a run; ``None``: it has not ended, or its result is unknown."""
 
     stopped: str | None = None
     """Why it ended early."""
 
     @property
     def provisioned(self) -> int:
-        """Rows that cost nothing any more; it grows from holder to holder, unless a try was in vain."""
+        """Rows that need no further work. It grows from holder to holder, unless a try made no progress."""
         return sum(rows for outcome, rows in self.outcomes.items() if outcome in PROVISIONED_OUTCOMES)
 
     def encoded(self) -> bytes:
         """Return it as JSON."""
-        return orjson.dumps(asdict(self), option=orjson.OPT_NON_STR_KEYS)  # an outcome is more than a text
+        return orjson.dumps(asdict(self), option=orjson.OPT_NON_STR_KEYS)  # an outcome is not a plain str
 
     @classmethod
     def decoded(cls, data: bytes) -> Self | None:
-        """Return what was encoded; ``None``: it can't be read, as another version may have written it."""
+        """Return what was encoded; ``None``: it can't be read. Another version may have written it."""
         try:
             found = orjson.loads(data)
             accounts = {name: AccountProgress(**account) for name, account in found["accounts"].items()}
@@ -123,11 +124,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GivenUp:
-    """A shard that a driver leaves, so that the others go on."""
+    """A shard that a driver gives up, so that the others continue."""
 
     shard: int
     fence: int
-    """The highest one then: a later holder makes this void."""
+    """The highest fence at that time: a later holder makes this void."""
 
     tries: int
     why: str
@@ -150,38 +151,38 @@ class GivenUp:
 
 @dataclass(frozen=True, slots=True)
 class Shards:
-    """What the store tells of all shards; those that nobody has begun are missing."""
+    """What the store says about all shards; shards that nobody has started are missing."""
 
     progress: Mapping[int, Progress]
     failed: Mapping[int, GivenUp]
 
 
 def progress_name(shard: int, fence: int) -> str:
-    """Return where a holder writes how far it is."""
+    """Return the name of a holder's progress object."""
     return f"{_PROGRESS}/{shard}.{fence}"
 
 
 def failed_name(shard: int) -> str:
-    """Return where a driver writes that it leaves a shard."""
+    """Return the name of the object by which a driver gives a shard up."""
     return f"{_FAILED}/{shard}"
 
 
 def outcomes_of(progress: Progress | None, rows: int) -> dict[str, int]:
-    """Return how many rows of a shard have each outcome; those of which nothing is told are ``pending``.
+    """Return how many rows of a shard have each outcome; rows that are not reported are ``pending``.
 
     Args:
-        progress: ``None``: nobody has started it.
-        rows: Of the shard.
+        progress: ``None``: nobody has started the shard.
+        rows: Rows of the shard.
     """
     counted = dict(progress.outcomes) if progress else {}
     if (open_rows := rows - sum(counted.values())) > 0:
-        pending = str(Outcome.PENDING)  # a plain text: it becomes a key of JSON
+        pending = str(Outcome.PENDING)  # a plain str: it becomes a key of JSON
         counted[pending] = counted.get(pending, 0) + open_rows
     return counted
 
 
 async def read_shards(store: Store) -> Shards | Outage:
-    """Return the last word on each shard."""
+    """Return the latest state of each shard."""
     names = await store.names(_PROGRESS)
     given_up = await store.names(_FAILED)
     if isinstance(names, Outage):

@@ -1,4 +1,4 @@
-"""Prove what a shard shipped while it goes into a merged ledger. Blocks: used in a thread, a chunk at a time."""
+"""Prove what a shard shipped while you write it to a merged ledger. Blocks: use it in a thread, a chunk at a time."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ _LINE, _ACCOUNT, _PRODUCT_KEY, _NAME, _REQUEST_ID, _RECOVERED, _AT, _OUTCOME = 0
 
 
 def add_slice(intake: Intake, path: Path, shard: Shard) -> None:
-    """Write a shard's rows, once they are known to be those of the manifest.
+    """Write a shard's rows, after checking that they are those of the manifest.
 
     Raises:
-        UnprovenError: They are not, or they are another shard's.
+        UnprovenError: They are not, or they belong to another shard.
     """
     if sha256_of(path) != shard.sha256:
         raise UnprovenError([f"shard {shard.number}: {shard.file} is not what the manifest says (its SHA-256 differs)"])
@@ -57,7 +57,7 @@ def add_slice(intake: Intake, path: Path, shard: Shard) -> None:
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
-    """Yield a file in whole lines."""
+    """Yield blocks of whole lines of a file."""
     while block := file.read(_BLOCK_BYTES):
         yield block + file.readline()
 
@@ -68,15 +68,15 @@ def _refuse_strangers(accounts: set[str], shard: Shard, what: str) -> None:
 
 
 class ShardProof:
-    """All segments of a shard, in their order."""
+    """The proof of all segments of a shard, in their order."""
 
     def __init__(self, shard: Shard, members: Mapping[str, Member], ledger: MergedLedger) -> None:
-        """Begin with none.
+        """Begin without segments.
 
         Args:
-            shard: Whose they are.
-            members: Account → its rate group, and what it is granted.
-            ledger: Takes the last word on each row.
+            shard: The shard of the segments.
+            members: Account → its rate group and its rate.
+            ledger: Receives the latest state of each row.
         """
         self._shard = shard
         self._members = members
@@ -86,10 +86,10 @@ class ShardProof:
         self._claimed: set[int] = set()
         self._created: dict[int, tuple[str, str]] = {}
         self.settled: set[int] = set()
-        """Lines with an outcome."""
+        """Lines that have an outcome."""
 
         self.requests: Counter[str] = Counter()
-        """By action."""
+        """Requests by action."""
         self.fences = 0
         self.flaws: list[str] = []
 
@@ -113,14 +113,14 @@ class ShardProof:
                 last[record[_LINE]] = record
                 claimed.pop(record[_LINE], None)
             self._take(segment.records)
-        # Nearly every claim has its outcome by now, and is not worth reading.
+        # Nearly every claim has its outcome by now, so it need not be read.
         for claims in {id(claims): claims for claims in claimed.values()}.values():
             last |= {record[_LINE]: record for record in records_of(claims) if claimed.get(record[_LINE]) is claims}
         _refuse_strangers({record[_ACCOUNT] for record in last.values()}, self._shard, "it shipped outcomes")
         self._ledger.add_last_words([*last.values()])
 
     def _follow(self, name: str) -> None:
-        """See that no segment is missing: each holder numbers its own from 0 on, and stores one after the other."""
+        """Check that no segment is missing: each holder numbers its segments from 0, and stores them in order."""
         fence, number = place_of(name)
         if fence != self._fence:
             self._end_fence()
@@ -153,14 +153,14 @@ class ShardProof:
 
     def _note_created(self, record: Record) -> None:
         made = record[_AT], record[_REQUEST_ID]
-        # A machine that goes on with its own ledger may ship an outcome once more.
+        # A machine that continues with its own ledger may ship an outcome again.
         before = self._created.setdefault(record[_LINE], made)
         if before != made:
             requests = f"requests {before[1]} and {made[1]}"
             self.flaws.append(f"shard {self._shard.number}: {_named(record)} was created twice: {requests}")
 
     def conclude(self) -> None:
-        """Prove what only all segments together can show."""
+        """Prove what you can only see from all segments together."""
         self._end_fence()
         if unclaimed := self._created.keys() - self._claimed:
             lines = f"line {min(unclaimed):,}" + (f" and {len(unclaimed) - 1:,} more" if len(unclaimed) > 1 else "")

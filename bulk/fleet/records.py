@@ -1,8 +1,8 @@
-"""What a segment is made of: JSON lines, a head and then an array for each claim and each outcome.
+"""The format of a segment: JSON lines, first a head, then an array for each claim and each outcome.
 
-The head says which lines were claimed, how many bytes their records take, and when requests left. So who reads all
-segments passes over claims whose outcome it meets, which are nearly all of them. An outcome has its key and its texts
-with it, so that a machine that goes on needs nothing else. Of requests only the times are shipped, in tenths of a
+The head says which lines were claimed, how many bytes their records take, and when requests left. So a reader of all
+segments can skip claims that have an outcome, which are nearly all of them. An outcome contains its key and its texts,
+so that a machine that continues needs nothing else. For requests, only the times are shipped, in tenths of a
 millisecond: they prove that no window was too full.
 """
 
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 __all__ = ["UNITS_PER_S", "Record", "Segment", "Sends", "decoded", "encoded", "lines_of", "opened", "records_of"]
 
 UNITS_PER_S = 10_000
-"""Times of requests are whole numbers, by the clock that the pace goes by."""
+"""Times of requests are whole numbers of this unit, by the clock of the pace."""
 
 Record: TypeAlias = "list[Any]"
 """``[line, account, product_key, module_name, alias_name, desc, request_id, attempts, recovered, in_doubt, settled_at,
-outcome, code, message, owned]``; a text that is not known, and an ``owned``, is empty."""
+outcome, code, message, owned]``; an unknown text or ``owned`` is empty."""
 
 _FIELDS = 15
 _HALF_A_MILLISECOND_S = 0.0005
 
 
 class Segment(NamedTuple):
-    """What a second of a shard's work left."""
+    """The records of one second of a shard's work."""
 
     claimed: list[int]
     """Lines of the input whose changes may have left."""
@@ -47,7 +47,7 @@ class Segment(NamedTuple):
     """Their records; see `records_of`."""
 
     records: list[Record]
-    """What became of modules, in this order, and claims after an outcome of the same second."""
+    """Outcomes of modules, in this order, and claims that follow an outcome in the same second."""
 
     sent: Mapping[str, Mapping[str, Sequence[int]]]
     """Account → action → when requests left."""
@@ -57,26 +57,26 @@ class Sends:
     """When requests left, by account and action, since the last segment."""
 
     def __init__(self) -> None:
-        """Begin without any."""
+        """Begin without requests."""
         self._sent: defaultdict[str, defaultdict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
 
     def __bool__(self) -> bool:
-        """Whether anything is to be shipped."""
+        """Whether there is anything to ship."""
         return bool(self._sent)
 
     def note(self, attempt: Attempt) -> None:
-        """Take note of a request, if it left."""
+        """Note a request, if it left."""
         if attempt.left_s is not None:
             self._sent[attempt.account][str(attempt.action)].append(round(attempt.left_s * UNITS_PER_S))
 
     def taken(self) -> Mapping[str, Mapping[str, Sequence[int]]]:
-        """Return all, and begin anew."""
+        """Return all, and start again without requests."""
         sent, self._sent = self._sent, defaultdict(lambda: defaultdict(list))
         return sent
 
 
 def encoded(settlements: Iterable[Settlement], sends: Sends | None = None) -> bytes:
-    """Return a segment of claims and outcomes; what is said of one module keeps its order."""
+    """Return a segment of claims and outcomes; records of one module keep their order."""
     claimed: dict[int, bytes] = {}
     settled: set[int | None] = {None}
     others = []
@@ -129,7 +129,7 @@ def _texts(module: OtaModule | None) -> dict[str, Any] | None:
 def _line(said: Record | Mapping[str, Any]) -> bytes:
     try:
         return orjson.dumps(said, option=orjson.OPT_APPEND_NEWLINE)
-    except orjson.JSONEncodeError:  # a message may hold what is no Unicode
+    except orjson.JSONEncodeError:  # a message may contain invalid Unicode
         return json.dumps(said).encode() + b"\n"
 
 
@@ -148,7 +148,7 @@ def decoded(data: bytes) -> list[Settlement]:
 
 
 def opened(data: bytes) -> Segment:
-    """Return what a segment says, its claims as they are.
+    """Return the contents of a segment, its claims not decoded.
 
     Raises:
         ValueError: It is no segment.
@@ -166,7 +166,7 @@ def records_of(data: bytes) -> list[Record]:
     """Return lines of a segment as records.
 
     Raises:
-        ValueError: One is none.
+        ValueError: A line is no record.
     """
     found = [one["record"] if type(one) is dict else one for one in lines_of(data)]
     if any(len(record) != _FIELDS for record in found):
@@ -175,10 +175,10 @@ def records_of(data: bytes) -> list[Record]:
 
 
 def lines_of(data: bytes) -> list[Any]:
-    """Return what JSON lines say; all at once is quicker than one by one.
+    """Decode JSON lines; all at once is faster than one by one.
 
     Raises:
-        ValueError: They are no JSON.
+        ValueError: They are not JSON.
     """
     try:
         said: list[Any] = orjson.loads(b"[" + data.removesuffix(b"\n").replace(b"\n", b",") + b"]")
@@ -214,6 +214,6 @@ def _settlement(said: Any) -> Settlement:  # noqa: ANN401 - as JSON has it
 
 
 def _seconds(at: str) -> float:
-    """Return what `iso_utc` writes so: it cuts off to milliseconds, and one that is read must not lose another."""
+    """Return the time that `iso_utc` wrote. It cuts off to milliseconds; a time that is read must not lose another."""
     seconds = utc_seconds(at) or 0.0
     return seconds if iso_utc(seconds) == at else seconds + _HALF_A_MILLISECOND_S

@@ -1,4 +1,4 @@
-"""Go on with a shard: with the ledger that is here, or with what its holders shipped, whichever knows more."""
+"""Continue a shard: with this machine's ledger, or with what its holders shipped, whichever knows more."""
 
 from __future__ import annotations
 
@@ -35,23 +35,23 @@ __all__ = ["answered", "refill", "shipped_before", "unshipped"]
 _ASKED_EVERY_S = 1.0
 
 _MARGIN_S = 60.0
-"""What was settled longer ago than this before the last thing that was shipped, was shipped before it."""
+"""An outcome that is older than the last shipped one by more than this was already shipped."""
 
 _HALF_A_MILLISECOND_S = 0.0005
-"""A ledger's times are cut off, so that one that is read and written again must not lose a millisecond."""
+"""A ledger cuts times off. This is added so that a time that is read and written again does not lose a millisecond."""
 
 
 async def shipped_before(store: Store, shard: int, here: LocalShard, stop: StopSignal) -> Sequence[Settlement] | None:
-    """Return what was shipped last before the ledger that is here ended, and forget one that others were ahead of.
+    """Return what was last shipped before this machine's ledger ended, and remove an outdated ledger.
 
     Args:
-        store: The fleet's.
-        shard: Its number; this process has its lease.
-        here: Its ledger is not open.
+        store: The fleet's store.
+        shard: Number of the shard; this process has its lease.
+        here: This machine's folder; its ledger is not open.
         stop: Ends the wait for a store that does not answer.
 
     Returns:
-        ``None``: there is no ledger to go on with.
+        ``None``: there is no ledger to continue with.
 
     Raises:
         StoppedError: A stop was requested.
@@ -65,7 +65,7 @@ async def shipped_before(store: Store, shard: int, here: LocalShard, stop: StopS
 
 
 async def refill(ledger: Ledger, store: Store, shard: int, stop: StopSignal) -> None:
-    """Bring what all holders shipped into a new ledger.
+    """Write what all holders shipped into a new ledger.
 
     Raises:
         LedgerError: It can't be written.
@@ -87,11 +87,11 @@ async def refill(ledger: Ledger, store: Store, shard: int, stop: StopSignal) -> 
 
 
 def unshipped(ledger: Ledger, shipped: Sequence[Settlement]) -> list[Settlement]:
-    """Return outcomes that a ledger has and the store lacks: a process died before their segment was stored.
+    """Return outcomes that are in a ledger but not in the store: a process died before it stored their segment.
 
     Args:
         ledger: As its last process left it.
-        shipped: What was shipped last.
+        shipped: What was last shipped.
     """
     since = max((one.at for one in shipped), default=_MARGIN_S) - _MARGIN_S
     known = {_key(one): (one.outcome, iso_utc(one.at)) for one in standing_after(shipped)}

@@ -1,4 +1,4 @@
-"""Keep a shard's progress in the store while it is worked on, and look there whether a driver wants it to end."""
+"""Write a shard's progress to the store during the work, and check there whether a driver wants it to end."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ if TYPE_CHECKING:
 __all__ = ["Reporter", "obeying", "reported"]
 
 _SPAN_S = 30.0
-"""How far back "lately" reaches."""
+"""Span of a recent rate, in seconds."""
 
 _LAST_TRIES = 4
 _LAST_S = 4.0
-"""How long the last word may take: the lease is released after it."""
+"""How long the last write may take: the lease is released after it."""
 
 _DONE_WITH = frozenset(ROW_OUTCOMES) - TRIED_AGAIN_OUTCOMES
 
 
 class Reporter:
-    """Counts what a run announces, and writes it down; it is a listener."""
+    """A listener that counts a run's events and writes the progress."""
 
     def __init__(self, store: Store, shard: int) -> None:
         """Begin with nothing counted.
 
         Args:
-            store: The fleet's.
-            shard: Its number.
+            store: The fleet's store.
+            shard: Number of the shard.
         """
         self._store = store
         self._shard = shard
@@ -86,7 +86,7 @@ class Reporter:
             self._account_outcomes[name].update(_done_with(account.outcomes))
 
     def look(self) -> Progress:
-        """Return how the shard is now."""
+        """Return the state of the shard now."""
         return Progress(
             shard=self._shard,
             fence=self._fence,
@@ -106,7 +106,7 @@ class Reporter:
         )
 
     def conclude(self, summary: Summary) -> None:
-        """Take what a run says at its end for the last word."""
+        """Use the summary of a run as the final state."""
         has_ended = summary.exit_code in {ExitCode.DONE, ExitCode.INCOMPLETE}
         self._last = Progress(
             shard=self._shard,
@@ -133,7 +133,7 @@ class Reporter:
         )
 
     def fail(self, error: BulkError) -> None:
-        """Take an error that ended the work for the last word."""
+        """Use an error that ended the work as the final state."""
         self._last = replace(self.look(), state=ShardState.STOPPED, exit_code=error.exit_code, stopped=str(error))
 
     async def write(self, progress: Progress) -> Outage | None:
@@ -142,7 +142,7 @@ class Reporter:
         return end if isinstance(end, Outage) else None
 
     async def write_last(self) -> None:
-        """Write the last word, if the store takes it in time; without one, the lease tells that the holder ended."""
+        """Write the final state, if the store accepts it in time; otherwise the lease shows that the holder ended."""
         for _ in range(_LAST_TRIES if self._last else 0):
             if not await self.write(self._last or self.look()):
                 return
@@ -151,11 +151,11 @@ class Reporter:
 
 @asynccontextmanager
 async def reported(reporter: Reporter, fence: int, *, every_s: float) -> AsyncIterator[None]:
-    """Write progress every few seconds until the block ends, and then the last word.
+    """Write progress every few seconds until the block ends, and then the final state.
 
     Args:
-        reporter: Knows it.
-        fence: Of this process's lease.
+        reporter: Knows the progress.
+        fence: Fence of this process's lease.
         every_s: How often.
     """
     reporter.begin(fence)
@@ -172,7 +172,7 @@ async def reported(reporter: Reporter, fence: int, *, every_s: float) -> AsyncIt
             async with asyncio.timeout(_LAST_S):
                 await reporter.write_last()
     if not writing.cancelled():
-        writing.result()  # nothing ends it but a mistake of ours
+        writing.result()  # only a defect in bulk can end it
 
 
 async def _write(reporter: Reporter, every_s: float) -> None:
@@ -186,10 +186,10 @@ async def obeying(store: Store, name: str | None, *, every_s: float, stop: StopS
     """Request a stop when a driver asks for it in the store; an engine may have no other way to reach a worker.
 
     Args:
-        store: The fleet's.
-        name: Under which the driver says so; ``None``: it has other ways.
-        every_s: How often it is looked for.
-        stop: What is requested.
+        store: The fleet's store.
+        name: Name in the store of the driver's request; ``None``: the driver uses another way.
+        every_s: How often to check.
+        stop: The signal to request.
     """
     watching = asyncio.create_task(_watch(store, name, every_s, stop)) if name else None
     try:

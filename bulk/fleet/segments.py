@@ -1,6 +1,6 @@
-"""Ship what a shard's ledger records to the store, a segment a second: a machine may then vanish with its disk.
+"""Ship the records of a shard's ledger to the store, a segment a second: you can then lose a machine with its disk.
 
-In a fleet a claim counts once its segment is stored. So nothing that was sent is unknown to the machine that goes on.
+In a fleet a claim counts only once its segment is stored. So the machine that continues knows everything that was sent.
 """
 
 from __future__ import annotations
@@ -36,27 +36,27 @@ __all__ = [
 
 _EVERY_S = 1.0
 _LAST_S = 4.0
-"""How long the last segment may take once work has ended; what is not shipped then, the merge counts."""
+"""How long the last segment may take after the work has ended; the merge counts what is not shipped by then."""
 
 
 _AT_ONCE = 32
 _LAST_SEGMENTS = 60
-"""What a process that died had not shipped is younger than these."""
+"""Records that a dead process had not shipped are newer than these segments."""
 
 
 class LastShipped(NamedTuple):
-    """What was shipped until a holder ended."""
+    """What was last shipped before a holder ended."""
 
     settlements: list[Settlement]
     is_overtaken: bool
-    """A later holder shipped something: the ledger of this one does not know it."""
+    """True: a later holder shipped something that this holder's ledger does not have."""
 
 
 def standing_after(settlements: Iterable[Settlement]) -> list[Settlement]:
-    """Return the last word on each module: outcomes, and claims that nobody saw answered.
+    """Return the latest record of each module: outcomes, and claims without a known answer.
 
     Args:
-        settlements: Of all segments of a shard, by fence and number.
+        settlements: From all segments of a shard, by fence and number.
     """
     last: dict[tuple[str, str, str], Settlement] = {}
     for one in settlements:
@@ -90,7 +90,7 @@ async def last_segments_of(store: Store, shard: int, fence: int) -> LastShipped 
 
 
 async def _read(store: Store, names: Sequence[str]) -> list[Settlement] | Outage:
-    """Return what is in these segments, in their order; many are asked for at once, as a store may be far away."""
+    """Return the records of these segments, in their order; reads many at once, as a store may be far away."""
     found: list[Settlement] = []
     for first in range(0, len(names), _AT_ONCE):
         for data in await asyncio.gather(*map(store.get, names[first : first + _AT_ONCE])):
@@ -108,11 +108,11 @@ def place_of(name: str) -> tuple[int, int]:
 
 
 async def replay(settlements: Iterable[Settlement], writer: Writer) -> None:
-    """Bring a lost ledger's records into a new one; what was claimed is in doubt there, so the next lane asks.
+    """Write a lost ledger's records into a new one; claims are in doubt there, so the next lane lists first.
 
     Args:
-        settlements: As `segments_of` gave them.
-        writer: Of the new ledger itself.
+        settlements: From `segments_of`.
+        writer: The new ledger's own writer.
 
     Raises:
         LedgerError: It can't be written.
@@ -127,7 +127,7 @@ async def replay(settlements: Iterable[Settlement], writer: Writer) -> None:
 
 
 async def ship_first(store: Store, shard: int, fence: int, settlements: Iterable[Settlement]) -> Put | Outage:
-    """Store what a ledger has already and the store lacks, as segment 0 of a fence: a process died between the two."""
+    """Store, as segment 0 of a fence, what a ledger has and the store lacks because a process died between the two."""
     return await store.put_if_absent(f"segments/{shard}/{fence}.0", encoded(settlements))
 
 
@@ -140,12 +140,12 @@ class ShippingWriter:
         """Ship nothing yet.
 
         Args:
-            writer: Of the local ledger; everything is there first.
-            store: The fleet's.
-            shard: Whose ledger it is.
-            fence: Of the lease: no two processes have the same, so the names of segments are this one's.
+            writer: Writer of the local ledger, which gets everything first.
+            store: The fleet's store.
+            shard: The shard of the ledger.
+            fence: Fence of the lease. No two processes have the same fence, so no two use the same segment names.
             first: Number of its first segment.
-            every_s: How often a segment is made.
+            every_s: How often to make a segment.
         """
         self._writer = writer
         self._store = store
@@ -163,7 +163,7 @@ class ShippingWriter:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """Ship what is left, if the store takes it in time."""
+        """Ship what is left, if the store accepts it in time."""
         self._closing.set()
         await asyncio.wait([self._shipping], timeout=_LAST_S)
         self._shipping.cancel()
@@ -206,7 +206,7 @@ class ShippingWriter:
                 await self._ship_waiting()
 
     async def _ship_waiting(self) -> None:
-        """Store what came together; until that is done, nothing later is shipped."""
+        """Store all waiting records together; later ones wait until that is done."""
         count = len(self._waiters)
         data, self._waiting = encoded(self._waiting, self._sends), []
         end = await self._stored(data)

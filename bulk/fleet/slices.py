@@ -1,4 +1,4 @@
-"""A shard's slice of an input: its rows as they were read, one JSON array a line. A worker need not read them anew."""
+"""A shard's slice of an input: rows as they were read, one JSON array a line. A worker need not parse the input."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ def slice_line(account: str | None, row: ValidRow | InvalidRow) -> bytes:
     """Return a row of a slice.
 
     Args:
-        account: Of a valid row; an invalid one has its own.
-        row: As it was read.
+        account: Account of a valid row; an invalid row contains its own.
+        row: The row as it was read.
     """
     fields = row if account is None else (account, *row)
     try:
         return orjson.dumps(fields) + b"\n"
-    except orjson.JSONEncodeError:  # bytes that don't fit the input's encoding travel as halves of surrogate pairs
+    except orjson.JSONEncodeError:  # bytes that are invalid in the input's encoding are kept as lone surrogates
         return json.dumps(fields).encode() + b"\n"
 
 
 def read_slice(lines: Iterable[bytes], *, size: int = 1000) -> Iterator[ReadRows]:
-    """Yield a slice's rows, so many together, as the input's reader gave them."""
+    """Yield a slice's rows, ``size`` at a time, as the input's reader returned them."""
     rows = ReadRows()
     for line in lines:
         fields = _loaded(line)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_ACCOUNTS", "member_of", "shards_of", "split"]
 
 MOST_ACCOUNTS = 150
-"""So many accounts fit a process. A rate group of more is one shard all the same: it can't be divided."""
+"""How many accounts fit a process. A larger rate group is still one shard: it can't be divided."""
 
 _BATCH_ROWS = 1_000
 
@@ -45,11 +45,11 @@ _ANOTHER = (
 
 
 class _Written(NamedTuple):
-    """What became of an input."""
+    """The written shards of an input."""
 
     shape: str
     rows: list[int]
-    """Of each shard."""
+    """Rows of each shard."""
 
     found: InputFound
 
@@ -64,7 +64,7 @@ class _Slice:
 
 @dataclass(slots=True)
 class _Products:
-    """Whose each product is: under two accounts of one target its modules would be counted twice."""
+    """Account of each product: under two accounts of one target its modules would be counted twice."""
 
     file: str
     targets: Mapping[str, str]
@@ -91,20 +91,20 @@ async def split(
     terms: Terms | None = None,
     listener: Listener = ignore,
 ) -> Manifest:
-    """Store an input's shards, and then the manifest that names them. Done already, it changes nothing.
+    """Store an input's shards, and then the manifest that names them. A second call changes nothing.
 
     Args:
         input_name: Path of the input; ``-`` for stdin.
-        settings: Name the accounts, and how the input is read.
-        store: Where no fleet is yet, or one of the same rows.
-        stop: Ends it early; what was stored by then is named by no manifest.
-        shards: How many; ``None``: as few as fit.
-        terms: How long things last; ``None``: what suits real machines.
-        listener: Told what was found of the input.
+        settings: Name the accounts, and say how to read the input.
+        store: A store without a fleet, or with a fleet of the same rows.
+        stop: Ends it early; no manifest then names what was stored.
+        shards: How many; ``None``: as few as possible.
+        terms: Durations of the lease; ``None``: suitable for real machines.
+        listener: Receives what was found in the input.
 
     Raises:
         SettingsError: An account has no rate group, or the store has a fleet of another input or does not answer.
-        InputError: The input can't be read, or a product is of two accounts.
+        InputError: The input can't be read, or a product belongs to two accounts.
         StoppedError: A stop was requested.
     """
     accounts = accounts_of(settings)
@@ -144,10 +144,10 @@ def _shard(path: Path, number: int, accounts: Iterable[str], rows: int, split_id
 
 
 def member_of(account: Account) -> Member:
-    """Return what a fleet has to know of an account.
+    """Return what a fleet must know about an account.
 
     Raises:
-        SettingsError: It has no rate group that all machines see alike.
+        SettingsError: It has no rate group that is the same on all machines.
     """
     return Member(
         group=_group_of(account),
@@ -158,14 +158,15 @@ def member_of(account: Account) -> Member:
 
 
 def shards_of(accounts: Sequence[Account], shards: int | None = None) -> list[list[str]]:
-    """Return the names of accounts that go together, by shard.
+    """Return the names of the accounts of each shard.
 
     Args:
-        accounts: Those that are tried.
-        shards: How many; ``None``: as few as hold `MOST_ACCOUNTS` each.
+        accounts: The accounts that are tried.
+        shards: How many; ``None``: as few as possible with up to `MOST_ACCOUNTS` each.
 
     Raises:
-        SettingsError: One has no rate group that all machines see alike, or there are fewer groups than shards.
+        SettingsError: An account has no rate group that is the same on all machines, or there are fewer groups than
+            shards.
     """
     groups: dict[str, list[str]] = {}
     for account in accounts:
@@ -227,7 +228,7 @@ def _write_slices(
 
 
 def _share_out(batch: ReadRows, places: Mapping[str, _Slice], products: _Products, *, otherwise: _Slice) -> None:
-    """Write each row to the shard of its account; what is of no account that is tried stays with the first."""
+    """Write each row to the shard of its account; rows of no tried account go to the first shard."""
     for account, row in zip(batch.accounts, batch.valid, strict=True):
         products.note(account, row[1], row[0])
         _add(places.get(account, otherwise), slice_line(account, row))

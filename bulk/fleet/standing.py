@@ -1,4 +1,4 @@
-"""How a fleet is, by what its store tells; nobody at work is asked, and nothing is changed."""
+"""State of a fleet, only from its store; no worker is asked, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ _LEASE = "lease"
 
 
 class Standing(StrEnum):
-    """What has to be done about a shard, the gravest first."""
+    """State of a shard, the most serious first."""
 
-    GIVEN_UP = "given up"  #: tried too often in vain
+    GIVEN_UP = "given up"  #: tried too often without success
     STOPPED = "stopped"  #: ended early; rows are left to do
     SILENT = "silent"  #: was worked on, and nothing has been heard for longer than a lease lasts
     WAITING = "waiting"  #: nobody has started it
-    WORKING = "working"  #: in somebody's hands
-    INCOMPLETE = "incomplete"  #: at its end, but some rows are not provisioned
-    DONE = "done"  #: at its end, and every row is provisioned
+    WORKING = "working"  #: a worker has it
+    INCOMPLETE = "incomplete"  #: finished, but some rows are not provisioned
+    DONE = "done"  #: finished, and every row is provisioned
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardStatus:
-    """How a shard is."""
+    """State of a shard."""
 
     number: int
     standing: Standing
     accounts: int
     rows: int
     outcomes: Mapping[str, int]
-    """Without zeros; rows of which nothing is told are ``pending``."""
+    """Without zeros; rows that are not reported are ``pending``."""
 
     per_s: float
-    """Rows a second that got their outcome lately; 0 where nobody works on it."""
+    """Rows a second that recently got their outcome; 0 if nobody works on it."""
 
     fence: int
-    """How many have had it."""
+    """How many holders it has had."""
 
     holder: str | None
     """Machine and process that have the lease, or had it last; ``None``: nobody had it."""
 
     heard_s_ago: float | None
-    """When something was heard, if this machine's clock and the holder's agree; ``None``: nothing was."""
+    """Seconds since the last report, if this machine's clock and the holder's agree; ``None``: no report."""
 
     why: str | None
     """Why it was stopped or given up, with the remedy where there is one."""
@@ -69,21 +69,21 @@ class ShardStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """How an account is."""
+    """State of an account."""
 
     shard: int
     outcomes: Mapping[str, int]
-    """Without zeros, open rows not among them while it is worked on; empty: nobody has started its shard."""
+    """Without zeros, and without open rows during the work; empty: nobody has started its shard."""
 
     rows: int | None
-    """``None``: not known before its shard is begun."""
+    """``None``: unknown, because nobody has started its shard."""
 
     stopped: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FleetStatus:
-    """How a fleet is. Its fields are the keys of the JSON."""
+    """State of a fleet. Its fields are the keys of the JSON."""
 
     store: str
     input: str
@@ -95,17 +95,17 @@ class FleetStatus:
 
     @property
     def by_standing(self) -> Mapping[Standing, list[ShardStatus]]:
-        """The shards of each standing that has any, the gravest first."""
+        """Standing → its shards, for each standing that has any, the most serious first."""
         found = {standing: [shard for shard in self.shards if shard.standing is standing] for standing in Standing}
         return {standing: shards for standing, shards in found.items() if shards}
 
 
 async def status(store: Store, *, url: str, now: float | None = None) -> FleetStatus:
-    """Read how a fleet is.
+    """Read the state of a fleet.
 
     Args:
-        store: The fleet's.
-        url: Its name, for messages.
+        store: The fleet's store.
+        url: Its URL, for messages.
         now: Seconds since the epoch; ``None``: by this machine's clock.
 
     Raises:

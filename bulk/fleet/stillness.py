@@ -1,4 +1,4 @@
-"""Notice workers that live and do nothing any more: their lease is not renewed, so another may take the shard."""
+"""Find workers that are alive but do nothing: they don't renew their lease, so another may take the shard."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Stillness"]
 
 
 class _Seen(NamedTuple):
-    """What was seen of a shard's lease, and when it was new."""
+    """Last text of a shard's lease, and when it was first seen."""
 
     fence: int
     data: bytes | None
@@ -24,7 +24,7 @@ class _Seen(NamedTuple):
 
 
 class Stillness:
-    """Watches the leases of shards that are with an engine."""
+    """Watches the leases of shards that an engine works on."""
 
     def __init__(self, store: Store, terms: Terms) -> None:
         """Watch nothing yet."""
@@ -40,12 +40,12 @@ class Stillness:
         self._before[shard] = fence
 
     def end(self, shard: int) -> None:
-        """Watch it no more."""
+        """Stop watching it."""
         self._before.pop(shard, None)
         self._seen.pop(shard, None)
 
     async def look(self) -> set[int]:
-        """Return the shards whose lease has not been renewed for so long that its holder has no right any more."""
+        """Return the shards whose lease has not been renewed for so long that its holder has lost its right."""
         names = await self._store.names("lease")
         fences = {} if isinstance(names, Outage) else highest_fences(names)
         return {shard for shard in list(self._before) if await self._is_still(shard, fences.get(shard, 0))}
@@ -54,7 +54,7 @@ class Stillness:
         before = self._before.get(shard, fence)
         data = await self._store.get(f"lease/{shard}.{fence}") if fence > before else None
         if not isinstance(data, bytes):
-            self._seen.pop(shard, None)  # none yet, or the store does not answer: then it is cut off from us, too
+            self._seen.pop(shard, None)  # no lease yet, or the store does not answer: then it is down for us, too
             return False
         now, seen = asyncio.get_running_loop().time(), self._seen.get(shard)
         if seen is None or (seen.fence, seen.data) != (fence, data):

@@ -1,8 +1,8 @@
-"""The folder or bucket that a fleet's workers share: get, put-if-absent, overwrite, list. No more is asked of it.
+"""The folder or bucket that a fleet's workers share. It only needs get, put-if-absent, overwrite and list.
 
-What a caller has to expect is a value: nothing is there, something is there already, the store does not answer. A
-write that ended in an `Outage` may have been carried out. So what is put if absent has to be unique to its writer: then
-a second try finds its own bytes, and knows that it won.
+Every expected result is a value: nothing is there, something is already there, the store does not answer. A write that
+ended in an `Outage` may have been carried out. So the bytes of a put-if-absent must be unique to their writer. A second
+try then finds its own bytes, and knows that the first one succeeded.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["ABSENT", "TIMEOUT_S", "Absent", "BucketStore", "FolderStore", "Outage", "Put", "Store", "outage"]
 
 TIMEOUT_S = 5.0
-"""A store that takes longer does not answer. It is half of the shortest time between two renewals."""
+"""If a store takes longer, it counts as not answering. Half of the shortest time between two renewals."""
 
 
 class Absent(Enum):
@@ -43,20 +43,20 @@ ABSENT: Final = Absent.ABSENT
 class Put(StrEnum):
     """How a write ended."""
 
-    STORED = "stored"  #: it is there, and outlives a power cut of the writer
-    EXISTS = "exists"  #: somebody else's was there first; nothing was changed
+    STORED = "stored"  #: it is stored, and survives a power cut of the writer
+    EXISTS = "exists"  #: another writer was first; nothing was changed
 
 
 @dataclass(frozen=True, slots=True)
 class Outage:
-    """The store did not answer, or refused. A write may have been carried out all the same."""
+    """The store did not answer, or refused. A write may still have been carried out."""
 
     why: str
     """One line, without secrets."""
 
 
 class Store(Protocol):
-    """What a fleet needs of a store. Names are paths with ``/``; what was stored is seen by every later read."""
+    """What a fleet needs from a store. Names are paths with ``/``; every later read sees what was stored."""
 
     async def get(self, name: str) -> bytes | Literal[Absent.ABSENT] | Outage:
         """Return what is stored under a name."""
@@ -67,16 +67,16 @@ class Store(Protocol):
         ...
 
     async def put_if_absent(self, name: str, data: bytes) -> Put | Outage:
-        """Store under a name that nobody used; of two who do it at once, one gets `Put.EXISTS`.
+        """Store under a name that is not in use; of two writers at once, one gets `Put.EXISTS`.
 
         Args:
-            name: Where to.
-            data: No other writer may have the same.
+            name: The new name.
+            data: Bytes that no other writer has.
         """
         ...
 
     async def overwrite(self, name: str, data: bytes | Path) -> Literal[Put.STORED] | Outage:
-        """Store under a name, whatever is there: readers see the old or the new, never a part. Never repeats itself."""
+        """Store under a name, new or in use. Readers see the old or the new bytes, never a part. Never repeated."""
         ...
 
     async def names(self, prefix: str) -> tuple[str, ...] | Outage:
@@ -84,12 +84,12 @@ class Store(Protocol):
         ...
 
     async def discard(self, name: str) -> None:
-        """Remove what is there, if that is allowed; only for what nobody needs any more."""
+        """Remove a name, if that is allowed. Only for objects that nobody needs now."""
         ...
 
 
 class BucketStore:
-    """A `Store` by obstore."""
+    """A `Store` that uses obstore."""
 
     def __init__(self, objects: ObjectStore, *, creating: ObjectStore | None = None) -> None:
         """Only store where things are.
@@ -144,7 +144,7 @@ class BucketStore:
         return Put.STORED
 
     async def _whose(self, name: str, data: bytes) -> Put | Outage:
-        """Tell our own write, whose answer was lost, from another's."""
+        """Distinguish our own write, whose answer was lost, from another writer's."""
         found = await self.get(name)
         if isinstance(found, Outage):
             return found
@@ -186,12 +186,12 @@ class BucketStore:
         try:
             async with _answered_in_time():
                 await delete_async(self._objects, name)
-        except Exception:  # noqa: BLE001 - what is left behind does no harm, and removing it may be denied
+        except Exception:  # noqa: BLE001 - an object left behind does no harm, and removing it may be denied
             return
 
 
 class FolderStore(BucketStore):
-    """A folder, which may be on a share. obstore makes each name appear at once; that it stays there is added here."""
+    """A folder, which may be on a share. obstore makes each name appear atomically; this class makes it durable."""
 
     def __init__(self, objects: ObjectStore, folder: Path) -> None:
         """Only store where things are.
@@ -208,7 +208,7 @@ class FolderStore(BucketStore):
         await self._synced(name)
 
     async def _whose(self, name: str, data: bytes) -> Put | Outage:
-        """See `BucketStore._whose`; what is ours was perhaps not yet on disk."""
+        """See `BucketStore._whose`; our own write may not have been on disk yet."""
         whose = await super()._whose(name, data)
         if whose is Put.STORED:
             try:
@@ -218,12 +218,12 @@ class FolderStore(BucketStore):
         return whose
 
     async def _synced(self, name: str) -> None:
-        async with _answered_in_time():  # a share whose server is gone never answers, and nobody waits for its thread
+        async with _answered_in_time():  # a share whose server is gone never answers; don't wait for its thread
             await started(lambda: _sync(self._folder, name), name="bulk-store")
 
 
 def _sync(folder: Path, name: str) -> None:
-    """Bring a file and the folders that lead to it to the disk."""
+    """Flush a file and its parent folders to disk."""
     path = folder / name
     for each in (path, *(parent for parent in path.parents if parent == folder or folder in parent.parents)):
         descriptor = os.open(each, os.O_RDONLY | os.O_CLOEXEC)
@@ -240,7 +240,7 @@ async def _answered_in_time(timeout_s: float | None = TIMEOUT_S) -> AsyncIterato
 
 
 def outage(exc: Exception) -> Outage:
-    """Return an error as a value: its first line, which has what a person needs."""
+    """Return an error as a value: its first line, which says what a person needs."""
     if isinstance(exc, TimeoutError) and not str(exc):
         return Outage(f"no answer within {TIMEOUT_S:g} s")
     if isinstance(exc, OSError) and exc.errno is not None:

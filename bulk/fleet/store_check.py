@@ -1,4 +1,4 @@
-"""Find out whether a store keeps its promise: of two who put under one new name at once, one is refused."""
+"""Check a store's guarantee: if two writers put under one new name at once, one is refused."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["check_store"]
 
 RACES = 8
-"""A gateway that looks before it writes loses most of so many, and one that ignores the condition all."""
+"""Number of races. A gateway that checks and then writes loses most of them; one that ignores the condition, all."""
 
 _NOT_HONOURED = (
     "Don't run a fleet on it: two machines would take one shard. Use a bucket of S3, OSS, GCS or Azure without a"
@@ -29,8 +29,8 @@ async def check_store(first: Store, second: Store, *, url: str) -> Check:
 
     Args:
         first: The store.
-        second: The same one, opened by itself.
-        url: Its name, for messages.
+        second: The same store, opened separately.
+        url: Its URL, for messages.
     """
     for _ in range(RACES):
         name = f"doctor/{secrets.token_hex(16)}"
@@ -46,7 +46,7 @@ async def check_store(first: Store, second: Store, *, url: str) -> Check:
 
 
 async def _race(first: Store, second: Store, name: str) -> Outage | str | None:
-    """Return what is wrong with one race, if anything is."""
+    """Return what went wrong in one race, if anything."""
     stores, texts = (first, second), (b"first", b"second")
     ends = await asyncio.gather(*(store.put_if_absent(name, text) for store, text in zip(stores, texts, strict=True)))
     if outage := next((end for end in ends if isinstance(end, Outage)), None):

@@ -1,4 +1,4 @@
-"""Open a store by its URL. No secret is in a URL: keys come from the environment of each machine."""
+"""Open a store by its URL. A URL contains no secret: keys come from the environment of each machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["open_store"]
 _KINDS = "a folder, s3://BUCKET/PATH, oss://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH"
 
 _LETTING_GO_S = 0.1
-"""How long obstore's threads have to let go of an answer before Python ends."""
+"""How long obstore's threads have to release an answer before Python ends."""
 
 
 def open_store(url: str, *, make: bool = False, environment: Mapping[str, str] = os.environ) -> Store:
@@ -37,11 +37,11 @@ def open_store(url: str, *, make: bool = False, environment: Mapping[str, str] =
 
     Args:
         url: A folder's path, or a URL of ``file``, ``s3``, ``oss``, ``gs`` or ``az``.
-        make: Make the folder if it is missing. A worker never does: it would wait alone in a share that is not mounted.
-        environment: Where Alibaba OSS's endpoint and keys are looked for; obstore reads the others' names itself.
+        make: Create a missing folder. A worker never does: it would wait alone in a share that is not mounted.
+        environment: Has Alibaba OSS's endpoint and keys; for other services obstore reads the environment.
 
     Raises:
-        SettingsError: It can't be a store, or has a secret in it.
+        SettingsError: The URL can't be a store, or contains a secret.
     """
     parts = _split(url)
     if find_spec("obstore") is None:
@@ -59,9 +59,9 @@ def open_store(url: str, *, make: bool = False, environment: Mapping[str, str] =
 
 
 def _let_answers_go() -> None:
-    """Wait for obstore's threads: one that still holds an answer while Python ends aborts the whole process.
+    """Wait for obstore's threads: a thread that still has an answer while Python ends aborts the whole process.
 
-    It hands an answer over before it lets go of Python, and nothing tells when it has.
+    A thread hands its answer over before it releases Python, and there is no way to see when it has.
     """
     time.sleep(_LETTING_GO_S)
 
@@ -74,7 +74,7 @@ def _split(url: str) -> SplitResult:
         raise SettingsError(f"the store can't be read as a URL; name {_KINDS}") from None
     scheme = parts.scheme if "://" in url else ""
     if has_user or (scheme and (parts.query or parts.fragment)):
-        # Not shown: it may hold a key.
+        # Not shown: it may contain a key.
         raise SettingsError(
             "the store's URL has a user, a query or a signature in it; leave them out and set the keys in the"
             " environment of each machine: the URL goes into command lines and logs"
@@ -131,7 +131,7 @@ def _by_obstore(parts: SplitResult, environment: Mapping[str, str]) -> Store:
 
 
 def _oss(parts: SplitResult, environment: Mapping[str, str]) -> Store:
-    """Alibaba Cloud OSS by its S3-compatible endpoint; it refuses to overwrite by a header of its own."""
+    """Open Alibaba Cloud OSS by its S3-compatible endpoint; OSS has its own header that forbids overwriting."""
     from obstore.store import S3Store  # noqa: PLC0415 - see above
 
     region, endpoint = environment.get("OSS_REGION"), environment.get("OSS_ENDPOINT")

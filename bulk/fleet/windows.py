@@ -1,7 +1,7 @@
-"""Prove that no window of the platform was too full, by the times at which requests left. Pure.
+"""Prove, from the times at which requests left, that no window of the platform was too full. Pure.
 
-A fence is one process with one clock, and its pace goes by that clock. So the windows of a fence are proven by it
-alone, to a tenth of a millisecond. Between two fences lies the wait of the lease.
+A fence is one process with one clock, and its pace uses that clock. So each fence's windows are proven separately, to a
+tenth of a millisecond. Between two fences the lease makes the next holder wait.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Crowded", "Windows"]
 
 _WINDOW = UNITS_PER_S - 2
-"""A second, less what rounding two times to whole units may take from their distance."""
+"""A second, minus the error of rounding two times to whole units."""
 
 
 class Crowded(NamedTuple):
-    """A window that held more than was granted."""
+    """A window with more requests than the rate allows."""
 
     group: str
     action: Action
@@ -39,19 +39,19 @@ class Windows:
     """All requests of one fence."""
 
     def __init__(self, members: Mapping[str, Member]) -> None:
-        """Begin with none.
+        """Begin without requests.
 
         Args:
-            members: Account → its rate group, and what it is granted.
+            members: Account → its rate group and its rate.
         """
         self._members = members
         self._sent: defaultdict[tuple[str, str], list[int]] = defaultdict(list)
         self._granted: dict[tuple[str, str], float] = {}
         self.requests: Counter[str] = Counter()
-        """By action."""
+        """Requests by action."""
 
     def note(self, account: str, action: str, times: Sequence[int]) -> None:
-        """Take note of requests.
+        """Note requests.
 
         Raises:
             KeyError: The fleet has no such account, or a run sends no such request.
@@ -63,7 +63,7 @@ class Windows:
         self.requests[action] += len(times)
 
     def crowded(self) -> Iterator[Crowded]:
-        """Yield the fullest window of each rate group and action that held too many."""
+        """Yield the fullest window of each rate group and action, if it had too many requests."""
         for (group, action), times in self._sent.items():
             most = math.ceil(self._granted[group, action])
             times.sort()

@@ -1,4 +1,4 @@
-"""The whole worker: take a shard's lease, go on with its ledger, run, ship what is recorded, release."""
+"""The whole worker: take a shard's lease, continue its ledger, run, ship the records, release the lease."""
 
 from __future__ import annotations
 
@@ -63,18 +63,18 @@ async def work(
     stop: StopSignal | None = None,
     to_json: Callable[[Summary], bytes] = summary_json,
 ) -> Summary:
-    """Work on one shard of a fleet until its rows have their outcomes, and return how they stand.
+    """Work on one shard of a fleet until its rows have their outcomes, and return their state.
 
     Args:
         url: The fleet's store.
-        number: Of the shard; while another process has it, it is waited for.
-        settings: This machine's, with the accounts of the shard.
-        folder: Where this machine keeps shards; ``None``: the usual place.
-        ended_by: Name in the store under which a driver asks for the end; ``None``: it has other ways.
-        credentials: As of `bulk.run`.
-        listener: Told what happens.
+        number: Number of the shard; if another process has it, this call waits.
+        settings: This machine's settings, with the accounts of the shard.
+        folder: Where this machine keeps shards; ``None``: the default place.
+        ended_by: Name in the store under which a driver asks workers to end; ``None``: it uses another way.
+        credentials: As for `bulk.run`.
+        listener: Receives what happens.
         stop: Ends it early when it is requested.
-        to_json: Gives the form in which the ledger keeps the summary.
+        to_json: Encodes the summary for the ledger.
 
     Raises:
         SettingsError: Settings, credentials or the store can't be used.
@@ -92,7 +92,7 @@ async def work(
         async with held(take_local, folder, manifest.split, number, last=last) as here:
             await fetch_slice(store, task.shard, here.slice, stop)
             async with (
-                crew.keys.opening(crew.parts, patient=False),  # while the lease is waited for
+                crew.keys.opening(crew.parts, patient=False),  # during the wait for the lease
                 held_shard(store, number, terms=manifest.terms, host=here.host, stop=stop) as lease,
                 reported(reporter, lease.fence, every_s=every_s),
             ):
@@ -103,7 +103,7 @@ async def work(
 
 @dataclass(frozen=True, slots=True)
 class _Crew:
-    """The accounts of a shard, and what is shared by all that is done for them."""
+    """The accounts of a shard, and what all work on them shares."""
 
     accounts: tuple[Account, ...]
     parts: tuple[Part, ...]
@@ -131,7 +131,7 @@ def _both(first: Listener, second: Listener) -> Listener:
 
 
 async def _last_host(store: Store, shard: int, stop: StopSignal) -> Host:
-    """Return where the last holder of a shard ran, if its lease says so."""
+    """Return where the last holder of a shard ran, if its lease says it."""
     fence = await latest_fence(store, shard)
     data = await answered(lambda: store.get(f"lease/{shard}.{fence}"), stop) if fence else None
     note = Note.decoded(data) if isinstance(data, bytes) else None
@@ -140,7 +140,7 @@ async def _last_host(store: Store, shard: int, stop: StopSignal) -> Host:
 
 @dataclass(frozen=True, slots=True)
 class _Worker:
-    """A shard that this process has the lease of."""
+    """A shard whose lease this process has."""
 
     store: Store
     task: Assignment
@@ -179,7 +179,7 @@ class _Worker:
 
 @dataclass(kw_only=True)
 class _ShardRun(Run):
-    """A run whose input is a shard's slice: its rows were read and judged when the fleet was split."""
+    """A run whose input is a shard's slice: its rows were already read and checked by the split."""
 
     manifest: Manifest
     slice: Path
