@@ -124,7 +124,7 @@ class LazyGroup(click.Group):
         """Run the command.
 
         Raises:
-            RuntimeError: A connection broke, and no code handled it. Click would take a BrokenPipeError for a closed stdout.
+            RuntimeError: A connection broke unnoticed. Click would take a BrokenPipeError for a closed stdout.
         """
         try:
             return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""How `bulk doctor` shows what it found: each check with its remedy below it; of many accounts, only those in trouble."""
+"""How `bulk doctor` shows what it found: each check above its remedy; of many accounts, only those in trouble."""
 
 from __future__ import annotations
 
