@@ -126,7 +126,7 @@ def _found(name: str, summary: Summary, at: float) -> _Values:
             case "bulk_withheld":
                 found |= {(account, kind): changes for kind, changes in figures.withheld.items()}
             case "bulk_surplus":
-                # All reasons, so that one that is gone becomes 0. Of an account only its own: 150 accounts would have too many.
+                # All reasons, so that one that is gone becomes 0. For an account only its own: 150 would have too many.
                 reasons = {} if account else dict.fromkeys(map(str, Kept), 0)
                 found |= {(account, reason): modules for reason, modules in (reasons | dict(figures.surplus)).items()}
             case "bulk_contested":
