@@ -87,7 +87,7 @@ class AccountTallies:
         return dict.fromkeys(self._accounts) | self._stopped.copy()
 
     def look(self, now: float) -> tuple[AccountState, ...]:
-        """Return the state of each account, in the order of the settings, and of those that stopped before the start."""
+        """Return the state of each account in the settings' order, even if it stopped before the start."""
         stopped = self._stopped.copy()
         states = [account.look(name, now, stopped.pop(name, None)) for name, account in self._accounts.items()]
         early = (AccountState(name=name, rows=0, settled=0, left_s=None, stopped=why) for name, why in stopped.items())

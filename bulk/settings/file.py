@@ -127,7 +127,7 @@ def read_file(path: Path, profile: str | None) -> FileSettings:
     chosen = profiles[profile]
     for group in _ONE_OF:
         if any(chosen[option].value for option in group if option in chosen):
-            # A profile that chooses its platform ignores any other choice at the top.
+            # One choice in the profile replaces all of its alternatives at the top.
             at_top = {option: value for option, value in at_top.items() if option not in group}
     return FileSettings(at_top | chosen, accounts)
 

@@ -50,7 +50,7 @@ class ReadSettings:
     """
 
     no_header: bool = False
-    """The first line of CSV or TSV is a row. ``columns`` gives the numbers; without it columns are in the fields' order."""
+    """The first line of CSV or TSV is a row. ``columns`` gives the numbers; without it: the fields' order."""
 
     skip_lines: int = 0
     """Number of lines to skip at the beginning of CSV or TSV."""
@@ -120,7 +120,7 @@ class Settings:
     """Listings a second, in the same bounds; 0: unlimited. The platform grants 10 per account."""
 
     rate_group: str | None = None
-    """Name of the group that shares these rates; ``None``: the UID in ``role_arn``, else the id of the long-lived key."""
+    """Group that shares these rates; ``None``: the UID in ``role_arn``, else the id of the long-lived key."""
 
     sample_product: str | None = None
     """ProductKey that is listed before anything is written, to catch a wrong key; ``None``: none."""
@@ -151,7 +151,7 @@ class Settings:
     """Try only rows of these accounts; empty: of all."""
 
     product_map: str | None = None
-    """Path of a table that says which product of the target each ProductKey of the input is; ``None``: the same product."""
+    """Path of a table that gives the target's product for each ProductKey of the input; ``None``: the same product."""
 
     read: ReadSettings = field(default_factory=ReadSettings)
 
