@@ -44,7 +44,7 @@ class Field(StrEnum):
 
 
 OF_MODULE = (Field.PRODUCT_KEY, Field.MODULE_NAME, Field.ALIAS_NAME, Field.DESC)
-"""The fields that are sent, in the order of a file without header. Records refer to them by number: never change the order."""
+"""The fields that are sent, in the order of a file without header. Records number them: never change the order."""
 
 
 class Sought(NamedTuple):

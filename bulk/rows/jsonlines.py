@@ -167,7 +167,7 @@ class JsonLinesReader:
     def _scan(self, first: int, lines: list[str], rows: ReadRows) -> None:
         """Add the rows of these lines one by one."""
         for line, text in enumerate(lines, first):
-            text = text.lstrip(MARK)  # noqa: PLW2901 - where files were joined, one may be in front of any line
+            text = text.lstrip(MARK)  # noqa: PLW2901 - in joined files, any line may begin with one
             try:
                 found = loaded(text)
             except (ValueError, RecursionError) as exc:

@@ -71,7 +71,7 @@ class RowReader:
         )
 
     def batches(self, size: int = 1000) -> Iterator[ReadRows]:
-        """Yield all rows in file order, in batches of ``size`` or slightly more; the last has the rest. None is empty.
+        """Yield all rows in file order, in batches of ``size`` or more; the last has the rest. None is empty.
 
         Raises:
             InputError: The file can't be read or decoded to its end.

@@ -127,11 +127,11 @@ class ProductMap:
         raise InputError(why, file=self.path)
 
     def _is_source(self, account: str, here: str) -> bool:
-        """Say whether a target is, or may be, an account of the source: on one platform only names tell them apart."""
+        """Say whether a target account is, or may be, one of the source: on one platform only their names differ."""
         return any(platform == here and not (own and account and own != account) for own, platform in self.sources)
 
     def _own_product(self, account: str, here: str) -> str | None:
-        """Return a product of the target that is one of the source: on one platform a ProductKey is one product."""
+        """Return a target's product that is also the source's: on one platform, one ProductKey is one product."""
         if not any(platform == here for _, platform in self.sources):
             return None
         places = (place for place in self.by_product.values() if place.account == account)
