@@ -1,6 +1,6 @@
 """Lines around a table that are no rows, written by tools and people: the table of kinds. Pure.
 
-Only lines that can't be rows are left out: a line of dashes, or a single cell with the number of rows or the mark of the
+Only lines that can't be rows are left out: a line of dashes, or a single cell with the number of rows or a mark of the
 end. A row needs two cells, so no row is lost. A line that looks like a row is judged as one.
 """
 

@@ -1,7 +1,7 @@
 """Take one record from lines of CSV, and detect a stray quote that swallowed the rows after it. Pure.
 
 A quote left open is closed by the next quote, perhaps rows later. By RFC 4180, everything between them is one cell. A
-description may have several lines, with commas too, so the number of lines proves nothing. The evidence is a line within
+description may have several lines, with commas too, so the number of lines proves nothing. The evidence is a line in
 the record that is a complete row: it has as many cells as there are columns, a possible ModuleName, and a ProductKey
 that is the record's own or has its length and form. No description looks like that by accident.
 """

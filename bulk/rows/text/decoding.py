@@ -41,7 +41,7 @@ ENOUGH_CHARACTERS = 4
 
 OF_THREE_BYTES = "\u0800"
 OF_LATIN, BEYOND_LATIN = "\u00a0", "\u0100"
-"""At the end of the input, one character outside this range proves UTF-8: 模 and others in GB18030 look like these."""
+"""At the end, one character of Latin-1 or of three bytes proves UTF-8. Any other may be 模 and the like in GB18030."""
 
 
 class Decoder:
@@ -87,7 +87,7 @@ class Decoder:
         if self._utf_8:
             self._utf_8.add(data)
         if self._at_start and text:
-            # Many programs add a second mark to a text that has one. At the beginning, Unicode gives it no other meaning.
+            # Programs often add a second mark to a text that has one. At the start, Unicode gives it no other meaning.
             text = text.lstrip(MARK)
             self._at_start = not text
         return text

@@ -107,7 +107,7 @@ def unmarked_wide_encoding(head: bytes) -> str | None:
     """
     if 0 not in head:
         return None
-    # In UTF-16, ASCII text is half NULs. Fewer NULs mean a damaged file in another encoding.
+    # ASCII text in these encodings is at least half NULs. With few NULs it is a damaged file in another encoding.
     least = LEAST_NULS_IN_ASCII if decoded_so_far(head, "utf-8") is not None else 0
     if head.count(0) < least * len(head):
         return None
