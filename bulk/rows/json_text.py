@@ -30,7 +30,7 @@ HABITS = (
 """Usual mistakes in lines that are almost JSON; searched only outside of strings."""
 
 
-def loaded(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def loaded(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read JSON, with its numbers of any size.
 
     Raises:

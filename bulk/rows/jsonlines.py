@@ -193,7 +193,7 @@ class JsonLinesReader:
             return record_problem(RecordKind.ENCODING, cause=damage)
         return record_problem(RecordKind.JSON, cause=f"not JSON: {why_no_json(text, exc)}")
 
-    def _judge(self, text: str, found: Any) -> tuple[str | None, Fields | Problem]:  # noqa: ANN401 - whatever JSON holds
+    def _judge(self, text: str, found: Any) -> tuple[str | None, Fields | Problem]:  # noqa: ANN401 - any JSON value
         """Return a line's account, ``None`` if unknown, and its trimmed fields, or what is wrong with it."""
         keys = self._keys(found) if isinstance(found, dict) else _no_object(found)
         if isinstance(keys, Problem):

@@ -1,9 +1,9 @@
 """Read rows from CSV and TSV: the header, then record after record, and no bad record spoils another.
 
 Records must follow RFC 4180 strictly. A record may break it: text after a closing quote, a quote that is never closed,
-a field without end. Then its first line is an invalid row, and reading goes on with the next line: a lost quote costs one
-row, not the rest of the file. The same applies if a quote closes only lines later and swallowed rows: see
-`bulk.rows.tabular.quotes`. A row may lack its last cells if no required field is in them, and may have extra blank
+a field without end. Then its first line is an invalid row, and reading goes on with the next line. So a lost quote
+costs one row, not the rest of the file. The same applies if a quote closes only lines later and swallowed rows: see
+`bulk.rows.tabular.quotes`. A row may lack its last cells if no required field is in them. It may also have extra blank
 cells.
 """
 

@@ -189,7 +189,7 @@ def _packed_objects(beginning: Beginning, names: ColumnNames, _chosen: str) -> s
     return query and f"each row is wrapped in another value; `jq -c {shell_quote(query)} FILE > OUT` takes it out"
 
 
-def _query_of_row(value: Any, names: ColumnNames, depth: int) -> str | None:  # noqa: ANN401 - whatever JSON holds
+def _query_of_row(value: Any, names: ColumnNames, depth: int) -> str | None:  # noqa: ANN401 - any JSON value
     """Return the jq query for an object with our fields; ``None``: there is none."""
     if isinstance(value, str):
         inner = _parsed(value) if value.startswith(("{", '"')) else None
@@ -287,7 +287,7 @@ def _is_object(text: str) -> bool:
     return isinstance(_parsed(text), dict)
 
 
-def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

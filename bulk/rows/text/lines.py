@@ -1,4 +1,4 @@
-"""Decode a stream of bytes and split it into numbered lines, in constant memory for any length of the stream or a line."""
+"""Decode bytes and split them into numbered lines, in constant memory for a stream or a line of any length."""
 
 from __future__ import annotations
 

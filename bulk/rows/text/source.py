@@ -79,7 +79,7 @@ class _Steady:
         parts = [self._kept]
         try:
             for part in self._parts(size - len(self._kept)):
-                parts.append(part)  # noqa: PERF402 - what came before a failure is kept
+                parts.append(part)  # noqa: PERF402 - bytes before a failure are kept
         except (OSError, EOFError, zlib.error) as exc:
             if not any(parts):
                 raise
