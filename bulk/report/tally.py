@@ -46,7 +46,7 @@ _DONE_WITH = frozenset(ROW_OUTCOMES) - TRIED_AGAIN_OUTCOMES
 """Outcomes of rows that no run tries again. All other rows are open, even if earlier runs tried them."""
 
 _RETRY_SPAN_S = 5.0
-"""How long after a retry the run is said to wait for retries."""
+"""How long after a retry `waiting_for` still names it."""
 
 _AT_THE_LIMIT = 0.9
 """From this share of the granted rate on, the rate limit is what slows the run."""

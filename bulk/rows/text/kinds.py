@@ -138,7 +138,7 @@ def _is_blank_disk(head: bytes) -> bool:
 
 
 def _is_no_text(head: bytes) -> bool:
-    """Say whether too many bytes are no text's for it to be a damaged text, or one in UTF-16 or UTF-32."""
+    """Say whether the bytes are no text: with this many bad ones, not even damaged text, UTF-16 or UTF-32."""
     if head.startswith(MARKS_OF_WIDE_TEXT) or unmarked_wide_encoding(head):
         return False
     text = head.rstrip(b"\0")

@@ -248,7 +248,7 @@ def _translated(library: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - an
 
 
 def _copy(stream: ByteStream, file: BinaryIO, *, name: str) -> None:
-    from bulk.rows.text.source import reading  # noqa: PLC0415 - it imports the kinds, which import workbooks
+    from bulk.rows.text.source import reading  # noqa: PLC0415 - it loads the table of file kinds, which covers workbooks
 
     size = 0
     with reading(name):
