@@ -90,7 +90,7 @@ def summary_lines(
     ]
     foot = ["", *_effort(summary, width), *commands]
     room = _SCREEN_LINES - len(head) - len(foot) - 2
-    # A sync's screen shows what is withheld elsewhere, with the command that approves it.
+    # A sync's screen has its own part for withheld changes, with the command that approves them.
     told = [reason for reason in summary.reasons if reason.outcome is not Outcome.WITHHELD or summary.changes is None]
     reasons = reason_lines(told, width=width, room=room)
     if reasons:
