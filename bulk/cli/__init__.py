@@ -20,7 +20,7 @@ _PATIENCE_S = 0.5
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit code; see `bulk.cli.app.main`."""
     try:
-        from bulk.cli.app import main as run_command  # noqa: PLC0415 - takes a while, in which Ctrl-C may come
+        from bulk.cli.app import main as run_command  # noqa: PLC0415 - takes a moment, and Ctrl-C may come in it
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     exit_code = run_command(arguments)
@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _leave_what_hangs(exit_code: int) -> None:
-    """End the process without the threads that still wait for a silent network: Python would wait for them."""
+    """End the process at once: Python would wait for threads that hang on a silent network."""
     end_at = time.monotonic() + _PATIENCE_S
     others = [thread for thread in threading.enumerate() if not thread.daemon and thread is not threading.main_thread()]
     for thread in others:

@@ -1,4 +1,4 @@
-"""The command `bulk` itself: run one command, and turn whatever ends it into one message and an exit code."""
+"""The command `bulk` itself: run one command, and turn every way it can end into one message and an exit code."""
 
 from __future__ import annotations
 
@@ -49,10 +49,10 @@ COMMANDS = MappingProxyType(
 """Command → its line in the overview."""
 
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
-"""By these a run ends before it begins."""
+"""Exit codes of a run that ended before it sent anything."""
 
 _NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "figures", "undo"})
-"""What a summary has besides the keys of its JSON, or only where something began for an account."""
+"""Parts of a summary that are not keys of its JSON, or that exist only once work on an account began."""
 
 _ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})
 
@@ -61,7 +61,7 @@ _ENDING_IN_A_SUMMARY = {
     "sync": (frozenset[str](), ("list", "create", "update", "delete")),
     "apply": (frozenset[str](), ("list", "create", "update", "delete")),
 }
-"""Command → the keys of a summary that are not its own, and the figures of the actions that it may send."""
+"""Command → the summary's keys that it does not have, and the figures of the actions that it may send."""
 
 _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 
@@ -83,7 +83,7 @@ def app() -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Ending:
-    """What a command that could not go on leaves behind."""
+    """What a command that could not go on says, and the code it exits with."""
 
     exit_code: int
     message: str
@@ -122,7 +122,7 @@ def _main(invocation: Invocation) -> int:
 
 
 def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
-    """Tell a condition of the machine from a bug."""
+    """Tell a problem of the machine, such as a full disk, from a bug."""
     said = condition_of(exc)
     if said is None:
         return _bug(exc, invocation)
@@ -132,7 +132,7 @@ def _unexpected(exc: Exception, invocation: Invocation) -> _Ending:
 
 
 def _bug(exc: Exception, invocation: Invocation) -> _Ending:
-    # Both may hold what a library put into its message; locals are never shown.
+    # Both may show a secret that a library put into its message. Locals are never shown.
     notes = "; ".join([_BUG, *getattr(exc, "__notes__", ())])
     ending = _Ending(ExitCode.STOPPED, masked(f"{type(exc).__name__}: {exc} ({notes})", invocation.secrets))
     _complain(ending.message)
@@ -152,7 +152,7 @@ def _complain(message: str) -> None:
 
 
 def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:
-    """Return the object that a scheduler reads where a command ended before it had anything to say."""
+    """Return the JSON object for a scheduler when a command failed before it had a summary."""
     known = {"exit_code": ending.exit_code, "stopped": ending.message}
     if invocation.command not in _ENDING_IN_A_SUMMARY:
         return known

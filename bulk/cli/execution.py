@@ -32,13 +32,13 @@ _ENDINGS = {
     signal.SIGTERM: ("terminated by SIGTERM", ExitCode.TERMINATED),
     signal.SIGHUP: ("terminated by SIGHUP: the terminal or the connection was closed", ExitCode.TERMINATED),
 }
-"""Signal → why a run ends, and its exit code. A SIGHUP is a SIGTERM."""
+"""Signal → why a run ends, and its exit code. A SIGHUP is handled like a SIGTERM."""
 
 _IMPATIENT_AFTER_S = 1.0
-"""A second signal before this is the first one once more: `timeout` sends each to the process and to its group."""
+"""A second signal sooner than this repeats the first: `timeout` signals the process, and then its group."""
 
 _MOST_THREADS = 16
-"""libuv's four, ours, and those of the default executor."""
+"""Threads that a run may need: libuv's four, our own, and those of the default executor."""
 
 _STDERR = 2
 _SHOW_CURSOR = b"\x1b[?25h\n"
@@ -46,7 +46,7 @@ _LEFT = b"Exited immediately. The next run finds out what became of the requests
 
 
 class Stoppable(Protocol):
-    """What is asked to stop; ``bulk.engine.stop.StopSignal`` is one."""
+    """Something that can be asked to stop, such as ``bulk.engine.stop.StopSignal``."""
 
     def request(self, reason: str, *, exit_code: int) -> None:
         """Ask for a graceful stop; returns at once."""
@@ -62,14 +62,14 @@ def execute(work: Callable[[], Coroutine[Any, Any, _Result]], stop: Stoppable) -
         work: Called once, on the loop.
         stop: What the first signal asks to stop.
     """
-    # What was loaded stays: to look through all of it again takes tens of milliseconds, by which a request leaves late.
+    # The modules loaded so far are never garbage. Each scan of them takes tens of milliseconds, and delays requests.
     gc.freeze()
     with _runner() as runner:
         return runner.run(_with_signals(work, stop))
 
 
 def execute_in_thread(work: Callable[[], Coroutine[Any, Any, _Result]]) -> _Result:
-    """Run the work to its end on an event loop of its own, in a thread of a program that has signals for itself."""
+    """Run the work to its end on an event loop of its own, in a thread of a program that handles its own signals."""
 
     async def unwaited() -> _Result:
         asyncio.get_running_loop().set_default_executor(_Unwaited())
@@ -85,10 +85,10 @@ def _runner() -> asyncio.Runner:
 
 
 class _Unwaited(ThreadPoolExecutor):
-    """Threads that a loop does not wait for at its end.
+    """Threads that a loop does not wait for when it closes.
 
-    What must end, such as a commit, is waited for where it is asked for (`bulk.engine.threads`). What is left is a name
-    that is being resolved, or keys that are being fetched: a network that is silent would hold the process up.
+    Work that must finish, such as a commit, is awaited by the code that started it (`bulk.engine.threads`). Other
+    threads resolve a name or fetch keys. On a silent network, waiting for them would delay the exit.
     """
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - as in the base
@@ -129,15 +129,15 @@ def _graceful(loop: asyncio.AbstractEventLoop, stop: Stoppable) -> Iterator[None
 
 
 def _leave(number: int) -> None:
-    """End the process now; the ledger is made to be left at any instant."""
-    # Written past Python's own streams: what was interrupted may hold their locks. And a stuck stderr holds nobody up.
+    """End the process now: the ledger survives an exit at any instant."""
+    # Python's streams are not used: the interrupted code may hold their locks. A stuck stderr must not block the exit.
     write_if_ready(_STDERR, (_SHOW_CURSOR if os.isatty(_STDERR) else b"") + _LEFT)
     _, exit_code = _ENDINGS[signal.Signals(number)]
     os._exit(exit_code)
 
 
 def _raise_open_files() -> None:
-    """Take as many open files as this process may have: each connection is one."""
+    """Raise the limit of open files as far as allowed: each connection is one."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft != hard:
         with suppress(OSError, ValueError):
@@ -145,7 +145,7 @@ def _raise_open_files() -> None:
 
 
 def _has_threads() -> bool:
-    """Say whether the system gives as many threads as a run may need: uvloop aborts the process where it does not."""
+    """Say whether the system allows as many threads as a run may need: if not, uvloop would abort the process."""
     over = threading.Event()
     threads = [threading.Thread(target=over.wait, daemon=True) for _ in range(_MOST_THREADS)]
     started = []

@@ -1,4 +1,4 @@
-"""Let people and logs follow a run: progress on stderr, log events where they were asked for."""
+"""Let people and logs follow a run: progress on stderr, log events if you asked for them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _LEVELS = (logging.ERROR, logging.WARNING, logging.INFO, logging.DEBUG)
 
 @contextmanager
 def watched(ctx: click.Context, input_name: str, *, measured: bool = True, noticed: bool = True) -> Iterator[Listener]:
-    """Show and log what the listener that it yields is told, as the command's flags say.
+    """Yield a listener; show and log its events as the command's flags say.
 
     Args:
-        ctx: Of a command with ``log_options``.
+        ctx: Context of a command with ``log_options``.
         input_name: What the input is called.
         measured: Keep the metrics file, if one is asked for.
-        noticed: Show what was noticed of the input; False where a screen has it.
+        noticed: Show remarks about the input; False if a screen shows them.
 
     Raises:
         SettingsError: The log file or the metrics file can't be written.
@@ -75,8 +75,8 @@ def _flushed() -> Iterator[None]:
 
 def _log(ctx: click.Context, *, live: bool, redactor: Redactor) -> FilteringBoundLogger:
     path = ctx.params["log_file"]
-    # The live bar says what it waits for, and lines of warnings would push it down the screen. A file is there to be
-    # read afterwards: it says more than a screen does.
+    # The live bar says what it waits for, and lines of warnings would push it down the screen. A file is read
+    # afterwards, so it gets more detail than a screen.
     step = ctx.params["verbosity"] + (2 if path else 0 if live else 1)
     try:
         return configure(
@@ -97,7 +97,7 @@ def _metrics(log: FilteringBoundLogger, path: str | None) -> Iterator[Listener]:
     if path is None:
         yield ignore
         return
-    from bulk.report.metrics import metrics_file  # noqa: PLC0415 - loads the client library, for who asked for it
+    from bulk.report.metrics import metrics_file  # noqa: PLC0415 - loads the client library, only if asked for
 
     with ExitStack() as stack:
         try:

@@ -17,15 +17,15 @@ __all__ = ["GroupedCommand", "GroupedOption", "LazyGroup"]
 
 
 class GroupedOption(click.Option):
-    """An option that knows its heading, and takes no character that nobody sees."""
+    """An option that knows its heading, and refuses invisible characters."""
 
     def __init__(self, *args: Any, heading: str, any_text: bool = False, **attributes: Any) -> None:  # noqa: ANN401 - click's own signature
-        """Take click's parameters, and two of ours.
+        """Take click's parameters, and two more.
 
         Args:
             args: As click takes them.
             heading: The option's heading.
-            any_text: Control characters may be meant: a column's name can hold a line break.
+            any_text: Allow control characters: a column's name can contain a line break.
             attributes: As click takes them.
         """
         super().__init__(*args, **attributes)
@@ -33,15 +33,15 @@ class GroupedOption(click.Option):
         self._any_text = any_text
 
     def resolve_envvar_value(self, ctx: click.Context) -> str | None:
-        """Return the variable's value without what nobody sees at its ends, such as the end of a Windows line."""
+        """Return the variable's value without invisible characters at its ends, such as a Windows line ending."""
         value = super().resolve_envvar_value(ctx)
         return None if value is None else trimmed(value) or None
 
     def type_cast_value(self, ctx: click.Context, value: Any) -> Any:  # noqa: ANN401 - click's own signature
-        """Convert the value, once it is known to be what was meant.
+        """Convert the value, after checks for common slips.
 
         Raises:
-            click.BadParameter: It holds a control character, or its variable has quotes around it.
+            click.BadParameter: It contains a control character, or the variable's value has quotes around it.
         """
         if isinstance(value, str) and not self._any_text:
             self._refuse_slips(ctx, value)
@@ -64,12 +64,12 @@ class GroupedCommand(click.Command):
     """A command whose help lists the options by heading, in the order in which the headings first appear."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write one section a heading; options without one come last."""
+        """Write one section for each heading; options without a heading come last."""
         sections: dict[str, list[tuple[str, str]]] = {}
         others: list[tuple[str, str]] = []
         for parameter in self.get_params(ctx):
             record = parameter.get_help_record(ctx)
-            # Arguments are explained in the text above: here they would be empty lines.
+            # The text above explains arguments: here they would be empty lines.
             if record is not None and isinstance(parameter, click.Option):
                 heading = parameter.heading if isinstance(parameter, GroupedOption) else None
                 (sections.setdefault(heading, []) if heading else others).append(record)
@@ -88,13 +88,13 @@ class LazyGroup(click.Group):
         modules: str = "bulk.cli.commands.",
         **attributes: Any,  # noqa: ANN401 - as above
     ) -> None:
-        """Take click's parameters, and what there is to load.
+        """Take click's parameters, and the commands to load.
 
         Args:
             args: As click takes them.
             commands_by_name: Command → its line in the overview, in the order of the overview. The command ``name``
-                is the attribute ``name`` of the module whose name is ``modules`` and then ``name``.
-            modules: What the modules' names begin with.
+                is the attribute ``name`` of a module. That module's name is ``modules`` followed by ``name``.
+            modules: Prefix of the modules' names.
             attributes: As click takes them.
         """
         super().__init__(*args, **attributes)
@@ -124,7 +124,7 @@ class LazyGroup(click.Group):
         """Run the command.
 
         Raises:
-            RuntimeError: A connection broke unnoticed. As BrokenPipeError, click would take it for a closed stdout.
+            RuntimeError: A connection broke unnoticed. Click would take a BrokenPipeError for a closed stdout.
         """
         try:
             return super().invoke(ctx)

@@ -1,4 +1,4 @@
-"""How this process was called: for the command that goes on, and for failures before the options are known."""
+"""How this process was called: to print the command that goes on, and to report failures before options are read."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 __all__ = ["Invocation"]
 
 _SECRET_ENDINGS = ("_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
-"""Of variables' names: of the official ones, and of those that an account's ``key_env`` names."""
+"""Endings of variables that hold secrets: the official ones, and those that an account's ``key_env`` names."""
 
 _SYNC_FLAGS = frozenset({"--prune", "--adopt", "--detailed-exitcode", "--sync"})
 _SYNC_OPTIONS_WITH_VALUE = frozenset(
     {"--max-updates", "--max-deletes", "--prune-product", "--only", "--limit", "--account", "--ledger"}
     | {"--output", "-o"}
 )
-"""What a plan knows by itself, and where `bulk plan` wrote it."""
+"""Options that the plan file already contains, and the one that says where `bulk plan` wrote it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,19 +43,19 @@ class Invocation:
         """Return how this process was called.
 
         Args:
-            arguments: Stand in for those of this process.
-            environ: ``os.environ``, or what stands in for it.
+            arguments: Used instead of those of this process.
+            environ: ``os.environ``, or its substitute in tests.
         """
         secrets = tuple(value for name, value in environ.items() if value and name.endswith(_SECRET_ENDINGS))
         return cls(_program(sys.argv[0]), tuple(sys.argv[1:] if arguments is None else arguments), secrets)
 
     @property
     def again(self) -> str:
-        """The command line that calls it in the same way, quoted for a shell."""
+        """The same command line, quoted for a shell."""
         return shell_join([*self.program, *self.arguments])
 
     def again_without(self, options: Collection[str]) -> str:
-        """Return the command line that calls it so, but for these options and their values.
+        """Return the same command line without these options and their values.
 
         Args:
             options: Long names of options that take one value each, such as ``--limit``.
@@ -73,25 +73,25 @@ class Invocation:
         return kept
 
     def again_with(self, option: str, values: Sequence[str], *, without: Collection[str] = ()) -> str:
-        """Return the command line with an option once for each of these values, in the place of what it had of it.
+        """Return the command line with an option once for each of these values, which replace its earlier ones.
 
         Args:
             option: Long name of an option that takes one value each, such as ``--account``.
-            values: What it takes.
-            without: Other options that are left out, with their values.
+            values: The option's values.
+            without: Other options to leave out, with their values.
         """
         kept = self._without({option, *without})
-        # Right behind the command: after `--` nothing is an option.
+        # Directly after the command: after `--` nothing is an option.
         behind = kept.index(self.command) + 1 if self.command in kept else 0
         given = [word for value in values for word in _spelled(option, value)]
         return shell_join([*self.program, *kept[:behind], *given, *kept[behind:]])
 
     def approving(self, plan: str, input_name: str) -> str:
-        """Return the command line that carries out a plan: it reads and reaches what the sync, or the plan, did.
+        """Return the command line that applies a plan, with the same input and platform as the sync that wrote it.
 
         Args:
             plan: The plan's path.
-            input_name: The input, as the command was given it.
+            input_name: The input, as it was named on the command line.
         """
         kept: list[str] = []
         rest = iter(self.arguments)
@@ -112,17 +112,17 @@ class Invocation:
 
     @property
     def wants_json(self) -> bool:
-        """Whether stdout was promised one JSON object, whatever happens."""
+        """Whether stdout must get one JSON object, even after a failure."""
         return "--json" in self.arguments
 
     @property
     def is_verbose(self) -> bool:
-        """Whether whoever called wants to see more than a message."""
+        """Whether the user wants to see more than a message."""
         return bool({"-v", "-vv", "--verbose"} & set(self.arguments))
 
 
 def _is_of_a_sync(argument: str) -> bool:
-    """Say whether an argument is an option of a sync with its value in one word."""
+    """Say whether an argument is a sync's option and its value in one word."""
     short = argument.startswith("-") and not argument.startswith("--") and argument[:2] in _SYNC_OPTIONS_WITH_VALUE
     return short or argument.partition("=")[0] in _SYNC_OPTIONS_WITH_VALUE
 
@@ -143,5 +143,5 @@ def _known(name: str, path: str) -> str:
     try:
         is_found = bool(found) and Path(found or "").absolute() == Path(path).absolute()
     except OSError:
-        is_found = False  # the working folder was removed: only a whole path still leads there
+        is_found = False  # the working folder was removed: only an absolute path still works
     return name if is_found else path

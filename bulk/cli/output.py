@@ -1,4 +1,4 @@
-"""Write to stdout and stderr as a command should: quiet when the reader left, colours only for a terminal."""
+"""Write to stdout and stderr as a command should: no error if the reader left, colours only for a terminal."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _WIDEST = 100
 """Lines longer than this are hard to read, however wide the terminal."""
 
 _NARROWEST = 20
-"""No table fits into less; a terminal that is narrower breaks the lines itself."""
+"""No table fits into less. A narrower terminal wraps the lines itself."""
 
 _STYLES = {
     Tone.GOOD: partial(click.style, fg="green"),
@@ -53,7 +53,7 @@ def closed_pipe_is_fine() -> Iterator[None]:
     Raises:
         OutputError: Stdout can't be written for another reason.
     """
-    drain_stderr()  # on one terminal, what was said first is read first
+    drain_stderr()  # on a shared terminal, the earlier text must come first
     try:
         yield
         sys.stdout.flush()
@@ -81,7 +81,7 @@ def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
 
 
 def tell(message: str) -> None:
-    """Say something on stderr; where that can't be written, nobody is there to be told."""
+    """Print a message on stderr. If stderr can't be written, there is nobody to read it, so that is no error."""
     try:
         sys.stderr.write(f"{legible(message)}\n")
         sys.stderr.flush()
@@ -99,18 +99,18 @@ def print_json(value: bytes | dict[str, object]) -> None:
 
 
 def screen_width() -> int:
-    """Return how many columns a screen of text may take."""
+    """Return how many columns a screen of text may use."""
     return max(min(shutil.get_terminal_size().columns, _WIDEST), _NARROWEST)
 
 
 def paint_for(stream: TextIO) -> Paint:
-    """Return colours if the stream is a terminal that shows them, and nobody asked for none."""
+    """Return colours if the stream is a terminal that shows them, unless the user switched them off."""
     dumb = os.environ.get("TERM") == "dumb" or os.environ.get("NO_COLOR")
     return plain if dumb or not stream.isatty() else _color
 
 
 def paint_for_stdout() -> Paint:
-    """Return colours if stdout is a terminal that shows them, and nobody asked for none."""
+    """Return colours if stdout is a terminal that shows them, unless the user switched them off."""
     return paint_for(sys.stdout)
 
 

@@ -1,7 +1,7 @@
-"""The standard streams of a command: stderr never blocks, stdout waits for its reader, both show what they can.
+"""The standard streams of a command: stderr never blocks, stdout waits for its reader, both show what they can display.
 
-What a terminal's encoding lacks is written another way. Stdout is the contract: a slow reader gets all of it, and one
-that left, as `head` does, is no error.
+Characters that a terminal's encoding lacks are written another way. A slow reader of stdout gets all of it. A reader
+that left, such as `head`, is no error.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ __all__ = ["STDERR", "STDOUT", "drain_stderr", "drop_the_rest", "ended_in_time",
 STDIN = 0
 STDOUT = 1
 STDERR = 2
-"""The descriptors themselves: a writer that broke off may have closed ``sys.stdout``."""
+"""Descriptors, since a writer that was interrupted may have closed ``sys.stdout``."""
 
 _PATIENCE_S = 1.0
-"""How long a command waits for the reader of its stderr: a log collector that lives takes far less."""
+"""How long a command waits for the reader of its stderr: a working log collector needs far less."""
 
 _LAST_WORDS_S = 2.0
-"""How long the reader of stdout may take for the rest, once a signal has asked for the end."""
+"""How long the reader of stdout may take for the rest after a signal asked the command to end."""
 
 _LENIENT = "bulk.stand_in"
 _STAND_INS = {"…": "...", "→": "->", "·": "-", "—": "-", "×": "x", "≤": "<=", "’": "'"}
-"""Characters of our own that Latin-1 or ASCII lacks. All others become an escape, from which they can be told."""
+"""Characters in our own texts that Latin-1 or ASCII lacks. Other characters become an escape that identifies them."""
 
 
 class _Patient(io.FileIO):
-    """Stdout: waits where another program made it non-blocking, and drops the rest where its reader left."""
+    """Stdout: waits if another program made it non-blocking, and drops the rest if its reader left."""
 
     def write(self, data: ReadableBuffer, /) -> int:
-        """Write some of it, and return how much."""
+        """Write some of the data, and return how many bytes."""
         try:
             while not (written := super().write(data)) and memoryview(data).nbytes:
                 ready(self.fileno(), timeout_s=None)
@@ -64,7 +64,7 @@ class _Patient(io.FileIO):
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Let a command write to streams that neither block nor break it, until the block ends."""
+    """Until the block ends, give the command streams that neither block it nor make it fail."""
     _open_what_is_closed()
     before = sys.stdout, sys.stderr
     codecs.register_error(_LENIENT, _stand_in)
@@ -77,13 +77,13 @@ def standard_streams() -> Iterator[None]:
 
 
 def drain_stderr() -> bool:
-    """Wait a moment until what was said on stderr is written; return whether it is."""
+    """Wait a moment until all text for stderr is written; return whether it is."""
     buffer = getattr(sys.stderr, "buffer", None)
     return buffer.drain(_PATIENCE_S) if isinstance(buffer, BacklogStream) else True
 
 
 def drop_the_rest(descriptor: int) -> None:
-    """Send all that is still written to a stream to the null device.
+    """Redirect a stream to the null device from now on.
 
     Python flushes its streams once more when it exits, and would complain or wait for ever.
     """
@@ -94,10 +94,10 @@ def drop_the_rest(descriptor: int) -> None:
 
 @contextmanager
 def ended_in_time(exit_code: int | None) -> Iterator[None]:
-    """After a signal, let what is said last take a few seconds only: stdout may be as stuck as stderr.
+    """After a signal, allow only a few seconds for the last output: stdout may be as stuck as stderr.
 
     Args:
-        exit_code: What the run was stopped with; ``None``: nobody stopped it, and a reader has all the time it needs.
+        exit_code: Exit code of the run that was stopped; ``None``: it was not stopped, and a reader may take its time.
     """
     if exit_code is None or not ExitCode(exit_code).is_by_signal:
         yield
@@ -112,9 +112,9 @@ def ended_in_time(exit_code: int | None) -> Iterator[None]:
 
 
 def _open_what_is_closed() -> None:
-    """Open the null device for each standard stream that this process was started without, as by ``2>&-``.
+    """Open the null device for each standard stream that was closed when this process started, as by ``2>&-``.
 
-    Else the next file or socket that is opened gets its number, and what is said lands there.
+    Otherwise the next file or socket would get that number, and our messages would be written into it.
     """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
@@ -144,7 +144,7 @@ def _note(dropped: int) -> str:
 
 
 def _is_descriptor(stream: TextIO, number: int) -> bool:
-    """Say whether a stream is the process's own, and not what a test or a caller put in its place."""
+    """Say whether a stream is the process's own, not a replacement by a test or a caller."""
     try:
         return isinstance(stream, io.TextIOWrapper) and stream.fileno() == number
     except OSError:

@@ -37,17 +37,17 @@ _OK = "ok"
 _FROM_THE_START = tuple(
     (action, result) for action in (Action.LIST, Action.CREATE) for result in (_OK, FailureKind.THROTTLED)
 )
-"""Series that are there from the first scrape; others of 150 accounts once there is something to count."""
+"""Series that exist from the first scrape. The others of 150 accounts appear once they have something to count."""
 
 
 class AccountMetrics:
-    """A listener that counts for each account, and tells the counts as metrics."""
+    """A listener that counts for each account, and yields the counts as metrics."""
 
     def __init__(self) -> None:
         """Start without accounts."""
         self._accounts: dict[str, _Account] = {}
         self._syncs = False
-        """A sync settles rows when it looks and when it works: they are counted at its end."""
+        """A sync settles a row when it looks and again when it works, so its rows are counted once it has ended."""
 
     def __call__(self, event: Event) -> None:
         """Count one event."""
@@ -69,8 +69,8 @@ class AccountMetrics:
                     self._of(name).end(account)
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric as it is; none where no account is named."""
-        # A copy: the thread that collects must not meet a growing dictionary.
+        """Yield every metric as it is; none if no account is named."""
+        # A copy: another thread collects, and the dictionary must not grow meanwhile.
         accounts = self._accounts.copy()
         if accounts:
             yield _rows(accounts)
@@ -105,7 +105,7 @@ class _Account:
         self.exit_code: int | None = None
 
     def start(self, start: AccountStart, *, syncs: bool) -> None:
-        """Take the rows as they were before the first request, and those that are settled since."""
+        """Take the rows as they were before the first request, and count those settled since."""
         self.asked_per_s = dict(start.rates)
         if syncs:
             self.rows = Counter(start.outcomes)
@@ -114,10 +114,10 @@ class _Account:
             if outcome not in TRIED_AGAIN_OUTCOMES:
                 self.rows[outcome] += rows
         tried = sum(start.outcomes.get(outcome, 0) for outcome in TRIED_AGAIN_OUTCOMES)
-        self.rows[Outcome.PENDING] += tried  # less those that are settled since, which made it negative
+        self.rows[Outcome.PENDING] += tried  # rows settled since have made it negative
 
     def settle(self, outcome: Outcome) -> None:
-        """Count a row that is not pending any more."""
+        """Count a row that is no longer pending."""
         if outcome not in OPEN_OUTCOMES:
             self.rows[outcome] += 1
             self.rows[Outcome.PENDING] -= 1
@@ -127,7 +127,7 @@ class _Account:
         self.requests[attempt.action, attempt.failure or _OK] += 1
 
     def end(self, summary: AccountSummary) -> None:
-        """Take what the run counted at its end."""
+        """Take the run's final counts."""
         self.rows = Counter(summary.outcomes)
         self.exit_code = summary.exit_code
 

@@ -1,4 +1,4 @@
-"""Say how a run's accounts are while it is at work: those in trouble first, then those that take longest."""
+"""Show a run's accounts while it is at work: those in trouble first, then those that take longest."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ __all__ = ["account_words", "accounts_at_work", "phase_words", "progress_lines"]
 _WORDS = {SyncPhase.LOOK: " products looked at", SyncPhase.WORK: " changes"}
 
 _SHOWN_WHOLE = 4
-"""So many accounts at most have a line each whatever their state."""
+"""Up to this many accounts, each has a line, in any state."""
 
 _SHOWN_STOPPED = 3
 _SHOWN_SLOWEST = 2
 
 
 def progress_lines(accounts: Sequence[AccountState], width: int) -> list[str]:
-    """Return a few lines: who stopped and why, who takes longest, how many the others are.
+    """Return a few lines: which accounts stopped and why, which take longest, and how many others there are.
 
     Args:
         accounts: Those that the run works on.
@@ -40,7 +40,7 @@ def progress_lines(accounts: Sequence[AccountState], width: int) -> list[str]:
 
 
 def account_words(accounts: Sequence[AccountState]) -> str:
-    """Return the accounts as a part of one line."""
+    """Return the state of the accounts as part of one line."""
     ordered = _in_order(accounts)
     stopped = [account for account in ordered if account.stopped]
     at_work = accounts_at_work(ordered)
@@ -53,17 +53,17 @@ def account_words(accounts: Sequence[AccountState]) -> str:
 
 
 def phase_words(phase: SyncPhase | None) -> str:
-    """Return what is counted in a phase of a sync; of a run nothing: they are rows."""
+    """Return the noun for what a phase of a sync counts; empty for a run, which counts rows."""
     return _WORDS[phase] if phase else ""
 
 
 def accounts_at_work(accounts: Sequence[AccountState]) -> list[AccountState]:
-    """Return those that have something left to do and did not stop."""
+    """Return the accounts that have something left to do and did not stop."""
     return [account for account in accounts if not account.stopped and not account.is_done]
 
 
 def _in_order(accounts: Sequence[AccountState]) -> list[AccountState]:
-    """Return the stopped ones first, then those that take longest; one whose time is not known takes longest of all."""
+    """Return stopped accounts first, then those that take longest. An unknown time counts as the longest."""
 
     def weight(account: AccountState) -> tuple[bool, float]:
         return account.stopped is None, float("-inf") if account.left_s is None else -account.left_s

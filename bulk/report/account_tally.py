@@ -18,35 +18,35 @@ if TYPE_CHECKING:
 __all__ = ["AccountState", "AccountTallies"]
 
 _SPAN_S = 30.0
-"""How far back an account's speed reaches."""
+"""Span over which an account's speed is measured."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountState:
-    """How an account stands at one moment."""
+    """State of an account at one moment."""
 
     name: str
     rows: int
     settled: int
-    """Rows that need no trying any more."""
+    """Rows that this run need not try any more."""
 
     left_s: float | None
     """Time left at its present speed; ``None``: not known, or it stopped."""
 
     stopped: str | None
-    """Why no request of it is sent any more; ``None``: it is at work, or done."""
+    """Why no more requests are sent for it; ``None``: it is at work, or done."""
 
     phase: SyncPhase | None = None
-    """Of a sync: ``rows`` are the products that it looks at, or its changes; ``None``: they are rows."""
+    """In a sync, ``rows`` counts the products that it looks at, or its changes; ``None``: it counts rows."""
 
     @property
     def is_done(self) -> bool:
-        """Whether nothing of it is left to do."""
+        """Whether nothing is left to do for it."""
         return self.settled >= self.rows and self.phase is not SyncPhase.LOOK
 
 
 class AccountTallies:
-    """What is counted of each account, once a run says that there are any."""
+    """Counts for each account, once a run announces accounts."""
 
     def __init__(self) -> None:
         """Start without accounts."""
@@ -59,35 +59,35 @@ class AccountTallies:
     def start(
         self, accounts: Mapping[str, AccountStart], count_open: Callable[[AccountStart], int], now: float
     ) -> None:
-        """Begin to count, with rows that were settled meanwhile.
+        """Start to count; include rows that were settled meanwhile.
 
         Args:
             accounts: As the run announced them.
             count_open: Rows that the run tries.
-            now: On the tally's clock.
+            now: Time of the tally's clock.
         """
-        # Whole before it is seen: the thread that looks must not meet a growing dictionary.
+        # Assigned only when complete: another thread reads this dictionary, which must not grow meanwhile.
         self._accounts = {
             name: _Account(start, count_open(start) - self._early[name], now) for name, start in accounts.items()
         }
 
     def settle(self, account: str) -> None:
-        """Count a row that needs no trying any more."""
+        """Count a row that this run need not try any more."""
         if known := self._accounts.get(account):
             known.open -= 1
         else:
             self._early[account] += 1
 
     def stop(self, account: str, reason: str) -> None:
-        """Note that no request of an account is sent any more."""
+        """Note that no more requests are sent for an account."""
         self._stopped[account] = reason
 
     def stopped_by_name(self) -> dict[str, str | None]:
-        """Return all accounts that are known, with why each stopped."""
+        """Return all known accounts, each with the reason why it stopped, if it did."""
         return dict.fromkeys(self._accounts) | self._stopped.copy()
 
     def look(self, now: float) -> tuple[AccountState, ...]:
-        """Return how each account stands, in the order of the settings; those that stopped before the start too."""
+        """Return the state of each account in the settings' order, even if it stopped before the start."""
         stopped = self._stopped.copy()
         states = [account.look(name, now, stopped.pop(name, None)) for name, account in self._accounts.items()]
         early = (AccountState(name=name, rows=0, settled=0, left_s=None, stopped=why) for name, why in stopped.items())
@@ -118,5 +118,5 @@ class _Account:
             return 0.0
         if per_s > 0:
             return self.open / per_s
-        # A guess at first; later nobody knows, as nothing is settled.
+        # A guess at first. Later, if nothing is settled, the time left is unknown.
         return self.open / self._per_s if self._per_s and now - self._since < _SPAN_S else None

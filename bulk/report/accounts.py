@@ -1,4 +1,4 @@
-"""Show a job's accounts: those in trouble by name and first, of many the others folded into a line. Pure: no I/O."""
+"""Show a job's accounts: those in trouble first and by name, many others in one line. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ __all__ = [
 ]
 
 _SHOWN_WHOLE = 5
-"""So many accounts at most are shown by name whatever their state."""
+"""Up to this many accounts, each is shown by name, in any state."""
 
 _NAMED_TOGETHER = 3
-"""Names of accounts that stopped for one reason; more are counted."""
+"""Most names that are shown of accounts that stopped for one reason; the others are only counted."""
 
 _WIDEST_NAME = 32
 _REASON_LINES = (3, 2, 1)
-"""Lines that a reason may take: as many as there is room for."""
+"""Lines that a reason may use, most first: the first number that fits is chosen."""
 
 _FEWEST_COLUMNS = 16
-"""With less room behind an account's figures, its reason is below them."""
+"""With fewer columns than this after an account's figures, its reason goes below them."""
 
 
 class Gravity(IntEnum):
@@ -78,35 +78,35 @@ class AccountLine:
     name: str
     gravity: Gravity
     weight: int = 0
-    """Orders accounts of one gravity, the largest first."""
+    """Sorts accounts of the same gravity, the largest first."""
 
     cells: tuple[str, ...] = ()
     """Figures below the table's headings."""
 
     note: str = ""
     tone: Tone | None = None
-    """How its figures are coloured; ``None``: as its gravity is."""
+    """Colour of its figures; ``None``: that of its gravity."""
 
     reason: str | None = None
     """Why it stopped, with the remedy."""
 
     @property
     def shown_tone(self) -> Tone:
-        """How its figures are coloured."""
+        """Colour of its figures."""
         return self.tone or _TONES[self.gravity]
 
 
 def account_line(
     name: str, outcomes: Mapping[str, int], *, exit_code: int | None, stopped: str | None, open_note: str | None = None
 ) -> AccountLine:
-    """Return the line that says how an account's rows are.
+    """Return the line that shows the state of an account's rows.
 
     Args:
         name: The account's.
         outcomes: Outcome → its rows.
         exit_code: What the run would have ended with for this account alone; ``None``: not known.
         stopped: Why its requests ended early; ``None``: they did not.
-        open_note: What is said of rows that wait for a run; ``None``: how many they are.
+        open_note: Text about rows that wait for a run; ``None``: their number.
     """
     rows = sum(outcomes.values())
     done = sum(outcomes.get(outcome, 0) for outcome in PROVISIONED_OUTCOMES)
@@ -149,7 +149,7 @@ def not_provisioned(outcomes: Mapping[str, int]) -> str:
 
 
 def in_order(lines: Iterable[AccountLine]) -> list[AccountLine]:
-    """Return accounts as they are shown: the gravest first, then those with most rows that are not provisioned."""
+    """Return accounts in the order of screens: the gravest first, then those with most rows not provisioned."""
     return sorted(lines, key=lambda line: (line.gravity, -line.weight))
 
 
@@ -164,17 +164,17 @@ def account_table(
     paint: Paint = plain,
     folded: Mapping[Gravity, str] = FOLDED,
 ) -> list[str]:
-    """Return a table of accounts that takes no more lines than there are; the first account is shown in any case.
+    """Return a table of accounts that fits into ``room`` lines; the first account is always shown.
 
     Args:
         lines: One an account.
-        headings: Of the figures.
+        headings: Headings of the figures.
         width: Columns of the terminal.
         room: Lines that may be used.
-        all_by: The command that shows those for which there is no room.
-        nameless: Rows that name none of them.
+        all_by: The command that shows the accounts for which there is no room.
+        nameless: Rows that name no account.
         paint: How to colour.
-        folded: What is said of accounts that are only counted.
+        folded: Texts about accounts that are only counted.
     """
     ordered = in_order(lines)
     few = len(ordered) <= _SHOWN_WHOLE
@@ -191,13 +191,13 @@ def account_table(
 
 
 def _fitting(blocks: Sequence[tuple[int, list[str]]], room: int, all_by: str, width: int) -> Iterator[str]:
-    """Yield the blocks for which there is room, and how many accounts the others are."""
+    """Yield the blocks for which there is room, then the number of the other accounts."""
     used = 0
     for number, (_, block) in enumerate(blocks):
         is_last = number == len(blocks) - 1
         if number and used + len(block) + (not is_last) > room:
             rest = f"  and {spell_count(sum(accounts for accounts, _ in blocks[number:]), 'more account')}:"
-            # A command that is broken can't be copied.
+            # A command with a line break in it can't be copied.
             yield from [f"{rest} {all_by}"] if len(rest) + 1 + len(all_by) <= width else [rest, f"    {all_by}"]
             return
         used += len(block)
@@ -207,7 +207,7 @@ def _fitting(blocks: Sequence[tuple[int, list[str]]], room: int, all_by: str, wi
 def _blocks(
     lines: Sequence[AccountLine], headings: Sequence[str], *, width: int, paint: Paint, reason_lines: int
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the lines of each account, or of those that stopped for one reason, with how many accounts they are."""
+    """Yield the lines of each account, or of all that stopped for one reason, with the number of accounts."""
     widths = _widths(lines, headings)
     for together in _by_reason(lines):
         first = together[0]
@@ -222,10 +222,10 @@ def _blocks(
 
 
 def _block(row: str, about: str, width: int, lines: int, paint: Paint, tone: Tone) -> list[str]:
-    """Return a row, what is said about it behind it, and more of that below."""
+    """Return a row with the text about it: after the row, and continued below."""
     if columns_of(row) + _FEWEST_COLUMNS > width:
         return [paint(cut(row, width), tone), *_wrapped(about, "      ", width, lines)]
-    # The row's own columns are held by blanks: wrapping counts characters.
+    # Blanks take the place of the row's own columns, since wrapping counts characters.
     indent = " " * (columns_of(row) + 2)
     first, *more = _wrapped(about, indent, width, lines) or [""]
     return [f"{paint(row, tone)}{first[columns_of(row) :]}".rstrip(), *more]
@@ -244,7 +244,7 @@ def _wrapped(text: str, indent: str, width: int, lines: int) -> list[str]:
 
 
 def _by_reason(lines: Sequence[AccountLine]) -> list[list[AccountLine]]:
-    """Put accounts together that stopped for one reason, where there are many."""
+    """Group accounts that stopped for the same reason, if there are many."""
     if len(lines) <= _SHOWN_WHOLE:
         return [[line] for line in lines]
     together: dict[str, list[AccountLine]] = {}

@@ -22,30 +22,30 @@ if TYPE_CHECKING:
 __all__ = ["Waiting", "approval_lines", "change_words", "cut_off_lines", "waiting_of"]
 
 _NOUNS = {"create": "create", "update": "update", "delete": "delete", "adopt": "adoption"}
-"""In the order in which they are shown."""
+"""Kind of change → its noun, in the order of screens."""
 
 _SHOWN_ACCOUNTS = 5
 
 
 @dataclass(slots=True, kw_only=True)
 class Waiting:
-    """What one plan would carry out."""
+    """Changes of one plan that wait for approval."""
 
     plan: str | None
-    """``None``: it is not there."""
+    """Path of the plan; ``None``: it does not exist."""
 
     until: datetime
     is_old: bool
-    """It is past that time."""
+    """Whether that time is over."""
 
     command: str | None
-    """What approves it, with the settings of the sync; ``None``: there is no plan."""
+    """Command that approves it, with the settings of the sync; ``None``: there is no plan."""
 
     accounts: dict[str, Mapping[str, int]] = field(default_factory=dict)
-    """Account → kind → changes; one with an empty name where none are named."""
+    """Account → kind → changes; one account with an empty name if none are named."""
 
     reasons: Counter[str] = field(default_factory=Counter)
-    """Why → changes."""
+    """Reason → changes."""
 
     @property
     def changes(self) -> Counter[str]:
@@ -56,16 +56,16 @@ class Waiting:
 def waiting_of(
     approvals: Iterable[Approval], *, now: datetime | None = None, program: Sequence[str] = ("bulk",)
 ) -> list[Waiting]:
-    """Return what waits, a plan after the other: one command approves all accounts of a plan.
+    """Return what waits, plan by plan: one command approves all accounts of a plan.
 
     Args:
         approvals: As the ledger has them.
-        now: Aware; ``None``: no plan is too old.
+        now: Aware time; ``None``: treat no plan as too old.
         program: What starts `bulk` here.
     """
     plans: dict[tuple[str | None, str], Waiting] = {}
     for one in approvals:
-        # Accounts of a sync begin their plans a moment apart: the plan's name tells them together.
+        # Accounts of one sync start their plans a moment apart: the plan's name shows that they belong together.
         key = (one.plan, "" if one.plan else one.made_at)
         if key not in plans:
             plans[key] = _waiting(one, now, program)
@@ -76,14 +76,14 @@ def waiting_of(
 
 
 def approval_lines(waiting: Iterable[Waiting], *, width: int, paint: Paint = plain) -> list[str]:
-    """Return the lines that a screen begins with; a command is never broken, so that it can be copied."""
+    """Return the first lines of a screen. A command stays on one line, so that it can be copied."""
     return [line for one in waiting for line in (*_lines(one, width, paint), "")]
 
 
 def cut_off_lines(
     cut_off: CutOff | None, *, width: int, paint: Paint = plain, program: Sequence[str] = ("bulk",)
 ) -> list[str]:
-    """Return what is said of an apply that did not come to its end; nothing where there is none."""
+    """Return the lines about an apply that was cut off; none if there is no such apply."""
     if cut_off is None:
         return []
     left = f": {spell_count(cut_off.changes, 'change')} left" if cut_off.changes else ""

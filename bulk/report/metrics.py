@@ -1,6 +1,6 @@
-"""Tell schedulers and alerts how a run goes: a file in Prometheus text format, as the node exporter collects it.
+"""Show schedulers and alerts how a run goes: a file in Prometheus text format for the node exporter.
 
-Counting is all that an event costs; the file is written by a thread of its own, as a whole or not at all.
+An event costs only a count. A separate thread writes the file, completely or not at all.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ METRICS: Mapping[str, str] = MappingProxyType(
 
 _LAST_SUCCESS = "bulk_last_success_timestamp_seconds"
 KEPT = KEPT_METRICS | {_LAST_SUCCESS}
-"""Metrics that are kept from file to file until this run knows better."""
+"""Metrics that are kept from file to file until this run has newer values."""
 
 _BUCKETS_S = (0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _PATIENCE_S = 2.0
@@ -84,10 +84,10 @@ _ONLY_OF: Mapping[str, frozenset[Action]] = MappingProxyType(
         FailureKind.HELD: frozenset({Action.DELETE}),
     }
 )
-"""Result → the actions that can have it; one that is not here is any action's."""
+"""Result → the actions that can have it; a result not listed here can be any action's."""
 
 _SENT_BY_EVERY_RUN = (Action.LIST, Action.CREATE)
-"""Their series are there from the first scrape; those of other actions once a run says that it sends them."""
+"""Their series exist from the first scrape; those of other actions once a run says that it sends them."""
 
 
 class RunMetrics(Collector):
@@ -97,9 +97,9 @@ class RunMetrics(Collector):
         """Start at zero.
 
         Args:
-            task: A label of every sample: it keeps apart what several tasks' files say in one folder.
+            task: A label of every sample. It keeps several tasks' files in one folder apart.
             clock: Seconds since the epoch.
-            kept: What an earlier run's file tells and this one's still should: see `KEPT`.
+            kept: Samples of an earlier run's file to write again: see `KEPT`.
         """
         kept = list(kept)
         self._task = task
@@ -113,7 +113,7 @@ class RunMetrics(Collector):
         self._last_success_at = next((sample.value for sample in kept if sample.name == _LAST_SUCCESS), None)
         self._labels = {"version": installed_version()}
         self._rows: dict[str, int] | None = None
-        # Every key is there from the start: the thread that collects must not meet a growing dictionary.
+        # All keys exist from the start: another thread collects, and the dictionary must not grow meanwhile.
         self._requests = {(action, result): 0 for action in Action for result in _RESULTS}
         self._durations = {action: _Durations() for action in Action}
         self._retries = dict.fromkeys(Action, 0)
@@ -150,7 +150,7 @@ class RunMetrics(Collector):
             self._last_success_at = self._ended_at
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric as it stands, for the registry."""
+        """Yield every metric with its present value, for the registry."""
         for metric in self._metrics():
             metric.samples = [
                 sample._replace(labels={"task": self._task, **sample.labels}) for sample in metric.samples
@@ -168,7 +168,7 @@ class RunMetrics(Collector):
         yield from self._of_sync.collect()
 
     def _rates(self) -> Iterator[Metric]:
-        """Yield the rates; of each account, where there are any, as each has its own."""
+        """Yield the rates. If there are accounts, yield each account's, as each has its own."""
         asked, granted = self._by_account.rates()
         if asked:
             yield _gauges("bulk_rate_asked_per_second", ("account", "action"), asked)
@@ -189,7 +189,7 @@ class RunMetrics(Collector):
         self._labels = self._labels | known
         self._asked_per_s.update(event.rates)
         for action, per_s in self._asked_per_s.items():
-            self._allowed_per_s[action] = self._allowed_per_s[action] or per_s  # changed already, perhaps
+            self._allowed_per_s[action] = self._allowed_per_s[action] or per_s  # perhaps it changed already
 
     def _count(self, attempt: Attempt) -> None:
         result = attempt.failure or _OK
@@ -197,7 +197,7 @@ class RunMetrics(Collector):
         self._durations[attempt.action].add(attempt.latency_s)
 
     def _rows_so_far(self) -> dict[str, int]:
-        """Return the rows as they are; of a sync as it found them, since its look and its work both settle rows."""
+        """Return the rows as they are now; of a sync as it found them, since its look and its work both settle rows."""
         state = self._tally.look()
         if state.started and state.started.syncs:
             return state.started.outcomes
@@ -233,7 +233,7 @@ class RunMetrics(Collector):
 
 
 class _Durations:
-    """How many requests took how long."""
+    """Counts requests by their duration."""
 
     def __init__(self) -> None:
         self._requests = [0] * (len(_BUCKETS_S) + 1)
@@ -250,14 +250,14 @@ class _Durations:
 
 @contextmanager
 def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: float = _EVERY_S) -> Iterator[RunMetrics]:
-    """Keep a file up to date with what the listener that it yields is told, until the block ends.
+    """Yield a listener, and keep a file up to date with its events until the block ends.
 
-    The file is replaced as a whole, so that a collector never reads half of it.
+    The whole file is replaced each time, so that a collector never reads half of it.
 
     Args:
-        path: Where to; the node exporter reads files that end in ``.prom``.
-        complain: Told once when the file can't be written any more, and again if it then could and is lost anew.
-            The run goes on.
+        path: Path of the file; the node exporter reads files that end in ``.prom``.
+        complain: Called once when writing starts to fail, and once more if it recovers and fails again. The run goes
+            on.
         every_s: Seconds from one writing to the next.
 
     Raises:
@@ -268,7 +268,7 @@ def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: fl
     registry.register(metrics)
 
     def write() -> None:
-        # Not patient: a collector that left a pipe must not keep the run from ending.
+        # No waiting here: a collector that left a pipe must not keep the run from ending.
         with replaced(path, patient=False) as out:
             out.write(generate_latest(registry))
 
@@ -283,7 +283,7 @@ def metrics_file(path: Path, *, complain: Callable[[OSError], None], every_s: fl
 
 @contextmanager
 def _repeated(write: Callable[[], None], every_s: float, complain: Callable[[OSError], None]) -> Iterator[None]:
-    """Write now and then, and once more at the end; a disk that does not answer is not waited for."""
+    """Write now and then, and once more at the end. Don't wait for a disk that does not answer."""
     over = threading.Event()
     kept = _Kept(write, complain)
 
@@ -304,7 +304,7 @@ def _repeated(write: Callable[[], None], every_s: float, complain: Callable[[OSE
 
 
 class _Kept:
-    """A file that is written again and again; a disk that is full now may have room the next time."""
+    """A file that is written repeatedly: a disk that is full now may have room the next time."""
 
     def __init__(self, write: Callable[[], None], complain: Callable[[OSError], None]) -> None:
         self._write = write
@@ -340,9 +340,9 @@ def _exit_code(exc: BaseException) -> int:
 
 
 def _read_kept(path: Path) -> list[Sample]:
-    """Return what an earlier run left in the file and is still told; a file that is none of ours tells nothing."""
+    """Return the samples of an earlier run to write again; nothing if another program wrote the file."""
     if not path.is_file():
-        return []  # reading a pipe or a terminal would wait for it
+        return []  # reading from a pipe or a terminal would block
     try:
         families = list(text_string_to_metric_families(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):

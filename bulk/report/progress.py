@@ -1,7 +1,7 @@
-"""Show a run while it goes on, on stderr: a live bar on a terminal, a plain line now and then elsewhere.
+"""Show a run while it goes on, on stderr: a live bar on a terminal; elsewhere, a plain line now and then.
 
-A thread of its own draws, so the run pays for counting only, and a run that waits for the platform is seen to wait.
-What is drawn never stops a run: a stderr that was closed is written to no more.
+A separate thread draws. So the run spends time only on counting, and you see it when it waits for the platform.
+Drawing never stops a run: after stderr was closed, nothing more is written to it.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ __all__ = [
 _LINE_EVERY_S = 10.0
 _REDRAWS_PER_S = 5
 _ROOMY_COLUMNS = 60
-"""Narrower than this, the bar itself gives way to the figures."""
+"""On a narrower terminal, the bar itself is left out to make room for the figures."""
 
 
 def wants_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
@@ -68,12 +68,12 @@ def wants_live(stream: TextIO, environ: Mapping[str, str] = os.environ) -> bool:
 
 @contextmanager
 def progress(input_name: str, *, stream: TextIO, live: bool) -> Iterator[Listener]:
-    """Show what the listener that it yields is told, until the block ends.
+    """Yield a listener, and show its events until the block ends.
 
     Args:
         input_name: What the input is called.
         stream: Where to draw; a terminal if ``live``.
-        live: Redraw in place rather than print lines.
+        live: Redraw in place instead of printing lines.
     """
     tally = Tally(time.monotonic)
     with _bar(input_name, tally, stream) if live else _lines(tally, stream) as listener:
@@ -109,7 +109,7 @@ def _bar(input_name: str, tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
 
 def _notes_beside_the_bar(event: Event) -> Iterator[str]:
-    """Yield what stays on the screen: a live bar shows no warnings of the log."""
+    """Yield lines that stay on the screen above a live bar, which shows no warnings of the log."""
     match event:
         case ClockCorrected():
             yield clock_line(event)
@@ -124,7 +124,7 @@ def _notes_beside_the_bar(event: Event) -> Iterator[str]:
 
 
 def _notes(event: Event) -> Iterator[str]:
-    """Yield what is said of the input and the ledger, with a live bar or without."""
+    """Yield notes about the input and the ledger, with a live bar or without."""
     match event:
         case InputRead():
             yield from map(legible, event.found.notices)
@@ -135,7 +135,7 @@ def _notes(event: Event) -> Iterator[str]:
 
 
 def bar(input_name: str, state: RunState, width: int) -> RenderableType:
-    """Return the live display of a run that stands so.
+    """Return the live display of a run in this state.
 
     Args:
         input_name: What the input is called.
@@ -171,7 +171,7 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
             stream.write(f"{line}\n")
             stream.flush()
         except (OSError, ValueError):
-            # Nobody reads any more (`2>&1 | head`): the run goes on unseen.
+            # The reader left (`2>&1 | head`): the run goes on without display.
             over.set()
 
     def listen(event: Event) -> None:
@@ -193,7 +193,7 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
 
 def _lines_of(event: Event) -> Iterator[str]:
-    """Yield what is said of an event where there is no live bar."""
+    """Yield the lines about an event, if there is no live bar."""
     match event:
         case RunStarted():
             yield start_line(event)
@@ -204,7 +204,7 @@ def _lines_of(event: Event) -> Iterator[str]:
 
 
 def clock_line(event: ClockCorrected) -> str:
-    """Return what is said about a clock that is off."""
+    """Return the line about a clock that is wrong."""
     side = "behind" if event.offset_s > 0 else "ahead of"
     return (
         f"This machine's clock is {spell_duration(abs(event.offset_s))} {side} the platform's:"
@@ -213,7 +213,7 @@ def clock_line(event: ClockCorrected) -> str:
 
 
 def unshared_line(event: RateChanged) -> str:
-    """Return what is said where other runs on this machine can't be heard."""
+    """Return the line for when the rate can't be shared with other runs on this machine."""
     return (
         f"Other runs on this machine can't be heard, so that {event.action.figure} requests are sent at "
         f"{event.per_s:g} of {event.asked_per_s:g} a second: {event.unshared}"
@@ -221,19 +221,19 @@ def unshared_line(event: RateChanged) -> str:
 
 
 def renewal_line(event: CredentialsNotRenewed) -> str:
-    """Return what is said about temporary keys that could not be renewed."""
+    """Return the line about temporary keys that could not be renewed."""
     return (
         f"The keys could not be renewed, {event.message}: the old ones are used until they expire; retried each minute."
     )
 
 
 def upgrade_line(event: LedgerUpgraded) -> str:
-    """Return what is said about a ledger that an earlier version had written."""
+    """Return the line about a ledger that an earlier version wrote."""
     return f"The ledger was upgraded from layout {event.layout}; as it was before: {event.copy}"
 
 
 def takeover_line(event: AccountTakenOver) -> str:
-    """Return what is said where records have another name from now on."""
+    """Return the line about records that belong to another account name from now on."""
     before = f"for account {event.before}" if event.before else "without accounts"
     return (
         f"What this ledger recorded {before}, {spell_count(event.keys, 'module')}, is now account {event.account}'s: "
@@ -242,7 +242,7 @@ def takeover_line(event: AccountTakenOver) -> str:
 
 
 def connections_line(event: ConnectionsShort) -> str:
-    """Return what is said where connections are few."""
+    """Return the line about too few connections."""
     return (
         f"This process may open {event.files:,} files, which leaves {spell_count(event.each, 'connection')} to each of "
         f"{event.accounts:,} accounts: some may be slower than their rate; raise the limit with `ulimit -n`."
@@ -250,7 +250,7 @@ def connections_line(event: ConnectionsShort) -> str:
 
 
 def start_line(event: RunStarted) -> str:
-    """Return the line that a run begins with where there is no live bar."""
+    """Return the first line of a run, if there is no live bar."""
     if event.syncs:
         return (
             f"Sync {brief_run_id(event.run_id)}: {spell_count(event.rows, 'row')}"
@@ -268,7 +268,7 @@ def start_line(event: RunStarted) -> str:
 
 
 def plain_line(state: RunState) -> str:
-    """Return one line that says how a run stands."""
+    """Return one line about the state of a run."""
     if state.started is None:
         return _before_the_run("the input", state)
     accounts = account_words(state.accounts) if state.accounts else ""
@@ -311,7 +311,7 @@ def _doing(state: RunState) -> str:
     if state.stopping:
         return f"stopping: {state.stopping}"
     at_once = f"{spell_count(state.lanes, 'product')} at once"
-    # Each account waits for something of its own.
+    # Each account may wait for something else.
     return at_once if state.accounts else f"{at_once}, waiting for {state.waiting_for}"
 
 

@@ -1,4 +1,4 @@
-"""Say what to do about rows that are not provisioned, one sentence a reason."""
+"""Say what to do about rows that are not provisioned, one sentence for each reason."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ _BY_CODE: Mapping[str | None, str] = MappingProxyType(
         "product_key.unmapped": "Give the product a line in the map and run again, or leave its modules.",
     }
 )
-"""Reasons with a remedy of their own, whatever the outcome."""
+"""Reasons that have their own remedy, for any outcome."""
 
 
 def remedy(reason: Reason) -> str:
-    """Return what the operator can do: the error code's own remedy where it has one."""
+    """Return what the operator can do: the error code's own remedy if it has one."""
     if reason.code in _BY_CODE:
         return _BY_CODE[reason.code]
     known = look_up(reason.code) if reason.code else None

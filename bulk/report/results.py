@@ -1,4 +1,4 @@
-"""Write what became of each row: a record a row, in the input's order; and the rows to be tried again."""
+"""Write the result of each row, one record for each, in the input's order; and the rows to try again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = ["write_results", "write_retry_file"]
 
 _OURS = ("outcome", "code", "message", "request_id", "attempts", "recovered", "settled_at")
 _OF_A_MAP = ("target_account", "target_product_key")
-"""Columns of a ledger whose input has the keys of another platform: its own columns name the source's."""
+"""Extra columns if the input was read through a map: its own columns have the keys of the source."""
 
 
 def write_results(
@@ -44,17 +44,17 @@ def write_results(
 
     After the rows come the modules that a sync deleted or left on the platform; they have no line.
 
-    Where the ledger knows accounts, a JSON line also has ``account``, the one that the row counts for. CSV has it in
-    the input's own column, if there is one: without it all rows are of one account. Where a map gave each row its
-    product at the target, that is named in the last columns.
+    If the ledger knows accounts, a JSON line also has ``account``, the row's account. CSV has it in the input's own
+    column, if there is one: without that column all rows are of one account. If a map gave each row its product of
+    the target, the last columns name it.
 
     Args:
-        ledger: Also one that a run is at work on.
-        out: Where to.
+        ledger: Path of a ledger; a run may be at work on it.
+        out: Output.
         format: ``csv`` or ``jsonl``.
-        outcomes: Only rows with these; ``None``: all.
-        excel_safe: Also make the input's own cells harmless that a spreadsheet would run as formulas; the columns
-            that are written here always are.
+        outcomes: Only rows with these outcomes; ``None``: all.
+        excel_safe: Also make the input's own cells harmless that a spreadsheet would run as formulas. The columns
+            added here always are harmless.
 
     Raises:
         LedgerError: There is no such ledger, it can't be read, or no input was read into it yet.
@@ -88,7 +88,7 @@ def write_retry_file(ledger: Path, path: Path) -> int:
         shape = _shape(connection, ledger)
         rows = 0
         with replaced(path) as out:
-            # Incremental: a codec with a mark writes it once, at the start of the file.
+            # An incremental encoder writes a byte order mark only once, at the start of the file.
             encoder = codecs.getincrementalencoder(shape.encoding)(errors=handler_for(shape.encoding))
             out.write(encoder.encode(encode_header(shape)))
             for result in read_results(connection, ledger, outcomes=unprovisioned):
@@ -107,9 +107,9 @@ def _shape(connection: sqlite3.Connection, ledger: Path) -> InputShape:
 
 
 def _with_record(shape: InputShape, result: Result) -> Result:
-    """Give a module that no row asks for the record that a row of it would have.
+    """Give a module that no row asks for the record that its row would have.
 
-    Where a map gave products their keys, the source's key and account are those of another row of the product.
+    If a map gave products their keys, the source's key and account come from another row of the product.
     """
     told = {
         "ProductKey": result.product_key,
@@ -159,7 +159,7 @@ def _our_values(shape: InputShape, result: Result) -> tuple[object, ...]:
 
 
 def _columns(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> list[str]:
-    """Return the input's own columns; of a JSONL file, every name that any of its objects has."""
+    """Return the input's own columns; for a JSONL file, every key of any of its objects."""
     if shape.format != "jsonl":
         return list(shape.header)
     names: dict[str, None] = {}
@@ -191,12 +191,12 @@ def _as_cell(value: object) -> object:
 
 
 def _write_csv(out: BinaryIO, table: Iterator[list[object]]) -> None:
-    # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
+    # Only a writer with both characters as line end puts cells that contain either of them into quotes.
     csv.writer(_LineFeeds(out), lineterminator="\r\n").writerows(table)
 
 
 class _LineFeeds:
-    """Takes a csv writer's rows and ends each with a line feed alone, as this system's files do."""
+    """Takes a csv writer's rows and ends each with a line feed only, as is usual on this system."""
 
     def __init__(self, out: BinaryIO) -> None:
         self._out = out

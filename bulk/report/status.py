@@ -1,4 +1,4 @@
-"""Say on one screen how a ledger stands, between runs or during one."""
+"""Show the state of a ledger on one screen, between runs or during one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = ["status_json", "status_line", "status_lines"]
 _SHOWN_RUNS = 4
 _ACCOUNT_LINES = 14
 _OF_A_SYNC = ("command", "applied", "user")
-"""Keys that only a sync and an apply have in the list of runs."""
+"""Keys in the list of runs that only a sync and an apply have."""
 
 _REASONS_ROOM = 9
 """Lines for reasons, so that the whole fits a screen of 24 lines."""
@@ -51,14 +51,14 @@ def status_lines(
     now: datetime | None = None,
     program: Sequence[str] = ("bulk",),
 ) -> list[str]:
-    """Return the screen that shows a ledger: first of all what waits for a person.
+    """Return the screen that shows a ledger: first, what waits for approval.
 
     Args:
         status: What was read from it.
-        pulse: How fast the run is that is at work on it.
+        pulse: Speed of the run that is at work on it.
         width: Columns of the terminal.
-        paint: How to colour.
-        now: Aware: tells a plan that is too old; ``None``: none is.
+        paint: Adds colours, or nothing.
+        now: Aware time by which a plan is too old; ``None``: treat no plan as too old.
         program: What starts `bulk` here.
     """
     lines = [
@@ -85,8 +85,8 @@ def status_lines(
 
 
 def status_json(status: LedgerStatus, pulse: Pulse | None) -> dict[str, object]:
-    """Return what was read as the keys of a JSON object: those of accounts only where the ledger knows names."""
-    # The target is one string here, as it is in a run's summary.
+    """Return the status as a JSON object; its keys about accounts are there only if the ledger knows their names."""
+    # The target is one string, as in a run's summary.
     keys = asdict(status) | {"target": status.spoken_target, "now": pulse.keys() if pulse else None}
     for run in keys["runs"]:
         if run["command"] == "run":
@@ -107,7 +107,7 @@ def _accounts(status: LedgerStatus, width: int, paint: Paint) -> list[str]:
         account_line(
             name,
             account.outcomes,
-            # While a run is at work, how an earlier one ended is no news.
+            # While a run is at work, the end of an earlier one does not matter.
             exit_code=None if status.holder else account.exit_code,
             stopped=status.reason_of(account),
         )
@@ -125,7 +125,7 @@ def _accounts(status: LedgerStatus, width: int, paint: Paint) -> list[str]:
 
 
 def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
-    """Return one line that says how a ledger stands while a run is at work, for a pipe."""
+    """Return one line about a ledger while a run is at work, for a pipe."""
     counts = ", ".join(
         f"{outcome_words(outcome)} {status.outcomes[outcome]:,}" for outcome in MEANINGS if status.outcomes.get(outcome)
     )

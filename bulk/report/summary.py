@@ -1,4 +1,4 @@
-"""Say on one screen how a run ended: what became of the rows, why some are not provisioned, and how to go on."""
+"""Show on one screen how a run ended: the results, why some rows are not provisioned, and how to go on."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ __all__ = [
 ]
 
 _SCREEN_LINES = 23
-"""A terminal of 24 lines, less the prompt."""
+"""Lines of a usual terminal, 24, minus one for the prompt."""
 
 _KIND_COLUMNS = 11
 _FEWEST_REASONS = 1
@@ -44,13 +44,13 @@ _ROOMY_LINES = 10
 """With less room than this for all reasons, an example gets one line instead of two."""
 
 _TIGHT_LINES = 5
-"""With less room than this, what to do about it gets one line too."""
+"""With less room than this, the remedy gets one line too."""
 
 _ACCOUNT_LINES = 16
-"""Lines for accounts; with the rest, a screen with accounts may be longer than one without."""
+"""Lines for accounts. A screen with accounts may therefore be longer than one without."""
 
 _FOR_A_RETRY = REASONED_OUTCOMES - {Outcome.WITHHELD}
-"""Rows that a file of their own helps with; those that wait for a person need an approval."""
+"""Outcomes whose rows you can fix in a separate file. Withheld rows need an approval instead."""
 
 _HARD_SPACE = "\u00a0"
 
@@ -67,18 +67,18 @@ def summary_lines(
     resume_accounts: str | None = None,
     changed: Sequence[str] = (),
 ) -> list[str]:
-    """Return the screen that ends a run, or the part of a sync's screen that a run's has too.
+    """Return the screen that ends a run, or the part of it that a sync's screen shares.
 
     Args:
         summary: How the run ended.
-        width: Columns of the terminal; commands are never broken, so that they can be copied.
-        paint: How to colour.
+        width: Columns of the terminal; commands stay on one line, so that they can be copied.
+        paint: Adds colours, or nothing.
         program: What starts `bulk` here.
-        pending: What `pending` means here, where a run was told to leave some rows.
-        input_format: ``csv``, ``tsv`` or ``jsonl``, where it is known.
+        pending: What `pending` means here, if the user limited which rows to try.
+        input_format: ``csv``, ``tsv`` or ``jsonl``, if known.
         resume: The command that goes on; ``None``: nothing is left to do.
-        resume_accounts: The command that goes on with those accounts alone that stopped; ``None``: none is needed.
-        changed: Lines below the first: what a sync changed.
+        resume_accounts: The command that goes on with only the accounts that stopped; ``None``: none is needed.
+        changed: Lines about what a sync changed, shown below the first line.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
     outcomes = outcome_lines(summary.outcomes, width=width, paint=paint, meanings=meanings)
@@ -90,7 +90,7 @@ def summary_lines(
     ]
     foot = ["", *_effort(summary, width), *commands]
     room = _SCREEN_LINES - len(head) - len(foot) - 2
-    # What is withheld has a place of its own on a sync's screen, with the command that approves it.
+    # A sync's screen has its own part for withheld changes, with the command that approves them.
     told = [reason for reason in summary.reasons if reason.outcome is not Outcome.WITHHELD or summary.changes is None]
     reasons = reason_lines(told, width=width, room=room)
     if reasons:
@@ -105,12 +105,12 @@ def outcome_lines(
     paint: Paint = plain,
     meanings: Mapping[Outcome, str] = MEANINGS,
 ) -> list[str]:
-    """Return one line an outcome that has rows: its count, its name, what it means.
+    """Return one line for each outcome that has rows: its count, its name, what it means.
 
     Args:
         outcomes: Outcome → rows.
         width: Columns of the terminal.
-        paint: How to colour.
+        paint: Adds colours, or nothing.
         meanings: What each outcome means.
     """
     counts = [
@@ -123,7 +123,7 @@ def outcome_lines(
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """So many rows of a kind."""
+    """Number of rows of a kind."""
 
     rows: int
     kind: str
@@ -132,12 +132,12 @@ class Count:
 
 
 def count_lines(counts: Sequence[Count], *, width: int, paint: Paint = plain) -> list[str]:
-    """Return one line a kind, the figures below each other.
+    """Return one line for each kind, with the figures aligned.
 
     Args:
-        counts: What there is.
+        counts: The kinds and their numbers.
         width: Columns of the terminal.
-        paint: How to colour.
+        paint: Adds colours, or nothing.
     """
     digits = max((len(f"{count.rows:,}") for count in counts), default=0)
     lines = []
@@ -149,13 +149,13 @@ def count_lines(counts: Sequence[Count], *, width: int, paint: Paint = plain) ->
 
 
 def reason_lines(reasons: Sequence[Reason], *, width: int, room: int, all_by: str = "bulk status") -> list[str]:
-    """Return the most frequent reasons, each with an example and what to do, in no more lines than there is room for.
+    """Return the most frequent reasons that fit into ``room`` lines, each with an example and what to do.
 
     Args:
         reasons: Most frequent first.
         width: Columns of the terminal.
-        room: Lines that may be used; the first reason is shown whatever it is.
-        all_by: The command that shows those for which there is no room.
+        room: Lines that may be used; the first reason is always shown.
+        all_by: The command that shows the reasons for which there is no room.
     """
     lines: list[str] = []
     example_lines, remedy_lines = (2 if room >= enough else 1 for enough in (_ROOMY_LINES, _TIGHT_LINES))
@@ -172,28 +172,28 @@ def reason_lines(reasons: Sequence[Reason], *, width: int, room: int, all_by: st
 def retry_command(
     ledger: str, input_name: str, *, program: Sequence[str] = ("bulk",), input_format: str | None = None
 ) -> str:
-    """Return the command that writes the rows not provisioned into a file of their own.
+    """Return the command that writes the rows not provisioned into a separate file.
 
     Args:
         ledger: The ledger's path.
         input_name: The input's path; ``-`` for stdin.
         program: What starts `bulk` here.
-        input_format: ``csv``, ``tsv``, ``jsonl`` or ``xlsx``; stdin has no name that would tell it.
+        input_format: ``csv``, ``tsv``, ``jsonl`` or ``xlsx``; needed for stdin, which has no name to take it from.
     """
     path = PurePath(input_name) if not has_no_place(input_name) else _name_for_stdin(ledger, input_format)
     name = path.name.removesuffix(".gz")
     stem, dot, suffix = name.rpartition(".")
     if f"{dot}{suffix}".lower() in WORKBOOK_SUFFIXES:
-        suffix = "csv"  # as which rows of a workbook are written
+        suffix = "csv"  # a workbook's rows are written as CSV
     retry = path.with_name(f"{stem}.retry.{suffix}" if dot and stem else f"{name}.retry")
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 
 
 def restore_command(undo_file: str, run_id: str, *, program: Sequence[str] = ("bulk",)) -> str:
-    """Return the command that restores what an undo file has, without --prune.
+    """Return the command that restores the contents of an undo file, without --prune.
 
-    Its ledger is its own, and that of no other undo file: a ledger takes the next file for another job's. There is no
-    limit to its updates: you asked for each of them.
+    It uses a new ledger for each undo file: a ledger would treat the next file as another job's. Its updates have no
+    limit, since you asked for each of them.
     """
     of_run = "" if run_id[:8] in PurePath(undo_file).name else f".{run_id[:8]}"
     ledger = shell_path(f"{undo_file}{of_run}.ledger.db")
@@ -201,19 +201,19 @@ def restore_command(undo_file: str, run_id: str, *, program: Sequence[str] = ("b
 
 
 def undo_command(ledger: str, *, program: Sequence[str] = ("bulk",)) -> str:
-    """Return the command that writes the input that restores what the last changing run replaced."""
+    """Return the command that writes an undo file: an input that restores what the last changing run replaced."""
     return f"{shell_join(program)} results {shell_path(ledger)} --undo-file {shell_path(f'{ledger}.undo.csv')}"
 
 
 def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:
-    """Return what the input might have been called: as the ledger, with the ending that tells its format."""
+    """Return a name for an input from stdin: the ledger's name, with the ending of the input's format."""
     path = PurePath(re.sub(r"(?<=[^/])(\.(ledger|sandbox))?\.db$", "", ledger))
     named = input_format is None or path.suffix == f".{input_format}"
     return path if named else path.with_name(f"{path.name}.{input_format}")
 
 
 def stopped_accounts(summary: Summary) -> list[str]:
-    """Return the accounts that stopped for a reason of their own, not for that of the whole run."""
+    """Return the accounts that stopped for their own reason, not with the whole run."""
     return [name for name, account in summary.accounts.items() if account.stopped not in (None, summary.stopped)]
 
 
@@ -224,7 +224,7 @@ def _stopped_as_a_whole(summary: Summary) -> bool:
 def _accounts(summary: Summary, width: int, paint: Paint, pending: str | None) -> list[str]:
     if not summary.accounts:
         return []
-    # Where the whole run stopped, its first line says why: once is enough.
+    # If the whole run stopped, the first line already says why.
     alone = stopped_accounts(summary)
     lines = [
         account_line(
@@ -265,7 +265,7 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
 def _effort(summary: Summary, width: int) -> Iterator[str]:
     extras = {"retries": summary.retries, "throttled": summary.throttled, "recovered": summary.recovered}
     figures = [*_requests(summary), *(f"{number:,} {name}" for name, number in extras.items() if number)]
-    # A figure stays on one line with its noun.
+    # Keep each figure on one line with its noun.
     kept = ", ".join(figure.replace(" ", _HARD_SPACE) for figure in figures)
     yield from (line.replace(_HARD_SPACE, " ") for line in wrapped(f"Requests: {kept}", width))
     if summary.absent and summary.changes is None:
@@ -275,7 +275,7 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
 
 
 def _requests(summary: Summary) -> Iterator[str]:
-    """Yield each action that was sent; of a run listings and creates also where none was."""
+    """Yield each action that was sent; for a run, listings and creates even if none was."""
     for action in (Action.LIST, *(action for action in Action if action is not Action.LIST)):
         requests = summary.requests.get(action.figure, 0)
         if requests or action is Action.LIST or (action is Action.CREATE and summary.changes is None):

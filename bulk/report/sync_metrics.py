@@ -1,6 +1,6 @@
-"""Metrics of a sync: what it changed, what waits for a person, when all was last as the file says. Pure: no I/O.
+"""Metrics of a sync: what it changed, what waits for approval, when all last matched the file. Pure: no I/O.
 
-What is known only once a sync has ended is kept from the file before: an alert must not end because a new night begins.
+Values known only after a sync has ended are kept from the earlier file: an alert must not stop when a new sync starts.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ SYNC_METRICS: Mapping[str, str] = MappingProxyType(
         "bulk_last_converged_timestamp_seconds": "When everything in the file was last as the file says.",
     }
 )
-"""Every metric that only a sync has → its help text. Where accounts are named, each has the label ``account``."""
+"""Every metric that only a sync has → its help text. If accounts are named, each has the label ``account``."""
 
 _CONVERGED = "bulk_last_converged_timestamp_seconds"
 
 KEPT_METRICS = frozenset({"bulk_withheld", "bulk_contested", "bulk_surplus", _CONVERGED})
-"""Those that an earlier sync's file still tells until a sync ends."""
+"""Metrics that keep the values of an earlier sync's file until this sync ends."""
 
 _LABEL = {"bulk_changes": "kind", "bulk_withheld": "kind", "bulk_surplus": "reason"}
 
@@ -50,17 +50,17 @@ _KINDS = {
 }
 
 _Values = dict[tuple[str, str], float]
-"""(account, kind or reason) → value; the second is empty where a metric has no such label."""
+"""(account, kind or reason) → value; the second is empty if a metric has no such label."""
 
 
 class SyncMetrics:
-    """A listener that counts what syncs do, and tells the counts as metrics."""
+    """A listener that counts what syncs do, and yields the counts as metrics."""
 
     def __init__(self, kept: Iterable[Sample] = ()) -> None:
-        """Start with what an earlier file told.
+        """Start with the values of an earlier file.
 
         Args:
-            kept: Its samples of `KEPT_METRICS`.
+            kept: The file's samples of `KEPT_METRICS`.
         """
         self._values: dict[str, _Values] = {name: {} for name in SYNC_METRICS}
         for sample in kept:
@@ -72,25 +72,25 @@ class SyncMetrics:
         """Count one event."""
         match event:
             case RowSettled(settlement):
-                self._count(settlement)  # also before the start is told, where very many rows are counted
+                self._count(settlement)  # with very many rows, some settle before the start is announced
             case RunStarted():
                 self._start(event)
 
     def end(self, event: RunEnded, at: float) -> None:
-        """Take what a sync counted at its end.
+        """Take the final counts of a sync.
 
         Args:
-            event: It; that of a run changes nothing.
-            at: Now, in seconds since the epoch.
+            event: The end of a sync; that of a run changes nothing.
+            at: Present time, in seconds since the epoch.
         """
         summary = event.summary
         if summary.changes is not None:
             self._values = {name: self._kept_of(name, summary) | _found(name, summary, at) for name in SYNC_METRICS}
 
     def collect(self) -> Iterator[Metric]:
-        """Yield every metric as it is; those of which nothing is known are missing."""
+        """Yield every metric with its present value, except those without a known value."""
         for name, values in self._values.items():
-            known = values.copy()  # the thread that collects must not meet a growing dictionary
+            known = values.copy()  # another thread collects, and the dictionary must not grow meanwhile
             if known and (self._is_sync or name in KEPT_METRICS):
                 yield _family(name, known)
 
@@ -108,7 +108,7 @@ class SyncMetrics:
             changes[key] = changes.get(key, 0.0) + 1
 
     def _kept_of(self, name: str, summary: Summary) -> _Values:
-        """Return what was told of accounts that this sync did not try; of when an account converged, of all."""
+        """Return the earlier values of accounts that this sync did not try; for convergence times, of all accounts."""
         if name not in KEPT_METRICS:
             return {}
         known = summary.accounts.keys() or {""}
@@ -126,7 +126,7 @@ def _found(name: str, summary: Summary, at: float) -> _Values:
             case "bulk_withheld":
                 found |= {(account, kind): changes for kind, changes in figures.withheld.items()}
             case "bulk_surplus":
-                # Every reason, so that one that is gone is 0; of accounts only what each has: 150 of them have many.
+                # All reasons, so that one that is gone becomes 0. For an account only its own: 150 would have too many.
                 reasons = {} if account else dict.fromkeys(map(str, Kept), 0)
                 found |= {(account, reason): modules for reason, modules in (reasons | dict(figures.surplus)).items()}
             case "bulk_contested":

@@ -1,6 +1,6 @@
-"""Count how far a sync is: products that were looked at, then changes that were carried out. Pure: no I/O.
+"""Count how far a sync is: first the products it looked at, then the changes it made. Pure: no I/O.
 
-Rows are not counted: the look settles some that the work settles again.
+Rows are not counted: the look settles some, and the work settles them again.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ if TYPE_CHECKING:
 __all__ = ["SyncState", "SyncTally"]
 
 _SPAN_S = 30.0
-"""How far back a speed reaches."""
+"""Span over which a speed is measured."""
 
 
 class SyncState(NamedTuple):
     """How far a sync is at one moment."""
 
     phase: SyncPhase
-    """``LOOK`` while any account is looked at."""
+    """``LOOK`` until the look at every account has ended."""
 
     total: int
     """Products or changes, by the phase."""
 
     done: int
     counts: dict[str, int]
-    """What became of changes so far."""
+    """Outcome → changes so far."""
 
     per_s: float
     left_s: float | None
@@ -48,26 +48,26 @@ class SyncTally:
         """Start before the first phase.
 
         Args:
-            now: On the tally's clock, as of every method.
+            now: Time of the tally's clock, as in every method.
         """
         self._accounts: dict[str, _Account] = {}
-        # Every outcome is there from the start: the thread that looks must not meet a growing dictionary.
+        # All outcomes exist from the start: another thread reads this dictionary, which must not grow meanwhile.
         self._counts: Counter[str] = Counter(dict.fromkeys(Outcome, 0))
         self._speeds = {phase: Speed(_SPAN_S, since=now) for phase in SyncPhase}
 
     def begin(self, event: PhaseStarted, now: float) -> None:
         """Take note of an account's next phase."""
-        # Whole before it is seen, as above.
+        # Assigned only when complete, for the same reason.
         known = self._accounts | {event.account: _Account(event, self._accounts.get(event.account), now)}
         self._accounts = known
 
     def close_lane(self, account: str) -> None:
-        """Count a product that was looked at, or worked off."""
+        """Count a product that the sync has looked at, or is done with."""
         if (known := self._accounts.get(account)) and known.phase is SyncPhase.LOOK:
             known.done += 1
 
     def settle(self, settlement: Settlement) -> None:
-        """Count a change that came to its end; what a look settles is none."""
+        """Count a finished change; what a look settles is no change."""
         known = self._accounts.get(settlement.account)
         if known is None or known.phase is SyncPhase.LOOK or settlement.outcome in OPEN_OUTCOMES:
             return
@@ -90,7 +90,7 @@ class SyncTally:
 
         Args:
             names: Account → why it stopped; ``None``: it did not.
-            now: On the tally's clock.
+            now: Time of the tally's clock.
         """
         return tuple(
             known.look(name, stopped, now)

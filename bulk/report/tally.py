@@ -1,6 +1,6 @@
-"""Count what a run announces, and tell at any moment how it stands. Pure: no I/O; the clock is given.
+"""Count what a run announces, and give its state at any moment. Pure: no I/O; the caller gives the clock.
 
-Counting is all that an event costs. Rates, time left and the reason for waiting are worked out when somebody looks.
+An event costs only a count. Rates, time left and the reason for waiting are worked out only in `look`.
 """
 
 from __future__ import annotations
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 __all__ = ["RunState", "Tally", "open_rows"]
 
 _RATE_SPAN_S = 10.0
-"""How far back "now" reaches: long enough for ten requests at the slowest granted rate."""
+"""Span of the present rate: long enough for ten requests at the slowest granted rate."""
 
 _DONE_WITH = frozenset(ROW_OUTCOMES) - TRIED_AGAIN_OUTCOMES
-"""No run tries these rows again: the others are open, whatever earlier runs made of them."""
+"""Outcomes of rows that no run tries again. All other rows are open, even if earlier runs tried them."""
 
 _RETRY_SPAN_S = 5.0
-"""How long a retry is named as what the run waits for."""
+"""How long after a retry `waiting_for` still names it."""
 
 _AT_THE_LIMIT = 0.9
-"""Share of the granted rate from which on the limit is what holds the run back."""
+"""From this share of the granted rate on, the rate limit is what slows the run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunState:
-    """How a run stands at one moment."""
+    """State of a run at one moment."""
 
     started: RunStarted | None
     """``None`` while the input is still being read, and in a plan."""
@@ -63,20 +63,20 @@ class RunState:
     """Products that a plan lists; ``None``: it is no plan, or it still reads the input."""
 
     listed: int = 0
-    """Those of them that are listed."""
+    """Products that are listed already."""
 
     doing: str = "Planning"
-    """What products are listed for."""
+    """Purpose of the listing, as shown on screens."""
 
     rows: int
-    """Rows of the input but for those that the run was told to leave, or rows read so far."""
+    """Rows of the input without those that the run leaves out; while the input is read, rows so far."""
 
     settled: int
     counts: Mapping[str, int]
-    """Outcome → rows that need no trying any more; outcomes without rows may be missing."""
+    """Outcome → rows that this run need not try any more; outcomes without rows may be missing."""
 
     elapsed_s: float
-    """Since the first request could leave; 0 while the input is read."""
+    """Time since the first request was possible; 0 while the input is read."""
 
     create_per_s: float
     """Creates a second over the last seconds; of a sync, products or changes."""
@@ -91,20 +91,20 @@ class RunState:
     """Products being worked on."""
 
     waiting_for: str
-    """What holds the run back, in a few words."""
+    """What slows the run, in a few words."""
 
     stopping: str | None
     """Why the run is stopping; ``None``: it isn't."""
 
     phase: SyncPhase | None = None
-    """Of a sync: ``rows`` are the products that it looks at, or its changes; ``None``: it is no sync."""
+    """In a sync, ``rows`` counts the products that it looks at, or its changes; ``None``: it is no sync."""
 
     accounts: tuple[AccountState, ...] = ()
-    """Those that the run works on, and those that stopped before it began; empty: it names none."""
+    """Accounts that the run works on, and those that stopped before it started; empty: none are named."""
 
 
 def open_rows(event: RunStarted | AccountStart) -> int:
-    """Return how many rows a run that starts so will try, or an account."""
+    """Return how many rows a run, or an account, will try after this start."""
     return event.rows - event.outside - sum(event.outcomes.get(outcome, 0) for outcome in _DONE_WITH)
 
 
@@ -121,7 +121,7 @@ class Tally:
         self._read = 0
         self._started: RunStarted | None = None
         self._started_at = 0.0
-        # Every outcome is there from the start: the thread that looks must not meet a growing dictionary.
+        # All outcomes exist from the start: another thread reads this dictionary, which must not grow meanwhile.
         self._counts: Counter[str] = Counter(dict.fromkeys(ROW_OUTCOMES, 0))
         self._open = 0
         self._creates = 0
@@ -164,7 +164,7 @@ class Tally:
                 self._stop(event)
 
     def look(self) -> RunState:
-        """Return how the run stands now."""
+        """Return the present state of the run."""
         now = self._clock()
         if self._started and self._started.syncs:
             return self._look_at_sync(self._started, now)
@@ -213,13 +213,13 @@ class Tally:
     def _start(self, event: RunStarted) -> None:
         self._started = event
         self._started_at = self._clock()
-        # Where very many rows had to be counted, some were settled meanwhile, and the rate may have changed.
+        # Counting very many rows takes time: meanwhile some were settled, and the rate may have changed.
         self._counts.update({outcome: event.outcomes.get(outcome, 0) for outcome in _DONE_WITH})
         self._open += open_rows(event)
         self._accounts.start(event.accounts, open_rows, self._started_at)
-        # Each account has a rate of its own, and those of one rate group share it: no figure is the limit of all.
+        # Each account has its own rate, and accounts of one rate group share it: there is no limit for the whole run.
         self._allowed_per_s = 0.0 if event.accounts else self._allowed_per_s or event.rates[Action.CREATE]
-        # From now on, as the first look may come ten seconds later. What was settled before is no speed of this run.
+        # Measured from here, since the first look may come ten seconds later. Rows settled before don't count as speed.
         self._create_speed = Speed(_RATE_SPAN_S, since=self._started_at, count=self._creates)
         settled = event.rows - event.outside - self._open
         self._settle_speed = Speed(_RATE_SPAN_S * 3, since=self._started_at, count=settled)
@@ -253,7 +253,7 @@ class Tally:
             return 0.0
         if per_s > 0:
             return self._open / per_s
-        # A guess at first; later it says that nothing is settled, and nobody knows when that ends.
+        # A guess at first. Later a speed of 0 means that nothing is settled, so the time left is unknown.
         at_first = now - self._started_at < _RATE_SPAN_S
         return self._open / self._allowed_per_s if at_first and self._allowed_per_s else None
 
@@ -280,7 +280,7 @@ def _what_holds_back(started: RunStarted, state: SyncState) -> str:
 
 
 def _longest(accounts: tuple[AccountState, ...]) -> float | None:
-    """Return when the slowest account is done, of those that are at work; ``None``: not known yet."""
+    """Return the longest time left of the accounts at work; ``None``: not known yet."""
     left = [account.left_s for account in accounts if not account.stopped]
     known = [left_s for left_s in left if left_s is not None]
     return max(known, default=0.0) if len(known) == len(left) else None

@@ -1,4 +1,4 @@
-"""How a word is coloured, whatever shows it: a terminal, a page, or nothing that has colours."""
+"""Tones of words, independent of the medium: a terminal, a page, or plain text without colours."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["Paint", "Tone", "plain", "tone_of"]
 
 
 class Tone(StrEnum):
-    """What a coloured word says before it is read; the page's classes are called so."""
+    """Meaning of a word's colour; the page's CSS classes have these names."""
 
     GOOD = "good"
     WARNING = "warning"
@@ -21,7 +21,7 @@ class Tone(StrEnum):
 
 
 Paint = Callable[[str, Tone], str]
-"""Gives a text its tone, by whatever the terminal understands."""
+"""Adds a tone to a text, in a form that the terminal understands."""
 
 _WAITING = (
     Outcome.PENDING,
@@ -40,10 +40,10 @@ _TONES: Mapping[Outcome, Tone] = MappingProxyType(
 
 
 def plain(text: str, tone: Tone) -> str:  # noqa: ARG001 - the tone is what it leaves out
-    """Be the paint of a screen without colours."""
+    """Return the text as it is: the `Paint` of a screen without colours."""
     return text
 
 
 def tone_of(outcome: Outcome) -> Tone:
-    """Return how an outcome is coloured."""
+    """Return the tone of an outcome."""
     return _TONES[outcome]

@@ -1,4 +1,4 @@
-"""How numbers, times and outcomes read to a person: the same words on every screen."""
+"""Numbers, times and outcomes in words, the same on every screen."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ MEANINGS: Mapping[Outcome, str] = MappingProxyType(
 
 
 def cut(text: str, width: int) -> str:
-    """Return the text on one line, shortened to the columns that there are."""
+    """Return the text on one line, shortened to this many columns."""
     line = " ".join(text.splitlines())
     if line.isascii() and len(line) <= width:
         return line
@@ -65,7 +65,7 @@ def cut(text: str, width: int) -> str:
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Return a name shortened to the columns that there are: names that belong together differ at their ends."""
+    """Return a name shortened in the middle to this many columns: similar names often differ at their ends."""
     if columns_of(text) <= width:
         return text
     tail = _beginning(text[::-1], max((width - 1) // 2, 0))[::-1]
@@ -73,18 +73,18 @@ def cut_middle(text: str, width: int) -> str:
 
 
 def columns_of(text: str) -> int:
-    """Return how many columns of a terminal a text takes: a Chinese character takes two."""
+    """Return how many columns of a terminal a text needs: a Chinese character needs two."""
     return len(text) if text.isascii() else sum(map(_columns_of_character, text))
 
 
 def wrapped(text: str, width: int) -> list[str]:
-    """Return the text on as many lines as it takes; long words are paths and codes, which are useless broken."""
+    """Return the text on as many lines as needed. Long words are not broken: they are paths and codes to copy."""
     indent = text[: len(text) - len(text.lstrip())]
     return textwrap.wrap(text, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False, break_long_words=False)
 
 
 def padded(text: str, width: int) -> str:
-    """Return the text with blanks behind it, so that it takes so many columns."""
+    """Return the text, filled up with blanks to this many columns."""
     return text + " " * (width - columns_of(text))
 
 
@@ -99,7 +99,7 @@ def spell_count(number: int, noun: str) -> str:
 
 
 def spell_duration(seconds: float) -> str:
-    """Return a duration with the two units that matter, such as ``1 h 23 min``."""
+    """Return a duration in its two largest units, such as ``1 h 23 min``."""
     if seconds < _TENTHS_BELOW:
         return f"{seconds:.1f} s"
     # Rounded before it is split: 119.7 s must not read "1 min 60 s".
@@ -127,7 +127,7 @@ def task_words(run: RunRecord) -> str:
 
 
 def spell_rate(per_s: float) -> str:
-    """Return a rate with as many digits as it deserves; 0 stands for no limit."""
+    """Return a rate with as many digits as are useful; 0 means no limit."""
     if per_s == 0:
         return "unlimited"
     return f"{per_s:,.0f}/s" if per_s >= _TENTHS_BELOW * 10 or per_s == int(per_s) else f"{per_s:.1f}/s"

@@ -1,6 +1,6 @@
 """Rows: from a file of any layout to checked rows, and from a stored record back to the file's own format.
 
-Nothing here knows the network or the ledger. Start with `open_input`.
+Nothing here uses the network or the ledger. Start with `open_input`.
 """
 
 from __future__ import annotations

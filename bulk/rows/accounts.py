@@ -1,4 +1,4 @@
-"""Say of each row whose it is: by its column Account, or by the one account that all rows are of."""
+"""Find each row's account: from its column Account, or the one account that all rows belong to."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 __all__ = ["RowAccounts", "refused"]
 
 NO_ACCOUNT = ""
-"""Of every row, where the settings name no accounts."""
+"""Account of every row if the settings name no accounts."""
 
 
 class RowAccounts:
-    """Which account each row of an input is of."""
+    """Finds the account of each row of an input."""
 
     __slots__ = ("_known", "_of_all", "are_named", "has_column")
 
@@ -30,26 +30,26 @@ class RowAccounts:
         """Take the names of the settings.
 
         Args:
-            names: ``None``: the settings name none, and a column Account is carried like any other.
+            names: Names of accounts; ``None``: there are none, and a column Account is carried like any other.
             has_column: The input has such a column.
         """
         self._known = tuple(names.known) if names else ()
         self._of_all = NO_ACCOUNT if names is None else names.of_all
         self.are_named = names is not None
-        """The settings name accounts."""
+        """Whether the settings name accounts."""
 
         self.has_column = has_column and names is not None
 
     @property
     def of_unread(self) -> str | None:
-        """The account of a row that could not be taken apart; ``None``: only the row itself could have told."""
+        """The account of a row that could not be parsed; ``None``: unknown, only the row itself could say."""
         return None if self.has_column else self._of_all
 
     def require(self, columns: Sequence[str], *, file: str, line: int) -> None:
-        """Make sure that every row can say whose it is.
+        """Make sure that every row has an account.
 
         Raises:
-            InputError: There is no column for it, and more than one account may be meant.
+            InputError: There is no column for it, and there is more than one account.
         """
         if self.has_column or self._of_all is not None:
             return
@@ -60,11 +60,11 @@ class RowAccounts:
         raise InputError(message, file=file, line=line, field=Field.ACCOUNT)
 
     def accept(self, cells: Sequence[str] | None, rows: int) -> Sequence[str] | None:
-        """Return the accounts of some rows, if they can be told quickly; ``None``: look closer with `judge`.
+        """Return the accounts of some rows if a quick check finds them; ``None``: use `judge`.
 
         Args:
-            cells: What the column holds in them; ``None``: there is none.
-            rows: How many they are.
+            cells: The column's cells; ``None``: there is no column.
+            rows: Number of rows.
         """
         if not self.are_named:
             return ()
@@ -76,7 +76,7 @@ class RowAccounts:
         """Return the account of a row, or what is wrong with its name.
 
         Args:
-            text: What the row says, trimmed; empty: nothing.
+            text: The row's cell, trimmed; empty: it says nothing.
         """
         if not text and not self.has_column and self._of_all is not None:
             return self._of_all
@@ -96,11 +96,11 @@ class RowAccounts:
 
 
 def refused(account: str | Problem, judged: object) -> tuple[str | None, Problem]:
-    """Return whose an invalid row is, ``None`` where that is part of what is wrong, and all that is wrong with it.
+    """Return an invalid row's account, ``None`` if that itself is wrong, and all its problems as one.
 
     Args:
-        account: What `RowAccounts.judge` said.
-        judged: What `Rules.judge` said; one of the two is a problem.
+        account: Result of `RowAccounts.judge`.
+        judged: Result of `Rules.judge`; at least one of the two is a problem.
     """
     whose = None if isinstance(account, Problem) else account
     return whose, joined([problem for problem in (account, judged) if isinstance(problem, Problem)])

@@ -18,29 +18,29 @@ __all__ = ["ColumnNames", "Field", "listed"]
 MAX_LISTED_COLUMNS = 12
 MAX_LISTED_CHARS = 60
 NO_COLUMN = ""
-"""Mapped to this, a field has no column, whatever the columns are called."""
+"""A field mapped to this has no column, even if a column has its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """Which column holds which field: by ``--map`` where that says it, by the column's name elsewhere."""
+    """Which column holds which field: by ``--map`` if it names one, else by the column's name."""
 
     mapped: Mapping[Field, str]
 
     numbered: bool = False
-    """Columns have an order, so that ``--map`` may give a column's number where no column has that name."""
+    """Columns have an order: ``--map`` may give a column's number if no column has that name."""
 
     sought: Sought = ROWS
 
     of_account: str = NO_COLUMN
-    """The column that ``--map`` gives to the account, also where none is sought."""
+    """The column that ``--map`` gives to the account, even if no account is sought."""
 
     @classmethod
     def parse(cls, columns: Mapping[str, str], *, numbered: bool = False, sought: Sought = ROWS) -> ColumnNames:
-        """Read ``--map``, in which fields may be spelled as freely as columns.
+        """Read ``--map``. Fields in it may be spelled as freely as columns.
 
         Raises:
-            SettingsError: A field is not one of ours, is mapped twice, or is required and mapped to no column.
+            SettingsError: A field is unknown, is mapped twice, or is required and mapped to no column.
         """
         mapped: dict[Field, str] = {}
         for name, column in columns.items():
@@ -59,7 +59,7 @@ class ColumnNames:
     def candidates(self, header: Sequence[str]) -> dict[Field, list[int]]:
         """Return for each field the positions of all columns that may hold it.
 
-        A column that is mapped to a field no longer stands for the field that its name says.
+        A column that is mapped to a field is no longer a candidate for the field that its name means.
         """
         found = {field: self._positions(column, header) for field, column in self.mapped.items()}
         taken = {position for positions in found.values() for position in positions}
@@ -70,7 +70,7 @@ class ColumnNames:
         return {field: found[field] for field in Field if found.get(field)}
 
     def unused(self, header: Sequence[str]) -> list[str]:
-        """Return the columns that say whose each row is, where the settings name no accounts."""
+        """Return the columns that name accounts, if the settings name none."""
         if self.sought != ROWS:
             return []
         mapped = self._positions(self.of_account, header)
@@ -82,7 +82,7 @@ class ColumnNames:
         ]
 
     def near_misses(self, header: Sequence[str]) -> dict[Field, int]:
-        """Return, for fields that have no column, the position of the column that looks most like it."""
+        """Return, for each field without a column, the position of the column that looks most like it."""
         found = self.candidates(header)
         taken = {position for positions in found.values() for position in positions}
         near = {}
@@ -98,13 +98,13 @@ class ColumnNames:
         return near
 
     def require(self, header: Sequence[str], *, file: str, line: int, hint: str = "") -> None:
-        """Make sure that no column is missing, and none is passed over that looks like a field.
+        """Make sure that no column is missing, and that no column that looks like a field is ignored.
 
         Args:
             header: Names of the columns.
             file: The input as the user named it.
-            line: Of the header.
-            hint: What else may be the cause where a required column is missing.
+            line: Line of the header.
+            hint: Another possible cause if a required column is missing.
 
         Raises:
             InputError: The header lacks a required column or one that ``--map`` names, or has a near miss of a field.
@@ -115,7 +115,7 @@ class ColumnNames:
                 nearest = _nearest(column, header) or _listed(header)
                 message = f"--map {field}={column}: there is no column {column!r}; {nearest}"
                 raise InputError(message, file=file, line=line, field=field)
-        # One cell that is all of the header looks like every field in it.
+        # A header of a single cell looks like every field in that cell.
         near = self.near_misses(header) if len(header) > 1 else {}
         missing = [field for field in self.sought.required if field not in found]
         if missing:
@@ -130,7 +130,7 @@ class ColumnNames:
         """Return the position of each field's column; optional fields without a column are left out.
 
         Raises:
-            InputError: A column is missing, one looks like a field, or two stand for the same field.
+            InputError: A column is missing, one looks like a field, or two mean the same field.
         """
         self.require(header, file=file, line=line, hint=hint)
         found = self.candidates(header)
@@ -141,7 +141,7 @@ class ColumnNames:
         return {field: positions[0] for field, positions in found.items()}
 
     def near_problem(self, near: Mapping[Field, int], header: Sequence[str]) -> str:
-        """Say which columns look like fields, and how they are taken or passed over."""
+        """Say which columns look like fields, and how you use or ignore them."""
         looks = ", ".join(f"{_quoted(header[position])} looks like {field}" for field, position in near.items())
         flags = " ".join(self._flag(field, header, position) for field, position in near.items())
         without = " ".join(f"--map {field}=" for field in near)
@@ -149,7 +149,7 @@ class ColumnNames:
         return f"{looks}; to {use} it add {flags}; to carry it without sending it add {without}"
 
     def ambiguity(self, field: Field, positions: Sequence[int], header: Sequence[str]) -> str | None:
-        """Say which columns contradict each other, if more than one stands for the field."""
+        """Say which columns contradict each other, if more than one means the field."""
         if len(positions) == 1:
             return None
         names = " and ".join(repr(header[position]) for position in positions)
@@ -157,7 +157,7 @@ class ColumnNames:
         return f"{names} both mean {field}; rename one, or choose, such as {flag}"
 
     def _flag(self, field: Field, header: Sequence[str], position: int | None) -> str:
-        """Return the flag that takes a field from a column, quoted for a shell."""
+        """Return the flag that maps a field to a column, quoted for a shell."""
         if position is None:
             return f"--map {field}=COLUMN"
         column = header[position]
@@ -175,7 +175,7 @@ class ColumnNames:
 
 
 def listed(names: Sequence[str]) -> str:
-    """Return the first of some names, quoted, and how many more there are."""
+    """Return the first names, quoted, and the number of the others."""
     shown = ", ".join(_quoted(name) for name in names[:MAX_LISTED_COLUMNS])
     more = len(names) - MAX_LISTED_COLUMNS
     return shown + (f" and {more} more" if more > 0 else "")

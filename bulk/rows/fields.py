@@ -1,8 +1,9 @@
-"""The fields of a row, and the column names that mean them: a table of spellings, and what is close.
+"""The fields of a row, and the column names that mean them: a table of spellings, and a measure of similarity.
 
-A name is compared without letter case, full-width forms, spaces and marks (`Product Key*`, `ＰＲＯＤＵＣＴ`), without
-notes in brackets (`AliasName (optional)`), and piece by piece where it says the same twice (`ProductKey/产品标识`,
-`模块名称 ModuleName`). What is only close to a spelling (`Alais Name`, `device_desc`) is never taken for it.
+Names are compared without letter case, full-width forms, spaces and marks (`Product Key*`, `ＰＲＯＤＵＣＴ`). Notes in
+brackets are ignored (`AliasName (optional)`). A name that says the same twice is compared piece by piece
+(`ProductKey/产品标识`, `模块名称 ModuleName`). A name that is only close to a spelling (`Alais Name`, `device_desc`) is
+never accepted as that field.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ __all__ = [
 
 
 class Field(StrEnum):
-    """The fields of a row: those of a module, by the names that the platform's API gives them, and whose it is."""
+    """The fields of a row: those of a module, with their names in the platform's API, and the account."""
 
     PRODUCT_KEY = "ProductKey"
     MODULE_NAME = "ModuleName"
@@ -43,20 +44,20 @@ class Field(StrEnum):
 
 
 OF_MODULE = (Field.PRODUCT_KEY, Field.MODULE_NAME, Field.ALIAS_NAME, Field.DESC)
-"""The fields that are sent, in the order of a file without header. Records count them: never change the order."""
+"""The fields that are sent, in the order of a file without header. Records number them: never change the order."""
 
 
 class Sought(NamedTuple):
-    """Which fields an input is read for."""
+    """Which fields a reader looks for in an input."""
 
     required: tuple[Field, ...]
-    """Each row has these; there is a column for each."""
+    """Each row needs these, and there must be a column for each."""
 
     fields: frozenset[Field]
-    """Columns of other fields are carried, as columns of no field are."""
+    """Columns of other fields are carried, like columns of no field."""
 
     fill: tuple[str, str, str, str]
-    """What each row has where no column holds a field, in the order of `OF_MODULE`: valid where it is not sought."""
+    """Value of each field without a column, in the order of `OF_MODULE`. It is valid if the field is not sought."""
 
     @property
     def is_alone(self) -> bool:
@@ -88,7 +89,7 @@ SPELLINGS: Mapping[Field, tuple[str, ...]] = MappingProxyType(
         Field.ACCOUNT: ("account", "accountname", "账号", "账户", "帐号", "帐户", "账号名称", "账户名称"),
     }
 )
-"""Names that mean a field, in their normal form. What may mean something else too is left out: 产品密钥, 名称, 备注."""
+"""Names that mean a field, in their normal form. Ambiguous names are left out: 产品密钥, 名称, 备注."""
 
 FIELD_BY_NORMAL_NAME = MappingProxyType({name: field for field, names in SPELLINGS.items() for name in names})
 
@@ -101,10 +102,10 @@ CLOSE_WORDS: Mapping[Field, frozenset[str]] = MappingProxyType(
         Field.ACCOUNT: frozenset({"account", "账号", "账户", "帐号", "帐户"}),
     }
 )
-"""Words that make a name look like a field's when they are part of it."""
+"""Words that make a name look like a field's if they are part of it."""
 
 CLOSE = 0.8
-"""From here on a spelling is close: one letter of five left out, added or exchanged."""
+"""From this closeness on, a name is close: one letter of five left out, added or exchanged."""
 
 NOT_OF_THE_NAME = re.compile(r"[\W_]+")
 NOTE = re.compile(r"[(（\[【<《{].*?[)）\]】>》}]", re.DOTALL)
@@ -114,7 +115,7 @@ WORDS = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[\u3400-\u9fff]+|\d+")
 
 
 def normal(name: str) -> str:
-    """Return what is compared of a name."""
+    """Return the form of a name that is compared."""
     return NOT_OF_THE_NAME.sub("", unicodedata.normalize("NFKC", name)).casefold()
 
 
@@ -133,7 +134,7 @@ def _meant_by_all(pieces: Collection[str]) -> Field | None:
 def closeness(name: str, field: Field) -> float:
     """Return how close a name comes to a field's spellings: 0 is far, from `CLOSE` on it looks like the field.
 
-    Shorter names are held to whole words: `device_desc` looks like Desc, `descender` does not.
+    Short names are compared as whole words: `device_desc` looks like Desc, `descender` does not.
     """
     own = normal(name)
     if not own:

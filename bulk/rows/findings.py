@@ -1,4 +1,4 @@
-"""What is noticed while an input is read, and said once when it was: columns and lines that are not sent."""
+"""Remarks about an input, collected while it is read and shown once: columns and lines that are not sent."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ MAX_SHOWN_CHARS = 40
 
 
 class Remarks:
-    """Collects what is noticed."""
+    """Collects remarks."""
 
     def __init__(
         self, rules: Rules, *, carried: Iterable[str], above: Sequence[str] = (), unused: Sequence[str] = ()
     ) -> None:
-        """Begin with what the header says.
+        """Start with the header.
 
         Args:
-            rules: Which count what they let pass.
-            carried: Names of the columns that are no field's.
+            rules: They count the oddities that they allow.
+            carried: Names of the columns that hold no field.
             above: The lines above the header that say something.
-            unused: Columns that say whose each row is, where the settings name no accounts.
+            unused: Columns that name accounts, if the settings name none.
         """
         self._unused = unused
         self._rules = rules
@@ -41,11 +41,11 @@ class Remarks:
 
     @property
     def carried(self) -> tuple[str, ...]:
-        """The columns that are kept beside each row and not sent."""
+        """The columns that are kept with each row and not sent."""
         return tuple(self._carried)
 
     def carry(self, name: str) -> None:
-        """Add a column that turned up later, unless there are very many."""
+        """Add a column that appeared later, unless there are very many."""
         if len(self._carried) < MAX_CARRIED:
             self._carried.setdefault(name)
 
@@ -56,7 +56,7 @@ class Remarks:
             self._noise.append(Noise(line, kind))
 
     def notices(self) -> Iterator[str]:
-        """Yield one sentence for each thing that somebody should know, once all rows are read."""
+        """Yield one sentence for each thing that the user should know. Call it after all rows are read."""
         if self._above:
             first = (
                 self._above[0] if len(self._above[0]) <= MAX_SHOWN_CHARS else self._above[0][:MAX_SHOWN_CHARS] + "..."
@@ -92,4 +92,4 @@ def _spell(count: int, noun: str) -> str:
 
 
 MAX_CARRIED = 1_000
-"""Objects may have any number of keys; more than these need not be kept."""
+"""Most carried names that are kept: objects may have any number of keys."""

@@ -9,5 +9,5 @@ _STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "
 
 
 def harmless(cell: object) -> object:
-    """Return a cell that a spreadsheet shows and does not run: an apostrophe in front makes it text."""
+    """Return a cell that a spreadsheet shows but does not run: a leading apostrophe makes it text."""
     return f"'{cell}" if isinstance(cell, str) and cell.startswith(_STARTS) else cell

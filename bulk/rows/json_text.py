@@ -27,14 +27,14 @@ HABITS = (
     ),
     (re.compile(r",\s*[}\]]"), "a comma is after the last value; remove it"),
 )
-"""How lines come to be almost JSON; looked for outside of their texts."""
+"""Usual mistakes in lines that are almost JSON; searched only outside of strings."""
 
 
-def loaded(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def loaded(text: str) -> Any:  # noqa: ANN401 - any JSON value
     """Read JSON, with its numbers of any size.
 
     Raises:
-        ValueError: It is none.
+        ValueError: It is no JSON.
     """
     try:
         return orjson.loads(text)
@@ -49,7 +49,7 @@ def _refuse(constant: str) -> None:
 
 
 def why_no_json(text: str, exc: Exception) -> str:
-    """Say what is wrong with a line, in the words of the habit that it comes from where that is known."""
+    """Say what is wrong with a line: the usual mistake if one is recognised, else what the parser says."""
     bare = TEXT.sub('""', text)
     said = f"{exc.msg} at character {exc.colno}" if isinstance(exc, json.JSONDecodeError) else str(exc)
     return next((cause for habit, cause in HABITS if habit.search(bare)), said)

@@ -1,4 +1,4 @@
-"""Read rows from JSONL: one JSON object a line; whatever is wrong with a line is the trouble of its row only."""
+"""Read rows from JSONL: one JSON object a line. A bad line costs only its own row."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 __all__ = ["JsonLinesReader"]
 
 MAX_KNOWN_KEY_SETS = 1_000
-"""Objects with different keys are told apart by a table; it is emptied when it grows past this."""
+"""Most sets of keys in a cache; past this it is emptied."""
 
 KINDS = {
     str: "text",
@@ -51,7 +51,7 @@ TEXT = frozenset({str})
 OPTIONAL_TEXT = frozenset({str, type(None)})
 
 FIELD_TYPES = frozenset({str, int, type(None)})
-"""What a field may be in JSON: a whole number stands for its digits, null for nothing."""
+"""What a field may be in JSON: a whole number means its digits, null means absent."""
 
 END_OF_KEY = re.compile(r'"\s*:')
 
@@ -59,7 +59,7 @@ PAIRS = json.JSONDecoder(object_pairs_hook=list, parse_int=str, parse_float=str)
 """Reads objects as lists of pairs and numbers as they are written: nothing is lost, and no number is too long."""
 
 Keys = tuple[str | None, str | None, str | None, str | None, str | None]
-"""The key of each field in an object, in the order of `Field`; ``None`` where it has none."""
+"""The key of each field in an object, in the order of `Field`; ``None`` if it has none."""
 
 Fields = tuple[str, str, str, str]
 """The fields of a module, absent ones empty."""
@@ -76,7 +76,7 @@ class JsonLinesReader:
         sought: Sought = ROWS,
         accounts: AccountNames | None = None,
     ) -> None:
-        """Read as far as the first lines.
+        """Read the first lines.
 
         Raises:
             SettingsError: ``--map`` or ``--skip-lines`` can't be used.
@@ -131,7 +131,7 @@ class JsonLinesReader:
         return rows
 
     def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
-        """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
+        """Return the rows and their accounts if all lines are valid as they are; ``None``: use `_scan`."""
         if self._stretch.problem:
             return None
         try:
@@ -158,7 +158,7 @@ class JsonLinesReader:
         return zip(itertools.count(first), keys, names, aliases, descs, map(str.strip, lines)), accounts
 
     def _accounts_of(self, found: list[dict[str, Any]], keys: list[str | None]) -> Sequence[str] | None:
-        """Return the accounts of some objects that have these keys for it; ``None``: look closer."""
+        """Return the accounts of objects that have these keys for it; ``None``: use `_scan`."""
         if not self.accounts.has_column and (not self.accounts.are_named or not any(keys)):
             return self.accounts.accept(None, len(found))
         said: list[Any] = [key and each.get(key) for each, key in zip(found, keys, strict=True)]
@@ -167,7 +167,7 @@ class JsonLinesReader:
     def _scan(self, first: int, lines: list[str], rows: ReadRows) -> None:
         """Add the rows of these lines one by one."""
         for line, text in enumerate(lines, first):
-            text = text.lstrip(MARK)  # noqa: PLW2901 - where files were joined, one may be in front of any line
+            text = text.lstrip(MARK)  # noqa: PLW2901 - in joined files, any line may begin with one
             try:
                 found = loaded(text)
             except (ValueError, RecursionError) as exc:
@@ -193,8 +193,8 @@ class JsonLinesReader:
             return record_problem(RecordKind.ENCODING, cause=damage)
         return record_problem(RecordKind.JSON, cause=f"not JSON: {why_no_json(text, exc)}")
 
-    def _judge(self, text: str, found: Any) -> tuple[str | None, Fields | Problem]:  # noqa: ANN401 - whatever JSON holds
-        """Return whose a line is, ``None`` if it can't be told, and its fields, trimmed, or what is wrong with it."""
+    def _judge(self, text: str, found: Any) -> tuple[str | None, Fields | Problem]:  # noqa: ANN401 - any JSON value
+        """Return a line's account, ``None`` if unknown, and its trimmed fields, or what is wrong with it."""
         keys = self._keys(found) if isinstance(found, dict) else _no_object(found)
         if isinstance(keys, Problem):
             return self.accounts.of_unread, keys
@@ -237,7 +237,7 @@ class JsonLinesReader:
         return key, name, alias, desc, account
 
     def _read_head(self) -> list[Block]:
-        """Return the blocks up to the first that says something."""
+        """Return the blocks up to the first that is not blank."""
         head = []
         for block in self._blocks:
             if block.cut:
@@ -249,7 +249,7 @@ class JsonLinesReader:
         raise InputError("it is empty: no row is in it", file=self._source.name)
 
     def _keys_of_head(self) -> list[str]:
-        """Return all keys of the objects at the beginning, in the order in which they come up."""
+        """Return all keys of the objects at the beginning, in the order of their first appearance."""
         keys: dict[str, None] = {}
         for line in self._head[-1].lines:
             try:
@@ -271,7 +271,7 @@ def _no_object(found: object) -> Problem:
 
 
 def _texts(column: Sequence[Any]) -> Sequence[str] | None:
-    """Return an optional field of some rows, absent ones as empty; ``None``: some are no text."""
+    """Return an optional field of some rows, absent values as empty; ``None``: some are no text."""
     kinds = set(map(type, column))
     if kinds <= TEXT:
         return column
@@ -296,8 +296,8 @@ def _wrong_kinds(found: dict[str, Any], keys: Keys) -> Problem | None:
 
 
 def _have_distinct_keys(lines: list[str], found: list[dict[str, Any]]) -> bool:
-    """Say quickly whether no key can be twice in an object; False means: look closer with `_repeated_key`."""
-    # Each key that was given ends in a quote and a colon, and so may other things: as many as keys are no more.
+    """Say quickly that no key is twice in an object; False means: use `_repeated_key`."""
+    # Each key ends in a quote and a colon. Other text may too, so equal counts prove that no key was repeated.
     keys, text = sum(map(len, found)), "".join(lines)
     return text.count(":") == keys or len(END_OF_KEY.findall(text)) == keys
 

@@ -23,18 +23,18 @@ class FieldKind(StrEnum):
     """What is wrong with a field. The code is the field's and this: never rename a value."""
 
     MISSING = "missing"  #: a required field is blank
-    NULL = "null"  #: a word by which databases write nothing
+    NULL = "null"  #: a word that databases write for an absent value
     SPREADSHEET = "spreadsheet"  #: a formula, an error, or a number as a spreadsheet shows it
     QUOTES = "quotes"  #: quotes of any form around or in a key
     FULL_WIDTH = "full_width"  #: letters or digits of the full-width forms
     CHARACTERS = "characters"  #: characters that the platform does not take
     LENGTH = "length"  #: too many characters
     MARKS = "marks"  #: marks between cells, parts of an address, a comment's beginning
-    SWAPPED = "swapped"  #: what belongs into the other column
+    SWAPPED = "swapped"  #: a value that belongs in the other column
     RESERVED = "reserved"  #: the name of the whole device's firmware
     TYPE = "type"  #: JSON that is no text
-    BLANK = "blank"  #: the column says nothing of whose the row is
-    UNKNOWN = "unknown"  #: a name that the settings don't have
+    BLANK = "blank"  #: the column Account is blank
+    UNKNOWN = "unknown"  #: an account that the settings don't name
     UNMAPPED = "unmapped"  #: a product that has no line in the map of products
     CELL = "cell"  #: a workbook's cell that is not what was entered: an error, a date, lost digits
 
@@ -43,18 +43,18 @@ class RecordKind(StrEnum):
     """What is wrong with a record as a whole. Never rename a value."""
 
     WIDTH = "record.width"  #: too few or too many cells
-    QUOTE = "record.quote"  #: quotes that don't pair, or that swallow the rows behind them
+    QUOTE = "record.quote"  #: unpaired quotes, or quotes that swallow the rows after them
     HEADER = "record.header"  #: the header again
-    BELOW = "record.other_header"  #: a header of other columns, and the rows below it
+    BELOW = "record.other_header"  #: a header with other columns, and the rows below it
     TYPES = "record.types"  #: a line that says which values the columns hold
     CONFLICT = "record.conflict"  #: a merge conflict that nobody resolved
     TOTAL = "record.total"  #: a line that sums up others
     NUL = "record.nul"  #: a NUL character
     ENCODING = "record.encoding"  #: bytes that are not in the input's encoding
     LENGTH = "record.length"  #: longer than a record may be
-    MALFORMED = "record.malformed"  #: CSV that can't be taken apart for another reason
+    MALFORMED = "record.malformed"  #: CSV that can't be parsed for another reason
     JSON = "record.json"  #: no JSON, or no object
-    KEYS = "record.keys"  #: keys of an object that contradict each other, or that look like a field
+    KEYS = "record.keys"  #: keys of an object that contradict each other, or that look like a field's
 
 
 CODE_OF_FIELD: Mapping[Field, str] = MappingProxyType(
@@ -120,18 +120,18 @@ class Problem:
     """What is wrong with a row."""
 
     code: str
-    """Stable, for programs: of several problems that of the first."""
+    """Stable, for programs; of several problems, the code of the first."""
 
     text: str
-    """Says field and reason, and where it is known, what to do."""
+    """Names the field and the reason, and if known, what to do."""
 
 
 class Flaw(NamedTuple):
-    """Why a cell of a workbook can't be taken for what was meant."""
+    """Why the value of a workbook's cell may not be what was meant."""
 
     cause: str
     only_keys: bool = False
-    """Where it is no key, it may be taken as it is seen."""
+    """The flaw matters only in a key: other fields may take the value as it is shown."""
 
 
 def field_problem(field: Field, kind: FieldKind, **details: object) -> Problem:

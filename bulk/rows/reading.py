@@ -1,4 +1,4 @@
-"""Open an input as rows: choose the format, open the bytes, hand the rows out in batches."""
+"""Open an input as rows: choose the format, open the bytes, yield the rows in batches."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ class RowReader:
         """The input as the user named it."""
 
         self.shape: InputShape = reader.shape
-        """How its records are laid out."""
+        """Layout of its records."""
 
         self._reader = reader
         self._sheet = sheet
 
     @property
     def found(self) -> InputFound:
-        """What was found of the input so far: all of it, once all rows are read."""
+        """What was found in the input so far: complete once all rows are read."""
         return InputFound(
             format=self.shape.format,
             encoding=self.shape.encoding,
@@ -71,10 +71,10 @@ class RowReader:
         )
 
     def batches(self, size: int = 1000) -> Iterator[ReadRows]:
-        """Yield all rows in file order, some more than ``size`` at a time, at the end what is left; none is empty.
+        """Yield all rows in file order, in batches of ``size`` or more; the last has the rest. None is empty.
 
         Raises:
-            InputError: The file can't be read or decoded to its end; no such row is a row.
+            InputError: The file can't be read or decoded to its end.
         """
         waiting = ReadRows()
         for rows in self._reader.blocks():
@@ -102,14 +102,14 @@ def open_input(
 
     Args:
         path: A file's path, or ``-`` for stdin.
-        settings: How it is read.
+        settings: How to read it.
         accounts: Which accounts its rows may name; ``None``: the settings name none, so a column Account is carried.
-        stdin: What stands for stdin; the process's own if not given.
-        while_waiting: Called again and again while a pipe is silent; what it raises ends the reading.
-        sought: Which fields it is read for.
+        stdin: Used instead of the process's own stdin, if given.
+        while_waiting: Called repeatedly while a pipe is silent; an exception from it ends the reading.
+        sought: Which fields to look for.
 
     Raises:
-        InputError: The input as a whole can't be read.
+        InputError: The whole input can't be read.
         SettingsError: Format, encoding, delimiter or ``--map`` can't be used.
     """
     said = _said_format(settings.format)
@@ -118,7 +118,7 @@ def open_input(
     expected = said or _format_of_name(path)
     sought = ACCOUNT_ROWS if accounts else sought
     with open_bytes(path, stdin=stdin, while_waiting=while_waiting, format=expected) as opened:
-        # Only now: what is no table has been refused under whatever name, and needs no advice on formats.
+        # Checked only now: an input that is no table is refused first, and advice on formats would not help there.
         if expected != WORKBOOK or not is_zip(opened.head):
             chosen = None if expected == WORKBOOK else expected
             yield RowReader(path, _text_reader(opened, path, settings, chosen=chosen, sought=sought, accounts=accounts))

@@ -1,15 +1,15 @@
-"""The stored form of a record: this module writes it and reads it back, and no other knows it.
+"""The stored form of a record: only this module writes it and reads it back.
 
-A record is one string, so that the ledger can give it back beside the row and an export can write it again:
+A record is one string, so that the ledger can return it with the row, and an export can write it again:
 
-- of CSV and TSV, a JSON array of the cells. A cell that is exactly one of the row's fields may be the field's number
-  instead, 0 to 3 in the order of `Field`: the ledger has that value beside the record, and need not keep it twice;
-- of a CSV line that could not be taken apart, a JSON string;
-- of JSONL, the line's own text.
+- For CSV and TSV: a JSON array of the cells. A cell that equals one of the row's fields may be the field's number
+  instead, 0 to 3 in the order of `Field`. The ledger has that value beside the record, and need not keep it twice.
+- For a CSV line that could not be parsed: a JSON string.
+- For JSONL: the line's own text.
 
-A byte that could not be decoded is half of a surrogate pair (see `bulk.rows.text.damage`), written as JSON escapes it,
-which no strict reader takes. What is longer than a record may be is kept cut. Ledgers hold records for years: this form
-only ever gains.
+A byte that could not be decoded is half of a surrogate pair (see `bulk.rows.text.damage`), written as a JSON escape
+that strict readers refuse. A record that is too long is cut. Ledgers keep records for years: this form may be extended,
+but what it has now must stay readable.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ Values = tuple[str | None, str | None, str | None, str | None]
 """A row's fields as the ledger has them beside the record, in the order of `Field`; ``None``: absent."""
 
 ESCAPED = re.compile(r"\\(?:u[dD][89abAB]\w\w\\u\w{4}|u(dc[89a-f][0-9a-f])|.)")
-"""Any escape of JSON, a pair of surrogates as one; in the first group half of a pair that stands for a byte."""
+"""Any escape of JSON, a pair of surrogates as one; the first group is half of a pair that encodes a byte."""
 
 NO_VALUES: Values = (None, None, None, None)
 
 PLAIN_KINDS = frozenset({str, bool, type(None)})
-"""Kinds of values that JSON libraries give back as they were written; numbers they round and respell."""
+"""Types that JSON libraries return exactly as written; numbers may be rounded and spelled differently."""
 
 
 def of_cells(cells: Sequence[str]) -> str:
-    """Return the record of a row that was taken apart."""
+    """Return the record of a row that was parsed into cells."""
     return _dumped(cells)
 
 
 def of_line(text: str) -> str:
-    """Return the record of a line of CSV that could not be taken apart."""
+    """Return the record of a line of CSV that could not be parsed."""
     return _dumped(text.rstrip("\r\n"))
 
 
@@ -65,7 +65,7 @@ def of_json_line(text: str) -> str:
 
 
 class CellRecords:
-    """Writes the records of rows whose fields are exactly their cells: numbers stand for these."""
+    """Writes the records of rows whose cells equal their fields, with numbers in place of these cells."""
 
     __slots__ = ("_of_fields", "_positions")
 
@@ -73,8 +73,8 @@ class CellRecords:
         """Learn the layout.
 
         Args:
-            positions: Of each field's column, -1 where it has none.
-            width: How many columns there are.
+            positions: Position of each field's column, -1 if it has none.
+            width: Number of columns.
         """
         self._positions = positions
         numbers = {position: number for number, position in enumerate(positions)}
@@ -83,7 +83,7 @@ class CellRecords:
 
     @property
     def only_fields(self) -> bool:
-        """Whether every column is a field's, so that all records are alike."""
+        """Whether every column holds a field, so that all records are the same."""
         return bool(self._of_fields)
 
     def of_columns(self, columns: Sequence[Sequence[str]]) -> Iterator[str]:
@@ -94,18 +94,18 @@ class CellRecords:
         for number, position in enumerate(self._positions):
             if position >= 0:
                 kept[position] = itertools.repeat(number)
-        return (orjson.dumps(cells).decode() for cells in zip(*kept, strict=False))  # a repetition has no end
+        return (orjson.dumps(cells).decode() for cells in zip(*kept, strict=False))  # `repeat` never ends
 
 
 def json_line_of(record: str) -> str:
-    """Return the line that ``of_json_line()`` kept, the bytes that could not be decoded as they travel through text."""
+    """Return the line that ``of_json_line()`` kept. Undecodable bytes are halves of surrogate pairs again."""
     if "\\udc" not in record:
         return record
     return ESCAPED.sub(lambda escape: chr(int(escape[1], 16)) if escape[1] else escape[0], record)
 
 
 def taken_apart(record: str, values: Values = NO_VALUES) -> list[str] | str:
-    """Return the cells of a CSV or TSV record with the fields put back; a text: it could not be taken apart."""
+    """Return the cells of a CSV or TSV record, with its fields filled in; a text: it could not be parsed."""
     found = _loaded(record)
     if isinstance(found, str):
         return found
@@ -113,10 +113,10 @@ def taken_apart(record: str, values: Values = NO_VALUES) -> list[str] | str:
 
 
 def with_own_key(record: str, values: Sequence[str]) -> str:
-    """Return a record in which no number stands for the first fields: the ledger has others beside it.
+    """Return a record with its own texts instead of numbers for the first fields: the ledger has other values.
 
     Args:
-        record: Of a row that could be taken apart; the line of JSONL has its own fields anyway.
+        record: Record of a row that could be parsed; a line of JSONL has its own fields anyway.
         values: The row's first fields as they were read, in the order of `Field`.
     """
     if not record.startswith("["):
@@ -125,9 +125,9 @@ def with_own_key(record: str, values: Sequence[str]) -> str:
 
 
 def object_of(record: str) -> dict[str, object] | None:
-    """Return the object of a JSONL record with its numbers spelled as they were; ``None``: it is no object.
+    """Return the object of a JSONL record, with its numbers spelled as in the line; ``None``: it is no object.
 
-    A number that would be rounded or spelled otherwise is an ``orjson.Fragment``, written again letter for letter.
+    A number that would be rounded or spelled differently is an ``orjson.Fragment``, which is written unchanged.
     """
     try:
         found = orjson.loads(record)
@@ -139,7 +139,7 @@ def object_of(record: str) -> dict[str, object] | None:
 
 
 def is_too_large(exc: orjson.JSONDecodeError) -> bool:
-    """Say whether all that orjson objects to is a number beyond those of floating point, which JSON allows."""
+    """Say whether orjson only refuses a number too large for floating point, which JSON allows."""
     return "infinity" in exc.msg
 
 
@@ -177,7 +177,7 @@ def _loaded(record: str) -> Any:  # noqa: ANN401 - a text, or a list of texts an
 def _number(text: str) -> float | orjson.Fragment:
     try:
         number = orjson.loads(text)
-    except orjson.JSONDecodeError:  # beyond the numbers of floating point
+    except orjson.JSONDecodeError:  # a number too large for floating point
         return orjson.Fragment(text)
     return number if orjson.dumps(number) == text.encode() else orjson.Fragment(text)
 

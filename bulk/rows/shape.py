@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["InputShape", "cells", "encode_header", "encode_record", "fields"]
 
 RAW_FIELD = "_raw"
-"""The name under which `fields` shows a record that could not be taken apart."""
+"""The name under which `fields` shows a record that could not be parsed."""
 
 SURPLUS_FIELD = "_surplus"
-"""The name under which `fields` shows the cells that stand beyond the header."""
+"""The name under which `fields` shows the cells beyond the header."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class InputShape:
     """``csv``, ``tsv``, ``jsonl`` or ``xlsx``; rows of a workbook are written again as CSV."""
 
     encoding: str
-    """The codec to write with; ``utf-8-sig`` and ``utf-16`` where the file had a mark."""
+    """The codec to write with; ``utf-8-sig`` and ``utf-16`` if the file had a byte order mark."""
 
     delimiter: str | None
     """``None`` for JSONL."""
@@ -53,10 +53,10 @@ class InputShape:
     """Line of the file; ``None``: the file has no header, and ``header`` has the columns' numbers."""
 
     is_mapped: bool = False
-    """Products are those of another platform than the ledger's: its keys were put in the place of the records' own."""
+    """The input was read through a map: the rows have the keys of the ledger's platform, the records the source's."""
 
     def to_json(self) -> str:
-        """Return the form in which a ledger keeps it."""
+        """Return the text that a ledger keeps."""
         return orjson.dumps(asdict(self)).decode()
 
     @classmethod
@@ -71,7 +71,7 @@ def cells(shape: InputShape, record: str, values: Values = NO_VALUES) -> list[st
     """Return the cells of a CSV or TSV record, exactly one for each column of the header.
 
     Missing cells are empty and surplus ones left out, so that columns written after them stay where they belong;
-    a line that could not be taken apart stands in the first cell.
+    a line that could not be parsed is in the first cell.
     """
     found = taken_apart(record, values)
     found = [found] if isinstance(found, str) else found
@@ -80,10 +80,10 @@ def cells(shape: InputShape, record: str, values: Values = NO_VALUES) -> list[st
 
 
 def fields(shape: InputShape, record: str, values: Values = NO_VALUES) -> dict[str, object]:
-    """Return a record's own columns by name, in the file's order, in a form that orjson writes as it was.
+    """Return a record's own columns by name, in the file's order, in a form that orjson writes unchanged.
 
-    Columns without a name are called ``column_3``, and a name's second column ``name_2``. What could not be taken
-    apart is under ``_raw``, cells beyond the header are under ``_surplus``.
+    Columns without a name are called ``column_3``, and a name's second column ``name_2``. A record that could not be
+    parsed is under ``_raw``, cells beyond the header are under ``_surplus``.
     """
     if shape.format == "jsonl":
         found = object_of(record)
@@ -97,13 +97,13 @@ def fields(shape: InputShape, record: str, values: Values = NO_VALUES) -> dict[s
 
 
 def encode_header(shape: InputShape) -> str:
-    """Return what the input has above its rows, so that the same command reads it again; empty for JSONL."""
+    """Return the text above the input's rows, so that the same command reads the output; empty for JSONL."""
     above = "".join(f"{line}\n" for line in shape.above)
     return above + (_delimited(shape, shape.header) if shape.header and shape.header_line else "")
 
 
 def encode_record(shape: InputShape, record: str, values: Values = NO_VALUES) -> str:
-    """Return a record as a line of the input's own format, with all its cells, malformed lines as they were."""
+    """Return a record as a line of the input's own format, with all its cells; malformed lines unchanged."""
     if shape.format == "jsonl":
         return json_line_of(record) + "\n"
     found = taken_apart(record, values)
@@ -112,7 +112,7 @@ def encode_record(shape: InputShape, record: str, values: Values = NO_VALUES) ->
 
 def _delimited(shape: InputShape, row: Iterable[str]) -> str:
     text = io.StringIO(newline="")
-    # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
+    # Only a writer with both characters as line end puts cells that contain either of them into quotes.
     csv.writer(text, delimiter=shape.delimiter or ",", lineterminator="\r\n").writerow(row)
     return text.getvalue().removesuffix("\r\n") + "\n"
 

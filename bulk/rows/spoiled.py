@@ -1,7 +1,7 @@
-"""Values that a spreadsheet, a database or a word processor spoiled on their way: the table of kinds. Pure.
+"""Values that a spreadsheet, a database or a word processor spoiled: the table of kinds. Pure.
 
-A ProductKey has no documented form, so nothing is refused here but what can only be a trace of such a program. What is
-also legal is left alone: a ModuleName may be `1.0` or `2024-01-02`.
+A ProductKey has no documented form, so only values that must be a trace of such a program are refused here. Legal
+values are accepted: a ModuleName may be `1.0` or `2024-01-02`.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ HARD_NULLS = frozenset(
     {"NULL", "null", "Null", "\\N", "NaN", "nan", "NAN", "#N/A", "#n/a", "(null)", "(NULL)", "<null>", "<NULL>"}
     | {"[NULL]", "[null]", "<NA>"}
 )
-"""Nothing, as databases and data frames write it: never sent unless that is asked for."""
+"""Words that databases and data frames write for an absent value: never sent unless you ask for it."""
 
 NULLS = HARD_NULLS | {"None", "none", "NONE", "NA", "N/A", "n/a", "undefined", "nil", "-", "--"}
-"""With these also what people write for nothing. An alias or a description may be such a word: it is sent, and said."""
+"""Also words that people write for nothing. An alias or a description may be such a word: it is sent, with a notice."""
 
 TOTALS = frozenset({"total", "totals", "subtotal", "grandtotal", "grand total", "合计", "总计", "小计", "共计", "总数"})
 
@@ -36,7 +36,7 @@ NAMES_OF_COLUMNS = {name for names in SPELLINGS.values() for name in names} | {
 TYPES = {"string", "str", "text", "varchar", "nvarchar", "char", "object", "required", "optional", "mandatory"}
 
 NOT_KEYS = TOTALS | {word.casefold() for word in NULLS} | {"true", "false"} | NAMES_OF_COLUMNS | TYPES
-"""Casefolded: no ProductKey is one of these, some of which head columns."""
+"""Words that are no ProductKey, casefolded; some are names of columns."""
 
 
 class _Spoiled(NamedTuple):
@@ -44,7 +44,7 @@ class _Spoiled(NamedTuple):
 
     kind: FieldKind
     pattern: re.Pattern[str]
-    """Of the whole value."""
+    """Matches the whole value."""
 
     cause: str
 
@@ -85,7 +85,7 @@ KINDS = (
     _kind(FieldKind.MARKS, r".*[,;:|<>，；、。：].*", "has a delimiter in it or around it"),
     _kind(FieldKind.FULL_WIDTH, r".*[\uff01-\uff5e].*", "full-width characters"),
 )
-"""Looked through in this order; the first that fits is told."""
+"""Tried in this order; the first match is reported."""
 
 _FORMULA_TEXT = re.compile(r'="((?:[^"]|"")*)"')
 
@@ -97,6 +97,6 @@ def unwrapped(value: str) -> str:
 
 
 def spoiled(field: Field, value: str) -> Problem | None:
-    """Say which program spoiled a ProductKey, or a ModuleName that the platform would not take."""
+    """Say which program spoiled a ProductKey, or a ModuleName that the platform would refuse."""
     found = next((each for each in KINDS if each.pattern.fullmatch(value)), None)
     return field_problem(field, found.kind, value=value, cause=found.cause) if found else None

@@ -1,7 +1,7 @@
-"""Stretches of an input whose rows can't be trusted: below a header of other columns, and within a merge conflict.
+"""Stretches of an input whose rows can't be trusted: below a header with other columns, and in a merge conflict.
 
-Each such row looks like a good one. Sent, it would put a description where a name belongs, or one side of a conflict
-on the platform before anybody chose it. So all of a stretch is invalid, with the line where it begins.
+Each such row looks like a good one. If it were sent, a description might be used as a name, or one side of a conflict
+would reach the platform before anybody chose it. So the whole stretch is invalid; messages name its first line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["Stretch", "is_header", "is_row_of_types", "same_columns"]
 
 HEADER_TRACES = ("roductKey", "roduct_key", "RODUCT_KEY", "roductkey", "RODUCTKEY", "roduct Key", "产品标识", "产品K")
-"""What a line holds that may be a header; others that mean the same are no keys in a quick look at all."""
+"""Texts in a line that may be a header. Other headers fail the quick check, since they can't be keys."""
 
 CONFLICT = re.compile(r"(?P<begin><{7}(?:\s|$))|\|{7}(?:\s|$)|={7}\s*$|(?P<end>>{7}(?:\s|$))")
 """The lines that git writes around the two sides of a conflict."""
@@ -28,11 +28,11 @@ TYPE = re.compile(
     r"|date(?:time)?|required|optional|mandatory|必填|选填|可选|非必填|字符串|文本|字符型",
     re.IGNORECASE,
 )
-"""What a line below the header says of a column's values."""
+"""Words in a line below the header that describe a column's values."""
 
 
 class Stretch:
-    """Where in an input we are: in a stretch of rows that can't be trusted, or not."""
+    """Whether the present line of an input is in a stretch of rows that can't be trusted."""
 
     __slots__ = ("_below", "_conflict")
 
@@ -46,7 +46,7 @@ class Stretch:
         return self._conflict or self._below
 
     def mark_of_conflict(self, text: str, line: int) -> Problem | None:
-        """Take note of a line that git writes into a conflict, and say so; ``None``: it is none."""
+        """Note a line that git writes into a conflict, and return its problem; ``None``: it is no such line."""
         mark = CONFLICT.match(text)
         if mark is None or not (mark["begin"] or self._conflict):
             return None
@@ -57,7 +57,7 @@ class Stretch:
         return record_problem(RecordKind.CONFLICT, cause="is git's mark of a merge conflict")
 
     def other_header(self, line: int) -> Problem:
-        """Take note of a header of other columns."""
+        """Note a header with other columns, and return its problem."""
         self._below = record_problem(RecordKind.BELOW, cause=f"is below another header, line {line}")
         return record_problem(RecordKind.BELOW, cause="is another header")
 
@@ -66,8 +66,8 @@ def is_header(cells: Sequence[str], key: str) -> bool:
     """Say whether a row names columns.
 
     Args:
-        cells: Of the row.
-        key: The cell in the place of its ProductKey.
+        cells: Cells of the row.
+        key: The cell in the ProductKey's column.
     """
     if field_of(key) is Field.PRODUCT_KEY:
         return True
@@ -76,12 +76,12 @@ def is_header(cells: Sequence[str], key: str) -> bool:
 
 
 def same_columns(cells: Sequence[str], names: Sequence[str], positions: Sequence[int]) -> bool:
-    """Say whether a header has our fields where the first one has them.
+    """Say whether a header has our fields in the same columns as the first one.
 
     Args:
-        cells: Of the header.
-        names: Of the first header.
-        positions: Of our fields in the first, -1 for those without a column; four where no accounts are looked for.
+        cells: Cells of the header.
+        names: Names of the first header.
+        positions: Positions of our fields in the first, -1 for those without a column; four if no account is sought.
     """
     wanted = dict(zip(positions, Field, strict=False))
     known = [*names, *[""] * len(cells)]
@@ -92,12 +92,12 @@ def same_columns(cells: Sequence[str], names: Sequence[str], positions: Sequence
 
 
 def _ours(name: str, fields: int) -> Field | None:
-    """Return the field that a column's name means, if it is one of the first so many."""
+    """Return the field that a column's name means, if it is one of the first ``fields`` fields."""
     found = field_of(name)
     return found if found in tuple(Field)[:fields] else None
 
 
 def is_row_of_types(cells: Sequence[str]) -> bool:
-    """Say whether all that a row says are names of types, or which columns have to be filled in."""
+    """Say whether a row has only names of types, or words such as "required"."""
     telling = [cell.strip() for cell in cells if cell.strip()]
     return len(telling) > 1 and all(map(TYPE.fullmatch, telling))

@@ -1,7 +1,7 @@
-"""Text that programs garbled on its way: sent as it is, since it may be meant, but said. Pure.
+"""Text that programs garbled. It is sent as it is, since it may be meant, but with a notice. Pure.
 
-Text of UTF-8 that was read in another encoding and saved again, references of HTML, escapes of other notations: all of
-it is printable and legal. A quick look finds what may be one; only then each text is looked at.
+Examples are UTF-8 that was read in another encoding and saved again, HTML references, and escapes of other notations.
+All are printable and legal. A quick check finds possible traces; only then is each text examined.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["trace_in", "traces_possible"]
 
 MARKS_OF_MISREADING = (*"鏃妯鍧鏉鐨鎴鍒涓浜鍙鏈鍔鍦闂鐢鏄", "Ã", "Â", "â€", "æ", "å")
-"""What the first bytes of common characters become, when UTF-8 is read as GB18030 or cp1252: rare elsewhere."""
+"""Characters that the first bytes of common ones become when UTF-8 is read as GB18030 or cp1252; rare elsewhere."""
 
 MARKS_BEYOND_ASCII = ("\ufffd", "锟", *MARKS_OF_MISREADING)
 REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|nbsp|#\d{1,7}|#x[0-9a-fA-F]{1,6});")
@@ -59,4 +59,4 @@ TRACES: tuple[tuple[str, Callable[[str], object]], ...] = (
     ("references of HTML, such as &amp;", lambda text: REFERENCE.search(text) or BREAK.search(text)),
     ("escapes, such as \\n or \\u4e2d", ESCAPE.search),
 )
-"""What a text looks like, and how that is told."""
+"""Name of each trace, and its test."""

@@ -1,11 +1,11 @@
-"""Hold a row against the platform's rules before anything is sent. Pure.
+"""Check a row against the platform's rules before anything is sent. Pure.
 
-The rules are those of the CreateOTAModule pages. Assumed, since no page says it: a character is one Unicode code
-point; "Chinese" means the CJK unified ideographs with extensions A to I, the compatibility ideographs and 〇;
-"letters" means those of ASCII; a description may hold line breaks and tabs but no other control character.
-A ProductKey has no documented form, so it is only kept free of white space, invisible characters and what spoiled
-it on its way (`bulk.rows.spoiled`). White space around a field is a leftover of spreadsheets and is trimmed; a field of
-nothing else is absent, as is one that ``--null`` names.
+The rules are those of the CreateOTAModule pages. No page says the following, so it is assumed: a character is one
+Unicode code point; "Chinese" means the CJK unified ideographs with extensions A to I, the compatibility ideographs
+and 〇; "letters" means those of ASCII; a description may contain line breaks and tabs but no other control character.
+A ProductKey has no documented form. So it is only refused if it has white space or invisible characters, or if a
+program spoiled it (`bulk.rows.spoiled`). White space around a field is a leftover of spreadsheets and is trimmed. A
+field of only white space is absent, and so is one that ``--null`` names.
 """
 
 from __future__ import annotations
@@ -42,24 +42,24 @@ BEYOND_MODULE_NAME = re.compile(r"[^A-Za-z0-9._-]")
 BEYOND_ALIAS_NAME = re.compile(rf"[^A-Za-z0-9._\-{CHINESE}]")
 BEYOND_DESC = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff]")
 BEYOND_PLAIN_KEY = re.compile(r"[^A-Za-z0-9*_]")
-"""Characters of a ProductKey that ask for a close look; no more is said by it."""
+"""Characters for which a ProductKey gets the full check; such a key may still be valid."""
 
 KEY_PREFIX = "a1"
 FORM_OF_KEY = re.compile(rf"{KEY_PREFIX}(?=.*\d)[A-Za-z0-9]{{9}}")
 """The form of every ProductKey that the documentation shows."""
 
 HEADS = frozenset({"ProductKey", "Product Key", "product_key", "productKey", "PRODUCT_KEY", "productkey", "PRODUCTKEY"})
-"""The names of a column, which as a value ask for a close look: it may be a header again."""
+"""Column names. A value like this gets the full check: the row may be a second header."""
 
 NO_MODULES = {name.casefold() for name in HEADS} | {RESERVED_MODULE_NAME}
 
 FORMULA = '="'
 NAMES_NOTHING = ("-", "--")
-"""Words for nothing that are also legal names of modules."""
+"""Words for an absent value that are also legal names of modules."""
 
 
 class Rules:
-    """The platform's rules for a module's fields, and what was noticed while they were applied."""
+    """The platform's rules for a module's fields, and counts of the oddities found while applying them."""
 
     __slots__ = (
         "_lenient_alias",
@@ -77,9 +77,9 @@ class Rules:
         """Take the rules as documented.
 
         Args:
-            lenient_alias: Any printable character may be in AliasName.
+            lenient_alias: Allow any printable character in AliasName.
             lenient_keys: Don't look for traces of spreadsheets and databases in ProductKey and ModuleName.
-            nulls: Texts that stand for an absent field. With an empty one among them, no other text is suspected.
+            nulls: Texts that mean an absent field. If an empty one is among them, no other text is suspected.
         """
         self._lenient_alias = lenient_alias
         self._lenient_keys = lenient_keys
@@ -88,32 +88,32 @@ class Rules:
         self._words = (self._nulls if self._literal else self._nulls | NULLS) | HEADS
         self._names = self._nulls | (self._words - {*NAMES_NOTHING})
         self.sent_nulls: Counter[str] = Counter()
-        """Words for nothing that are sent as an alias or a description → how often."""
+        """Words for an absent value that are sent as an alias or a description → how often."""
 
         self.traces: Counter[str] = Counter()
-        """What aliases and descriptions that are sent look like, where that is odd → in how many rows."""
+        """Traces in aliases and descriptions that are sent → number of rows."""
 
         self.unwrapped = 0
         """Fields that were written as ``="text"``."""
 
     @classmethod
     def of(cls, settings: ReadSettings) -> Rules:
-        """Return the rules that settings ask for."""
+        """Return the rules for these settings."""
         return cls(lenient_alias=settings.lenient_alias, lenient_keys=settings.lenient_keys, nulls=settings.null_texts)
 
     def accept(
         self, product_keys: Sequence[str], module_names: Sequence[str], aliases: Sequence[str], descs: Sequence[str]
     ) -> bool:
-        """Say quickly whether all these rows are valid as they stand; False means: look closer with `judge`.
+        """Say quickly that all these rows are valid as they are; False means: use `judge`.
 
         Args:
-            product_keys: One a row, as of all fields; an absent one is empty.
-            module_names: Its ModuleNames.
-            aliases: Its AliasNames.
-            descs: Its Descs.
+            product_keys: One ProductKey for each row. In all fields, an absent one is empty.
+            module_names: The rows' ModuleNames.
+            aliases: The rows' AliasNames.
+            descs: The rows' Descs.
         """
-        # One look at all that a column holds costs a fraction of a look at each of its cells. Printable leaves out
-        # control characters, halves of surrogate pairs and all white space but the space.
+        # One check of a whole column costs much less than a check of each cell. Printable excludes control characters,
+        # halves of surrogate pairs, and all white space except the space.
         names, texts = "".join(module_names), "".join(descs)
         return (
             all(product_keys)
@@ -157,7 +157,7 @@ class Rules:
         return product_key, module_name, alias_name, desc
 
     def trimmed(self, value: str) -> str:
-        """Return what a cell says, without what spreadsheets put around it; empty where it stands for nothing."""
+        """Return a cell's text without what spreadsheets put around it; empty if it means an absent field."""
         value = value.strip()
         if value in self._nulls:
             return ""
@@ -213,7 +213,7 @@ class Rules:
         if beyond:
             cause = f"{_named(beyond[0])}, the platform takes A-Z, a-z, 0-9, '.', '_' and '-'"
             by_rule = field_problem(field, FieldKind.CHARACTERS, cause=cause)
-            # The flag that sends a key all the same is no way out here: the platform would refuse the name.
+            # Don't suggest the flag that sends such a key: it does not help here, since the platform refuses the name.
             trace = spoiled(field, value)
             return Problem(trace.code, f"{by_rule.text}; {trace.text.partition(';')[0]}") if trace else by_rule
         if len(value) > MAX_NAME_CHARS:

@@ -1,4 +1,4 @@
-"""What a run is told: one frozen value, checked as a whole. Secrets are not in here: see `cloud.credentials`."""
+"""Settings of a run: one frozen value, checked as a whole. It contains no secrets: see `cloud.credentials`."""
 
 from __future__ import annotations
 

@@ -29,24 +29,24 @@ __all__ = [
 ]
 
 MAX_NAME_CHARACTERS = 64
-"""Of an account and of a rate group: they are columns of screens, and labels of metrics."""
+"""Of an account's or a rate group's name: names are columns of screens, and labels of metrics."""
 
 _ROLE_ARN = re.compile(r"acs:ram::[0-9]+:role/[!-~]+")
 _PREFIX = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _KEY_ITSELF = re.compile(r"LTAI\w+|(?=\w*\d)(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z0-9]{16,}")
-"""An AccessKeyId, or what looks as random as a secret: nobody calls a variable so."""
+"""An AccessKeyId, or a text as random as a secret: nobody names a variable like that."""
 
 _SHORTEST_SECRET = 16
 
 _VISIBLE_ONLY = ("instance_id", "role_arn", "external_id", "sample_product")
-"""Texts of which each character can be seen, and is ASCII."""
+"""Fields whose characters must all be visible ASCII."""
 
 _ONE_LINE = ("endpoint", "region", "profile", "key_env", "sts_endpoint", "rate_group")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountSettings:
-    """What is said of one account; where it says nothing, `Settings` holds for it."""
+    """Settings of one account; where it sets nothing, `Settings` applies."""
 
     endpoint: str | None = None
     region: str | None = None
@@ -56,7 +56,7 @@ class AccountSettings:
     list_qps: float | None = None
     rate_group: str | None = None
     profile: str | None = None
-    """With ``key_env``, one of two ways to say where its keys are; each takes the place of both in `Settings`."""
+    """With ``key_env``, one of two ways to say where its keys are. Either one replaces both of `Settings`."""
 
     key_env: str | None = None
     role_arn: str | None = None
@@ -64,10 +64,10 @@ class AccountSettings:
     sts_endpoint: str | None = None
     sample_product: str | None = None
     place: str | None = field(default=None, compare=False)
-    """Where this is written, for messages, such as ``./bulk.toml, line 12``; ``None``: a program said it."""
+    """Where this is written, for messages, such as ``./bulk.toml, line 12``; ``None``: a program set it."""
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse values that contradict each other.
 
         Raises:
             SettingsError: A value is out of bounds, or two exclude each other.
@@ -82,13 +82,13 @@ class AccountSettings:
 
 
 def check_texts(texts: Mapping[str, str | None]) -> None:
-    """Refuse texts that hold what nobody sees, or that can't be what they are called.
+    """Refuse texts with invisible characters, or that can't be valid for their field.
 
     Args:
         texts: Field of `AccountSettings` → its text.
 
     Raises:
-        SettingsError: So it is; a value that may be a secret is not shown.
+        SettingsError: A text is refused; a value that may be a secret is not shown.
     """
     for name, text in texts.items():
         if text and (stray := stray_in(text) if name in _VISIBLE_ONLY else control_in(text)):
@@ -104,10 +104,10 @@ def check_texts(texts: Mapping[str, str | None]) -> None:
 
 
 def check_key_env(prefix: str | None) -> None:
-    """Refuse what can't be the beginning of a variable's name; a key that was put there by mistake is not shown.
+    """Refuse what can't be the beginning of a variable's name. A key put there by mistake is not shown.
 
     Raises:
-        SettingsError: So it is.
+        SettingsError: It is refused.
     """
     if prefix is None:
         return
@@ -115,7 +115,7 @@ def check_key_env(prefix: str | None) -> None:
     if _KEY_ITSELF.fullmatch(prefix):
         raise SettingsError(f"{{0}} looks like a key, which a settings file must not hold: {advice}", "key_env")
     if not _PREFIX.fullmatch(prefix):
-        # A secret is longer; what is longer is not shown.
+        # A secret is longer, so longer texts are not shown.
         shown = f" {prefix!r}" if len(prefix) < _SHORTEST_SECRET else ""
         raise SettingsError(f"{{0}}{shown} can't begin a variable's name: {advice}", "key_env")
 
@@ -124,7 +124,7 @@ def check_role_arn(arn: str | None) -> None:
     """Refuse what is not the name of a role.
 
     Raises:
-        SettingsError: So it is.
+        SettingsError: It is refused.
     """
     if arn is not None and not _ROLE_ARN.fullmatch(arn):
         raise SettingsError(f"{{0}} {arn!r} is not the name of a role: write acs:ram::UID:role/NAME", "role_arn")
@@ -141,9 +141,9 @@ def check_account_names(names: Iterable[str]) -> None:
 
 
 def mistaken_names(names: Iterable[str]) -> Iterator[tuple[str, str]]:
-    """Find names that a person could not tell apart, or could not type, each with what to do about it.
+    """Find names that a person can't tell apart or can't type, each with what to do about it.
 
-    Rows name their account by exactly these characters, without what nobody sees at their ends.
+    Rows name their account by exactly these characters, without invisible ones at the ends.
     """
     seen: dict[str, str] = {}
     for name in names:

@@ -1,4 +1,4 @@
-"""A settings file, read and taken apart: what stands in which table, and in which line."""
+"""Parse a settings file: which table has which key, and in which line."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ FILE = Path("bulk.toml")
 _BARE = re.compile(r"\s*[A-Za-z0-9_-]+(?:\s*\.\s*[A-Za-z0-9_-]+)*\s*")
 
 _AS = {"dialect": Dialect, "qps": float, "list_qps": float}
-"""Fields of an account that are no text → what makes them of it."""
+"""Fields of an account that are no text → the function that converts them."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileValue:
-    """A value of the file, as its flag would be given it."""
+    """A value of the file, in the form of its flag's value."""
 
     value: str | bool | tuple[str, ...]
     origin: str
-    """Where it stands, such as ``profile 'night' of ./bulk.toml``."""
+    """Where it is set, such as ``profile 'night' of ./bulk.toml``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,27 +92,27 @@ class Document:
         return tuple(self._tables[TableKind.ACCOUNT])
 
     def top(self) -> dict[str, FileValue]:
-        """Return what stands at the top.
+        """Return the values at the top.
 
         Raises:
-            SettingsError: Something there is no setting.
+            SettingsError: A key there is no setting.
         """
         return self._values(self._top, _TOP)
 
     def profiles(self) -> dict[str, dict[str, FileValue]]:
-        """Return what stands in each profile.
+        """Return the values of each profile.
 
         Raises:
-            SettingsError: Something there is no setting.
+            SettingsError: A key there is no setting.
         """
         tables = self._tables[TableKind.PROFILE]
         return {name: self._values(table, _Table(TableKind.PROFILE, name)) for name, table in tables.items()}
 
     def accounts(self) -> dict[str, AccountSettings]:
-        """Return what each account says of itself.
+        """Return the settings of each account.
 
         Raises:
-            SettingsError: Something there is no setting, or two of them exclude each other.
+            SettingsError: A key there is no setting, or two of them exclude each other.
         """
         tables = self._tables[TableKind.ACCOUNT]
         for name, message in mistaken_names(tables):
@@ -137,7 +137,7 @@ class Document:
             raise SettingsError(f"{place}, {at}: {exc.by_names(_key_of)}") from exc
 
     def _values(self, table: Mapping[str, object], at: _Table) -> dict[str, FileValue]:
-        """Return a table's values by parameter, once all of them are known to be settings."""
+        """Return a table's values by parameter; refuse keys that are no settings."""
         origin = f"{at} of {self.name}" if str(at) else self.name
         found = {}
         for key, value in table.items():
@@ -164,12 +164,12 @@ class Document:
         return f"{where}, {at}" if str(at) else where
 
     def _at(self, path: tuple[str, ...]) -> str:
-        """Say where a table or a key stands, with its line where that can be told."""
+        """Say where a table or a key is, with its line if that is known."""
         return f"{self.name}, line {line}" if (line := self._lines.of(path)) else self.name
 
 
 def shown(path: Path | None) -> str:
-    """Return how messages call a file; the one of the working folder is seen to be there."""
+    """Return a file's name for messages; it shows if the file is in the working folder."""
     return f"./{path}" if path == FILE else str(path)
 
 
@@ -181,14 +181,14 @@ def _quotes_hint(error: tomllib.TOMLDecodeError, text: str) -> str:
 
 
 class _Lines:
-    """Where tables and keys stand: the parser does not keep it."""
+    """Lines of tables and keys, which the parser does not keep."""
 
     def __init__(self, text: str) -> None:
         self._tables: dict[tuple[str, ...], int] = {}
-        """Path of a table, and of each that it is within → the first line that begins it."""
+        """Path of a table, and of each table around it → the first line that begins it."""
 
         self._keys: list[tuple[tuple[str, ...], int, int]] = []
-        """Whole path of a key, how much of it is its table's, and its line."""
+        """Full path of a key, the length of its table's path, and the key's line."""
 
         table: tuple[str, ...] = ()
         for number, line in enumerate(text.splitlines(), start=1):
@@ -200,7 +200,7 @@ class _Lines:
                 self._keys.append(((*table, *_names(line.partition("=")[0])), len(table), number))
 
     def of(self, path: tuple[str, ...]) -> int | None:
-        """Return the line of a table or a key; ``None``: it can't be told."""
+        """Return the line of a table or a key; ``None``: it is not known."""
         if path in self._tables:
             return self._tables[path]
         lines = (number for key, depth, number in self._keys if (depth or len(path) == 1) and _holds(key, depth, path))
@@ -208,13 +208,13 @@ class _Lines:
 
 
 def _holds(key: tuple[str, ...], depth: int, path: tuple[str, ...]) -> bool:
-    # One that is shorter holds all of it in braces.
+    # A shorter path is a key whose inline table, in braces, contains this one.
     both = min(len(key), len(path))
     return both > depth and key[:both] == path[:both]
 
 
 def _names(dotted: str) -> tuple[str, ...]:
-    """Return the names of a dotted key; nothing if it is none."""
+    """Return the names of a dotted key; empty if it is no key."""
     if _BARE.fullmatch(dotted):
         return tuple(name.strip() for name in dotted.split("."))
     try:
@@ -233,5 +233,5 @@ def _key_of(option: str) -> str:
 
 
 def _unnamed(error: SettingsError) -> str:
-    """Return what is wrong with a value, without the name that it begins with."""
+    """Return what is wrong with a value, without the leading name."""
     return str(error.by_names(lambda _: "")).lstrip()

@@ -1,9 +1,9 @@
-"""Read `bulk.toml`: settings that are not typed every time, with named profiles. It holds no secret, and refuses any.
+"""Read `bulk.toml`: settings that you need not type every time, and named profiles. Secrets in it are refused.
 
-One file is read, never two: the one that was named, else ``./bulk.toml``, else ``bulk/bulk.toml`` in the user's
-configuration folder. A file in the working folder replaces the user's as a whole: what holds stands on one page.
-Keys at the top hold for everyone; those of ``[profiles.NAME]`` go before them where that profile is chosen, and those
-of ``[accounts.NAME]`` before both for that account.
+Only one file is read: the one that you named, else ``./bulk.toml``, else ``bulk/bulk.toml`` in the user's
+configuration folder. A file in the working folder replaces the user's completely, so that all settings in effect are
+on one page. Keys at the top apply to every run. Keys of ``[profiles.NAME]`` override them if that profile is chosen.
+Keys of ``[accounts.NAME]`` override both for that account.
 """
 
 from __future__ import annotations
@@ -36,29 +36,29 @@ __all__ = [
 ]
 
 _ONE_OF = (("endpoint", "region", "sandbox"), ("profile", "key_env"))
-"""Of each of these, a profile that names one has no other from the top."""
+"""Alternatives: if a profile sets one of a group, the others of that group at the top are ignored."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileSettings:
-    """What a settings file says to those who chose a profile, or none."""
+    """Values of a settings file for the chosen profile, or for none."""
 
     values: Mapping[str, FileValue] = field(default_factory=dict)
-    """By the parameters that commands know."""
+    """By the names of commands' parameters."""
 
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
-    """By name; what they say of themselves."""
+    """By name; each has only what its own table sets."""
 
 
 def find_file(
     named: str | None, environ: Mapping[str, str], *, on_hidden: Callable[[str], None] = lambda _: None
 ) -> Path | None:
-    """Return the file that holds, ``None`` if there is none.
+    """Return the file that is in effect, ``None`` if there is none.
 
     Args:
         named: The file that was asked for; it must be there.
-        environ: ``os.environ``, or what stands in for it.
-        on_hidden: Told of each place that can't be looked at, such as a home of another user: it is passed over.
+        environ: ``os.environ``, or its substitute in tests.
+        on_hidden: Called for each place that can't be accessed, such as another user's home. The place is skipped.
     """
     if named:
         return Path(named)
@@ -77,7 +77,7 @@ def find_file(
 def user_file(environ: Mapping[str, str]) -> Path | None:
     """Return where the user's own file would be; ``None`` where there is no home."""
     folder, home = environ.get("XDG_CONFIG_HOME", ""), environ.get("HOME", "")
-    # A relative folder is to be ignored: so says the specification of that variable.
+    # The XDG specification of this variable says to ignore a relative folder.
     if Path(folder).is_absolute():
         return Path(folder) / "bulk" / FILE
     return Path(home) / ".config" / "bulk" / FILE if home else None
@@ -102,22 +102,22 @@ def account_names(path: Path) -> tuple[str, ...]:
 
 
 def read_profile(path: Path, name: str | None) -> Mapping[str, FileValue]:
-    """Return what the file says, by the parameters that commands know.
+    """Return the file's values, by the names of commands' parameters.
 
-    All of the file is checked, whichever profile is chosen: a mistake shall not wait for the night that needs it.
+    The whole file is checked, for any profile: a mistake must not stay hidden until the run that needs it.
 
     Args:
         path: The file.
         name: The profile; ``None``: only the keys at the top.
 
     Raises:
-        SettingsError: The file can't be read, or something in it is no setting; the message says where.
+        SettingsError: The file can't be read, or a key in it is no setting; the message says where.
     """
     return read_file(path, name).values
 
 
 def read_file(path: Path, profile: str | None) -> FileSettings:
-    """Return all that the file says; see `read_profile`."""
+    """Return the file's values and accounts; see `read_profile`."""
     document = Document(path)
     at_top, profiles, accounts = document.top(), document.profiles(), document.accounts()
     if profile is None:
@@ -127,7 +127,7 @@ def read_file(path: Path, profile: str | None) -> FileSettings:
     chosen = profiles[profile]
     for group in _ONE_OF:
         if any(chosen[option].value for option in group if option in chosen):
-            # A profile that says where goes there, wherever the others go.
+            # One choice in the profile replaces all of its alternatives at the top.
             at_top = {option: value for option, value in at_top.items() if option not in group}
     return FileSettings(at_top | chosen, accounts)
 

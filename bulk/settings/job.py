@@ -1,4 +1,4 @@
-"""What a run is told: one frozen value, checked as a whole. Secrets are not in here: see `cloud.credentials`."""
+"""Settings of a run: one frozen value, checked as a whole. It contains no secrets: see `cloud.credentials`."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ _MOST_SKIPPED = 10_000
 _MOST_PRODUCTS = 1_000_000_000
 _LONGEST_TIMEOUT_S = 86_400
 _LONGEST_DEADLINE_S = 31_536_000
-"""Bounds beyond which a value can only be a slip; far beyond them timers and SQLite fail."""
+"""Bound beyond which a value can only be a slip; far beyond it timers and SQLite fail."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadSettings:
-    """How the input is read."""
+    """How to read the input."""
 
     format: str | None = None
     """``csv``, ``tsv``, ``jsonl`` or ``xlsx``; ``None``: as the file's name says. Needed for stdin."""
 
     sheet: str | None = None
-    """Of a workbook, the sheet that is read; ``None``: the only one with content."""
+    """Sheet of a workbook to read; ``None``: the only one with content."""
 
     encoding: str | None = None
     """A codec's name; ``None``: UTF-8 with or without mark, UTF-16 by its mark."""
@@ -46,26 +46,26 @@ class ReadSettings:
     columns: Mapping[str, str] = field(default_factory=dict)
     """Field → column, for columns whose names don't say it: ``{"ProductKey": "pk"}``.
 
-    A column of CSV or TSV may be given by its number; an empty one leaves an optional field without a column.
+    A column of CSV or TSV may be given by its number. An empty text means that an optional field has no column.
     """
 
     no_header: bool = False
-    """The first line of CSV or TSV is a row. ``columns`` gives numbers; without it they are in the fields' order."""
+    """The first line of CSV or TSV is a row. ``columns`` gives the numbers; without it: the fields' order."""
 
     skip_lines: int = 0
-    """So many lines at the beginning of CSV or TSV are not read."""
+    """Number of lines to skip at the beginning of CSV or TSV."""
 
     null_texts: tuple[str, ...] = ()
-    """Texts that stand for an absent field. With an empty one among them, no other text is suspected to."""
+    """Texts that mean an absent field. If an empty one is among them, no other text is suspected to mean that."""
 
     lenient_keys: bool = False
-    """Send a ProductKey or ModuleName that looks as if a spreadsheet or a database had spoiled it."""
+    """Send a ProductKey or ModuleName even if it looks as if a spreadsheet or a database spoiled it."""
 
     lenient_alias: bool = False
-    """Let AliasName hold any printable character, not only the documented ones."""
+    """Allow any printable character in AliasName, not only the documented ones."""
 
     def __post_init__(self) -> None:
-        """Refuse what can't be.
+        """Refuse impossible values.
 
         Raises:
             SettingsError: A value is out of bounds.
@@ -75,7 +75,7 @@ class ReadSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """What a run is told. Defaults are the design's."""
+    """Settings of a run. Defaults are the design's."""
 
     endpoint: str | None = None
     """URL of the platform, such as ``https://iot.cn-shanghai.aliyuncs.com/``."""
@@ -84,7 +84,7 @@ class Settings:
     """An Alibaba region's id, instead of an endpoint."""
 
     sandbox: bool = False
-    """Run against a platform in a box, started for this run, its state kept beside the ledger."""
+    """Run against a simulated platform that is started for this run. Its state is kept beside the ledger."""
 
     sandbox_faults: str | None = None
     """Faults that the sandbox injects; see `bulk sandbox --help`."""
@@ -96,22 +96,22 @@ class Settings:
     instance_id: str | None = None
     insecure_http: bool = False
     profile: str | None = None
-    """Whose keys to sign with, of the official tools' profiles; ``None``: ``key_env``, or the official chain."""
+    """Profile of the official tools whose keys to sign with; ``None``: ``key_env``, or the official chain."""
 
     key_env: str | None = None
     """Keys are in the variables ``PREFIX_ACCESS_KEY_ID``, ``PREFIX_ACCESS_KEY_SECRET``, ``PREFIX_SECURITY_TOKEN``."""
 
     role_arn: str | None = None
-    """Role to assume with the keys that were found, ``acs:ram::UID:role/NAME``."""
+    """Role to assume with these keys, ``acs:ram::UID:role/NAME``."""
 
     external_id: str | None = None
-    """What the role's trust policy asks for."""
+    """External id that the role's trust policy requires."""
 
     sts_endpoint: str | None = None
     """Host or URL of the Security Token Service; ``None``: the official one."""
 
     ledger: str | None = None
-    """``None``: the input's path and ``.ledger.db`` (``.sandbox.db`` for the sandbox)."""
+    """Path; ``None``: the input's path and ``.ledger.db`` (``.sandbox.db`` for the sandbox)."""
 
     qps: float = 10.0
     """Creates a second, from 0.001 to 1,000,000; 0: unlimited. The platform grants 10 per account."""
@@ -120,13 +120,13 @@ class Settings:
     """Listings a second, in the same bounds; 0: unlimited. The platform grants 10 per account."""
 
     rate_group: str | None = None
-    """Name of what shares these rates; ``None``: the UID in ``role_arn``, else the id of the long-lived key."""
+    """Group that shares these rates; ``None``: the UID in ``role_arn``, else the id of the long-lived key."""
 
     sample_product: str | None = None
-    """ProductKey that is listed before anything is written, to catch a wrong key; ``None``: none is."""
+    """ProductKey that is listed before anything is written, to catch a wrong key; ``None``: none."""
 
     concurrency: int | None = None
-    """Lanes side by side; ``None``: as many as rate and latency ask for."""
+    """Lanes at the same time; ``None``: as many as rate and latency require."""
 
     max_attempts: int = 6
     """Sends of one request, the first included, throttled ones not counted."""
@@ -139,24 +139,24 @@ class Settings:
     """Seconds after which no new request is sent."""
 
     limit: int | None = None
-    """Only the first so many products with open rows are tried; ``None``: all."""
+    """Try only this many products with open rows, from the first on; ``None``: all."""
 
     only: tuple[str, ...] = ()
-    """Only products are tried whose ProductKey matches one of these patterns, such as ``a1*``; empty: all."""
+    """Try only products whose ProductKey matches one of these patterns, such as ``a1*``; empty: all."""
 
     accounts: Mapping[str, AccountSettings] = field(default_factory=dict)
-    """Name → account. Rows name theirs; empty: one account without a name, which has all of the above."""
+    """Name → account. Rows name theirs; empty: one account without a name, with all the settings above."""
 
     only_accounts: tuple[str, ...] = ()
-    """Only rows of these accounts are tried; empty: of all."""
+    """Try only rows of these accounts; empty: of all."""
 
     product_map: str | None = None
-    """Path of a table that says which product of the target each ProductKey of the input is; ``None``: itself."""
+    """Path of a table that gives the target's product for each ProductKey of the input; ``None``: the same product."""
 
     read: ReadSettings = field(default_factory=ReadSettings)
 
     def __post_init__(self) -> None:
-        """Refuse what contradicts itself.
+        """Refuse values that contradict each other.
 
         Raises:
             SettingsError: A value is out of bounds, or two exclude each other.

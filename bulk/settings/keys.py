@@ -1,4 +1,4 @@
-"""Keys that a settings file may have, how their values are read, and why others are refused. Pure."""
+"""Keys that a settings file may have, how to read their values, and why other keys are refused. Pure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _SECRET = re.compile(r"secret|token|password|passwd|access_?key|credential", re.
 
 
 class TableKind(StrEnum):
-    """What a table of the file is about. A value is the name that its tables begin with."""
+    """What a table of the file is about. The value is the first part of its tables' names."""
 
     TOP = ""  #: every run
     PROFILE = "profiles"  #: a run that chooses it
@@ -33,7 +33,7 @@ class TableKind(StrEnum):
 
     @property
     def noun(self) -> str:
-        """What one of them is called."""
+        """The noun for one table of this kind."""
         return self.value.removesuffix("s")
 
 
@@ -61,7 +61,7 @@ NOT_IN_A_FILE: Mapping[str, str] = MappingProxyType(
         "seed": "it is for one rehearsal, not for all: give --seed",
     }
 )
-"""Flags that the file can't give, named as its keys are, and why."""
+"""Flags that the file can't set, spelled like its keys → why."""
 
 
 def _text(value: object) -> str:
@@ -139,16 +139,16 @@ class Key:
     """A key that the file may have."""
 
     option: str
-    """The parameter that commands know it by."""
+    """Name of the commands' parameter."""
 
     read: Callable[[object], str | bool | tuple[str, ...]]
-    """Gives the value as a flag has it, or says what it should be."""
+    """Returns the value in the form of a flag's, or says what it should be."""
 
     check: Callable[[Any], object] = str
     """Says what is wrong with a value of the right type."""
 
     has_flag: bool = True
-    """False: only the file gives it."""
+    """False: only the file can set it."""
 
 
 KEYS: Mapping[str, Key] = MappingProxyType(
@@ -199,8 +199,8 @@ def why_unknown(key: str, value: object, kind: TableKind) -> str:
 
     Args:
         key: As the file has it.
-        value: Only whether it is a table is looked at.
-        kind: Of the table that it is in.
+        value: Used only to see whether it is a table.
+        kind: Kind of the table that the key is in.
     """
     return _why_not_here(key, isinstance(value, dict), kind) or _why_not_in_a_file(key, kind) or _nearest(key, kind)
 

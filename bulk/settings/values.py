@@ -1,4 +1,4 @@
-"""Values of settings with a form or bounds of their own: rate, cap on failures, duration, delimiter. Pure."""
+"""Settings whose values have their own form or bounds: rate, cap on failures, duration, delimiter. Pure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["FailureCap", "check_rate", "is_wanted", "parse_delimiter", "parse_du
 
 _LEAST_PER_S = 0.001
 _MOST_PER_S = 1_000_000
-"""Bounds beyond which a rate can only be a slip; far beyond them timers fail."""
+"""Bound beyond which a rate can only be a slip; far beyond it timers fail."""
 
 _NO_DELIMITERS = '"\r\n\0'
 
@@ -22,14 +22,14 @@ _PART = r"(\d+(?:\.\d+)?)([dhms])"
 
 @dataclass(frozen=True, slots=True)
 class FailureCap:
-    """How many failed rows a run bears before it stops."""
+    """How many failed rows a run allows before it stops."""
 
     rows: int | None = None
     percent: float | None = None
-    """Of the rows tried so far; looked at from the hundredth row on."""
+    """Percentage of the rows tried so far; checked from the hundredth row on."""
 
     def __str__(self) -> str:
-        """Return it as it is written."""
+        """Return the cap in the form that `parse` reads."""
         return f"{self.rows}" if self.percent is None else f"{self.percent:g}%"
 
     @classmethod
@@ -54,8 +54,8 @@ def check_rate(name: str, per_s: float | None) -> None:
     """Refuse a rate that can't be meant.
 
     Args:
-        name: The setting, as a field.
-        per_s: Requests a second; 0: unlimited; ``None``: nothing is said.
+        name: The setting's field.
+        per_s: Requests a second; 0: unlimited; ``None``: not set.
 
     Raises:
         SettingsError: It is out of bounds.
@@ -82,7 +82,7 @@ def parse_delimiter(text: str) -> str:
     r"""Read one character; a tab may be written as ``\t`` or ``tab``, in any letter case.
 
     Raises:
-        SettingsError: It is more or less than one character, or one that can't stand between cells.
+        SettingsError: It is more or less than one character, or one that can't separate cells.
     """
     character = "\t" if text.lower() in {"\\t", "tab"} else text
     if len(character) != 1:
@@ -93,6 +93,6 @@ def parse_delimiter(text: str) -> str:
 
 
 def is_wanted(product_key: str, only: tuple[str, ...]) -> bool:
-    """Say whether ``--only`` lets a product be tried."""
-    # ProductKeys differ in letter case: a file system's rules for names must not blur that.
+    """Say whether ``--only`` allows a product to be tried."""
+    # ProductKeys are case-sensitive, so `fnmatch.fnmatch`, which follows the file system's rules, is wrong here.
     return not only or any(fnmatchcase(product_key, pattern) for pattern in only)

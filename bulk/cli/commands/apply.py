@@ -1,4 +1,4 @@
-"""`bulk apply`: carry out what a sync withheld and a person approved."""
+"""`bulk apply`: make the changes that a sync withheld and a person approved."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from bulk.exits import ExitCode
 __all__ = ["completion"]
 
 _VARIABLE = "_BULK_COMPLETE"
-"""Where click finds what a shell asks; its name follows from the program's."""
+"""Variable in which a shell passes its request to click; click derives the name from the program's."""
 
 
 @click.command(

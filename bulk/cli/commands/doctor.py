@@ -1,4 +1,4 @@
-"""`bulk doctor`: try what a run would need, and say what to do where something is wrong."""
+"""`bulk doctor`: test what a run needs, and say what to do about each problem."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ __all__ = ["doctor"]
 
 
 class _Stores(NamedTuple):
-    """One store, opened by two who know nothing of each other."""
+    """One store, opened twice, as two independent writers would open it."""
 
     url: str
     first: Store
@@ -105,7 +105,7 @@ def _of_accounts(settings: Settings, product_key: str | None, stores: _Stores | 
 
 
 def _opened_twice(url: str | None) -> _Stores | None:
-    """Open a store for each of two writers, before anything is tried: a URL that can't be one is a slip."""
+    """Open a store for each of two writers. A URL that can't be a store's is refused before any test runs."""
     if url is None:
         return None
     from bulk.fleet.store_url import open_store  # noqa: PLC0415 - see above

@@ -148,7 +148,7 @@ def _distributed(done: Exported) -> Iterator[str]:
 
 
 def _read_otherwise(done: Exported) -> Iterator[str]:
-    """Name rows that would not make again what is on the platform: by reading FILE itself, nobody sees it."""
+    """Name rows that would not recreate what is on the platform: FILE itself does not show it."""
     if not done.read_otherwise:
         return
     rows = [(account.account, row) for account in done.accounts for row in account.read_otherwise]

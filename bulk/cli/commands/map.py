@@ -1,4 +1,4 @@
-"""`bulk map`: find which product of the target each product of an export is."""
+"""`bulk map`: find the target's product for each product of an export."""
 
 from __future__ import annotations
 

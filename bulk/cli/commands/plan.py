@@ -1,4 +1,4 @@
-"""`bulk plan`: tell what a run would do; ask the platform, change nothing."""
+"""`bulk plan`: show what a run would do. It reads from the platform and changes nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`bulk results`: write what became of each row, or the rows that are to be tried again."""
+"""`bulk results`: write the result of each row, or the rows to try again."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def _opened(path: Path | None) -> Iterator[BinaryIO]:
             if stat.S_ISREG(os.fstat(out.fileno()).st_mode):
                 yield out
                 return
-            # A pager that nobody scrolls must not hold the ledger's log back.
+            # A pager that nobody scrolls must not keep a snapshot open: the ledger's log would grow meanwhile.
             with spooled(out) as whole:
                 yield whole
         return

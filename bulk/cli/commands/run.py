@@ -1,4 +1,4 @@
-"""`bulk run`: create the modules that a file asks for, or go on with it."""
+"""`bulk run`: create the modules that a file lists, or go on where a run stopped."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["run"]
 _FIRST = "Before it begins"
 _ACCOUNT = "--account"
 _NAMED_ACCOUNTS = 3
-"""So many accounts at most are named in a command that goes on."""
+"""Most accounts that the command to go on names."""
 
 _TRYING = ("--limit", "--only")
 
@@ -125,19 +125,19 @@ def run(
 
 
 def _resume(invocation: Invocation, summary: Summary, settings: Settings, *, stopped: bool) -> str | None:
-    """Return the command that goes on, if anything is left to do."""
+    """Return the command that goes on where this run stopped, if anything is left to do."""
     if summary.exit_code == ExitCode.DONE:
         return None
-    # A try that was cut short goes on as a try; after one that went through, the whole job is what goes on.
+    # A trial (--limit, --only) that was cut short goes on as a trial. After a complete trial comes the whole job.
     left = (one for name, one in summary.accounts.items() if name not in settings.only_accounts)
-    # Without rows of other accounts, the input has no column that names them, and needs the flag.
+    # If all rows are of one account, the input may have no column Account, and then it needs the flag.
     is_try = bool(settings.only_accounts) and any(any(one.outcomes.values()) for one in left)
     trying = (*_TRYING, *(["--account"] if is_try else []))
     return invocation.again if stopped else invocation.again_without(trying)
 
 
 def _resume_accounts(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:
-    """Return the command that tries only the accounts that stopped, where that is shorter than to name all."""
+    """Return the command for only the accounts that stopped; ``None``: they are too many to name."""
     alone = stopped_accounts(summary)
     if stopped or not 0 < len(alone) <= _NAMED_ACCOUNTS or len(alone) == len(summary.accounts):
         return None

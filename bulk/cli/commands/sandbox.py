@@ -1,4 +1,4 @@
-"""`bulk sandbox`: serve the platform in a box until stopped."""
+"""`bulk sandbox`: serve a simulated platform until stopped."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _GMT_FORMS: Final = ("minutes", "http", "absent", "garbled")
 
 
 class _SandboxCommand(GroupedCommand):
-    """A command whose help ends with the grammars, which are written where they are read."""
+    """A command whose help ends with the grammars. Each grammar is written beside the code that reads it."""
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for heading, module in _grammars():
@@ -194,7 +194,7 @@ def _product_keys(source: str) -> frozenset[str] | None:
 
 
 def _named(name: str) -> Callable[[Any], Any]:
-    """Return what reads a value by something of the sandbox, which is imported when there is a value to read."""
+    """Return a reader that is part of the sandbox. It is imported only when there is a value to read."""
 
     def read(value: Any) -> Any:  # noqa: ANN401 - as the sandbox has it
         import bulk.sandbox  # noqa: PLC0415 - on demand, as above
@@ -206,7 +206,7 @@ def _named(name: str) -> Callable[[Any], Any]:
 
 
 _OF_EACH_ACCOUNT: Final = ("qps", "list_qps", "rates", "denied", "products", "instance_id", "seed")
-"""Options that hold for each account of a file that says nothing else."""
+"""Options that apply to each account of a file, unless the file sets its own value."""
 
 _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "data_shape": _named("DataShape"),
@@ -221,4 +221,4 @@ _READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
     "update_omitted": _named("Omitted"),
     "world": _named("read_seed"),
 }
-"""Options that are more than text or a number → what reads them, where they are given."""
+"""Options that are more than a text or a number → the function that reads the value."""

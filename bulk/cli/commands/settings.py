@@ -102,13 +102,13 @@ def _settings_shown(ctx: click.Context) -> list[Shown]:
 
 
 def _name(parameter: click.Parameter) -> str:
-    """Return the name that a settings file knows it by, or would."""
+    """Return the parameter's name as a settings file spells it, or would spell it."""
     of_file = (key for key, known in KEYS.items() if known.option == parameter.name)
     return next(of_file, max(parameter.opts, key=len)[2:].replace("-", "_"))
 
 
 def _plain(name: str, value: object) -> object:
-    """Return a value as JSON can have it, without what an address may hide."""
+    """Return a value that JSON can hold, without any secret in a URL."""
     if name in _ADDRESSES and isinstance(value, str):
         return shown_address(value)
     if isinstance(value, str):
@@ -147,7 +147,7 @@ def _lines(shown: list[Shown]) -> list[str]:
     lines = []
     for each in shown:
         line = f"{each.name:<{names}}  {_spelled(each.value):<{values}}  {each.origin}"
-        # What somebody chose stands out from what nobody did.
+        # Values that you chose must be easy to tell from defaults.
         lines.append(line if each.origin == "default" else paint(line, Tone.HEADING))
     return lines
 

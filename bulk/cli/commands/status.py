@@ -1,4 +1,4 @@
-"""`bulk status`: show how a ledger stands, once or again and again while a run is at work on it."""
+"""`bulk status`: show the state of a ledger, once, or repeatedly while a run works on it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = ["status"]
 _WATCH = "--watch"
 _EVERY_S = "2"
 _SPAN_S = 10.0
-"""How far back "now" reaches: long enough for ten requests at the slowest granted rate."""
+"""Span of the present rate: long enough for ten requests at the slowest granted rate."""
 
 
 class _StatusCommand(GroupedCommand):
-    """A command whose ``--watch`` may stand without its seconds, also where LEDGER follows it."""
+    """A command whose ``--watch`` may be given without its seconds, even directly before LEDGER."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         following = [*args[1:], ""]
@@ -94,7 +94,7 @@ def _look(ledger: Path) -> tuple[LedgerStatus, Pulse | None]:
 
 @contextmanager
 def _live() -> Iterator[Show]:
-    """Redraw in place; what was drawn last stays."""
+    """Redraw in place; the last screen remains when the block ends."""
     from rich.console import Console  # noqa: PLC0415 - takes a tenth of a second, for a terminal only
     from rich.live import Live  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""`bulk sync`: make the platform as a file says, and leave alone what is not ours."""
+"""`bulk sync`: make the platform match a file, and touch only modules that this ledger made or adopted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Accounts of the settings file on a command line: which are chosen, and which flags can't be given beside them."""
+"""Accounts of the settings file: which ones a command line chooses, and which flags can't be combined with them."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _OF_EACH = ("qps", "list_qps")
 
 
 def accounts_of_command(ctx: click.Context) -> Mapping[str, AccountSettings]:
-    """Return the accounts that a command works with: those of the settings file, where flags don't go before them.
+    """Return the accounts that a command works with: those of the settings file, unless flags override them.
 
     Raises:
-        SettingsError: A flag or a variable says of all accounts what can only be true of one.
+        SettingsError: A flag or a variable sets a value for all accounts that only one of them can have.
     """
     accounts = accounts_in_file(ctx)
     if accounts:
@@ -39,7 +39,7 @@ def accounts_of_command(ctx: click.Context) -> Mapping[str, AccountSettings]:
 
 
 def complete_account(ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the accounts of the settings file to a shell, without those that are named already."""
+    """Offer the accounts of the settings file to a shell, without those already named."""
     from bulk.settings.file import account_names  # noqa: PLC0415 - `--help` need not wait for it
 
     return names_for_shell(ctx, account_names, incomplete, named=ctx.params.get("only_accounts") or ())
@@ -58,7 +58,7 @@ def _refuse_flags_of_one(ctx: click.Context, accounts: Mapping[str, AccountSetti
 
 
 def _refuse_other_dialect(ctx: click.Context, accounts: Mapping[str, AccountSettings]) -> None:
-    """Refuse to write one account's requests as another's: the platform would take them for wrong keys."""
+    """Refuse to send requests in another account's dialect: the platform would report wrong keys."""
     if ctx.get_parameter_source("dialect") not in BY_HAND:
         return
     parameter = next(each for each in ctx.command.params if each.name == "dialect")

@@ -1,4 +1,4 @@
-"""The settings that a command line, its environment and the settings file amount to."""
+"""Build the settings from a command line, its environment and the settings file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["read_settings_of", "settings_of"]
 
 
 def settings_of(ctx: click.Context) -> Settings:
-    """Return the settings that a command line, its environment and the settings file amount to.
+    """Return the settings that a command line, its environment and the settings file give together.
 
     Raises:
         SettingsError: A value is out of bounds, or two exclude each other.
@@ -44,7 +44,7 @@ def read_settings_of(ctx: click.Context) -> ReadSettings:
 
 @contextmanager
 def _named_as_flags(ctx: click.Context) -> Iterator[None]:
-    """Have settings that are at fault named by their flags."""
+    """Name a setting by its flag in the message of an error about it."""
     try:
         yield
     except SettingsError as exc:

@@ -57,7 +57,7 @@ ENVIRONMENT_HELP = """
     BULK_TIMEOUT, BULK_MAX_FAILURES, BULK_DEADLINE, BULK_LOG_FORMAT, BULK_LOG_FILE, BULK_SETTINGS,
     BULK_SETTINGS_PROFILE; else from bulk.toml, if there is one. `bulk settings` shows what is in effect, and why.
     """
-"""What is below the options of a command that has ``settings_options``; a test compares it with them."""
+"""Text below the options of a command that has ``settings_options``; a test compares it with them."""
 
 _DEFAULTS = Settings()
 
@@ -307,17 +307,17 @@ def settings_options(command: _Decorated) -> _Decorated:
 
 
 def platform_options(command: _Decorated) -> _Decorated:
-    """Let a command take those options of ``settings_options`` that say where modules go, and how fast."""
+    """Let a command take the options of ``settings_options`` that choose the platform, the keys and the rates."""
     return _all((*_PLATFORM, *_KEPT), command)
 
 
 def looking_options(command: _Decorated) -> _Decorated:
-    """Let a command take those options of ``settings_options`` that matter where a platform is only read."""
+    """Let a command take the options of ``settings_options`` that matter when it only reads from the platform."""
     return _all((*_PLACE, *_WHOSE, *_LISTINGS, *_REQUEST, _DEADLINE, *_READING, *_KEPT), command)
 
 
 def comparing_options(command: _Decorated) -> _Decorated:
-    """Let a command take the map, and what narrows a comparison."""
+    """Let a command take the product map, and the options that narrow a comparison."""
     limit = _which("--limit", type=int, metavar="N", help="Compare only the first N products of A.")
     only = _which(
         "--only",
@@ -329,17 +329,17 @@ def comparing_options(command: _Decorated) -> _Decorated:
 
 
 def working_options(command: _Decorated) -> _Decorated:
-    """Let a command take those options of ``settings_options`` that matter where the rows are read already."""
-    return _all((*_PLACE, *_WHOSE[:-1], _CREATES, *_LISTINGS, *_JOB, *_KEPT), command)  # a shard has its accounts
+    """Let a command take the options of ``settings_options`` that matter once the rows have been read."""
+    return _all((*_PLACE, *_WHOSE[:-1], _CREATES, *_LISTINGS, *_JOB, *_KEPT), command)  # a shard names its accounts
 
 
 def splitting_options(command: _Decorated) -> _Decorated:
-    """Let a command take those options of ``settings_options`` that matter where an input is shared out."""
+    """Let a command take the options of ``settings_options`` that matter when it divides an input."""
     return _all((*_PLACE, *_WHOSE, _CREATES, _LISTINGS[0], _REQUEST[1], *_READING, *_KEPT), command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:
-    """Let a command take those options of ``settings_options`` that say how an input is read."""
+    """Let a command take the options of ``settings_options`` that say how to read an input."""
     return _all((*_READING, *_KEPT), command)
 
 
@@ -349,7 +349,7 @@ def log_options(command: _Decorated) -> _Decorated:
 
 
 def metrics_option(command: _Decorated) -> _Decorated:
-    """Let a command take the file that its metrics are written to."""
+    """Let a command take the path of its metrics file."""
     return _output(
         "--metrics-file",
         type=click.Path(dir_okay=False),
@@ -366,6 +366,6 @@ def json_option(command: _Decorated) -> _Decorated:
 
 
 def _all(options: tuple[Callable[[Any], Any], ...], command: _Decorated) -> _Decorated:
-    # click puts the option that is applied last on top.
+    # click lists the option that is applied last first.
     decorated: _Decorated = reduce(lambda decorated, option: option(decorated), reversed(options), command)
     return decorated

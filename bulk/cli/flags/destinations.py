@@ -38,12 +38,12 @@ def check_run_destinations(ctx: click.Context, input_name: str, settings: Settin
     """Refuse to write over what a run or a plan needs.
 
     Args:
-        ctx: Of a command with ``log_options``, with or without ``metrics_option`` or ``--output``.
+        ctx: Context of a command with ``log_options``, with or without ``metrics_option`` or ``--output``.
         input_name: Path of the input; ``-`` for stdin.
-        settings: They know the ledger.
+        settings: They say which ledger.
 
     Raises:
-        SettingsError: One names the ledger, a file that belongs to it, or the input; or two name the same file.
+        SettingsError: An output is the ledger, a file that belongs to it, or the input; or two outputs are one file.
     """
     if outputs := _outputs(ctx):
         from bulk.engine.sessions.connect import ledger_path  # noqa: PLC0415 - `--help` need not wait for the HTTP client
@@ -53,13 +53,13 @@ def check_run_destinations(ctx: click.Context, input_name: str, settings: Settin
 
 
 def check_apply_destinations(ctx: click.Context, plan: Path, ledger: Path, input_name: str) -> None:
-    """Refuse to write over a plan that is applied, or over what it needs.
+    """Refuse to write over the plan to apply, or over what it needs.
 
     Args:
         ctx: As of ``check_run_destinations()``.
-        plan: Its path.
-        ledger: That it names.
-        input_name: That it names.
+        plan: The plan's path.
+        ledger: The ledger that the plan names.
+        input_name: The input that the plan names.
 
     Raises:
         SettingsError: As of ``check_run_destinations()``.
@@ -70,7 +70,7 @@ def check_apply_destinations(ctx: click.Context, plan: Path, ledger: Path, input
 
 
 def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> None:
-    """Refuse to write over the ledger that is read, or over the input that it recorded.
+    """Refuse to write over the ledger to read, or over the input that it recorded.
 
     Args:
         outputs: Option → the file that it names, if it is given.
@@ -83,7 +83,7 @@ def check_destinations(outputs: Mapping[str, Path | None], *, ledger: Path) -> N
     from bulk.ledger.views.reading import read_input_name  # noqa: PLC0415 - `--help` need not wait for SQLite
 
     name = read_input_name(ledger)
-    # A name is kept as UTF-8; where the system's encoding is another, the file has other characters in its name.
+    # The ledger keeps the name as UTF-8. If the system uses another encoding, the file's name has other characters.
     known = None if name is None or name == _STDIN else os.fsdecode(name.encode())
     _check(outputs, ledger, [] if known is None else list(_places(known, ledger)))
 
@@ -92,7 +92,7 @@ def check_inputs_are_kept(option: str, path: Path, inputs: Iterable[str]) -> Non
     """Refuse to write over an input.
 
     Args:
-        option: By which the output is named.
+        option: Option that names the output.
         path: The output.
         inputs: As the user named them.
 
@@ -105,7 +105,7 @@ def check_inputs_are_kept(option: str, path: Path, inputs: Iterable[str]) -> Non
 
 @contextmanager
 def writable(path: Path) -> Iterator[None]:
-    """Say of an output that can't be written what to do.
+    """Say what to do if an output can't be written.
 
     Raises:
         SettingsError: It can't.
@@ -134,14 +134,14 @@ def _check(outputs: Mapping[str, Path | None], ledger: Path, inputs: list[Path])
 
 def _ledger_files(ledger: Path) -> Iterator[tuple[str, Path]]:
     yield "the ledger itself", ledger
-    # SQLite keeps its files beside the real ledger; the lock and a sandbox's state stand beside the name as given.
+    # SQLite keeps its files beside the real ledger. The lock and a sandbox's state are beside the name as given.
     for base in {str(ledger), os.path.realpath(ledger)}:
         for suffix in _LEDGER_SUFFIXES:
             yield "a file of the ledger", Path(f"{base}{suffix}")
 
 
 def _places(name: str, ledger: Path) -> Iterator[Path]:
-    """Yield where an input may be, whose name is known as it was given in some folder."""
+    """Yield the paths that an input's name may mean: the folder in which it was given is not known."""
     yield from (Path(name), ledger.parent / name)
     for suffix in _DEFAULT_LEDGERS:
         beside = ledger.with_name(ledger.name.removesuffix(suffix))
@@ -151,9 +151,9 @@ def _places(name: str, ledger: Path) -> Iterator[Path]:
 
 def _is_same(path: Path, other: Path) -> bool:
     try:
-        # A terminal or /dev/null may be named twice.
+        # Two outputs may share a terminal or /dev/null.
         return path.samefile(other) and path.is_file()
     except FileNotFoundError:
         return os.path.realpath(path) == os.path.realpath(other)
     except OSError:
-        return False  # it can't be looked at: neither can it be written, and that has a message of its own
+        return False  # it can't be examined, so it can't be written either: that has its own message

@@ -40,16 +40,16 @@ SETTINGS_PROFILE = "settings_profile"
 _PLACES = ("endpoint", "region", "sandbox")
 _BY_WEIGHT = (ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT, ParameterSource.DEFAULT_MAP)
 BY_HAND = frozenset({ParameterSource.COMMANDLINE, ParameterSource.ENVIRONMENT})
-"""Where a value comes from that goes before the settings file."""
+"""Origins that override the settings file."""
 
 _FILE_SETTINGS = "bulk.cli.flags.origin.file_settings"
 
 
 def read_settings_file(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """Let the settings file speak for options that neither a flag nor the environment names.
+    """Take options from the settings file if neither a flag nor the environment sets them.
 
-    Called back for both options that choose what is read, before any other option is looked at; which of the two is
-    the last, the command line decides.
+    Click calls this for both options that choose the file and the profile, before all other options. The command line
+    decides which of the two comes last.
 
     Raises:
         SettingsError: The file can't be read, has a mistake, or lacks the profile.
@@ -90,8 +90,8 @@ def names_for_shell(
     Args:
         ctx: Says which file is meant.
         names_of: Gives the names of a file.
-        incomplete: What is typed of a name.
-        named: Those that are on the command line already.
+        incomplete: The part of a name that is typed.
+        named: Names already on the command line.
     """
     from bulk.settings.file import find_file  # noqa: PLC0415 - as above
 
@@ -99,29 +99,29 @@ def names_for_shell(
     try:
         names = names_of(path) if path else ()
     except SettingsError:
-        return []  # a prompt is no place for a message; the command will have it
+        return []  # a prompt is no place for a message; the command will report it
     return [CompletionItem(name) for name in names if name.startswith(incomplete) and name not in named]
 
 
 def file_values(ctx: click.Context) -> Mapping[str, FileValue]:
-    """Return what the settings file says, by the parameters that commands know."""
+    """Return the settings file's values, by the names of commands' parameters."""
     found: FileSettings | None = ctx.meta.get(_FILE_SETTINGS)
     return found.values if found else {}
 
 
 def accounts_in_file(ctx: click.Context) -> Mapping[str, AccountSettings]:
-    """Return what the settings file says of accounts, by their names."""
+    """Return the settings file's accounts, by name."""
     found: FileSettings | None = ctx.meta.get(_FILE_SETTINGS)
     return found.accounts if found else {}
 
 
 def values_without_flag(ctx: click.Context) -> Mapping[str, FileValue]:
-    """Return what only the settings file can say, by fields of `Settings`."""
+    """Return the values that only the settings file can give, by fields of `Settings`."""
     from bulk.settings.keys import KEYS  # noqa: PLC0415 - `--help` need not wait for it
 
     values = file_values(ctx)
     alone = {key.option for key in KEYS.values() if not key.has_flag}
-    # A flag says where the keys are: what the file says of it goes behind.
+    # A flag says where the keys are, and it overrides what the file says of that.
     passed_over = {"key_env"} if ctx.get_parameter_source("profile") in BY_HAND else set()
     return {option: values[option] for option in values.keys() & alone - passed_over}
 
@@ -140,7 +140,7 @@ def origin_of(ctx: click.Context, parameter: click.Parameter) -> str:
 
 
 def overruled(ctx: click.Context) -> frozenset[str]:
-    """Return the places that don't hold, because a place was named where more weight lies: a flag beats the file."""
+    """Return the options that choose a platform but are overridden by another of them: a flag overrides the file."""
     named = {place: ctx.get_parameter_source(place) for place in _PLACES if ctx.params.get(place)}
     heaviest = next((source for source in _BY_WEIGHT if source in named.values()), None)
     return frozenset(place for place, source in named.items() if source is not heaviest)

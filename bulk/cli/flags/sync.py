@@ -1,4 +1,4 @@
-"""The options of `bulk sync` and `bulk plan --sync`: what may be changed, and how much of it without a person."""
+"""The options of `bulk sync` and `bulk plan --sync`: what it may change, and how much without approval."""
 
 from __future__ import annotations
 
@@ -55,13 +55,13 @@ _OPTIONS = (
 
 
 def sync_options(command: _Decorated) -> _Decorated:
-    """Let a command take what a sync may do."""
+    """Let a command take the options that say what a sync may do."""
     decorated: _Decorated = reduce(lambda decorated, option: option(decorated), reversed(_OPTIONS), command)
     return decorated
 
 
 def sync_options_of(ctx: click.Context) -> SyncOptions:
-    """Return what a command line lets a sync do.
+    """Return what the command line allows a sync to do.
 
     Raises:
         SettingsError: A limit is neither a number nor a share.
@@ -79,6 +79,6 @@ def sync_options_of(ctx: click.Context) -> SyncOptions:
 
 
 def named(ctx: click.Context, exc: SettingsError) -> SettingsError:
-    """Return an error with the flags of a command in the place of fields."""
+    """Return the error with flags of the command instead of fields."""
     flags = {parameter.name: max(parameter.opts, key=len) for parameter in ctx.command.params}
     return exc.by_names(lambda field: flags.get(field, field))

@@ -1,4 +1,4 @@
-"""Read the values of flags: how they are written, and what is said when they can't be read."""
+"""Read the values of flags: their forms, and the message when one can't be read."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LONGEST_INTERVAL_S = 86_400
 
 
 def _flag_value(parse: Callable[[str], _Value], text: str) -> _Value:
-    """Let click name the flag that a value was given to."""
+    """Make an error name the flag: click adds it."""
     try:
         return parse(text)
     except SettingsError as exc:
@@ -52,7 +52,7 @@ def read_duration(text: str) -> float:
 
 
 def read_faults(text: str) -> str:
-    """Check a specification of faults, which the sandbox reads: before anything is begun.
+    """Check a specification of the sandbox's faults before anything starts.
 
     Raises:
         click.BadParameter: It can't be read.
@@ -98,13 +98,13 @@ def read_delimiter(text: str) -> str:
 
 
 def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequence[str]) -> Mapping[str, str]:
-    """Read each ``Field=Column``, as click calls back for an option that may be repeated.
+    """Read each ``Field=Column``; a click callback for an option that may be repeated.
 
-    Only the first equals sign divides: a column's name may hold others. An empty column is none. Which fields there
-    are, the reader knows.
+    Only the first equals sign divides: a column's name may contain others. An empty column means no column. The reader
+    knows which fields there are.
 
     Raises:
-        click.BadParameter: One is no such pair, or a field is named twice.
+        click.BadParameter: A text is no such pair, or two name the same field.
     """
     columns: dict[str, str] = {}
     for text in texts:
@@ -117,10 +117,10 @@ def read_columns(_ctx: click.Context, _parameter: click.Parameter, texts: Sequen
 
 
 def read_input_name(ctx: click.Context, _parameter: click.Parameter, input_name: str) -> str:
-    """Return an input's path, which a variable that is not set leaves empty.
+    """Return an input's path. Refuse an empty one, as an unset shell variable gives.
 
     Raises:
-        click.BadParameter: It is.
+        click.BadParameter: It is empty.
     """
     if not input_name:
         raise click.BadParameter("INPUT is empty: name a file, or - for stdin")
@@ -143,7 +143,7 @@ def read_outcomes(text: str) -> frozenset[Outcome]:
 
 
 def complete_outcomes(_ctx: click.Context, _parameter: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Offer the outcomes that may follow the last comma, without those that are named already."""
+    """Offer the outcomes that may follow the last comma, without those already named."""
     named, comma, last = incomplete.rpartition(",")
     taken = set(named.split(","))
     return [

@@ -40,11 +40,11 @@ class Shown:
 
 
 def accounts_shown(ctx: click.Context, told: Settings) -> dict[str, list[Shown]]:
-    """Return what is in effect for each account that ``--account`` leaves, and its key.
+    """Return what is in effect for each account that ``--account`` selects, and its key.
 
     Args:
-        ctx: Of a command with ``settings_options``.
-        told: What ``settings_of`` made of it.
+        ctx: Context of a command with ``settings_options``.
+        told: The settings from ``settings_of(ctx)``.
 
     Raises:
         SettingsError: An account's settings contradict each other.
@@ -58,7 +58,7 @@ def accounts_shown(ctx: click.Context, told: Settings) -> dict[str, list[Shown]]
 
 
 def account_rows(ctx: click.Context, accounts: Mapping[str, list[Shown]]) -> list[Shown]:
-    """Return what the screen has of accounts: of the only one all that is said, of several a row each."""
+    """Return the screen's rows: for a single account all its settings, for several accounts one row each."""
     if len(accounts) == 1:
         ((name, rows),) = accounts.items()
         return [
@@ -139,7 +139,7 @@ async def _key(account: Account) -> Shown:
         if isinstance(event, CredentialsFound):
             origins.append(event.source)
 
-    # The keys that are there already: a role is assumed by a run, not by who only looks.
+    # Show the keys that exist already: only a run assumes a role.
     keys = replace(account.keys, role_arn=None, external_id=None)
     try:
         opened = await open_account_keys(replace(account, keys=keys), listener=listen)

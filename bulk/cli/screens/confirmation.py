@@ -24,28 +24,28 @@ __all__ = ["NotConfirmedError", "confirm"]
 
 
 class NotConfirmedError(click.ClickException):
-    """Whoever was asked said no, or stopped the plan: nothing was created, as after a Ctrl-C."""
+    """The user answered no, or stopped the plan: nothing was created, as after a Ctrl-C."""
 
     def __init__(self, message: str, *, exit_code: int = ExitCode.INTERRUPTED) -> None:
         super().__init__(message)
         self.exit_code = exit_code  # type: ignore[misc]  # click itself looks at the instance
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Say it; it is no error."""
+        """Print the message without "Error:", since it is no error."""
         click.echo(self.format_message(), file=file, err=file is None)
 
 
 def confirm(ctx: click.Context, input_name: str, settings: Settings, *, confirmed: bool) -> None:
-    """Plan on stderr, and return once the plan may be carried out.
+    """Show the plan on stderr, and return once it may be carried out.
 
     Args:
-        ctx: Of a command with ``log_options``.
+        ctx: Context of a command with ``log_options``.
         input_name: Path of the input.
-        settings: As for the run that follows.
-        confirmed: Nobody needs to be asked.
+        settings: Those of the run that follows.
+        confirmed: The user said yes already, so don't ask.
 
     Raises:
-        SettingsError: Nobody is there to be asked, or the input can't be read twice.
+        SettingsError: There is nobody to ask, or the input can't be read twice.
         NotConfirmedError: The answer is no, or the plan was stopped.
     """
     if has_no_place(input_name):

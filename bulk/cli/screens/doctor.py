@@ -1,4 +1,4 @@
-"""How `bulk doctor` shows what it found: each check with its remedy below; of many accounts, those in trouble."""
+"""How `bulk doctor` shows what it found: each check above its remedy; of many accounts, only those in trouble."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ _NAME_COLUMNS = 9
 _FEWEST_COLUMNS = 20
 
 _SHOWN_WHOLE = 5
-"""So many accounts at most are shown with all their checks."""
+"""Most accounts that are shown with all their checks."""
 
 _GRAVEST_FIRST = (Verdict.FAILED, Verdict.WARNED)
 
 
 def account_lines(found: Examination, *, width: int, paint: Paint) -> Iterator[str]:
-    """Yield what was found of a job with accounts: those in trouble first, then what concerns all.
+    """Yield what was found in a job with accounts: those in trouble first, then what concerns all.
 
     Args:
         found: What was found.
@@ -52,7 +52,7 @@ def account_lines(found: Examination, *, width: int, paint: Paint) -> Iterator[s
 
 
 def check_lines(check: Check, *, width: int, paint: Paint) -> Iterator[str]:
-    """Yield a check's verdict and name, what was seen, and below it what to do."""
+    """Yield a check's verdict, its name and what it found; below that, what to do."""
     word, tone = _WORDS.get(check.verdict, _NOT_TRIED)
     margin = " " * (_VERDICT_COLUMNS + _NAME_COLUMNS)
     first, *rest = [line for text in check.detail.splitlines() for line in _wrapped(text, width - len(margin))]
@@ -64,7 +64,7 @@ def check_lines(check: Check, *, width: int, paint: Paint) -> Iterator[str]:
 
 
 def _many(accounts: Mapping[str, Sequence[Check]], *, width: int, paint: Paint) -> Iterator[str]:
-    """Yield what is wrong, once for all accounts of which the same was seen, and who is well."""
+    """Yield each problem once, with all accounts that have it; then the accounts without problems."""
     for verdict in _GRAVEST_FIRST:
         troubles: dict[Check, list[str]] = {}
         for name, checks in accounts.items():
@@ -90,7 +90,7 @@ def _of_accounts(names: Sequence[str]) -> str:
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    # Addresses and paths are copied: they are never broken.
+    # Users copy addresses and paths, so they are never broken.
     indent = " " * (len(text) - len(text.lstrip()))
     return textwrap.wrap(
         text,

@@ -1,4 +1,4 @@
-"""What people see of a fleet while `bulk fleet run` drives it, and at its end."""
+"""What people see of a fleet while `bulk fleet run` drives it, and when it ends."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _MOST_NAMED = 10
 
 
 class FleetScreen:
-    """A line on stderr: redrawn on a terminal, written anew now and then elsewhere."""
+    """A line on stderr: redrawn on a terminal; elsewhere, a new line now and then."""
 
     def __init__(self) -> None:
         """Show nothing yet."""
@@ -44,7 +44,7 @@ class FleetScreen:
             self._write("\r\x1b[K")
 
     def show(self, look: FleetLook) -> None:
-        """Show how a fleet is; returns at once."""
+        """Show the state of a fleet; returns at once."""
         if self._is_live:
             width = shutil.get_terminal_size().columns
             self._write(f"\r\x1b[K{fleet_line(look)[: width - 1]}")
@@ -60,7 +60,7 @@ class FleetScreen:
 
 
 def fleet_line(look: FleetLook) -> str:
-    """Return how a fleet is, on one line."""
+    """Return the state of a fleet, on one line."""
     progress = look.shards.progress.values()
     outcomes: Counter[str] = Counter()
     for one in progress:
@@ -80,10 +80,10 @@ def fleet_line(look: FleetLook) -> str:
 
 
 def summary_lines(summary: FleetSummary, again: str) -> Iterator[str]:
-    """Yield what is said at the end.
+    """Yield the screen that ends `bulk fleet run`.
 
     Args:
-        summary: How the fleet is.
+        summary: The state of the fleet.
         again: The command that goes on.
     """
     yield f"{spell_count(summary.rows, 'row')} in {summary.store}: {_words(summary.outcomes)}"

@@ -1,4 +1,4 @@
-"""Say on one screen how a fleet is."""
+"""Show the state of a fleet on one screen."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["status_lines"]
 
 _SHOWN_SHARDS = 4
-"""Of each standing."""
+"""Most shards that are shown of each standing."""
 
 _ACCOUNT_LINES = 14
 _LEFT = (Standing.GIVEN_UP, Standing.STOPPED, Standing.SILENT, Standing.WAITING)
-"""Nobody works on their rows."""
+"""Standings of shards that nobody works on."""
 
 _MEANINGS = {
     Standing.GIVEN_UP: ("given up after several failed tries", Tone.BAD),
@@ -44,7 +44,7 @@ def status_lines(status: FleetStatus, *, width: int = 80, paint: Paint = plain) 
     Args:
         status: What was read from its store.
         width: Columns of the terminal.
-        paint: How to colour.
+        paint: Adds colours, or nothing.
     """
     accounts = spell_count(len(status.accounts), "account")
     return [

@@ -1,4 +1,4 @@
-"""Say on a screen what a run would do."""
+"""Show on a screen what a run would do."""
 
 from __future__ import annotations
 
@@ -33,13 +33,13 @@ __all__ = ["plan_lines"]
 
 _SHOWN_PRODUCTS = 5
 _SHOWN_LINES = 8
-"""Lines of a full product's rows that are named; more are counted."""
+"""Most line numbers that are shown of a full product's rows; the others are only counted."""
 
 _ACCOUNT_LINES = 14
 _TO_CREATE = "to create"
 _DELIMITERS = MappingProxyType({",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"})
 _WIDEST_CELL = 24
-"""Columns of the table that a ProductKey or a ModuleName may take; longer ones are cut."""
+"""Columns that a ProductKey or a ModuleName may use in the table; longer ones are cut."""
 
 
 def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str]:
@@ -48,7 +48,7 @@ def plan_lines(plan: Plan, *, width: int = 80, paint: Paint = plain) -> list[str
     Args:
         plan: What would happen.
         width: Columns of the terminal.
-        paint: How to colour.
+        paint: Adds colours, or nothing.
     """
     basis = "judged by the file alone" if plan.offline else f"listed at {plan.target}"
     lines = [paint(cut(f"Plan for {plan.input}: {spell_count(plan.rows, 'row')}, {basis}", width), Tone.HEADING)]
@@ -87,7 +87,7 @@ def _found(found: InputFound, width: int) -> Iterator[str]:
 
 
 def _counts(plan: Plan) -> Iterator[Count]:
-    """Tell rows that would be created from those that earlier runs made: to who runs it they are two numbers."""
+    """Count rows to create apart from rows that earlier runs made: the reader needs both numbers."""
     if plan.would_create:
         yield Count(plan.would_create, _TO_CREATE, "would be created", Tone.GOOD)
     if plan.already_created:
@@ -100,7 +100,7 @@ def _counts(plan: Plan) -> Iterator[Count]:
 
 
 def _accounts(plan: Plan, width: int, paint: Paint) -> list[str]:
-    """Return the table of accounts; of many, those that are not whole or have rows in trouble, and the longest."""
+    """Return the table of accounts; of many, only those that are incomplete, in trouble, or take longest."""
     longest = max(account.seconds for account in plan.accounts.values())
     lines = [_account(name, account) for name, account in plan.accounts.items()]
     if longest:
@@ -132,13 +132,13 @@ def _account(name: str, account: PlannedAccount) -> AccountLine:
 
 
 def _as_longest(line: AccountLine) -> AccountLine:
-    """Return the line of the account that takes longest: it is named, how well it may be."""
+    """Return the line of the account that takes longest: it is named even if it has no problem."""
     note = "; ".join(part for part in (line.note, "takes longest") if part)
     return replace(line, note=note, gravity=min(line.gravity, Gravity.IN_TROUBLE), tone=line.shown_tone)
 
 
 def _folded(accounts: Mapping[str, PlannedAccount], lines: Sequence[AccountLine]) -> dict[Gravity, str]:
-    """Say of the accounts that are only counted how many rows they have and how long they take."""
+    """Say how many rows the accounts without a line of their own have, and how long they take."""
     texts = {Gravity.OPEN: "rows that this plan did not look at", Gravity.EMPTY: "no rows"}
     well = [accounts[line.name] for line in lines if line.gravity is Gravity.DONE]
     creates = sum(account.requests.get("create", 0) for account in well)
@@ -204,7 +204,7 @@ def _cells(row: PlannedRow) -> tuple[str, ...]:
 def _effort(plan: Plan, width: int) -> Iterator[str]:
     yield cut(f"Requests: {_requests(plan)}", width)
     if plan.ends_at:
-        # The zone's own name says more to who reads the clock on the wall than its distance from UTC.
+        # People know their time zone by its name, not by its distance from UTC.
         yield f"Would finish at {datetime.fromisoformat(plan.ends_at).astimezone():%Y-%m-%d %H:%M %Z} if started now"
     yield f"Ledger: {plan.ledger}"
 

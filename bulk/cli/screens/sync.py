@@ -1,4 +1,4 @@
-"""Say on a screen what a sync did, or would do, and what waits for a person."""
+"""Show on a screen what a sync did, or would do, and what waits for approval."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _VERBS = MappingProxyType(
 _SHOWN_NOTES = 6
 _FIELDS = ("AliasName", "Desc")
 _SAID_BY_A_NOTE = frozenset({Withheld.MAX_UPDATES, Withheld.MAX_DELETES, Withheld.FEWER_ROWS, Withheld.FEWER_PRODUCTS})
-"""Reasons of a whole kind: a note says them with their figures."""
+"""Reasons that withhold all changes of a kind: a note shows them with their figures."""
 
 
 def sync_lines(
@@ -56,11 +56,11 @@ def sync_lines(
     Args:
         summary: How it ended.
         width: Columns of the terminal.
-        paint: How to colour.
+        paint: Adds colours, or nothing.
         program: What starts `bulk` here.
-        approve: The command that approves what is withheld; ``None``: nothing is.
+        approve: The command that approves what is withheld; ``None``: nothing is withheld.
         resume: The command that goes on; ``None``: nothing is left to do.
-        input_format: As of `bulk.report.summary.summary_lines`.
+        input_format: As in `bulk.report.summary.summary_lines`.
         pending: As there.
     """
     lines = summary_lines(
@@ -84,7 +84,7 @@ def plan_sync_lines(
     Args:
         plan: What was decided.
         width: Columns of the terminal; commands are never broken.
-        paint: How to colour.
+        paint: Adds colours, or nothing.
         output: Where the whole plan was written; ``None``: nowhere.
         approve: The command that carries it out.
     """
@@ -148,7 +148,7 @@ def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -
 
 
 def _notes(notes: Sequence[str], width: int) -> list[str]:
-    """Return the first of them: 150 accounts may have two each."""
+    """Return the first notes only: 150 accounts may have two each."""
     lines = [line for note in notes[:_SHOWN_NOTES] for line in wrapped(f"  {note}", width)]
     more = len(notes) - _SHOWN_NOTES
     return [*lines, f"  and {spell_count(more, 'more note')} of this kind"] if more > 0 else lines
@@ -175,7 +175,7 @@ def _example(entry: PlannedEntry, width: int) -> Iterator[str]:
 
 
 def _texts(entry: PlannedEntry) -> Iterator[str]:
-    """Yield the fields that differ, old → new; of a module that comes or goes, those that it has."""
+    """Yield the fields that differ, old → new; of a new or a deleted module, those that it has."""
     found, wanted = (entry.found_alias, entry.found_desc), (entry.wanted_alias, entry.wanted_desc)
     if entry.kind == "update":
         for name, before, after in zip(_FIELDS, found, wanted, strict=True):
@@ -188,5 +188,5 @@ def _texts(entry: PlannedEntry) -> Iterator[str]:
 
 
 def _shown(text: str | None) -> str:
-    """Return a text between quotes: blanks at its ends are seen, and nothing is not taken for something."""
+    """Return a text between quotes, so that you see blanks at its ends. An absent text gets no quotes."""
     return f'"{text}"' if text else "nothing"

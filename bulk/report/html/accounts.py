@@ -1,4 +1,4 @@
-"""The page's section of accounts: those that need a person in a table, the others folded. Pure: no I/O, no markup."""
+"""The page's section of accounts: a table of those that need a person, the others folded. Pure: no I/O, no markup."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["accounts_view"]
 
 _SHOWN_WHOLE = 10
-"""So many accounts at most are all shown, how well they may be."""
+"""Up to this many accounts, all are shown, even those without problems."""
 
 _TONES: Mapping[Gravity, Tone] = {
     Gravity.STOPPED: Tone.BAD,
@@ -55,7 +55,7 @@ def _account(name: str, account: AccountStanding, status: LedgerStatus) -> dict[
         "rows": account.rows,
         "done": done,
         "left": account.rows - done,
-        # While a run is at work, how an earlier one ended is no news.
+        # While a run is at work, the end of an earlier one does not matter.
         "exit_code": None if status.holder else account.exit_code,
         "stopped": stopped,
         "others": not_provisioned(account.outcomes),

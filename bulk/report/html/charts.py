@@ -21,7 +21,7 @@ __all__ = ["PERCENTILES", "RunChart", "draw", "percentiles", "window_of"]
 PERCENTILES = (0.50, 0.95, 0.99)
 
 _MOST_SLOTS = 240
-"""Points that a chart as wide as a screen can show apart."""
+"""Most points that a chart as wide as a screen can show separately."""
 
 _SLOT_LENGTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600)
 """Lengths that read well on a time axis."""
@@ -29,7 +29,7 @@ _SLOT_LENGTHS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1_800, 3_600)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunChart:
-    """A run's figures, a value a slot; its lists have the same length."""
+    """A run's figures, one value for each slot; all lists have the same length."""
 
     run_id: str
     slot_s: int
@@ -43,7 +43,7 @@ class RunChart:
     """Requests a second of each action, by `Action.figure`."""
 
     throttled: list[int | None]
-    """Requests that the platform throttled; ``None``: none, so that nothing is drawn."""
+    """Requests that the platform throttled; ``None``: there were none, and nothing is drawn."""
 
     p50_ms: list[float | None]
     p95_ms: list[float | None]
@@ -67,7 +67,7 @@ class _Slot:
 
 
 def window_of(span: Span) -> Window:
-    """Cut a run's time into slots, as many as a chart can show."""
+    """Divide a run's time into at most as many slots as a chart can show."""
     needed_s = (span.last_s - span.first_s + 1) / _MOST_SLOTS
     longest_s = _SLOT_LENGTHS_S[-1]
     slot_s = next((length_s for length_s in _SLOT_LENGTHS_S if length_s >= needed_s), None)
@@ -84,8 +84,8 @@ def draw(
 
     Args:
         spans: The runs.
-        traffic: What they sent, each run's in the window that `window_of` cuts.
-        failed: Which of it failed.
+        traffic: What they sent, each run's in the window from `window_of`.
+        failed: The part of it that failed.
         asked_per_s: Run → creates a second that it asked for; 0: unlimited.
     """
     slots = [[_Slot() for _ in range(_slots_of(span))] for span in spans]
@@ -127,11 +127,11 @@ def _slots_of(span: Span) -> int:
 def _chart(span: Span, slots: Sequence[_Slot], asked_per_s: float) -> RunChart:
     slot_s = window_of(span).slot_s
     at = [span.first_s + number * slot_s for number in range(len(slots))]
-    # The last slot is rarely whole: dividing by its full length would show a drop that never was.
+    # The last slot is rarely full: division by its full length would show a drop that never happened.
     lengths_s = [min(slot_s, span.last_s + 1 - start_s) for start_s in at]
     p50_ms, p95_ms, p99_ms = map(list, zip(*(percentiles(slot.latencies_ms) for slot in slots), strict=True))
     whole: Counter[float] = Counter()
-    # Drawn also where none was sent: that says something of a run.
+    # Drawn even if none was sent: that too tells something about a run.
     sent: Counter[Action] = Counter(dict.fromkeys((Action.CREATE, Action.LIST), 0))
     for slot in slots:
         whole.update(slot.latencies_ms)

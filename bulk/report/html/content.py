@@ -1,4 +1,4 @@
-"""Read from a ledger what its report shows: one snapshot, whatever a live run commits meanwhile."""
+"""Read from a ledger what its report shows: one snapshot, even if a live run commits meanwhile."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 __all__ = ["MOST_CHANGES", "MOST_PRODUCTS", "MOST_ROWS", "SHOWN_OUTCOMES", "Content", "OpenRow", "read_content"]
 
 MOST_ROWS = 2_000
-"""Rows that a page can hold and a phone still scroll."""
+"""Most rows on a page that a phone can still scroll."""
 
 MOST_PRODUCTS = 100
 MOST_CHANGES = 50
-"""Of each kind: a plan has the rest."""
+"""Most changes of each kind on the page; the plan has the rest."""
 
 _MOST_CHARTS = 10
 _RECORD_CHARACTERS = 200
@@ -54,7 +54,7 @@ class OpenRow:
     code: str | None
     message: str | None
     account: str | None = None
-    """Whose it is; ``None``: it does not say, or no accounts are named."""
+    """Its account; ``None``: the row does not say, or no accounts are named."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,14 +62,14 @@ class Content:
     """Everything that a report shows."""
 
     path: str
-    """The ledger's path as it was given, which opens it; that of the status is to be shown."""
+    """The ledger's path as given, which opens it. The path in the status is for display."""
 
     status: LedgerStatus
     input_format: str | None
     """``csv``, ``tsv`` or ``jsonl``; ``None``: no input was read yet."""
 
     charts: tuple[RunChart, ...]
-    """Of the last runs that sent anything, the last first."""
+    """Charts of the last runs that sent anything, the latest first."""
 
     crowded: tuple[CrowdedProduct, ...]
     """At most `MOST_PRODUCTS`."""
@@ -108,7 +108,7 @@ def _charts(connection: sqlite3.Connection, ledger: Path, status: LedgerStatus) 
         spans,
         read_traffic(connection, ledger, windows),
         read_failed_attempts(connection, ledger, windows),
-        # What each account asked for is no line in a chart of what all of them sent.
+        # The chart shows what all accounts sent: a line for the rate of one account would mislead.
         {} if status.accounts else {run.run_id: run.create_per_s for run in status.runs},
     )
 

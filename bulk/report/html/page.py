@@ -1,7 +1,7 @@
 """Write the page: template, style and scripts in one file, under a policy that lets nothing else run.
 
-Whatever comes from the ledger is text: the template engine escapes it, the charts' figures stand in a block of JSON
-that no browser runs, and the Content-Security-Policy names the hashes of the only two scripts and the only style.
+Everything from the ledger is text: the template engine escapes it. The charts' figures are in a block of JSON that no
+browser runs. The Content-Security-Policy names the hashes of the only two scripts and of the only style.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def render(content: Content, *, written_at: datetime, program: Sequence[str] = (
     return _template().render(
         view_of(content, written_at=written_at, program=program),
         policy=_policy(style, scripts),
-        # Ours, or the chart library's, as they lie in the package: nothing in them to escape.
+        # Files of this package, our own or the chart library's: they contain nothing to escape.
         style=Markup(style),  # noqa: S704 - see above
         scripts=[Markup(script) for script in scripts],  # noqa: S704 - see above
         version=installed_version(),
@@ -62,7 +62,7 @@ def _template() -> Template:
 
 
 def _policy(style: str, scripts: Sequence[str]) -> str:
-    """Return the Content-Security-Policy: no network, no frame, no form, and only what stands in the page."""
+    """Return the Content-Security-Policy: no network, no frame, no form, and only scripts and styles of the page."""
     allowed = " ".join(map(_source, scripts))
     return f"default-src 'none'; script-src {allowed}; style-src {_source(style)}; base-uri 'none'; form-action 'none'"
 
@@ -76,7 +76,7 @@ def _style() -> str:
 
 
 def _scripts() -> tuple[str, str]:
-    # Its licence asks to stand in every copy, and a report is one.
+    # The licence must be in every copy, and a report is a copy.
     licence = f"/*!\nuPlot\n{_read(_CHARTING + 'LICENSE')}\n*/\n"
     return licence + _read(_CHARTING + "uPlot.iife.min.js"), _read("page.js")
 

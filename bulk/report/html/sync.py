@@ -27,7 +27,7 @@ def sync_view(content: Content, *, now: datetime, program: Sequence[str]) -> dic
 
     Args:
         content: What was read from the ledger.
-        now: Tells a plan that is too old.
+        now: Time by which a plan is too old.
         program: What starts `bulk` here.
     """
     status, record = content.status, content.sync
@@ -94,7 +94,7 @@ def _change(change: ModuleChange) -> dict[str, Any]:
 
 
 def _texts(change: ModuleChange) -> Iterator[dict[str, str | None]]:
-    """Yield the fields that differ; of a module that comes, goes or is adopted, those that it has."""
+    """Yield the fields that differ; of a new, deleted or adopted module, those that it has."""
     fields = (
         ("AliasName", change.found_alias, change.wanted_alias),
         ("Desc", change.found_desc, change.wanted_desc),

@@ -38,7 +38,7 @@ from bulk.report.html.content import Content
 __all__ = ["PRINTED_ROWS", "view_of"]
 
 PRINTED_ROWS = 200
-"""Rows that are printed; `page.css` counts them too."""
+"""Rows that are printed; `page.css` has the same number."""
 
 _MOST_RUNS = 50
 
@@ -98,7 +98,7 @@ def _spoken_target(status: LedgerStatus) -> str:
 
 
 def _tone(status: LedgerStatus) -> Tone:
-    """Return the worst tone of all rows; no rows are nothing to be glad of."""
+    """Return the worst tone of all rows. A ledger without rows is no success."""
     tones = {tone_of(outcome) for outcome in ROW_OUTCOMES if status.outcomes[outcome]} or {Tone.WARNING}
     return next(tone for tone in (Tone.BAD, Tone.WARNING, Tone.GOOD) if tone in tones)
 
@@ -125,7 +125,7 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
     elif status.cut_off and status.cut_off.plan:
         command = f"{shell_join(program)} apply {shell_path(status.cut_off.plan)}"
         yield "The last apply was cut off. To go on, with the same settings:", command
-    # What waits has a section of its own, with the command that approves it.
+    # Changes that wait for approval have their own section, with the command that approves them.
     if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES - {Outcome.WITHHELD}) and status.input:
         label = "To write the rows not provisioned into a file of their own:"
         yield label, retry_command(content.path, status.input, program=program, input_format=content.input_format)
@@ -155,7 +155,7 @@ def _chart(chart: RunChart, *, of_accounts: bool) -> dict[str, Any]:
 
 
 def _chart_words(chart: RunChart, began: str, *, of_accounts: bool) -> str:
-    """Return what the charts show, for who can't see them."""
+    """Return what the charts show, in words for readers who can't see them."""
     asked = f"{spell_rate(chart.asked_per_s)} asked for" if chart.asked_per_s else "no limit asked for"
     if of_accounts:
         asked = "all accounts together"
@@ -192,7 +192,7 @@ def _run(run: RunRecord, status: LedgerStatus) -> dict[str, Any]:
 
 
 def _sent(requests: Mapping[str, int]) -> str:
-    """Return each action that was sent; creates and listings also where none was."""
+    """Return each action that was sent; creates and listings even if none was."""
     always = (Action.CREATE, Action.LIST)
     shown = [*always, *(action for action in Action if action not in always and requests.get(action.figure))]
     return ", ".join(spell_count(requests.get(action.figure, 0), action.noun) for action in shown)

@@ -1,1 +1,1 @@
-"""Rows made from products: what an export writes, a map turns and an expansion multiplies."""
+"""Rows made from products: what an export writes, a map translates and an expansion multiplies."""

@@ -1,7 +1,7 @@
-"""Make every product of one file with every module of another: rows that a run reads exactly as they are meant.
+"""Combine every product of one file with every module of another into rows that a run reads exactly so.
 
-Products are streamed, and what was seen of them is kept on disk, so that a million rows need no more memory than a
-thousand. Nothing is left out: a cell that can't be sent, or a product that is there twice, refuses all.
+Products are streamed, and the keys seen so far are kept on disk. So a million rows need only as much memory as a
+thousand. Nothing is left out: one cell that can't be sent, or one duplicate product, and everything is refused.
 """
 
 from __future__ import annotations
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 __all__ = ["FORMATS", "Expansion", "ModuleSet", "expand", "read_modules"]
 
 FORMATS = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
-"""Ending of the output's name → how it is written."""
+"""Ending of the output's name → its format."""
 
 MOST_NAMED = 20
-"""Lines at fault that are named; the others are counted."""
+"""Most faulty lines that are named; the others are only counted."""
 
 BATCH_ROWS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class Expansion:
-    """What was made."""
+    """Result of an expansion."""
 
     products: int
     modules: int
     notices: tuple[str, ...]
-    """What somebody should know of the inputs, one sentence each."""
+    """What the user should know about the inputs, one sentence each."""
 
     @property
     def rows(self) -> int:
@@ -54,7 +54,7 @@ class Expansion:
 
 @dataclass(frozen=True, slots=True)
 class ModuleSet:
-    """The modules that every product is to have."""
+    """The modules that every product gets."""
 
     modules: tuple[Module, ...]
     notices: tuple[str, ...]
@@ -74,10 +74,10 @@ class _Faults:
             self.named.append((line, problem))
 
     def refuse(self) -> None:
-        """End it if anything is wrong.
+        """Refuse the input if anything is wrong.
 
         Raises:
-            InputError: It is; the message has a line for each fault.
+            InputError: Something is wrong; the message has a line for each fault.
         """
         if not self.count:
             return
@@ -91,9 +91,9 @@ def read_modules(path: str, settings: ReadSettings, *, while_waiting: Callable[[
     """Read the set of modules.
 
     Args:
-        path: Of a file with a column ModuleName, and AliasName and Desc where it has them.
-        settings: How it is read.
-        while_waiting: What it raises ends the reading.
+        path: Path of a file with a column ModuleName, and optionally AliasName and Desc.
+        settings: How to read it.
+        while_waiting: Called while reading waits; an exception from it ends the reading.
 
     Raises:
         InputError: It can't be read, names a module twice, names none or more than a product may have.
@@ -136,16 +136,16 @@ def expand(
     """Write every product with every module.
 
     Args:
-        path: Of the products: a column ProductKey, and Account and ProductName where it has them; ``-`` for stdin.
-        modules: What each gets.
-        out: Where to; what was written is of no use if this raises.
-        settings: How the products are read.
+        path: Path of the products, with a column ProductKey, and optionally Account and ProductName; ``-``: stdin.
+        modules: Modules that each product gets.
+        out: Output; discard it if this raises.
+        settings: How to read the products.
         format: ``csv`` or ``jsonl``.
-        while_waiting: What it raises ends the work.
-        stdin: What stands for stdin; the process's own if not given.
+        while_waiting: Called while reading waits; an exception from it ends the work.
+        stdin: Used instead of the process's own stdin, if given.
 
     Raises:
-        InputError: The products can't be read, one is there twice or can't be used, or there is none.
+        InputError: The products can't be read, one is a duplicate or can't be used, or there is none.
         OSError: The output can't be written.
     """
     faults = _Faults(path)
@@ -184,17 +184,17 @@ def _products(rows: Iterable[ValidRow], kept: Kept, faults: _Faults) -> Iterator
 
 
 class _Seen:
-    """The products seen so far, on disk where they are many."""
+    """The products seen so far, on disk if they are many."""
 
     def __init__(self) -> None:
-        # Without a name it is a file that is gone when it is closed, and small ones never leave memory.
+        # An empty name gives a temporary file: SQLite deletes it on closing, and keeps a small one in memory.
         self._database = sqlite3.connect("", isolation_level=None, check_same_thread=False)
         self._database.execute("CREATE TABLE seen (key TEXT PRIMARY KEY, line INTEGER) WITHOUT ROWID")
         self._database.execute("BEGIN")
         self.count = 0
 
     def add(self, products: Iterable[tuple[str, int]]) -> Iterator[tuple[int, int, str]]:
-        """Add keys with their lines; yield line, first line and key of each that was there already."""
+        """Add keys with their lines; yield line, first line and key of each duplicate."""
         added = list(products)
         before = self._database.total_changes
         self._database.executemany("INSERT OR IGNORE INTO seen VALUES (?, ?)", added)

@@ -1,6 +1,6 @@
-"""Read an input whose products are those of another platform: each row gets the target's key, its record keeps its own.
+"""Read an input with products of another platform: each row gets the target's key, its record keeps the source's.
 
-Rows are mapped while they are read. Without a map nothing of this is in the way.
+Rows are mapped while they are read. Without a map, this module is not used.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class MappedReader:
         """Take the rows from a reader.
 
         Args:
-            reader: Of the input.
+            reader: Reader of the input.
             product_map: Source → target.
             names_accounts: The job's settings name accounts, so that each row needs one.
         """
@@ -48,7 +48,7 @@ class MappedReader:
 
     @property
     def found(self) -> InputFound:
-        """What was found of the input so far."""
+        """What the reader has found in the input so far."""
         return replace(self._reader.found, accounts_column=self._names_accounts)
 
     def batches(self, size: int = 1000) -> Iterator[ReadRows]:
@@ -89,14 +89,14 @@ def open_rows(
     """Open an input of modules, as `open_input` does, through a map if there is one.
 
     Args:
-        path: Of the input.
-        settings: How it is read.
+        path: Path of the input.
+        settings: How to read it.
         accounts: Which accounts its rows may name; ``None``: the settings name none.
-        product_map: Says which product and account of the target each row is for; ``None``: the row itself says it.
-        while_waiting: What it raises ends the reading.
+        product_map: Gives the product and account of the target for each row; ``None``: the row itself names them.
+        while_waiting: Called while reading waits; an exception from it ends the reading.
 
     Raises:
-        InputError: The input as a whole can't be read.
+        InputError: The whole input can't be read.
         SettingsError: Format, encoding, delimiter or ``--map`` can't be used.
     """
     own = accounts if product_map is None else None

@@ -1,4 +1,4 @@
-"""Write modules of a platform as an input: cells exactly as they are there, so that a run reads what was listed."""
+"""Write modules of a platform as an input: cells exactly as on the platform, so that a run reads what was listed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["MODULE_ENCODERS", "ModuleEncoder", "custom_modules"]
 
 
 def custom_modules(modules: Iterable[OtaModule]) -> list[OtaModule]:
-    """Return the modules that an input may ask for: all but the whole-device firmware, in the listing's order."""
+    """Return the modules that an input may list: all except the whole-device firmware, in the listing's order."""
     return [module for module in modules if module.module_name.casefold() != RESERVED_MODULE_NAME]
 
 
@@ -27,14 +27,14 @@ class ModuleEncoder(Protocol):
     """Writes modules in one format."""
 
     def header(self) -> bytes:
-        """Return what is above all rows."""
+        """Return the bytes before the first row."""
         ...
 
     def row(self, account: str, product: Product, module: OtaModule) -> bytes:
         """Return the row of a module.
 
         Args:
-            account: Whose it is; not written where there are no accounts.
+            account: Its account; not written if there are no accounts.
             product: Its key and name.
             module: As listed.
         """
@@ -75,4 +75,4 @@ class _JsonModules:
 
 
 MODULE_ENCODERS: Mapping[str, Callable[..., ModuleEncoder]] = {"csv": _CsvModules, "jsonl": _JsonModules}
-"""Format → what writes it; takes ``names_accounts``: whether rows say whose they are."""
+"""Format → its encoder; takes ``names_accounts``: whether rows name their account."""

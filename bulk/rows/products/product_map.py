@@ -1,7 +1,7 @@
-"""Read which product of the target each product of a source becomes, and refuse a map that leaves it open.
+"""Read which product of the target each product of a source becomes, and refuse an incomplete or ambiguous map.
 
 A map is a table that `bulk map` writes and a person completes. Each of its rows names a product of the source, the
-product of the target, and both platforms, so that rows may be taken out, sorted, and joined with those of other maps.
+product of the target, and both platforms, so you may remove rows, sort them, and join them with those of other maps.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ MAP_COLUMNS = (
     "Source",
     "Target",
 )
-"""Of the file, in its order. ``Source`` and ``Target`` are platforms as summaries name them."""
+"""Columns of the file, in its order. ``Source`` and ``Target`` are platforms, named as in summaries."""
 
 _MOST_NAMED = 20
 _TARGET_KEY = "targetproductkey"
@@ -63,7 +63,7 @@ class _Entry(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ProductMap:
-    """Which product of the target each product of the source becomes: no two become one."""
+    """Which product of the target each product of the source becomes: never two the same one."""
 
     path: str
     by_product: Mapping[tuple[str, str], Place]
@@ -73,17 +73,17 @@ class ProductMap:
     """ProductKey of the source → accounts of the source that have it."""
 
     targets: Mapping[str, frozenset[str]]
-    """Account of the target → its platform, by all rows that name one."""
+    """Account of the target → its platform, as all rows that name one say."""
 
     sources: frozenset[tuple[str, str]]
-    """Accounts of the source and their platforms, as far as they are known."""
+    """Accounts of the source and their platforms, if known."""
 
     def place_of(self, account: str, product_key: str) -> Place | str:
         """Return the product of the target; a text: why there is none.
 
         Args:
-            account: Of the source, as the row has it; empty: it says none.
-            product_key: Of the source.
+            account: Account of the source, as in the row; empty: the row names none.
+            product_key: ProductKey of the source.
         """
         accounts = self.accounts_of.get(product_key, ())
         if account not in accounts and (len(accounts) > 1 or (account and "" not in accounts)):
@@ -97,13 +97,13 @@ class ProductMap:
         return place or self.path
 
     def refuse_other_targets(self, targets: Mapping[str, str]) -> None:
-        """Refuse a job for another platform than the map is for, or for the one that it reads from.
+        """Refuse a job whose platform is not the map's target, or is its source.
 
         Args:
-            targets: Of the job: account → platform; one without a name where the settings name no accounts.
+            targets: Account of the job → platform; one account without a name if the settings name none.
 
         Raises:
-            InputError: It is.
+            InputError: The job is refused.
         """
         for account in sorted({place.account for place in self.by_product.values()}):
             self._refuse_target(account, targets)
@@ -127,11 +127,11 @@ class ProductMap:
         raise InputError(why, file=self.path)
 
     def _is_source(self, account: str, here: str) -> bool:
-        """Say whether a target is, or may be, an account of the source: on one platform only names tell them apart."""
+        """Say whether a target account is, or may be, one of the source: on one platform only their names differ."""
         return any(platform == here and not (own and account and own != account) for own, platform in self.sources)
 
     def _own_product(self, account: str, here: str) -> str | None:
-        """Return a product of the target that is one of the source: on one platform a ProductKey is one product."""
+        """Return a target's product that is also the source's: on one platform, one ProductKey is one product."""
         if not any(platform == here for _, platform in self.sources):
             return None
         places = (place for place in self.by_product.values() if place.account == account)
@@ -148,7 +148,7 @@ def _unknown_account(account: str, targets: Mapping[str, str]) -> str:
 
 @dataclass(slots=True)
 class _Reading:
-    """What was read of a map so far."""
+    """What has been read of a map so far."""
 
     path: str
     rules: Rules
@@ -189,8 +189,8 @@ def read_product_map(path: str, settings: ReadSettings) -> ProductMap:
     """Read a map.
 
     Args:
-        path: Of a table as `bulk map` writes it, also saved as a workbook.
-        settings: Whether keys that look spoiled are keys.
+        path: Path of a table as `bulk map` writes it; it may have been saved as a workbook.
+        settings: They say whether to accept keys that look spoiled.
 
     Raises:
         InputError: It can't be read, a product has no target, or two become one; the message names the lines.
@@ -234,7 +234,7 @@ def _refuse(reading: _Reading) -> None:
 
 
 class _Columns:
-    """Finds a map's cells by its columns' names, in whatever order and spelling of case they are."""
+    """Finds a map's cells by its columns' names, in any order and letter case."""
 
     def __init__(self, reader: RowReader) -> None:
         self._is_json = reader.shape.format == "jsonl"
@@ -246,7 +246,7 @@ class _Columns:
             )
 
     def of(self, row: ValidRow) -> dict[str, str]:
-        """Return a row's cells by normal names."""
+        """Return a row's cells by the normal form of their columns' names."""
         return dict(self._pairs(row))
 
     def _pairs(self, row: ValidRow) -> Iterator[tuple[str, str]]:

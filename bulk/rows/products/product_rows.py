@@ -1,4 +1,4 @@
-"""Rows of products: what they have from the product itself, and how they are written as CSV or JSON lines."""
+"""Rows of products: the cells that they take from the product, and how they are written as CSV or JSON lines."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEPT = {
     "产品名称": PRODUCT_NAME,
     "产品名": PRODUCT_NAME,
 }
-"""Columns of a product that its rows have as well, by the normal form of their names."""
+"""Columns of a product that are copied to its rows, by the normal form of their names."""
 
 
 def is_account_column(name: str) -> bool:
@@ -37,7 +37,7 @@ def is_account_column(name: str) -> bool:
 
 
 class Module(NamedTuple):
-    """A module that every product is to have."""
+    """A module that every product gets."""
 
     name: str
     alias: str
@@ -45,7 +45,7 @@ class Module(NamedTuple):
 
 
 class Kept:
-    """Takes from a product what its rows have as well."""
+    """Takes from a product the cells to copy to its rows."""
 
     def __init__(self, reader: RowReader) -> None:
         """Find the columns.
@@ -64,7 +64,7 @@ class Kept:
         ]
         self._names = {columns[at]: name for at, name in self._places}
         self.columns = frozenset(name for _, name in self._places)
-        """Which of them there are, by our names."""
+        """Those that this input has, by our names."""
 
         if len(self.columns) < len(self._places):
             named = [columns[at] for at, _ in self._places]
@@ -98,7 +98,7 @@ class Encoder(Protocol):
     """Writes products' rows in one format."""
 
     def header(self) -> bytes:
-        """Return what is above all rows."""
+        """Return the bytes before the first row."""
         ...
 
     def rows(self, key: str, cells: Mapping[str, str]) -> bytes:
@@ -106,13 +106,13 @@ class Encoder(Protocol):
 
         Args:
             key: The ProductKey.
-            cells: What `Kept` took from the product.
+            cells: Cells that `Kept` took from the product.
         """
         ...
 
 
 class _CsvEncoder:
-    """Writes products' rows as CSV: what all products have in common is written once."""
+    """Writes products' rows as CSV. The part that all products share is encoded only once."""
 
     def __init__(self, modules: Sequence[Module], kept: Collection[str]) -> None:
         self._kept = kept
@@ -159,7 +159,7 @@ ENCODERS: Mapping[str, Callable[[Sequence[Module], Collection[str]], Encoder]] =
 def as_cells(values: Sequence[str]) -> str:
     """Return texts as cells of CSV, without a line end."""
     text = io.StringIO(newline="")
-    # A writer that ends its lines with both characters is the only one that puts cells with either into quotes.
+    # Only a writer with both characters as line end puts cells that contain either of them into quotes.
     csv.writer(text, lineterminator="\r\n").writerow(values)
     return text.getvalue().removesuffix("\r\n")
 

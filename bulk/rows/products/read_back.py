@@ -1,6 +1,7 @@
-"""Read rows back that were written, and name those that a run reads otherwise, or refuses.
+"""Read written rows back, and name those that a run reads differently, or refuses.
 
-No rule is repeated here: the reader itself is asked. So whatever it trims, takes for absent, or refuses is named.
+No rule is repeated here: the reader itself reads the rows. So everything that it trims, takes as absent or refuses
+is found.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ __all__ = ["ReadOtherwise", "Written", "read_otherwise", "settings_for_reading_b
 
 
 class Written(NamedTuple):
-    """A row, and the module that it is to say."""
+    """A row, and the module that it should describe."""
 
     row: bytes
     module: OtaModule
 
 
 class ReadOtherwise(NamedTuple):
-    """A row that does not say its module to a run."""
+    """A row from which a run does not read its module."""
 
     product_key: str
     module_name: str
@@ -39,7 +40,7 @@ class ReadOtherwise(NamedTuple):
 
 
 def settings_for_reading_back(format: str, given: ReadSettings) -> ReadSettings:  # noqa: A002 - its name
-    """Return how a run reads what is written here: of what was given, only what is true of every input."""
+    """Return how a run reads what is written here: of the given settings, only those that apply to every input."""
     return replace(
         ReadSettings(),
         format=format,
@@ -50,11 +51,11 @@ def settings_for_reading_back(format: str, given: ReadSettings) -> ReadSettings:
 
 
 def read_otherwise(header: bytes, written: Sequence[Written], settings: ReadSettings) -> Iterator[ReadOtherwise]:
-    """Yield the rows that are read otherwise, in their order.
+    """Yield the rows that are read differently, in their order.
 
     Args:
-        header: What is above the rows.
-        written: Rows of one file, one below the other.
+        header: The bytes before the rows.
+        written: Rows of one file, in its order.
         settings: How a run reads it.
     """
     found = _read(header + b"".join(one.row for one in written), settings)
@@ -62,7 +63,7 @@ def read_otherwise(header: bytes, written: Sequence[Written], settings: ReadSett
         for one, read in zip(written, found, strict=True):
             yield from _difference(one.module, read)
         return
-    # A row that is none, or becomes two, moves those behind it: only alone each tells what becomes of it.
+    # A row that is skipped, or read as two, shifts the rows after it. So each row is then read alone.
     for one in written:
         alone = _read(header + one.row, settings)
         if len(alone) == 1:

@@ -1,4 +1,4 @@
-"""Say which product a row names that is no row: what it protects, or whether it is in scope, depends on it."""
+"""Find the product that an invalid row names: it decides what the row protects, and whether it is in scope."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ def written_place(shape: InputShape, record: str, product_map: ProductMap | None
     """Return the product of the target that an invalid row names.
 
     Args:
-        shape: Of the input.
-        record: The row.
-        product_map: What the input is read through: its rows have the source's keys.
+        shape: Shape of the input.
+        record: The row's record.
+        product_map: Map through which the input is read; its rows have the source's keys.
 
     Returns:
-        Without a map, what the row says, and no account. ``None``: it names none, or one that the map does not have.
+        Without a map, the row's own product, and no account. ``None``: it names no product, or one not in the map.
     """
     own = fields(shape, record)
     key = _text(own, shape.columns.get(Field.PRODUCT_KEY))
@@ -39,7 +39,7 @@ def written_place(shape: InputShape, record: str, product_map: ProductMap | None
 
 
 def written(shape: InputShape, record: str, field: Field) -> str:
-    """Return what an invalid row has in a field; empty: nothing that can be told."""
+    """Return the text of an invalid row's field; empty if there is none, or it is not known."""
     return _text(fields(shape, record), shape.columns.get(field))
 
 

@@ -1,9 +1,10 @@
-"""Read rows from CSV and TSV: the header, then record after record, none of them able to spoil another.
+"""Read rows from CSV and TSV: the header, then record after record, and no bad record spoils another.
 
-Records follow RFC 4180 strictly. Where one does not (text behind a closing quote, a quote that is never closed,
-a field without end) its first line is an invalid row and reading goes on with the next line: a lost quote costs
-one row, not the rest of the file. So it is where a quote closes only lines later and rows were swallowed: see
-`bulk.rows.tabular.quotes`. A row may lack cells at its end that no required field needs, and have blank ones too many.
+Records must follow RFC 4180 strictly. A record may break it: text after a closing quote, a quote that is never closed,
+a field without end. Then its first line is an invalid row, and reading goes on with the next line. So a lost quote
+costs one row, not the rest of the file. The same applies if a quote closes only lines later and swallowed rows: see
+`bulk.rows.tabular.quotes`. A row may lack its last cells if no required field is in them. It may also have extra blank
+cells.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ __all__ = ["DelimitedReader"]
 
 
 class DelimitedReader:
-    """The rows of a CSV or TSV file, or of a sheet that is read as one."""
+    """The rows of a CSV or TSV file, or of a workbook's sheet that is read like one."""
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class DelimitedReader:
         yield self._read(first, lines, final=True)[0]
 
     def _read(self, first: int, lines: list[str], *, final: bool) -> tuple[ReadRows, int]:
-        """Return the rows of these lines and how many lines they are; a record still open is left for later."""
+        """Return the rows of these lines and how many lines were used. A record still open is left for later."""
         rows = ReadRows()
         used = 0
         while used < len(lines):
@@ -124,14 +125,14 @@ class DelimitedReader:
         return rows, used
 
     def _plain(self, first: int, lines: list[str]) -> tuple[Iterator[ValidRow], Sequence[str]] | None:
-        """Return the rows of lines that are all valid as they are, and whose; ``None``: look closer with `_scan`."""
+        """Return the rows and their accounts if all lines are valid as they are; ``None``: use `_scan`."""
         if self._judge.stretch.problem or not self._source.is_flawless(first, len(lines), self._positions):
             return None
         try:
             records = list(csv.reader(lines, delimiter=self._delimiter, strict=True))
         except csv.Error:
             return None
-        # Fewer records than lines are records of several lines.
+        # If there are fewer records than lines, some records have several lines.
         if len(records) != len(lines) or set(map(len, records)) != {self._width}:
             return None
         columns = list(zip(*records, strict=True))
@@ -146,17 +147,17 @@ class DelimitedReader:
         if accounts is None or is_header or not self._rules.accept(keys, names, aliases, descs):
             return None
         text = "".join(lines)
-        # A NUL spoils its row wherever it stands, and no field may hold one.
+        # A NUL in any cell makes its row invalid, and no field may contain one.
         has_nul = not self._records.only_fields and "\0" in text
         if self._space_and_quote in text or has_nul or self._source.damage_in(text):
             return None
         return zip(itertools.count(first), keys, names, aliases, descs, self._records.of_columns(columns)), accounts
 
     def _scan(self, first: int, lines: list[str], used: int, rows: ReadRows, *, final: bool) -> int:
-        """Add the rows of the next lines one by one, of enough lines to begin a plain look behind them.
+        """Add the rows of the next lines one by one, until a quick check can start again.
 
         Returns:
-            The number of lines that are behind us; a record that is still open is not.
+            The number of lines used so far, without a record that is still open.
         """
         until = used + LOOKED_AT_TOGETHER
         while used < min(until, len(lines)):
@@ -206,7 +207,7 @@ def _chars(lines: list[str]) -> int:
 
 
 def _said_delimiter(settings: ReadSettings, format: str) -> str:  # noqa: A002 - its name
-    """Return the delimiter as asked for; empty: as the header says."""
+    """Return the requested delimiter; empty: find it in the header."""
     if format == "xlsx":
         return ","
     if settings.delimiter is None:

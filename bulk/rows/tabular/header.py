@@ -1,8 +1,8 @@
-"""Find the header of a CSV or TSV file, and the delimiter: below titles and comments, or not there at all. Pure.
+"""Find the header of a CSV or TSV file, and the delimiter: below titles and comments, or in a file without one. Pure.
 
-The header is the first line, among the first hundred, that has a column for both required fields by any of the
-delimiters. Lines above it are kept beside the input's shape, so that a file written again is read by the same command.
-A line above it that could be a row is refused: it would be lost.
+The header is the first of the first hundred lines that has a column for both required fields with any of the
+delimiters. Lines above it are kept with the input's shape, so that the same command can read a file written from it.
+An input with a line above the header that could be a row is refused: that row would be lost.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["HEAD_LINES", "Header", "find_header", "first_rows", "hint_of", "numbered_columns", "reason"]
 
 HEAD_LINES = 100
-"""How many lines are looked through."""
+"""Number of lines in which the header is searched."""
 
 DELIMITERS = (",", "\t", ";", "|")
 ANNOUNCED_DELIMITER = re.compile(r'"?sep=([^"])"?', re.IGNORECASE)
-"""The line by which Excel is told the delimiter; it comes before the header."""
+"""The line before the header that tells Excel the delimiter."""
 
 BLANK = ' \t,;|"\r\n\x1a'
-"""What a line without content is made of."""
+"""Characters of a line without content."""
 
 UNCLOSED = "unexpected end of data"
-"""What the csv module says of a quote that is never closed."""
+"""Message of the csv module for a quote that is never closed."""
 
 KEY_LIKE = re.compile(r"(?=.*\d)(?=.*[A-Za-z])[A-Za-z0-9]{11}")
 """The form of every ProductKey that the documentation shows."""
@@ -48,10 +48,10 @@ ODD_DELIMITERS = re.compile(r"[^\w\s\"'().*-]")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """Where the header is, and what it says."""
+    """Where the header is, and its contents."""
 
     names: list[str]
-    """The columns' names; their numbers where the file has no header."""
+    """The columns' names; their numbers if the file has no header."""
 
     delimiter: str
     line: int | None
@@ -62,11 +62,11 @@ class Header:
 
     @property
     def passed_over(self) -> tuple[str, ...]:
-        """The lines above it that say something, but for the one that tells Excel the delimiter."""
+        """The lines above it that say something, except the one that tells Excel the delimiter."""
         return tuple(line for line in self.above if line.strip() and not ANNOUNCED_DELIMITER.fullmatch(line))
 
     body: int
-    """How many lines of the file are behind us: the rows begin after them."""
+    """Number of lines before the first row."""
 
 
 def find_header(
@@ -76,9 +76,9 @@ def find_header(
 
     Args:
         head: The first lines of the file.
-        names: Which columns are looked for.
-        delimiter: As asked for; empty: as the header says.
-        skip_lines: How many lines are not looked at.
+        names: Columns to look for.
+        delimiter: The requested one; empty: find it in the header.
+        skip_lines: Number of lines to skip.
         file: The input as the user named it.
 
     Raises:
@@ -98,7 +98,7 @@ def find_header(
 
 
 def first_rows(head: Sequence[str], *, delimiter: str, skip_lines: int) -> Header | None:
-    """Return what stands in for the header of a file without one; ``None``: there is nothing in these lines.
+    """Return the substitute for the header of a file without one; ``None``: there is nothing in these lines.
 
     The delimiter is the one that divides the first lines most evenly, into the most cells.
     """
@@ -127,10 +127,10 @@ def numbered_columns(width: int) -> list[str]:
 
 
 def hint_of(header: Header, *, is_sheet: bool) -> str:
-    """Say what may be the cause where a header lacks a required column.
+    """Suggest a cause if a header lacks a required column.
 
     Args:
-        header: Which does.
+        header: The header that lacks it.
         is_sheet: Its cells are a workbook's.
     """
     looks = {} if any(map(field_of, header.names)) else _as_row(header)
@@ -173,7 +173,7 @@ def _starts(head: Sequence[str], skip_lines: int, delimiter: str) -> tuple[str, 
 
 
 def _record(head: Sequence[str], start: int, delimiter: str) -> tuple[list[str], int]:
-    """Return the cells of the record that begins with a line, and how many lines it has; no cells: it is malformed."""
+    """Return the cells of the record that starts at a line, and its number of lines; no cells: it is malformed."""
     reader = csv.reader(
         itertools.islice(head, start, None), delimiter=delimiter, strict=True, skipinitialspace=delimiter != " "
     )
@@ -184,7 +184,7 @@ def _record(head: Sequence[str], start: int, delimiter: str) -> tuple[list[str],
 
 
 def _best(head: Sequence[str], start: int, names: ColumnNames, tried: Sequence[str]) -> Header | None:
-    """Return the line as a header, divided so that it has most of our fields, then most columns."""
+    """Return the line as a header, divided to have as many of our fields as possible, then as many columns."""
     found = [(delimiter, *_record(head, start, delimiter)) for delimiter in tried]
     delimiter, cells, lines = max(found, key=lambda each: (len(names.candidates(each[1])), len(each[1])))
     if not cells:
@@ -196,7 +196,7 @@ def _best(head: Sequence[str], start: int, names: ColumnNames, tried: Sequence[s
 def _likeliest(
     head: Sequence[str], starts: Sequence[int], names: ColumnNames, tried: Sequence[str], *, file: str
 ) -> Header:
-    """Return the line that is most like a header, the first one if none is: what it lacks is said of it."""
+    """Return the line most like a header, else the first: the message then says what that line lacks."""
     first = _best(head, starts[0], names, tried)
     if first is None:
         _refuse_malformed(head, starts[0], tried, file=file)
@@ -222,7 +222,7 @@ def _refuse_rows_above(head: Sequence[str], found: Header, names: ColumnNames, *
     positions = [names.candidates(found.names)[field][0] for field in names.sought.required]
     for line, cells in _cells_above(head, found, skip_lines):
         own = [cells[position].strip() for position in positions if position < len(cells)]
-        # Where a row may be a single cell, a title is one that no key or name could be.
+        # If a row may be a single cell, a title is a cell that could be neither a key nor a name.
         is_title = names.sought.is_alone and any(map(BEYOND_MODULE_NAME.search, own))
         if len(own) == len(positions) and all(own) and not is_title:
             raise InputError(
@@ -243,7 +243,7 @@ def _cells_above(head: Sequence[str], found: Header, skip_lines: int) -> Iterato
 
 
 def _refuse_row_as_header(found: Header, names: ColumnNames, *, file: str) -> None:
-    """Refuse a row that ``--map`` makes a header: it would be lost."""
+    """Refuse a row that ``--map`` would turn into a header: the row would be lost."""
     looks = _as_row(found)
     if not looks or any(map(field_of, found.names)):
         return
@@ -256,7 +256,7 @@ def _refuse_row_as_header(found: Header, names: ColumnNames, *, file: str) -> No
 
 
 def _as_row(header: Header) -> dict[Field, int]:
-    """Return which number each field's column has, if the line is a row; empty: it is none."""
+    """Return the number of each field's column if the line is a row; empty: it is no row."""
     cells = [cell.strip() for cell in header.names]
     keys = [number for number, cell in enumerate(cells, 1) if KEY_LIKE.fullmatch(cell) and not NAME_LIKE.search(cell)]
     if not keys:

@@ -1,4 +1,4 @@
-"""Read the beginning of a table: its header, or what stands in for one, and which column holds which field."""
+"""Read the beginning of a table: its header or a substitute for one, and which column holds which field."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ __all__ = ["Heading", "read_heading"]
 
 @dataclass(frozen=True, slots=True)
 class Heading:
-    """The beginning of a table, and what follows it."""
+    """The beginning of a table, and the lines after it."""
 
     header: Header
     positions: Mapping[Field, int]
-    """Of each field's column; fields without a column are left out."""
+    """Position of each field's column; fields without a column are left out."""
 
     body: Iterator[Block]
-    """The lines behind the header."""
+    """The lines after the header."""
 
     sought: Sought
     unused: list[str]
-    """Columns that say whose each row is, where the settings name no accounts."""
+    """Columns that name accounts, if the settings name none."""
 
     is_sheet: bool
-    """Its cells are a workbook's, and its lines made of them."""
+    """Whether its lines are made of a workbook's cells."""
 
     @property
     def passed_over(self) -> tuple[str, ...]:
@@ -67,10 +67,10 @@ def read_heading(
     """Read the header and the lines above it.
 
     Args:
-        source: Read from its first line on.
-        settings: How it is read.
-        delimiter: As asked for; empty: as the header says.
-        sought: Which fields there are.
+        source: Source of the lines, read from the first on.
+        settings: How to read it.
+        delimiter: The requested one; empty: find it in the header.
+        sought: Which fields to look for.
         is_sheet: Its cells are a workbook's.
 
     Raises:
@@ -85,7 +85,7 @@ def read_heading(
         line = found.line or found.body + 1
         positions = names.resolve(found.names, file=source.name, line=line, hint=hint_of(found, is_sheet=is_sheet))
     except InputError:
-        # Column names in another encoding are not recognised: the encoding is what must be named then.
+        # In the wrong encoding, column names are not recognised. Then the message must be about the encoding.
         source.require_sound("".join(text for block in head for text in block.lines))
         raise
     if found.line:
@@ -114,14 +114,14 @@ def _find(
 
 
 def _default_order(columns: Mapping[str, str], sought: Sought, width: int) -> dict[str, str]:
-    """Return which columns hold the fields of a file without header; ``--map`` says at most which is the account's."""
+    """Return which columns hold the fields of a file without header; ``--map`` gives at most the account's."""
     free = (number for number in map(str, range(1, width + 1)) if number not in columns.values())
     fields = (str(field) for field in OF_MODULE if field in sought.fields)
     return {**columns, **dict(zip(fields, free, strict=False))}
 
 
 def _read_head(blocks: Iterator[Block], least: int, *, file: str) -> tuple[list[Block], Iterator[Block]]:
-    """Return the first lines, in which the header is, and the rest: at least so many, if the file has them."""
+    """Return the first lines, for the header, and the rest. The first are at least ``least``, if there are so many."""
     head: list[Block] = []
     for block in blocks:
         if block.cut:
@@ -136,6 +136,6 @@ def _read_head(blocks: Iterator[Block], least: int, *, file: str) -> tuple[list[
 
 
 def _behind(block: Block, lines: int) -> Block:
-    """Return what a block has behind the first so many lines of the file."""
+    """Return the part of a block after the file's first ``lines`` lines."""
     done = min(max(lines - block.first + 1, 0), len(block.lines))
     return Block(block.first + done, block.lines[done:])

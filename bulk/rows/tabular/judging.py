@@ -1,4 +1,4 @@
-"""Judge a record of a table by its cells: a row, a line that is no row, or what is wrong with it."""
+"""Judge a record of a table by its cells: a valid row, an invalid row, or no row."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ NO_FLAWS: Mapping[int, Flaw] = MappingProxyType({})
 
 
 class RecordJudge:
-    """Looks closely at one record after the other, in the file's order."""
+    """Checks one record after the other, in the file's order."""
 
     def __init__(self, heading: Heading, rules: Rules, accounts: RowAccounts, *, lenient_keys: bool) -> None:
         """Learn the layout.
@@ -43,8 +43,8 @@ class RecordJudge:
         Args:
             heading: The table's beginning.
             rules: The platform's rules for the fields.
-            accounts: Whose rows there may be.
-            lenient_keys: Rows of types and totals are rows.
+            accounts: Finds each row's account.
+            lenient_keys: Accept lines of types and totals as rows.
         """
         found = heading.header
         self._rules = rules
@@ -72,10 +72,10 @@ class RecordJudge:
         return bool(self._unnamed)
 
     def note_unnamed(self, texts: Sequence[str]) -> None:
-        """Have the columns carried that have no name and are not blank in these rows.
+        """Carry the columns that have no name and are not blank in these rows.
 
         Args:
-            texts: All that each column holds in them.
+            texts: Each column's text in these rows, joined.
         """
         telling = [at for at in self._unnamed if at < len(texts) and texts[at].strip()]
         for at in telling:
@@ -95,11 +95,11 @@ class RecordJudge:
         """Add a record to the rows, as a valid or an invalid one, unless it is no row.
 
         Args:
-            line: Of the file, where the record begins.
+            line: Line of the file where the record begins.
             taken: The record.
-            rows: What it is added to.
+            rows: Rows to which it is added.
             damage: What in it is not in the file's encoding.
-            flaws: What of its cells can't be taken as it is, by column.
+            flaws: Why cells can't be used as they are, by column.
             ended: It has a line end.
         """
         cells = taken.cells
@@ -163,7 +163,7 @@ class RecordJudge:
         return cells[position] if 0 <= position < len(cells) else ""
 
     def _may_be_alone(self, cells: list[str]) -> bool:
-        """Say whether a single cell is a row: the end of a table is `end`, but a module may be called so too."""
+        """Say whether a single cell is a row: `end` may mark the end of a table, or be the name of a module."""
         if not self._sought.is_alone:
             return False
         cell = cells[max(self._positions[:2])].strip() if max(self._positions[:2]) < len(cells) else ""
@@ -186,7 +186,7 @@ class RecordJudge:
         return None
 
     def _too_few(self, cells: list[str], *, ended: bool) -> Problem | None:
-        """Say what is wrong with a row that lacks cells at its end: nothing, if no required field is among them."""
+        """Return the problem of a row that lacks its last cells; ``None`` if no required field is among them."""
         few = f"too few for the {self._named_width} columns of {self._whose()}"
         if len(cells) < self._needed_width:
             return self._wrong_width(cells, few)

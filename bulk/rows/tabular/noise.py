@@ -1,7 +1,7 @@
-"""Lines that tools and people put around a table, and that are no rows: the table of kinds. Pure.
+"""Lines around a table that are no rows, written by tools and people: the table of kinds. Pure.
 
-Only what can't be a row is left out: a line of dashes, or one cell that says how many rows there are or that the file
-ends. A row needs two cells, so that none is lost. What looks like a row is judged as one.
+Only lines that can't be rows are left out: a line of dashes, or a single cell with the number of rows or a mark of the
+end. A row needs two cells, so no row is lost. A line that looks like a row is judged as one.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ class Noise(NamedTuple):
 
 
 RULE = re.compile(r"[\s\-=+|:*_~─━═│┃┼┬┴├┤┌┐└┘╋╪╬]+")
-"""What lines between header and rows are drawn with; three dashes make one."""
+"""Characters of a line drawn between header and rows; it has at least three dashes."""
 
 DASHES = re.compile(r"[-=_─━═]")
 LEAST_DASHES = 3
 
 COMMENT = re.compile(r"\s*(?:#|//|--|;\s)")
-"""How a line begins that is a comment, where it stands above the header."""
+"""Beginning of a comment line above the header."""
 
 _COUNT = r"(?:total|count|records?|rows?|sum|合计|总计|共计|总数|记录数|行数|总记录数)"
 _ROWS = r"(?:rows?|records?|items?|lines?|行|条记录|条|项|个)"
@@ -52,7 +52,7 @@ KINDS = (
         ),
     ),
 )
-"""What such lines are called, and how their text looks."""
+"""The name of each kind of line, and the form of its text."""
 
 
 def noise_of(cells: Sequence[str]) -> str | None:

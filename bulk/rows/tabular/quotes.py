@@ -1,9 +1,9 @@
-"""Take one record from lines of CSV, and tell where a stray quote swallowed the rows behind it. Pure.
+"""Take one record from lines of CSV, and detect a stray quote that swallowed the rows after it. Pure.
 
-A quote that somebody left open closes at the next one, perhaps rows later; by the letter of RFC 4180 all between is one
-cell. A description may have several lines, with commas too, so lines alone prove nothing. Evidence is a line within the
-record that is a whole row by itself: as many cells as there are columns, a ModuleName that could be one, and a
-ProductKey that is the record's own or of the same length and form. No description is like that by accident.
+A quote left open is closed by the next quote, perhaps rows later. By RFC 4180, everything between them is one cell. A
+description may have several lines, with commas too, so the number of lines proves nothing. The evidence is a line in
+the record that is a complete row: it has as many cells as there are columns, a possible ModuleName, and a ProductKey
+that is the record's own or has its length and form. No description looks like that by accident.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Taken", "swallowed_rows", "take_record", "why_divided"]
 
 LEAST_KEY_CHARS = 6
-"""Shorter keys are alike too easily: of those only the record's own is evidence."""
+"""Shorter keys resemble each other too easily: for them, only the record's own key is evidence."""
 
 OTHER_QUOTES = re.compile(r"\s*[“”„«'‘「『]")
 OTHER_DELIMITERS = ("，", "；", "、", "\t", ";", "|", ",", "｜")
@@ -34,19 +34,19 @@ class Taken(NamedTuple):
 
     cells: list[str]
     lines: int
-    """How many lines it was read from."""
+    """Number of lines that it was read from."""
 
     problem: str | None = None
-    """What the csv module says."""
+    """Message of the csv module."""
 
     reaches_end: bool = False
-    """All lines were read to see the problem: with more lines it might be none."""
+    """The problem was found only after the last line: with more lines there might be none."""
 
 
 def take_record(lines: Sequence[str], start: int, delimiter: str) -> Taken:
     """Return the record that begins with a line.
 
-    A space between delimiter and quote is dropped: with it, the quotes would be part of the cell.
+    A space between delimiter and quote is dropped: otherwise the quotes would be part of the cell.
     """
     taken = _take(lines, start, delimiter, skip_spaces=False)
     if any(cell[:1] == " " and cell.lstrip(" ")[:1] == '"' for cell in taken.cells):
@@ -66,14 +66,14 @@ def _take(lines: Sequence[str], start: int, delimiter: str, *, skip_spaces: bool
 def swallowed_rows(
     lines: Sequence[str], cells: Sequence[str], *, delimiter: str, required: Sequence[int], width: int
 ) -> int:
-    """Return how many lines of a record, but its first, are rows by themselves.
+    """Return how many lines of a record, after its first, are complete rows.
 
     Args:
-        lines: Of the record.
-        cells: Of the record.
-        delimiter: Between cells.
-        required: The positions of ProductKey and ModuleName, -1 for the one that is not sought.
-        width: How many cells a row has.
+        lines: Lines of the record.
+        cells: Cells of the record.
+        delimiter: Delimiter between cells.
+        required: Positions of ProductKey and ModuleName, -1 for one that is not sought.
+        width: Number of cells in a row.
     """
     if len(lines) == 1 or len(cells) <= max(required) or required[0] < 0:
         return 0
@@ -89,7 +89,7 @@ def _is_row(row: Sequence[str], own: str, required: Sequence[int]) -> bool:
 
 
 def why_divided(cells: Sequence[str], delimiter: str) -> str:
-    """Say why a row likely has another number of cells than there are columns, behind a semicolon; empty: who knows."""
+    """Return a likely reason for a wrong number of cells, after a semicolon; empty: unknown."""
     if any(cell.endswith("\\") for cell in cells[:-1]):
         return f"; {delimiter!r} is behind a backslash: put the whole cell in quotes instead"
     if any(map(OTHER_QUOTES.match, cells)):

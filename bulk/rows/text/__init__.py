@@ -1,1 +1,1 @@
-"""From bytes to numbered lines of text, whatever the bytes turn out to be."""
+"""From bytes in any encoding to numbered lines of text; other kinds of files are refused with advice."""

@@ -1,7 +1,7 @@
-"""Bytes that are not in an input's encoding: how they travel through text, and when they cost the file, not a row.
+"""Bytes that are not in an input's encoding: how text carries them, and when they spoil the file, not only a row.
 
-Such a byte travels as half of a surrogate pair (PEP 383), which no good text holds: so its row can be found, kept and
-written again as it was. A row with one is invalid, as its text is not known.
+Text carries such a byte as half of a surrogate pair (PEP 383), which no sound text contains. So its row can be found,
+kept and written again unchanged. A row with such a byte is invalid, since its text is not known.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ __all__ = ["Damage", "culprit", "damage_in", "first_damaged", "handler_for"]
 FIRST_HALF, LAST_HALF = "\ud800", "\udfff"
 FIRST_BYTE, LAST_BYTE = "\udc80", "\udcff"
 BYTE_BASE = 0xDC00
-"""A byte that can't be decoded stands in text as the code point so far behind this one."""
+"""In text, a byte that can't be decoded is the code point at this offset plus the byte's value."""
 
 MOST_SAMPLES = 20
 MOST_SAMPLE_CHARS = 1_000
 
 LINES_FOR_ONE = 100
-"""Where nothing but ASCII is sound, one damaged line in so many is bearable; a single one is in any case."""
+"""If all sound text is ASCII, one damaged line in this many is allowed; a single one always is."""
 
 STATEFUL = ("utf-7", "iso2022", "hz", "unicode_escape", "raw_unicode_escape", "unicode-escape", "raw-unicode-escape")
-"""Codecs in which a damaged byte changes how all that follows is read."""
+"""Codecs in which a damaged byte changes how everything after it is read."""
 
 
 def handler_for(codec: str) -> str:
-    """Return the error handler by which damage travels through text in this encoding, in both directions."""
+    """Return the error handler for damage in this encoding, for both decoding and encoding."""
     name = codecs.lookup(codec).name
     if name.startswith(STATEFUL):
         return "strict"
-    # Units of two or four bytes can't be told apart any more once one is missing; but half of a pair can be alone.
+    # With a byte missing, units of two or four bytes can't be separated any more. But half of a pair may occur alone.
     return "surrogatepass" if name.startswith(("utf-16", "utf-32")) else "surrogateescape"
 
 
 def first_damaged(text: str) -> int | None:
-    """Return the position of the first character that stands for damage; ``None``: the text is sound."""
+    """Return the position of the first damaged character; ``None``: the text is sound."""
     try:
         text.encode()
     except UnicodeEncodeError as exc:
@@ -47,14 +47,14 @@ def first_damaged(text: str) -> int | None:
 
 
 def culprit(char: str, codec: str) -> str:
-    """Say which byte a character stands for, and what it is not."""
+    """Say which byte a damaged character was, and that it is not in the encoding."""
     byte = _byte_of(char)
     found = f"half of a character (U+{ord(char):04X})" if byte is None else f"byte 0x{byte:02X}"
     return f"{found} is not {'UTF-8' if _is_utf_8(codec) else f'valid {codec}'}"
 
 
 def damage_in(text: str, codec: str) -> str | None:
-    """Say what in a text is not in its encoding, and how it might read; ``None``: it is sound."""
+    """Say what in a text is not in its encoding, and what it might mean; ``None``: it is sound."""
     position = first_damaged(text)
     if position is None:
         return None
@@ -66,7 +66,7 @@ def damage_in(text: str, codec: str) -> str | None:
 
 @dataclass(slots=True)
 class Damage:
-    """What an input holds that is not in its encoding, as far as it was read."""
+    """Damage of an input, as far as it was read."""
 
     codec: str
     lines: int = 0
@@ -78,7 +78,7 @@ class Damage:
     _samples: list[bytes] = field(default_factory=list)
 
     def note(self, line: int, text: str) -> None:
-        """Take note of a line if it is damaged."""
+        """Note a line if it is damaged."""
         position = first_damaged(text)
         if position is None:
             return
@@ -90,15 +90,15 @@ class Damage:
             self._samples.append(_raw_bytes(text[:MOST_SAMPLE_CHARS], self.codec))
 
     def costs_the_file(self, *, lines: int, sound_bytes: int) -> bool:
-        """Say whether the input as a whole is evidently in another encoding.
+        """Say whether the whole input is evidently in another encoding.
 
-        Where characters beyond ASCII are sound, they prove the encoding: by chance that hardly happens, so the larger
-        part decides. Where all that is sound is ASCII, which most encodings share, few damaged lines are bearable: the
-        other rows are the same in any encoding, so that sending them can do no harm.
+        Sound characters beyond ASCII prove the encoding, since they hardly occur by chance. So the larger part decides.
+        If all sound text is ASCII, which most encodings share, a few damaged lines are allowed: the other rows are the
+        same in any encoding, so it is safe to send them.
 
         Args:
             lines: Lines with rows so far, the damaged ones included.
-            sound_bytes: Bytes of sound characters beyond the first byte of each.
+            sound_bytes: Bytes of sound characters, without the first byte of each.
         """
         if not self.lines or self.byte_count <= sound_bytes:
             return False

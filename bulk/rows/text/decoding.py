@@ -1,7 +1,7 @@
-"""Make text of an input's bytes: in the encoding that its mark says, else as asked for, else UTF-8.
+"""Decode an input's bytes: in the encoding of its byte order mark, else as requested, else UTF-8.
 
-What was asked for is held against the bytes: text in UTF-8 that is read as GB18030 or Latin-1 becomes other text
-without an error, so it is refused.
+The requested encoding is checked against the bytes. UTF-8 read as GB18030 or Latin-1 silently becomes other text, so
+that is refused.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["CTRL_Z", "MARK", "Decoder"]
 DEFAULT_ENCODING = "utf-8"
 MARK = "\ufeff"
 CTRL_Z = "\x1a"
-"""How programs for DOS end a text."""
+"""Character with which DOS programs end a text."""
 
 MARKS = (
     # UTF-32 first: its little-endian mark begins as UTF-16's does.
@@ -29,7 +29,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le", "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16-be", "utf-16"),
 )
-"""Mark, codec to read with, codec to write with (which writes a mark again)."""
+"""Byte order mark, codec to read with, codec to write with (which writes the mark again)."""
 
 NO_FILES_ENCODINGS = {"idna", "punycode", "undefined"}
 """Codecs from text to text, for host names, and one that always fails."""
@@ -37,22 +37,22 @@ NO_FILES_ENCODINGS = {"idna", "punycode", "undefined"}
 UTF_8_NAMES = {"utf-8", "utf-8-sig"}
 
 ENOUGH_CHARACTERS = 4
-"""So many different characters prove UTF-8 at once."""
+"""This many different characters prove UTF-8 at once."""
 
 OF_THREE_BYTES = "\u0800"
 OF_LATIN, BEYOND_LATIN = "\u00a0", "\u0100"
-"""At the end of the input, one character proves it, but for those that 模 and its like are by chance in GB18030."""
+"""At the end, one character of Latin-1 or of three bytes proves UTF-8. Any other may be 模 and the like in GB18030."""
 
 
 class Decoder:
-    """Makes text of bytes, piece by piece."""
+    """Decodes bytes piece by piece."""
 
     def __init__(self, head: bytes, *, said: str | None) -> None:
         """Choose the encoding.
 
         Args:
-            head: The first bytes, which are decoded again as the first pieces.
-            said: What ``--encoding`` says.
+            head: The first bytes; they are decoded again as part of the first pieces.
+            said: Value of ``--encoding``.
 
         Raises:
             SettingsError: There is no such encoding.
@@ -61,11 +61,11 @@ class Decoder:
         asked = said or DEFAULT_ENCODING
         _check(asked)
         self.codec, self.encoding = marked or (asked, asked)
-        """To read with, and to write with."""
+        """Codecs to read with, and to write with."""
 
         self.handler = handler_for(self.codec)
         self.sound_bytes = 0
-        """Bytes of characters beyond the first byte of each, so far."""
+        """Bytes of characters so far, without the first byte of each."""
 
         self.mismatch = None if marked else _mismatch(head, said)
         """Why the input can't be in this encoding, by its first bytes, with what to do; ``None``: it may be."""
@@ -77,32 +77,32 @@ class Decoder:
         self._at_start = True
 
     def decode(self, data: bytes) -> str:
-        """Return the text of the next bytes; of none: what was held back, at the end.
+        """Return the text of the next bytes. At the end, call it without bytes for the text still held back.
 
         Raises:
-            UnicodeDecodeError: They can't be decoded, and what follows would be read wrongly.
+            UnicodeDecodeError: They can't be decoded, and the text after them would be wrong.
         """
         text = self._decoder.decode(data, not data)
         self.sound_bytes += max(0, len(data) - len(text))
         if self._utf_8:
             self._utf_8.add(data)
         if self._at_start and text:
-            # Programs that write a mark in front of what has one are common; Unicode gives it no other meaning here.
+            # Programs often add a second mark to a text that has one. At the start, Unicode gives it no other meaning.
             text = text.lstrip(MARK)
             self._at_start = not text
         return text
 
     def beginning(self, head: bytes) -> str:
-        """Return the text of the first bytes, however damaged it is."""
+        """Return the text of the first bytes, even if it is damaged."""
         return codecs.getincrementaldecoder(self.codec)("replace").decode(head).lstrip(MARK).rstrip(CTRL_Z)
 
     def proof_of_utf_8(self, *, at_end: bool) -> str | None:
-        """Say that the input is UTF-8 although another encoding was asked for, with what to do, once that is proven."""
+        """Once it is proven that the input is UTF-8 despite another request, say so, with what to do."""
         return self._utf_8.proof(at_end=at_end) if self._utf_8 else None
 
 
 class _Utf8Evidence:
-    """Whether bytes that are read in another encoding are in truth UTF-8."""
+    """Whether bytes that are read in another encoding are really UTF-8."""
 
     def __init__(self, said: str) -> None:
         self._said = said
@@ -137,7 +137,7 @@ class _Utf8Evidence:
 
 
 def _mismatch(head: bytes, said: str | None) -> str | None:
-    """Hold the first bytes of an input without a mark against what is asked for, or taken without being asked."""
+    """Check the first bytes of an input without a mark against the requested or the default encoding."""
     wide = unmarked_wide_encoding(head)
     if wide and (said is None or not _is_wide(said)):
         instead = "" if said is None else f" instead of {said}"
@@ -156,7 +156,7 @@ def _is_wide(encoding: str) -> bool:
 
 
 def _with_order(encoding: str) -> str:
-    """Return the codec by which text without a mark is read."""
+    """Return the codec to read text without a mark."""
     name = _name(encoding)
     return name if name.endswith(("-le", "-be")) else f"{name}-{sys.byteorder[0]}e"
 
@@ -166,9 +166,9 @@ def _name(encoding: str) -> str:
 
 
 def _check(encoding: str) -> None:
-    """Refuse what is no encoding of text."""
+    """Refuse a name that is no encoding of text."""
     try:
-        # Codecs such as hex make bytes of bytes; this refuses them.
+        # Codecs such as hex turn bytes into bytes; this refuses them.
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         if _name(encoding) in NO_FILES_ENCODINGS:
             raise LookupError(encoding)  # noqa: TRY301 - one answer to all of these

@@ -1,8 +1,7 @@
-"""Say which encodings bytes may be in, when they are not in the one that they are read in. Pure.
+"""Suggest encodings for bytes that are not in the expected encoding. Pure.
 
-No byte says in which encoding it was written, and what is good text in one East Asian encoding is often good text in
-two others: nothing can be decided here. So each encoding that fits is shown with what it makes of a cell, and a person
-chooses the one that reads right.
+Bytes don't say their encoding, and valid text in one East Asian encoding is often valid in two others: no program can
+decide. So each encoding that fits is shown with its reading of a cell, and a person chooses the right one.
 """
 
 from __future__ import annotations
@@ -27,16 +26,16 @@ __all__ = [
 MOST_SHOWN = 4
 MOST_SHOWN_CHARS = 24
 CHARS_BEFORE = 8
-"""Shown of a long cell in front of its first character beyond ASCII."""
+"""Characters of a long cell that are shown before its first one beyond ASCII."""
 
 LEAST_SHARE_OF_SAMPLES = 0.8
-"""Of the damaged lines, those which an encoding must fit: one may be damaged in its own encoding too."""
+"""Share of the damaged lines that an encoding must fit: some lines may be damaged in any encoding."""
 
 LEAST_OF_BEST = 0.6
-"""A reading that is so much less likely than the best one only confuses."""
+"""Readings with less than this share of the best one's merit are not shown: they only confuse."""
 
 ENDS_OF_CELLS = re.compile(rb'[,;\t"\r\n]')
-"""Bytes that no candidate has inside a character, so that cells can be told apart before they are decoded."""
+"""Bytes that no candidate has inside a character, so cells can be separated before they are decoded."""
 
 WIDE_ENCODINGS = ("utf-16-le", "utf-16-be", "utf-32-le", "utf-32-be")
 LEAST_ASCII_IN_WIDE = 0.03
@@ -47,7 +46,7 @@ CJK_PUNCTUATION = re.compile("[\u3000-\u303f\uff01-\uff5e]")
 
 
 class Reading(NamedTuple):
-    """What an encoding makes of a cell."""
+    """A cell as an encoding reads it."""
 
     encoding: str
     cell: str
@@ -57,14 +56,14 @@ class Candidate(NamedTuple):
     """An encoding that files are often in."""
 
     codecs: tuple[str, ...]
-    """The standard's own codec first, then those of its extensions."""
+    """Codec of the standard first, then those of its extensions."""
 
     merit: Callable[[str], float]
     """How likely a text is in this encoding, from 0 to 1."""
 
 
 def advice(samples: Sequence[bytes]) -> str:
-    """Return what to do about lines that are not in the encoding that they were read in, beginning with a verb.
+    """Return what to do about lines that are not in the expected encoding. The text begins with a verb.
 
     Args:
         samples: Some of these lines; the first is shown.
@@ -81,7 +80,7 @@ def advice(samples: Sequence[bytes]) -> str:
 
 
 def likely_readings(samples: Sequence[bytes]) -> list[Reading]:
-    """Return the encodings that fit these lines, the likeliest first, each with the same cell."""
+    """Return the encodings that fit these lines, the likeliest first, each with its reading of the same cell."""
     cells = [telling_cell(sample) for sample in samples]
     found = []
     for candidate in CANDIDATES:
@@ -96,19 +95,19 @@ def likely_readings(samples: Sequence[bytes]) -> list[Reading]:
 
 
 def telling_cell(line: bytes) -> bytes:
-    """Return the cell of which most is beyond ASCII."""
+    """Return the cell with most bytes beyond ASCII."""
     return max(ENDS_OF_CELLS.split(line), key=lambda cell: sum(byte > 0x7F for byte in cell)).strip()  # noqa: PLR2004 - ASCII
 
 
 def unmarked_wide_encoding(head: bytes) -> str | None:
-    """Return the form of UTF-16 or UTF-32 that an input without a mark is in; ``None``: in none.
+    """Return the form of UTF-16 or UTF-32 of an input without a mark; ``None``: it has neither.
 
     Args:
-        head: The input's first bytes, a multiple of four of them, or all.
+        head: The input's first bytes: a multiple of four, or all.
     """
     if 0 not in head:
         return None
-    # Text of ASCII alone is half NULs then; with NULs here and there it is a damaged file of another encoding.
+    # ASCII text in these encodings is at least half NULs. With few NULs it is a damaged file in another encoding.
     least = LEAST_NULS_IN_ASCII if decoded_so_far(head, "utf-8") is not None else 0
     if head.count(0) < least * len(head):
         return None
@@ -118,7 +117,7 @@ def unmarked_wide_encoding(head: bytes) -> str | None:
 
 
 def _share_of_ascii(head: bytes, encoding: str) -> float:
-    """Return how many characters are of ASCII, as keys and delimiters are; 0: it is no text in this encoding."""
+    """Return the share of ASCII characters, such as keys and delimiters; 0: it is no text in this encoding."""
     text = decoded_so_far(head, encoding)
     if not text or NO_TEXT.search(text):
         return 0.0
@@ -126,7 +125,7 @@ def _share_of_ascii(head: bytes, encoding: str) -> float:
 
 
 def decoded_so_far(head: bytes, encoding: str) -> str | None:
-    """Decode bytes that may end within a character."""
+    """Decode bytes that may end in the middle of a character."""
     try:
         return codecs.getincrementaldecoder(encoding)().decode(head)
     except UnicodeDecodeError:
@@ -138,7 +137,7 @@ def _decoded(cell: bytes, codec: str) -> str | None:
         text = cell.decode(codec)
     except UnicodeDecodeError:
         return None
-    # A decoder that makes control characters or private characters of bytes has not understood them.
+    # A decoder that returns control or private-use characters is the wrong one.
     return text if text.replace("\t", " ").isprintable() else None
 
 
@@ -149,7 +148,7 @@ def _shown(text: str) -> str:
 
 
 def _common_in(charset: str, *leads: range) -> Callable[[str], float]:
-    """Return how likely a text is: by the rows of a double-byte set in which its common characters are."""
+    """Return a measure of how likely a text is: common characters are in certain rows of a double-byte set."""
 
     def of_character(char: str) -> float:
         if CJK_PUNCTUATION.match(char):
@@ -168,7 +167,7 @@ def _common_in(charset: str, *leads: range) -> Callable[[str], float]:
 
 
 def _of_western(text: str) -> float:
-    """Return how likely a text is with accents and signs here and there, between letters of ASCII."""
+    """Return how likely a text is that has accents and signs here and there between ASCII letters."""
     runs = list(re.finditer(r"[^\x00-\x7f]+", text))
     scores = [
         _of_run(run[0], text[max(0, run.start() - 1) : run.start()] + text[run.end() : run.end() + 1]) for run in runs
@@ -189,4 +188,4 @@ CANDIDATES = (
     Candidate(("euc_kr", "cp949"), _common_in("euc_kr", range(0xB0, 0xC9))),
     Candidate(("cp1252",), _of_western),
 )
-"""Those equally likely are shown in this order. The ranges hold the frequent characters of each set."""
+"""Equally likely encodings are shown in this order. The ranges contain the frequent characters of each set."""

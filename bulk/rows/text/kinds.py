@@ -1,7 +1,7 @@
-"""Recognise by its first bytes what is no table of text, and say how to get the table out of it. Pure.
+"""Recognise by its first bytes a file that is no table of text, and say how to get a table from it. Pure.
 
-One table of kinds, the most particular first: each with what its bytes look like, what it is called, and the way that
-works. In a way, FILE stands for the input, OUT for a name beside it and MEMBER for the first file in an archive.
+One table of kinds, the most specific first. Each has a test of the bytes, a name, and a command or steps that work. In
+these, FILE means the input, OUT a name beside it, and MEMBER the first file in an archive.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["HEAD_BYTES", "Kind", "foreign_kind"]
 
 HEAD_BYTES = 64 * 1024
-"""How much of an input is looked at to tell what it is."""
+"""How much of an input is read to find its kind."""
 
 AS_CSV = "open it and save the sheet as CSV (UTF-8), in Excel: File, Save As, CSV UTF-8"
 AS_WORKBOOK = "read it with --format xlsx, or " + AS_CSV
@@ -30,7 +30,7 @@ AS_UNPACKED = "unpack it first: `{tool} < FILE > OUT`"
 EXPORTED = "export the table as CSV or JSON lines with a program that reads it"
 
 SHARE_OF_CONTROLS = 0.05
-"""Of the bytes of a file that is no text, at least so many are control characters."""
+"""In a file that is no text, at least this share of the bytes are control characters."""
 
 TEXT_CONTROLS = frozenset(b"\t\n\v\f\r\x1a\x1b")
 CONTROLS = bytes(byte for byte in range(0x20) if byte not in TEXT_CONTROLS)
@@ -50,20 +50,20 @@ class Kind:
 
     name: str
     looks: Callable[[bytes], object]
-    """Says, by truth, whether these first bytes are of this kind."""
+    """Returns a true value if these first bytes are of this kind."""
 
     way: str
     format: str | None = None
-    """By which it can be read all the same."""
+    """The format in which it can be read nevertheless."""
 
 
 def foreign_kind(head: bytes, path: str, *, format: str | None = None) -> str | None:  # noqa: A002 - its name
-    """Say what an input is, and the way to a table that can be read; ``None``: it may be one.
+    """Say what an input is, and how to get a readable table from it; ``None``: it may be one already.
 
     Args:
         head: The input's first `HEAD_BYTES`, unpacked if it was gzip.
         path: The input as the user named it.
-        format: How it is to be read; ``None``: as text.
+        format: Format in which to read it; ``None``: as text.
     """
     kind = next((kind for kind in KINDS if kind.looks(head)), None)
     if kind is None or (kind.format and kind.format == format):
@@ -77,7 +77,7 @@ def foreign_kind(head: bytes, path: str, *, format: str | None = None) -> str | 
 
 
 def _beside(path: PurePath) -> PurePath:
-    """Return a name for what is taken out of a file."""
+    """Return a name for the file that is extracted from another."""
     stem, suffix = path.stem, path.suffix.lower()
     if suffix in TABLE_SUFFIXES:
         return path.with_name(f"{stem}.unpacked{suffix}")
@@ -93,13 +93,13 @@ def _matches(pattern: bytes) -> Callable[[bytes], object]:
 
 
 def _text_matches(pattern: bytes) -> Callable[[bytes], object]:
-    """Match text in ASCII's letters, also where it is UTF-16."""
+    """Return a test for ASCII text, also encoded as UTF-16."""
     looks = _matches(pattern)
     return lambda head: looks(head[:4096].replace(b"\0", b""))
 
 
 def _zip_holds(*names: bytes) -> Callable[[bytes], bool]:
-    """Say whether a zip archive has a file of such a name, or in such a folder, at its beginning."""
+    """Return a test for a zip archive with such a file name or folder at its beginning."""
     return lambda head: (
         head.startswith(b"PK\x03\x04")
         and any(
@@ -138,7 +138,7 @@ def _is_blank_disk(head: bytes) -> bool:
 
 
 def _is_no_text(head: bytes) -> bool:
-    """Say whether so many bytes are no text's that it can't be a damaged one, nor one in UTF-16 or UTF-32."""
+    """Say whether the bytes are no text: with this many bad ones, not even damaged text, UTF-16 or UTF-32."""
     if head.startswith(MARKS_OF_WIDE_TEXT) or unmarked_wide_encoding(head):
         return False
     text = head.rstrip(b"\0")
@@ -265,4 +265,4 @@ KINDS = (
     ),
     Kind("no text", _is_no_text, "it is a program's own format, or damaged; " + EXPORTED),
 )
-"""The most particular first: the first that looks like an input is what it is."""
+"""The most specific first: an input is of the first kind that matches."""

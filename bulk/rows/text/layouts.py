@@ -1,6 +1,6 @@
-"""Recognise text that is laid out in another way than its name or ``--format`` says, and say how to read it. Pure.
+"""Recognise text whose layout is not what its name or ``--format`` says, and say how to read it. Pure.
 
-JSON that is not one object a line is never read in part: the last line of an array alone would be a valid row.
+JSON that is not one object a line is never read partly: the last line of an array could look like a valid row.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["Beginning", "likely_format", "other_layout"]
 DELIMITERS = (",", "\t", ";", "|")
 
 FIRST_LINES = 20
-"""Among these the header shows."""
+"""Number of lines in which the header is expected."""
 
 DEEPEST_ROWS = 4
-"""Objects around the list that holds the rows, at most."""
+"""Most objects around the list of the rows."""
 
 NEAR_THE_END_CHARS = 4_096
-"""Where JSON ends so near to the end of what is looked at, it probably goes on behind it."""
+"""If an error in JSON is this near to the end of the text examined, the JSON probably goes on after it."""
 
 ARRAY_OF_OBJECTS = re.compile(r"\[\s*\{")
 BEGINNING_OF_JSON = re.compile(r"\s*(?:\{|\[\s*[\[{\"])")
@@ -55,10 +55,10 @@ class Beginning(NamedTuple):
     """Whether nothing follows."""
 
     file: str
-    """As the user named it."""
+    """The input as the user named it."""
 
     encoding: str = "utf-8"
-    """In which it is read."""
+    """Encoding in which it is read."""
 
     @property
     def first_line(self) -> str:
@@ -67,11 +67,11 @@ class Beginning(NamedTuple):
 
 
 def other_layout(beginning: Beginning, names: ColumnNames, *, chosen: str) -> str | None:
-    """Say how an input is laid out and how to read it; ``None``: it may be as its name or ``--format`` says.
+    """Say which layout an input has and how to read it; ``None``: it may be as its name or ``--format`` says.
 
     Args:
-        beginning: What is looked at.
-        names: Which columns are looked for.
+        beginning: Beginning of the input.
+        names: Columns to look for.
         chosen: ``csv``, ``tsv`` or ``jsonl``.
     """
     for layout in LAYOUTS:
@@ -82,7 +82,7 @@ def other_layout(beginning: Beginning, names: ColumnNames, *, chosen: str) -> st
 
 
 def likely_format(beginning: Beginning, names: ColumnNames) -> str | None:
-    """Return the format that an input is likely in, whatever its name; ``None``: it does not show."""
+    """Return the likely format of an input, independent of its name; ``None``: unknown."""
     if BEGINNING_OF_JSON.match(beginning.text):
         return "jsonl"
     lines = beginning.text.splitlines()[:FIRST_LINES]
@@ -108,7 +108,7 @@ def _array(beginning: Beginning, _names: ColumnNames, _chosen: str) -> str | Non
         return None
     first = next((line for line in text.split("\n") if "{" in line), "")
     if beginning.is_whole and _parsed(text) is None and _is_object(first.lstrip("[ ").rstrip(", \r")):
-        # jq refuses what is no JSON, such as a comma behind the last object.
+        # jq refuses invalid JSON, such as a comma after the last object.
         return (
             "this is a JSON array in which something is no JSON; one object a line is left by "
             r"`sed -e 's/^[[:space:]]*\[//' -e 's/\][[:space:]]*$//' -e 's/,[[:space:]]*$//' FILE > OUT`"
@@ -181,7 +181,7 @@ def _lists_of_cells(beginning: Beginning, _names: ColumnNames, _chosen: str) -> 
 
 
 def _packed_objects(beginning: Beginning, names: ColumnNames, _chosen: str) -> str | None:
-    """Say how to take rows out of what wraps each of them: an object, or a text that holds JSON."""
+    """Say how to extract rows that are each wrapped in an object, or in a text of JSON."""
     found = _parsed(beginning.first_line)
     if isinstance(found, dict) and _has_required(names, list(found)):
         return None
@@ -189,8 +189,8 @@ def _packed_objects(beginning: Beginning, names: ColumnNames, _chosen: str) -> s
     return query and f"each row is wrapped in another value; `jq -c {shell_quote(query)} FILE > OUT` takes it out"
 
 
-def _query_of_row(value: Any, names: ColumnNames, depth: int) -> str | None:  # noqa: ANN401 - whatever JSON holds
-    """Return the query that leads to an object with our fields; ``None``: there is none."""
+def _query_of_row(value: Any, names: ColumnNames, depth: int) -> str | None:  # noqa: ANN401 - any JSON value
+    """Return the jq query for an object with our fields; ``None``: there is none."""
     if isinstance(value, str):
         inner = _parsed(value) if value.startswith(("{", '"')) else None
         rest = _query_of_row(inner, names, depth - 1) if inner is not None and depth else None
@@ -261,7 +261,7 @@ LAYOUTS: tuple[Callable[[Beginning, ColumnNames, str], str | None], ...] = (
     _cells,
     _no_tabs,
 )
-"""Each says that the input is laid out so, and the way; the first that does is right."""
+"""Each recognises one layout and says how to read it; the first that matches is used."""
 
 
 def _with_names(way: str, beginning: Beginning) -> str:
@@ -287,7 +287,7 @@ def _is_object(text: str) -> bool:
     return isinstance(_parsed(text), dict)
 
 
-def _parsed(text: str) -> Any:  # noqa: ANN401 - whatever JSON holds
+def _parsed(text: str) -> Any:  # noqa: ANN401 - any JSON value
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -315,7 +315,7 @@ def _is_one_line(beginning: Beginning) -> bool:
 
 
 def _path_to_rows(text: str) -> list[str] | None:
-    """Return the keys that lead to the first list of objects, in text that may be cut off; ``None``: there is none."""
+    """Return the keys on the path to the first list of objects; ``None``: there is none. The text may be cut off."""
     keys: list[str] = []
     last, before = "", ""
     for token in JSON_TOKEN.finditer(text):

@@ -1,4 +1,4 @@
-"""Decode a stream of bytes and split it into numbered lines, in flat memory however long the stream or a line is."""
+"""Decode bytes and split them into numbered lines, in constant memory for a stream or a line of any length."""
 
 from __future__ import annotations
 
@@ -20,43 +20,43 @@ if TYPE_CHECKING:
 __all__ = ["LOOKED_AT_TOGETHER", "MAX_RECORD_CHARS", "Block", "LineSource", "TableSource"]
 
 CHUNK_BYTES = 64 * 1024
-"""Some thousand lines: enough to make little of what a block costs, few enough to look at again from the middle."""
+"""Some thousand lines: enough that the cost of a block is small, few enough to check again from the middle."""
 
 MAX_RECORD_CHARS = 1024 * 1024
-"""Longest line, and longest record of several lines, that is looked into."""
+"""Longest line, and longest record of several lines, that is parsed."""
 
 LOOKED_AT_TOGETHER = 48
-"""Lines: enough to make little of what a look costs, and few to be looked at one by one where one is at fault."""
+"""Lines: enough that a quick check costs little for each, few enough to check singly if one is faulty."""
 
 KEPT_CHARS = 2_000
-"""How much is kept of a line that is longer."""
+"""Characters that are kept of a longer line."""
 
 ENOUGH_DAMAGE = 1_000
-"""Damaged lines after which an input that is evidently in another encoding need not be read to its end."""
+"""After this many damaged lines, reading ends if the input is evidently in another encoding."""
 
 
 class Block(NamedTuple):
-    """Some lines in a row."""
+    """Consecutive lines."""
 
     first: int
-    """Line of the file that the first one is, starting at 1."""
+    """Number of the first line in the file, starting at 1."""
 
     lines: list[str]
     """With their line ends; only the file's last may have none."""
 
     cut: bool = False
-    """This is one line, longer than `MAX_RECORD_CHARS`, of which the beginning is kept."""
+    """The block is one line longer than `MAX_RECORD_CHARS`; only its beginning is kept."""
 
 
 class TableSource(Protocol):
-    """What a table is read from: a text, or a sheet of a workbook that gives its rows as lines of text."""
+    """Source of a table's lines: a text, or a sheet of a workbook with its rows as lines of text."""
 
     name: str
     """The input as the user named it."""
 
     @property
     def encoding(self) -> str:
-        """The codec to write its rows with again."""
+        """The codec to write its rows with."""
         ...
 
     def blocks(self) -> Iterator[Block]:
@@ -68,15 +68,15 @@ class TableSource(Protocol):
         ...
 
     def require_sound(self, text: str, *, line: int | None = None) -> None:
-        """Make sure that what all rows hang on, such as a header, is not damaged."""
+        """Make sure that text on which all rows depend, such as a header, is not damaged."""
         ...
 
     def is_flawless(self, first: int, lines: int, columns: Collection[int]) -> bool:
-        """Say quickly whether these lines have no flaw in these columns; False means: ask `flaws_of` each."""
+        """Say quickly that these lines have no flaw in these columns; False means: call `flaws_of` for each line."""
         ...
 
     def flaws_of(self, line: int) -> Mapping[int, Flaw]:
-        """Return the flaws of a line by column; it is asked once."""
+        """Return the flaws of a line by column. Call it once for each line."""
         ...
 
 
@@ -84,13 +84,13 @@ class LineSource:
     """The lines of an input."""
 
     def __init__(self, opened: Opened, *, name: str, encoding: str | None, heading_lines: int = 0) -> None:
-        """Choose the encoding: by a mark if there is one, else as said, else UTF-8.
+        """Choose the encoding: by the byte order mark if there is one, else as requested, else UTF-8.
 
         Args:
             opened: The input.
-            name: As the user named it.
-            encoding: What ``--encoding`` says.
-            heading_lines: Lines that hold no row.
+            name: The input as the user named it.
+            encoding: Value of ``--encoding``.
+            heading_lines: Number of lines that contain no row.
 
         Raises:
             SettingsError: There is no such encoding.
@@ -107,14 +107,14 @@ class LineSource:
             raise InputError(self._decoder.mismatch, file=name)
         self.encoding = self._decoder.encoding
         self.beginning = Beginning(self._decoder.beginning(opened.head), opened.is_whole_in_head, name, self.encoding)
-        """What tells how the text is laid out."""
+        """The beginning, from which the layout is recognised."""
 
         self._damage = Damage(self._decoder.codec)
         self._may_be_damaged = False
 
     @property
     def is_damaged(self) -> bool:
-        """Whether any line so far holds what is not in the input's encoding; `damage_in` finds it."""
+        """Whether any line so far has text that is not in the input's encoding; `damage_in` finds it."""
         return self._damage.lines > 0
 
     def damage_in(self, text: str) -> str | None:
@@ -122,20 +122,20 @@ class LineSource:
         return damage_in(text, self._decoder.codec) if self.is_damaged else None
 
     def require_sound(self, text: str, *, line: int | None = None) -> None:
-        """Make sure that what all rows hang on, such as a header, is not damaged.
+        """Make sure that text on which all rows depend, such as a header, is not damaged.
 
         Args:
             text: The header.
-            line: Of the header; ``None``: the first damaged line is named.
+            line: Line of the header; ``None``: name the first damaged line.
 
         Raises:
-            InputError: It is.
+            InputError: It is damaged.
         """
         if self.damage_in(text):
             raise InputError(self._damage.refusal(), file=self.name, line=line or self._damage.first_line)
 
     def is_flawless(self, first: int, lines: int, columns: Collection[int]) -> bool:
-        """Say that text has no flaws but those that its characters show: a workbook's cells may have others."""
+        """Return True: text has no flaws besides those its characters show. A workbook's cells may have others."""
         del first, lines, columns
         return True
 
@@ -152,9 +152,9 @@ class LineSource:
         """
         cutting = False
         for text in self._texts():
-            # StringIO knows every line end; str.splitlines knows too many, such as U+2028 and form feeds.
+            # StringIO splits at the usual line ends. str.splitlines splits at more, such as U+2028 and form feeds.
             lines = io.StringIO(self._rest + text, newline="").readlines()
-            # A carriage return at the end may be half of a line end. An empty text is the end of the input.
+            # A carriage return at the end may be the first half of a line end. An empty text is the end of the input.
             self._rest = lines.pop() if text and not lines[-1].endswith("\n") else ""
             if lines and not text:
                 # DOS programs end a text with Ctrl-Z.
@@ -194,7 +194,7 @@ class LineSource:
             raise InputError(self._damage.refusal(), file=self.name, line=self._damage.first_line)
 
     def _texts(self) -> Iterator[str]:
-        """Yield the text in pieces, none of them empty but the one that marks the end."""
+        """Yield the text in pieces. Only the last one is empty: it marks the end."""
         data = self._read()
         while data:
             text = self._decode(data)
@@ -217,7 +217,7 @@ class LineSource:
                 text.encode()
         except UnicodeError as exc:
             raise InputError(self._advice(exc), file=self.name, line=self._line_of(exc)) from exc
-        # Some codecs let halves of surrogate pairs through, which no request can carry: they are damage as well.
+        # Some codecs accept halves of surrogate pairs. No request can carry them, so they are damage too.
         damaged_at = first_damaged(text)
         self._may_be_damaged |= damaged_at is not None
         proof = self._decoder.proof_of_utf_8(at_end=self._is_whole_in_head or not data)
@@ -242,6 +242,6 @@ class LineSource:
         return self._line_at(before)
 
     def _line_at(self, before: str) -> int:
-        """Return the line in which the text ends that follows what was read so far."""
+        """Return the number of the line in which this text ends; it follows the text read so far."""
         before = self._rest + before
         return self._line + before.count("\n") + before.count("\r") - before.count("\r\n")

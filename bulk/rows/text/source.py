@@ -1,6 +1,6 @@
-"""Open an input as a stream of bytes: a file, a pipe or stdin, plain or gzip. Nothing is seeked, so pipes will do.
+"""Open an input as a stream of bytes: a file, a pipe or stdin, plain or gzip. It never seeks, so pipes work too.
 
-The same bytes are the same input however they come: a read gives as many as asked for until the end.
+The same bytes give the same input from any source: until the end, each read returns as many as requested.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
 
 MAX_LAYERS = 2
-"""Of gzip: what is packed already is packed again by servers and by people; a file can hold itself without end."""
+"""Layers of gzip: servers and people pack packed files again. There must be a limit: a file can contain itself."""
 
 DESCRIPTOR = re.compile(r"/dev/(?:fd/)?(\d+|stdin)|/proc/(?:self|thread-self)/fd/(\d+)")
 
@@ -37,10 +37,10 @@ _LOOK_EVERY_S = 0.2
 
 
 class ByteStream(Protocol):
-    """What bytes are read from."""
+    """A source of bytes."""
 
     def read(self, size: int, /) -> bytes:
-        """Return up to ``size`` bytes, none at the end."""
+        """Return up to ``size`` bytes; at the end, no bytes."""
         ...
 
 
@@ -48,21 +48,21 @@ class Opened(NamedTuple):
     """An open input."""
 
     stream: ByteStream
-    """From the first byte on, unpacked; gives less than was asked for only at the end."""
+    """Unpacked bytes, from the first on. A read returns less than requested only at the end."""
 
     head: bytes
-    """The first `HEAD_BYTES` of the same."""
+    """The first `HEAD_BYTES` of the stream."""
 
     is_packed: bool
 
     @property
     def is_whole_in_head(self) -> bool:
-        """Whether nothing follows the head."""
+        """Whether the head is the whole input."""
         return len(self.head) < HEAD_BYTES
 
 
 class _Steady:
-    """A stream that gives as many bytes as asked for, however few its source gives at a time."""
+    """A stream that returns as many bytes as requested, even if its source gives only a few at a time."""
 
     def __init__(self, source: ByteStream) -> None:
         self._source = source
@@ -75,11 +75,11 @@ class _Steady:
         return kept + b"".join(self._parts(size - len(kept))) if len(kept) < size else kept
 
     def peek(self, size: int) -> bytes:
-        """Return the first bytes, which are read again; a failure behind them waits until they are."""
+        """Return the first bytes; `read` returns them again. A failure after them is raised only then."""
         parts = [self._kept]
         try:
             for part in self._parts(size - len(self._kept)):
-                parts.append(part)  # noqa: PERF402 - what came before a failure is kept
+                parts.append(part)  # noqa: PERF402 - bytes before a failure are kept
         except (OSError, EOFError, zlib.error) as exc:
             if not any(parts):
                 raise
@@ -90,7 +90,7 @@ class _Steady:
     def _parts(self, size: int) -> Iterator[bytes]:
         if self._failure:
             raise self._failure
-        # A terminal goes on behind its end, if it is asked again.
+        # A terminal may go on after its end if it is read again.
         while size > 0 and not self._has_ended:
             part = self._source.read(size)
             self._has_ended = not part
@@ -99,7 +99,7 @@ class _Steady:
 
 
 class _Unpacked:
-    """What a gzip stream holds, as far as each step of unpacking goes: what precedes a damage is not lost to it."""
+    """Contents of a gzip stream, unpacked in steps, so that all before a damaged place is still read."""
 
     def __init__(self, source: ByteStream) -> None:
         self._file = gzip.GzipFile(fileobj=source, mode="rb")  # type: ignore[call-overload]  # read() is all it calls
@@ -110,7 +110,7 @@ class _Unpacked:
 
 
 class _Pipe:
-    """What is written while it is read: its reader need not wait for a writer that has nothing to say."""
+    """A pipe that is still being written. A read that has to wait can be ended."""
 
     def __init__(self, file: io.FileIO, while_waiting: Callable[[], None]) -> None:
         self._file = file
@@ -118,9 +118,9 @@ class _Pipe:
 
     def read(self, size: int, /) -> bytes:
         while True:
-            # Also where there always is something: a writer of a byte now and then must not delay a stop.
+            # Called even if there is always data: a writer that sends a byte now and then must not delay a stop.
             self._while_waiting()
-            # A FIFO that nobody has opened for writing yet is silent here; a read would take that for its end.
+            # Before anybody opens a FIFO for writing, it is silent here. A read would mistake that for its end.
             if select.select([self._file], [], [], _LOOK_EVERY_S)[0]:
                 data: bytes | None = self._file.read(size)
                 if data is not None:
@@ -139,9 +139,9 @@ def open_bytes(
 
     Args:
         path: A file's path, or ``-`` for stdin, which is left open.
-        stdin: What stands for stdin; the process's own if not given.
-        while_waiting: Called again and again while a pipe is read; what it raises ends the reading.
-        format: How it is to be read; a workbook is refused unless it is ``xlsx``.
+        stdin: Used instead of the process's own stdin, if given.
+        while_waiting: Called repeatedly while a pipe is read; an exception from it ends the reading.
+        format: Format in which to read it; a workbook is refused unless this is ``xlsx``.
 
     Raises:
         InputError: It can't be opened, or is evidently no table of text.
@@ -159,22 +159,22 @@ def open_bytes(
 
 
 def asks_a_person(stdin: ByteStream | None) -> bool:
-    """Say whether to read stdin would be to wait for somebody at a terminal, or for nothing at all."""
+    """Say whether reading stdin would wait for a person at a terminal, or for nothing at all."""
     raw = getattr(getattr(sys.stdin, "buffer", None), "raw", None)
     return stdin is None and not (isinstance(raw, io.FileIO) and not raw.isatty())
 
 
 def is_zip(head: bytes) -> bool:
-    """Say whether these first bytes are those of a zip archive, which a workbook is."""
+    """Say whether these first bytes are a zip archive's; a workbook is one."""
     return head.startswith(b"PK\x03\x04")
 
 
 @contextmanager
 def reading(file: str, *, line: int | None = None) -> Iterator[None]:
-    """Translate what can go wrong while a file is opened or read.
+    """Translate errors of opening and reading a file.
 
     Raises:
-        InputError: It did; ``line`` is how far it was read.
+        InputError: The file can't be opened or read; ``line`` says how far it was read.
     """
     try:
         yield
@@ -205,7 +205,7 @@ def _without_waiting(path: str, flags: int) -> int:
         return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
     except OSError as exc:
         named = DESCRIPTOR.fullmatch(path)
-        # A socket has no path that it can be opened by, but its descriptor can be taken.
+        # A socket can't be opened by its path, but its descriptor can be used.
         if named is None or exc.errno != errno.ENXIO:
             raise
         number = named[1] or named[2]
@@ -213,7 +213,7 @@ def _without_waiting(path: str, flags: int) -> int:
 
 
 def _process_stdin() -> ByteStream:
-    # A process that was started with stdin closed has None here.
+    # If the process was started with stdin closed, this is None.
     stream: ByteStream | None = getattr(sys.stdin, "buffer", None)
     if stream is None:
         raise InputError("there is no standard input; name a file", file=STDIN)

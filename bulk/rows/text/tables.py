@@ -1,4 +1,4 @@
-"""Tables that are laid out so that no delimiter divides them into rows and columns, each with its way. Pure."""
+"""Layouts of tables that no delimiter can divide into rows and columns, and how to read each. Pure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from bulk.rows.fields import REQUIRED, field_of
 __all__ = ["aligned", "pairs", "quoted_lines", "sideways"]
 
 LINES = 20
-"""How many lines are looked at."""
+"""Number of lines that are examined."""
 
 DELIMITERS = ",\t;|"
 PAIR = re.compile(r"(?:^|[\s,;{])[\"']?([A-Za-z_\u4e00-\u9fff]+)[\"']?\s*[=:]\s*\S")
@@ -19,7 +19,7 @@ EXPORT = "export it again as CSV or JSON lines"
 
 
 def quoted_lines(lines: list[str]) -> str | None:
-    """Say how to read lines each of which is one quoted cell, as some programs quote a line that they take for text."""
+    """Say how to read lines that are each one quoted cell: some programs quote whole lines as text."""
     inner = lines[0].strip()[1:-1] if lines else ""
     if len(lines[0].strip()) < len('""') or not all(line.strip()[:1] == line.strip()[-1:] == '"' for line in lines[:2]):
         return None
@@ -52,7 +52,7 @@ def pairs(lines: list[str]) -> str | None:
 
 
 def aligned(lines: list[str]) -> str | None:
-    """Say that spaces fill the columns up: where a cell is blank, nothing tells which one."""
+    """Say that spaces align the columns: if a cell is blank, nothing shows which one."""
     header = next((line for line in lines[:LINES] if _has_required(line.split())), "")
     if not GAP.search(header) or any(mark in header for mark in DELIMITERS):
         return None

@@ -1,1 +1,1 @@
-"""Workbooks (.xlsx) as tables: the archive, what its cells hold, what a person sees of them, and their rows."""
+"""Workbooks (.xlsx) as tables: the archive, its cells, what a person sees in them, and their rows."""

@@ -1,8 +1,8 @@
-"""Look through a sheet's XML for what its reader leaves out: errors, formats, formulas without a result, hidden rows.
+"""Scan a sheet's XML for what its reader leaves out: errors, formats, formulas without a result, hidden rows.
 
-python-calamine gives an error as an empty cell and a number without its format, and sets aside memory for all cells
-between the first and the last one. So the sheet is looked through first: quickly for what may be odd, and element by
-element only where something may be.
+python-calamine returns an error as an empty cell, and a number without its format. It also allocates memory for all
+cells between the first and the last one. So the sheet is scanned first. A quick scan finds whether anything may be odd;
+only then is the sheet parsed element by element.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ if TYPE_CHECKING:
 __all__ = ["Content", "Odd", "OddKind", "has_content", "look_through"]
 
 MAX_CELLS = 32_000_000
-"""Between the first row and column and the last ones: all rows that Excel allows, with 30 columns."""
+"""Most cells between the first row and column and the last: all rows that Excel allows, with 30 columns."""
 
 SUSPECTS = (
     *(b'="e"', b"<f>", b"<f ", b'hidden="1', b'hidden="t'),  # errors, formulas, hidden rows
     *(b"='", b" =", b"= ", b":c ", b":c>", b"<c>", b"<c s", b"<c t", b"<!DOCTYPE", b"\0"),  # XML in another style
 )
-"""What a sheet holds that may be odd; XML that is written otherwise than programs do asks for a close look too."""
+"""Bytes of XML that may mean something odd. XML in an unusual style is parsed too, to be safe."""
 
 FAR = re.compile(
     rb'r="(?:(?:A[E-Z]|[B-Z][A-Z]|[A-Z]{3})[0-9]|[A-Z]+(?:[2-9][0-9]{6}|1[1-9][0-9]{5}|10[5-9][0-9]{4}|[0-9]{8}))'
 )
-"""A cell beyond the 30th column, or beyond all rows that there may be."""
+"""A cell beyond the 30th column, or beyond the last possible row."""
 
 OVERLAP_BYTES = 64
 END = b"</worksheet>"
 
 PLAIN_FORMATS = frozenset({"#0", "#49", "General", "@"})
-"""Of number formats: as it is, as text."""
+"""Number formats that change nothing: general, and text."""
 
 COLUMN_BITS = 14
 """A sheet has up to 16,384 columns."""
 
 
 class OddKind(Enum):
-    """What its reader would not tell of a cell."""
+    """What the reader does not tell about a cell."""
 
     ERROR = auto()  #: the text is the error
     FORMAT = auto()  #: a number; the text is its format
-    UNCALCULATED = auto()  #: a formula of which nobody stored the result
+    UNCALCULATED = auto()  #: a formula without a stored result
 
 
 class Odd(NamedTuple):
-    """A cell that its reader would not tell all about."""
+    """A cell about which the reader does not tell everything."""
 
     kind: OddKind
     text: str
@@ -70,25 +70,25 @@ class Content:
     """What was found in a sheet."""
 
     odd: dict[int, Odd] = field(default_factory=dict)
-    """By row and column in one number: a million of them are no more than so many numbers."""
+    """Odd cells by row and column in one number: a million keys need only the memory of a million numbers."""
 
     hidden_rows: int = 0
     last_row: int = -1
-    """The last with a value, starting at 0."""
+    """The last row with a value, starting at 0."""
 
     last_column: int = -1
 
     def odd_in(self, row: int, column: int) -> Odd | None:
-        """Return what is odd about a cell."""
+        """Return what is odd about a cell, if anything."""
         return self.odd.get(row << COLUMN_BITS | column)
 
 
 class _Enough(Exception):  # noqa: N818 - no error
-    """All that was asked is known."""
+    """The answer is known: parsing can stop."""
 
 
 class _Look:
-    """Follows a sheet's elements."""
+    """Handles a sheet's elements while it is parsed."""
 
     def __init__(self, parser: expat.XMLParserType, formats: Mapping[str, Odd], *, first_only: bool) -> None:
         self.content = Content()
@@ -161,7 +161,7 @@ class _Look:
 
 
 def look_through(package: Package, sheet: Sheet, *, file: str) -> Content:
-    """Return what a sheet's reader would not tell.
+    """Return what the reader does not tell about a sheet.
 
     Raises:
         InputError: The sheet is damaged, or too large.
@@ -192,7 +192,7 @@ def has_content(package: Package, sheet: Sheet, *, file: str) -> bool:
 
 
 def _may_be_odd(chunks: Iterator[bytes], formats: Sequence[str]) -> bool:
-    """Say quickly whether anything in a sheet asks for a close look; all of it is unpacked if nothing does."""
+    """Say quickly whether anything in a sheet may be odd. If nothing is, the whole sheet is unpacked."""
     styles = [b' s="%d"' % style for style, code in enumerate(formats) if code not in PLAIN_FORMATS]
     suspects, before = (*SUSPECTS, *styles), b""
     for chunk in chunks:

@@ -1,6 +1,6 @@
-"""Open a workbook as the archive of XML that it is: its sheets and number formats, within bounds of size.
+"""Open a workbook as an archive of XML files: its sheets and number formats, within limits of size.
 
-No size that the archive claims is believed: each part is unpacked here before anything else may unpack it.
+Sizes that the archive claims are not trusted: each part is unpacked here before any other code unpacks it.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["Package", "Sheet", "broken", "parse"]
 
 MAX_UNPACKED_BYTES = 1 << 30
-"""Of each part that is looked at: a sheet with all the rows that Excel allows, ten cells each, is smaller."""
+"""Limit for each part that is read: a sheet with all rows that Excel allows, ten cells each, is smaller."""
 
 CHUNK_BYTES = 256 * 1024
 
@@ -31,7 +31,7 @@ STYLES = "xl/styles.xml"
 TEXTS = "xl/sharedstrings.xml"
 
 CLAIM = re.compile(rb"""[cC]ount\s*=\s*["']\s*\+?([0-9]+)""")
-"""How many texts a table says that it has."""
+"""The number of texts that a table claims to have."""
 
 
 class Sheet(NamedTuple):
@@ -39,14 +39,14 @@ class Sheet(NamedTuple):
 
     name: str
     place: int
-    """Among all sheets of the workbook, starting at 0."""
+    """Position among all sheets of the workbook, starting at 0."""
 
     part: str
     """Its name in the archive."""
 
     is_hidden: bool
     holds_cells: bool
-    """It is no chart and no dialog."""
+    """Whether it is a sheet of cells: no chart and no dialog."""
 
 
 class Package:
@@ -58,7 +58,7 @@ class Package:
         Args:
             file: The workbook, which can be read at any place.
             name: The input as the user named it.
-            while_waiting: Called again and again while it is unpacked; what it raises ends that.
+            while_waiting: Called repeatedly while it is unpacked; an exception from it ends the reading.
 
         Raises:
             InputError: It is no workbook, or a damaged one.
@@ -89,7 +89,7 @@ class Package:
         return sheets
 
     def formats(self) -> list[str]:
-        """Return the number format of each style of cells, a built-in one as its number behind a ``#``."""
+        """Return the number format of each style of cells; a built-in format is ``#`` and its number."""
         named: dict[str, str] = {}
         used: list[str] = []
         above = [""]
@@ -108,11 +108,11 @@ class Package:
         return [named.get(number, f"#{number}") for number in used]
 
     def weigh_texts(self) -> None:
-        """Make sure that the table of texts is within bounds.
+        """Make sure that the table of texts is within limits.
 
         Raises:
-            InputError: It is too large, or damaged, or claims to hold more texts than it has bytes: memory is set aside
-                for as many as it claims.
+            InputError: It is too large, or damaged, or claims more texts than it has bytes: the reader allocates
+                memory for as many as it claims.
         """
         if TEXTS not in self._parts:
             return
@@ -130,7 +130,7 @@ class Package:
         parse(parser, self.read(part), file=self._name)
 
     def read(self, part: str) -> Iterator[bytes]:
-        """Yield what a part holds.
+        """Yield the contents of a part.
 
         Raises:
             InputError: It is missing, too large, or damaged.
@@ -159,7 +159,7 @@ class Package:
                 yield chunk
 
     def _targets(self) -> dict[str, tuple[str, str]]:
-        """Return for each relation of the workbook the part that it leads to, and its kind."""
+        """Return for each relation of the workbook its target part and its kind."""
         targets: dict[str, tuple[str, str]] = {}
 
         def start(tag: str, own: dict[str, str]) -> None:
@@ -180,7 +180,7 @@ class Package:
 
 
 def parse(parser: expat.XMLParserType, chunks: Iterator[bytes], *, file: str) -> None:
-    """Parse a part in pieces; what defines entities is refused, since no workbook does.
+    """Parse a part in pieces. Definitions of entities are refused, since no workbook needs them.
 
     Raises:
         InputError: It is no sound XML.
@@ -194,12 +194,12 @@ def parse(parser: expat.XMLParserType, chunks: Iterator[bytes], *, file: str) ->
         for chunk in chunks:
             parser.Parse(chunk, False)  # noqa: FBT003 - by position alone
         parser.Parse(b"", True)  # noqa: FBT003 - by position alone
-    except (expat.ExpatError, LookupError) as exc:  # the second of an encoding that is none
+    except (expat.ExpatError, LookupError) as exc:  # LookupError: there is no such encoding
         raise broken(file, str(exc)) from exc
 
 
 def broken(file: str, why: str) -> InputError:
-    """Return what is said of a workbook that can't be read."""
+    """Return the error for a workbook that can't be read."""
     return InputError(
         f"this is an Excel workbook that is damaged ({why}): fetch it again, or open it in a spreadsheet program and"
         " save the sheet as CSV (UTF-8)",

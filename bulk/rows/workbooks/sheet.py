@@ -1,8 +1,8 @@
-"""Read a sheet of a workbook as lines of CSV, one for each row, so that all rules for tables of text hold for it too.
+"""Read a sheet of a workbook as lines of CSV, one for each row, so that all rules for tables of text apply to it.
 
-A cell is given as a person sees it. What a person can't see, or what is not what was entered, is a flaw: its row is
-invalid where a field is taken from that cell. Hidden rows and columns are read, as a program that saves CSV does.
-Of merged cells only the first has the value; the others are flaws, since nobody knows whether it is meant for all.
+A cell is read as a person sees it. A cell has a flaw if a person can't see its value, or if the value is not what was
+entered. If a field comes from such a cell, the row is invalid. Hidden rows and columns are read, as by programs that
+save CSV. Of merged cells only the first has the value. The others are flaws: the value may or may not be meant for all.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ MAX_PACKED_BYTES = 256 << 20
 ROWS_A_BLOCK = 480
 
 ENCODING = "utf-8-sig"
-"""What rows are written in that are to be tried again: by the mark spreadsheet programs know CSV as UTF-8."""
+"""Encoding of the rows written to try again: its mark tells spreadsheet programs that the CSV is UTF-8."""
 
 
 AS_TEXT = "format the column as text and enter it again"
@@ -54,7 +54,7 @@ MERGED = Flaw("is in a merged cell, of which only the first has the value: unmer
 
 
 class SheetSource:
-    """The rows of a sheet, as `bulk.rows.text.lines.LineSource` gives those of a text."""
+    """The rows of a sheet, in the form in which `bulk.rows.text.lines.LineSource` gives those of a text."""
 
     encoding = ENCODING
 
@@ -67,14 +67,14 @@ class SheetSource:
         sheet: str,
         merged: Sequence[tuple[tuple[int, int], tuple[int, int]]] = (),
     ) -> None:
-        """Take what was read.
+        """Take the contents of a sheet.
 
         Args:
-            rows: The sheet's, from the first column on.
-            content: What its reader does not tell of them.
+            rows: The sheet's rows, from the first column on.
+            content: What the reader does not tell about them.
             name: The input as the user named it.
             sheet: The sheet's name.
-            merged: Cells that are merged, each the first and the last, by row and column from 0.
+            merged: Ranges of merged cells: first and last cell of each, by row and column from 0.
         """
         self.name = name
         self.sheet = sheet
@@ -85,13 +85,13 @@ class SheetSource:
 
     @property
     def notices(self) -> Iterator[str]:
-        """What somebody should know of the sheet."""
+        """What the user should know about the sheet."""
         hidden = self._content.hidden_rows
         if hidden:
             yield f"Read like the others: {hidden:,} hidden row{'' if hidden == 1 else 's'} of sheet {self.sheet!r}"
 
     def blocks(self) -> Iterator[Block]:
-        """Yield a line for each row, once; a line has line breaks in it where a cell has."""
+        """Yield a line for each row, once. A line contains line breaks if a cell does."""
         lines: list[str] = []
         write = csv.writer(cast("Any", SimpleNamespace(write=lines.append)), lineterminator="\r\n").writerow
         merged = _Merged(self._merged)
@@ -106,15 +106,15 @@ class SheetSource:
             yield Block(first, lines[:])
 
     def damage_in(self, text: str) -> str | None:
-        """Say that no text of a workbook is in a wrong encoding."""
+        """Return ``None``: no text of a workbook is in a wrong encoding."""
         del text
         return None
 
     def require_sound(self, text: str, *, line: int | None = None) -> None:
-        """Take every header: see `damage_in`."""
+        """Accept every header: see `damage_in`."""
 
     def is_flawless(self, first: int, lines: int, columns: Collection[int]) -> bool:
-        """Say quickly whether these lines have no flaw in these columns."""
+        """Say quickly that these lines have no flaw in these columns."""
         if not self._flaws:
             return True
         flawed = [line for line in range(first, first + lines) if line in self._flaws]
@@ -125,7 +125,7 @@ class SheetSource:
         return True
 
     def flaws_of(self, line: int) -> dict[int, Flaw]:
-        """Return the flaws of a line by column; it is asked once."""
+        """Return the flaws of a line by column. Call it once for each line."""
         return self._flaws.pop(line, {})
 
     def _cells(self, number: int, row: Sequence[Value], merged: Collection[int]) -> list[str]:
@@ -167,14 +167,14 @@ def _text_and_flaw(value: Value, odd: Odd | None) -> tuple[str, Flaw | None]:
 
 
 class _Merged:
-    """Tells of each row, asked one after the other, which columns have no value of their own."""
+    """Tells for one row after the other which columns have no value of their own."""
 
     def __init__(self, ranges: Sequence[tuple[tuple[int, int], tuple[int, int]]]) -> None:
         self._coming = sorted(ranges, reverse=True)
         self._open: list[tuple[tuple[int, int], tuple[int, int]]] = []
 
     def columns(self, row: int) -> Collection[int]:
-        """Return them."""
+        """Return these columns of a row."""
         while self._coming and self._coming[-1][0][0] <= row:
             self._open.append(self._coming.pop())
         if not self._open:
@@ -193,7 +193,7 @@ def open_sheet(
         stream: The workbook's bytes.
         name: The input as the user named it.
         sheet: The sheet's name; ``None``: the only one with content.
-        while_waiting: Called again and again; what it raises ends the reading.
+        while_waiting: Called repeatedly; an exception from it ends the reading.
 
     Raises:
         InputError: It can't be read, or several sheets may be meant.
@@ -229,10 +229,10 @@ def open_sheet(
 
 @contextmanager
 def _translated(library: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - an extra: it may not be there
-    """Translate what the library can raise.
+    """Translate the library's exceptions.
 
     Raises:
-        InputError: It did.
+        InputError: The library raised one.
     """
     try:
         yield
@@ -241,14 +241,14 @@ def _translated(library: Any, name: str) -> Iterator[None]:  # noqa: ANN401 - an
     except (library.CalamineError, OverflowError, ValueError) as exc:
         raise broken(name, str(exc)) from exc
     except BaseException as exc:
-        # A slip within the library, such as a date in the year 300,000: no class of it can be imported.
+        # A panic in the library, such as for a date in the year 300,000: its class can't be imported.
         if type(exc).__name__ != "PanicException":
             raise
         raise broken(name, str(exc)) from exc
 
 
 def _copy(stream: ByteStream, file: BinaryIO, *, name: str) -> None:
-    from bulk.rows.text.source import reading  # noqa: PLC0415 - it knows the kinds of files, which know of workbooks
+    from bulk.rows.text.source import reading  # noqa: PLC0415 - it loads the table of file kinds, which covers workbooks
 
     size = 0
     with reading(name):

@@ -1,7 +1,7 @@
 """Say what a person sees in a cell: a number by its format, a date, true or false. Pure.
 
-The common formats are read: decimals, leading zeros, thousands, per cent, dates, times. A number in any other format is
-given as it is, and said to be so. Where a format depends on the reader's country, a date is written as in ISO 8601.
+The common formats are supported: decimals, leading zeros, thousands, per cent, dates, times. A number in any other
+format is given as it is, with a notice. If a date's format depends on the country, the date is written as in ISO 8601.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Value", "is_beyond_digits", "shown", "shown_date", "shown_number"]
 
 Value = str | float | bool | dt.date | dt.time | dt.timedelta
-"""What a cell may hold; a ``datetime.datetime`` is a date too."""
+"""Types of a cell's value; a ``datetime.datetime`` is a date too."""
 
 MOST_EXACT = 10**15
-"""Whole numbers from here on lost their last digits: a cell keeps 15."""
+"""Whole numbers from here on may have lost their last digits: a cell keeps 15."""
 
 BUILT_IN = {
     "#1": "0",
@@ -45,10 +45,10 @@ BUILT_IN = {
     "#46": "[h]:mm:ss",
     "#48": "General",
 }
-"""Formats that a workbook names by number, where they are the same in all countries."""
+"""Formats that a workbook names by number, if they are the same in all countries."""
 
 ESCAPED = re.compile(r"_x((?![dD][89a-fA-F])[0-9a-fA-F]{4})_")
-"""A character as the format's XML escapes it; halves of surrogate pairs are none."""
+"""A character as the format's XML escapes it; halves of surrogate pairs are not escaped so."""
 
 LITERAL = r'(?:"[^"]*"|\\.|[-+/(): !^&\'~{}<>=])*'
 NUMBER = re.compile(
@@ -69,7 +69,7 @@ FIRST_DAY = dt.date(1899, 12, 31)
 
 
 def shown(value: Value, code: str = "General") -> str:
-    """Return what a person sees of a value, in a number format or the number of a built-in one."""
+    """Return a value as a person sees it; ``code`` is a number format or the number of a built-in one."""
     match value:
         case str():
             return ESCAPED.sub(lambda found: chr(int(found[1], 16)), value) if "_x" in value else value
@@ -84,11 +84,11 @@ def shown(value: Value, code: str = "General") -> str:
 
 def is_beyond_digits(value: float) -> bool:
     """Say whether a number has more digits than a cell keeps."""
-    return not abs(value) < MOST_EXACT  # nor is what is no number at all
+    return not abs(value) < MOST_EXACT  # so that NaN counts as beyond too
 
 
 def shown_number(value: float, code: str) -> str | None:
-    """Return a number as its format shows it; ``None``: the format is not one that is read."""
+    """Return a number as its format shows it; ``None``: the format is not supported."""
     section = _section(MARKS.sub("", BUILT_IN.get(code, code)), value)
     if section is None:
         return None
@@ -130,7 +130,7 @@ def shown_date(value: dt.date | dt.time | dt.timedelta, code: str) -> str:
 
 
 def _section(code: str, value: float) -> str | None:
-    """Return the part of a format that is for this number: positive, negative or zero; ``None``: it has conditions."""
+    """Return the format's part for a number of this sign, or for zero; ``None``: it has conditions."""
     if "[" in code:
         return None
     sections = code.split(";")
@@ -150,7 +150,7 @@ def _literal(text: str) -> str:
 
 
 def _moment(value: dt.date | dt.time | dt.timedelta) -> tuple[dt.datetime, float]:
-    """Return a value as a moment, and in seconds since the spreadsheet's first day."""
+    """Return a value as a ``datetime``, and in seconds since the spreadsheet's first day."""
     midnight = dt.time()
     if isinstance(value, dt.timedelta):
         return dt.datetime.combine(FIRST_DAY, midnight) + value % dt.timedelta(days=1), value.total_seconds()
@@ -177,7 +177,7 @@ def _total(seconds: float, unit: str) -> str:
 
 
 def _beside_time(names: list[str], at: int) -> bool:
-    """Say whether an ``m`` means minutes: behind hours, or before seconds."""
+    """Say whether an ``m`` means minutes: after hours, or before seconds."""
     telling = [name for name in names if name[0] in "ymdhs[" and name != "年"]
     place = sum(1 for name in names[:at] if name[0] in "ymdhs[")
     before = telling[place - 1] if place else ""

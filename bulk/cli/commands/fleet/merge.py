@@ -1,4 +1,4 @@
-"""`bulk fleet merge`: make one ledger of all shards, and prove that it can be true."""
+"""`bulk fleet merge`: make one ledger of all shards, and prove that it is right."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def merge(url: str, *, ledger: Path, as_json: bool) -> int:
     from bulk.fleet.merging import merge as merge_shards  # noqa: PLC0415 - see above
     from bulk.fleet.store_url import open_store  # noqa: PLC0415 - see above
 
-    # What is read has no cycles, and a collector that looks for them doubles the time. This process ends soon.
+    # The data has no reference cycles, and searching for them doubles the time. This process ends soon.
     gc.disable()
     store, stop = open_store(url), StopSignal()
     done = execute(lambda: merge_shards(store, ledger, url=url, stop=stop), stop)

@@ -1,4 +1,4 @@
-"""`bulk fleet run`: work on all shards of a fleet, by an engine that starts the workers."""
+"""`bulk fleet run`: work on all shards of a fleet; an engine starts the workers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ def run(
 
     Workers take settings and keys from the machine and the environment that they run in, not from the store.
     """
-    settings = settings_of(ctx)  # what can't be used here can't be used there
+    settings = settings_of(ctx)  # a mistake must fail here, not in every worker
     # --help and a mistyped flag need not wait for what follows.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above
@@ -129,7 +129,7 @@ def _check_engine(kind: str, where: str, *, insecure_dask: bool) -> None:
         return
     if kind != "dask":
         raise SettingsError(f"--engine takes local:N, with N from 1 to {_MOST_PROCESSES:,}, or dask:ADDRESS")
-    from importlib.util import find_spec  # noqa: PLC0415 - asked of this engine alone
+    from importlib.util import find_spec  # noqa: PLC0415 - needed for this engine only
 
     from bulk.distribution import DISTRIBUTION  # noqa: PLC0415 - as above
     from bulk.fleet.engines.address import check_address  # noqa: PLC0415 - as above
@@ -140,7 +140,7 @@ def _check_engine(kind: str, where: str, *, insecure_dask: bool) -> None:
 
 
 def _words_of_worker(arguments: Sequence[str], url: str) -> list[str]:
-    """Return the words behind `bulk fleet work` that mean for a worker what these mean here."""
+    """Return the arguments of `bulk fleet work` that mean the same as these arguments of `bulk fleet run`."""
     kept: list[str] = []
     leading = ["fleet", "run"]
     rest = iter(arguments)
@@ -155,7 +155,7 @@ def _words_of_worker(arguments: Sequence[str], url: str) -> list[str]:
 
 
 def _absolute(url: str) -> str:
-    """Return a store's name that means the same in any working folder."""
+    """Return a store's URL that names the same store from any working folder."""
     return url if "://" in url else str(Path(url).absolute())
 
 

@@ -1,4 +1,4 @@
-"""`bulk fleet status`: show how a fleet is, from its store alone."""
+"""`bulk fleet status`: show the state of a fleet, from its store alone."""
 
 from __future__ import annotations
 

@@ -117,14 +117,14 @@ def _resume(invocation: Invocation, summary: Summary) -> str | None:
 
 
 def work_by_text(task: str) -> str:
-    """Work on a shard in a thread of another program, as an engine that hands out Python functions calls it.
+    """Work on a shard in a thread of another program: for an engine that runs Python functions.
 
     Args:
-        task: JSON: the ``words`` of the command behind `bulk fleet work`, and ``ended_by``, the name in the store under
-            which a driver asks for the end.
+        task: JSON with two keys. ``words``: the arguments of `bulk fleet work`. ``ended_by``: the name in the store
+            by which a driver asks the worker to stop.
 
     Returns:
-        JSON: ``exit_code`` and ``stopped``, as of a summary.
+        JSON: ``exit_code`` and ``stopped``, as in a summary.
     """
     from bulk.cli.execution import execute_in_thread  # noqa: PLC0415 - `--help` need not wait for it
     from bulk.errors import BulkError  # noqa: PLC0415 - as above
