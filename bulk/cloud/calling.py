@@ -30,14 +30,14 @@ _CLOCKS_AGREE_S = 60.0
 """Clocks that differ less are no reason to refuse a request: the platform allows some 15 minutes."""
 
 _MOST_CORRECTIONS = 5
-"""The usual case needs two: this machine's clock is wrong when a run begins, and is set right later. An endpoint whose
-time keeps jumping must not be followed for ever."""
+"""A machine's clock may be wrong when a run begins, and be set right during the run: that needs a few corrections. But
+an endpoint whose time keeps jumping must not be followed for ever."""
 
 
 def unique_nonces() -> Callable[[], str]:
     """Return a function that gives a new nonce at every call: 128 random bits and a count.
 
-    New random bits for every nonce would need a call of the kernel, which also releases the interpreter's lock.
+    New random bits for every nonce would need a call to the kernel, which releases the interpreter's lock meanwhile.
     """
     prefix, numbers = os.urandom(16).hex(), count()
     return lambda: f"{prefix}{next(numbers):x}"

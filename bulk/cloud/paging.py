@@ -204,7 +204,7 @@ def _items(fields: Mapping[str, Any], name: str, wrapper: str, *, mark: str) -> 
 
 def _read_package(item: Mapping[str, Any], product_key: str | None) -> Package:
     firmware_id = text_of(item.get("firmwareid"))
-    # Samples mask the ProductKey, so that the one that was asked for is believed first.
+    # Samples mask the ProductKey, so the one that was asked for is preferred.
     key = product_key or text_of(item.get("productkey"))
     if not firmware_id or not key:
         raise UnreadableDataError("a package has no FirmwareId or no ProductKey")

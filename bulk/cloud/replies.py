@@ -169,7 +169,7 @@ def _as_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
 def _read_xml(body: bytes) -> Answer:
     """Read an error from XML, which the gateway sends if it has not read yet that JSON is wanted."""
     found = _XML_FIELD.findall(body[:_MAX_XML_CHARACTERS].decode(errors="replace"))
-    # Success is left out: only an error may be believed without having read the whole document.
+    # Success is left out: an error is the only thing to believe without reading the whole document.
     return Answer({name: html.unescape(value.strip()) for name, value in reversed(found)})
 
 

@@ -117,7 +117,7 @@ class StaticCredentials:
         Args:
             credentials: The keys.
             source: Where they come from: completes the sentence "the keys are from".
-            stays: Why there are never others, as the end of a sentence; ``None``: a sentence that names the source.
+            stays: Why there are never others, as the end of a sentence; ``None``: a sentence that fits the source.
         """
         self._credentials = credentials
         self.source = source
