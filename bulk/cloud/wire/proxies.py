@@ -75,7 +75,7 @@ def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
 def _parsed(named: str, variables: str) -> Proxy:
     if reason := _spelling_mistake(named):
         raise _unusable(named, variables, reason)
-    # Without a scheme it is HTTP, as to curl.
+    # Without a scheme it is HTTP, as in curl.
     address = named if "://" in named else f"http://{named}"
     try:
         parts = urlsplit(address)
