@@ -170,7 +170,7 @@ class Sandbox:
         return Console(self.world(account), clock=self._now)
 
     def let_in(self, rival: Callable[[Seen, Console], None]) -> None:
-        """Call a rival for each request that a known key signed: after it was carried out, before it is answered."""
+        """Call a rival for each request that a known key signed: after it was processed, before it is answered."""
         self._rivals.append(rival)
 
     def _open(self) -> None:

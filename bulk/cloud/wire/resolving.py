@@ -21,7 +21,7 @@ _Result = TypeVar("_Result")
 
 def resolver() -> aiohttp.ThreadedResolver:
     """Return aiohttp's resolver for the system's names, with a thread for each name."""
-    return aiohttp.ThreadedResolver(_Lookups())  # type: ignore[arg-type]  # these two methods are all that it uses of a loop
+    return aiohttp.ThreadedResolver(_Lookups())  # type: ignore[arg-type]  # it uses only these two methods of a loop
 
 
 class _Lookups:
