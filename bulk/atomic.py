@@ -1,4 +1,4 @@
-"""Write a file as a whole or not at all: what stood there stays until the new content is complete."""
+"""Write a file as a whole or not at all: the old content stays until the new content is complete."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _IN_MEMORY_BYTES = 8 << 20
 
 @contextmanager
 def replaced(path: Path, *, patient: bool = True) -> Iterator[BinaryIO]:
-    """Yield what to write to; when the block ends without an error, it takes the file's place.
+    """Yield a file to write to. It replaces the old file when the block ends without an error.
 
-    A link stays a link, and a pipe or a device stays what it is: what it leads to is written.
+    A link stays a link: the file that it leads to is replaced. A pipe or a device is written to directly.
 
     Args:
-        path: Where to.
+        path: The file to write.
         patient: Wait for the reader of a pipe; if not, a pipe that nobody reads is an error.
 
     Raises:
@@ -38,7 +38,7 @@ def replaced(path: Path, *, patient: bool = True) -> Iterator[BinaryIO]:
     except FileNotFoundError:
         found = None
     if found is None or stat.S_ISREG(found.st_mode):
-        # Not of the given path: a rename would put a file in the place of the link.
+        # Not the given path: a rename would replace the link by a file.
         with _renamed(Path(os.path.realpath(path)), mode=stat.S_IMODE(found.st_mode) if found else None) as out:
             yield out
         return
@@ -64,7 +64,7 @@ def spooled(out: BinaryIO) -> Iterator[BinaryIO]:
 @contextmanager
 def _renamed(path: Path, *, mode: int | None) -> Iterator[BinaryIO]:
     unfinished = path.with_name(f".bulk-{secrets.token_hex(8)}.tmp")
-    # "x" follows no link that stands there, and gives the mode that the umask asks for.
+    # "x" does not follow a link of this name, and gives the mode that the umask asks for.
     with unfinished.open("xb") as out:
         try:
             yield out

@@ -1,6 +1,6 @@
-"""Conditions of the machine that end a command, and what to do about each: the one table of them.
+"""The one table of conditions of the machine that end a command, with what to do about each.
 
-None of them is a bug in bulk. Whatever the ledger recorded before is safe, and the same command goes on from there.
+None of them is a bug in bulk. What the ledger recorded before is safe, and the same command continues from there.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.EINTR: "the system broke off: try again",
     }
 )
-"""What the system says → what that is, and what to do. A number that is not here would be a bug of ours."""
+"""The system's error number → what it means, and what to do. A number that is not here would be a bug in bulk."""
 
 _PLAIN: Mapping[int, str] = MappingProxyType(
     {
@@ -58,7 +58,7 @@ _PLAIN: Mapping[int, str] = MappingProxyType(
         errno.EEXIST: "remove it, or choose another name",
     }
 )
-"""The same for what needs no explanation where a message says which option named the file."""
+"""The same for errors that need no explanation if the message says which option named the file."""
 
 _THREADS = (
     "the system gives no more threads: raise the limit on processes (`ulimit -u`, or the container's limit on pids), "
@@ -70,9 +70,9 @@ _FOR_IMPORTS = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def explain_os_error(exc: OSError) -> str:
-    """Return in words what the system said, and what to do where the words alone don't tell.
+    """Return what the system said in words, and what to do if the words alone don't say it.
 
-    It is to be put after the name of a file, and before what else may help, such as another name for it.
+    In a message it comes after the name of a file. Other advice, such as another name for the file, comes after it.
     """
     said, advice = exc.strerror or str(exc), _advice_for(exc)
     if _is_about_temporary_files(exc):
@@ -84,7 +84,7 @@ def no_temporary_folder(exc: OSError | None = None) -> str:
     """Return the message for work that can't do without temporary files.
 
     Args:
-        exc: What the system said, where it is known.
+        exc: The system's error, if it is known.
     """
     if exc is None or _is_about_temporary_files(exc):
         return f"there is no folder for temporary files: {_TEMPORARY}"
@@ -92,17 +92,17 @@ def no_temporary_folder(exc: OSError | None = None) -> str:
 
 
 def condition_of(exc: BaseException) -> str | None:
-    """Return what to say about an error that nobody dealt with; ``None`` where it must be a bug."""
+    """Return the message for an error that nobody handled; ``None``: it must be a bug."""
     leaves = list(_leaves(exc))
     causes = [cause for each in leaves for cause in _causes(each) if _is_shortage(cause)]
     return next((said for each in (*leaves, *causes) if (said := _said(each))), None)
 
 
 def why_not_writable(path: Path) -> str | None:
-    """Say why a file beside this one can't be written, where that is no matter of permission. For errors that hide it.
+    """Say why a file beside this one can't be written, if the cause is not permission. For errors that hide the cause.
 
     Args:
-        path: The file. Another one is made beside it, and removed.
+        path: The file. Another one is made beside it, and removed again.
     """
     trial = path.with_name(f".bulk-{os.getpid()}.trial")
     try:
@@ -150,7 +150,7 @@ def _causes(exc: BaseException) -> Iterator[BaseException]:
 
 
 def _is_shortage(exc: BaseException) -> bool:
-    """Say whether the machine ran out of something: whatever fails while that is dealt with, fails because of it."""
+    """Say whether the machine ran out of something. An error that follows while this is handled has the same cause."""
     return isinstance(exc, MemoryError) or (isinstance(exc, OSError) and exc.errno in _SHORTAGES)
 
 
@@ -179,7 +179,7 @@ def _advice_for(exc: OSError) -> str | None:
 
 
 def _said_while_importing(exc: ImportError) -> str | None:
-    """Tell a library that the machine could not load from one that is not there."""
+    """Distinguish a library that the machine could not load from one that does not exist."""
     if "failed to map segment" in str(exc) or isinstance(exc.__cause__, MemoryError):
         return _MEMORY
     return next((_ADVICE[number] for number in _FOR_IMPORTS if os.strerror(number) in str(exc)), None)

@@ -8,7 +8,7 @@ DISTRIBUTION = "bulk-ota-modules"
 
 
 def installed_version() -> str:
-    """Return the version that is installed; it reads files."""
-    from importlib.metadata import version  # noqa: PLC0415 - slow to import, and a help needs only the name
+    """Return the installed version; reads files."""
+    from importlib.metadata import version  # noqa: PLC0415 - slow to import, and a help page needs only the name
 
     return version(DISTRIBUTION)

@@ -54,7 +54,7 @@ __all__ = [
 
 
 class BulkError(Exception):
-    """The root of the tree: a caller that can't go on catches this."""
+    """The root of the tree: catch this to handle every error of bulk."""
 
     exit_code: int = ExitCode.STOPPED
     """What `bulk` exits with when this error ends a command."""
@@ -69,19 +69,19 @@ class SettingsError(BulkError):
         """Say what is wrong.
 
         Args:
-            message: For the person who must correct it; ``{0}``, ``{1}``, … stand for the names of settings.
-            settings: Those names, as fields of ``Settings`` and ``ReadSettings``, or as flags: a command line and a
-                settings file know them by others.
+            message: For the person who must correct it; ``{0}``, ``{1}``, … are replaced by names of settings.
+            settings: Those names, as fields of ``Settings`` and ``ReadSettings``, or as flags. A command line and a
+                settings file have other names for them.
         """
         super().__init__(_with_names(message, settings))
         self._message = message
         self._settings = settings
 
     def by_names(self, name_of: Callable[[str], str]) -> SettingsError:
-        """Return the same error with the settings named otherwise.
+        """Return the same error with other names for the settings.
 
         Args:
-            name_of: Gives a field's other name.
+            name_of: Returns a field's other name.
         """
         return type(self)(_with_names(self._message, [name_of(field) for field in self._settings]))
 
@@ -93,7 +93,7 @@ def _with_names(message: str, names: Sequence[str]) -> str:
 
 
 class KeysUnavailableError(SettingsError):
-    """A source of keys is set up and does not answer: no setting is wrong, and running again may help."""
+    """A source of keys is set up but does not answer: no setting is wrong, and running again may help."""
 
     exit_code = ExitCode.STOPPED
 
@@ -107,12 +107,12 @@ class InputError(BulkError):
         """Say what is wrong and where.
 
         Args:
-            message: What is wrong and the flag that mends it, without the place.
+            message: What is wrong and the flag that fixes it, without the place.
             file: The input's path as the user gave it, ``-`` for stdin.
-            line: Line of the file, starting at 1, where there is one to name.
-            field: The field or column concerned, if it is about one.
+            line: Line of the file, starting at 1, if the error is about one.
+            field: The field or column, if the error is about one.
         """
-        # A line break or an escape sequence in a name would be taken for our own.
+        # A line break or an escape sequence in a name would look like part of bulk's message.
         named = file if legible(file).isprintable() else shell_quote(file)
         place = named if line is None else f"{named}, line {line}"
         super().__init__(f"{place}: {message}")
@@ -144,23 +144,23 @@ class LedgerTargetError(LedgerError):
 
 
 class OutputError(BulkError):
-    """What a command has to say can't be written; what it did is done, and recorded."""
+    """A command's output can't be written; what the command did is done and recorded."""
 
 
 class UnreadError(BulkError):
-    """A part of what was to be read of the platform can't be read: the rest would pass for the whole."""
+    """A part of what you asked to read can't be read from the platform: the rest would look like the whole."""
 
 
 class UnprovenError(BulkError):
-    """What the shards of a fleet shipped can't all be true, or some of it is gone: no ledger was made of it."""
+    """The data that a fleet's shards shipped contradicts itself or is incomplete: no ledger was made from it."""
 
     exit_code = ExitCode.INCOMPLETE
 
     def __init__(self, flaws: Sequence[str]) -> None:
-        """Keep what is wrong.
+        """Store what is wrong.
 
         Args:
-            flaws: What and where, one sentence each.
+            flaws: What is wrong and where, one sentence each.
         """
         super().__init__("\n".join(["the proof fails, and no ledger was written:", *flaws]))
         self.flaws = tuple(flaws)
@@ -170,26 +170,26 @@ class StoppedError(BulkError):
     """A stop was asked for before there was anything to summarise: nothing was sent."""
 
     def __init__(self, reason: str, *, exit_code: int) -> None:
-        """Keep what the stop was asked for with.
+        """Store the reason of the stop.
 
         Args:
             reason: Why.
-            exit_code: By a signal, or ``STOPPED`` for a deadline.
+            exit_code: The signal's, or ``STOPPED`` for a deadline.
         """
         super().__init__(reason)
         self.exit_code = exit_code
 
 
 class TransportError(BulkError):
-    """No usable answer arrived; met inside `bulk.cloud` alone, which turns it into a `Failure`."""
+    """No usable answer arrived. Used only inside `bulk.cloud`, which turns it into a `Failure`."""
 
     def __init__(self, message: str, *, code: str = "connection_lost", remedy: str | None = None) -> None:
-        """Keep why.
+        """Store the reason.
 
         Args:
             message: What happened, redacted.
-            code: A word of ours, as `bulk.cloud.codes` lists them.
-            remedy: What the operator can do, where it is known better than from the code.
+            code: One of bulk's own, as `bulk.cloud.codes` lists them.
+            remedy: What the operator can do, if more is known than the code says.
         """
         super().__init__(message)
         self.code = code
@@ -201,9 +201,9 @@ class NotSentError(TransportError):
 
 
 class TurnMissedError(TransportError):
-    """No request left this machine, and now would be too late: the second that it was paced for is full.
+    """No request left this machine, and now it is too late: the second that the pace gave it is full.
 
-    What it waited for, a connection or new keys, is kept for the next time.
+    The connection or the new keys that it waited for are kept for the next try.
     """
 
 

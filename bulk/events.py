@@ -1,6 +1,6 @@
-"""What a run announces, as values. The engine tells a listener; reports, logs and metrics are listeners.
+"""What a run announces, as values. The engine calls a listener; reports, logs and metrics are listeners.
 
-A listener is called on the event loop, between two requests: it returns at once and never raises.
+A listener is called on the event loop, between two requests: it must return at once and never raise.
 """
 
 from __future__ import annotations
@@ -47,24 +47,24 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """The root: a listener that wants everything takes this."""
+    """The root: a listener for all events takes this."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerUpgraded(Event):
-    """An earlier version had written the ledger; it now has the layout of this one."""
+    """An earlier version of bulk wrote the ledger; it now has this version's layout."""
 
     ledger: str
     layout: int
     """Version of the layout that it had."""
 
     copy: str
-    """Path of the copy that was kept: the earlier version can go on with it."""
+    """Path of the copy that was kept: the earlier version can continue with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountTakenOver(Event):
-    """The ledger had another name for an account's target, and no settings have that name: its records are renamed."""
+    """The ledger's name for an account's target is not in the settings any more: its records get the new name."""
 
     account: str
     """The name from now on."""
@@ -78,7 +78,7 @@ class AccountTakenOver(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionsShort(Event):
-    """The system's limit of open files leaves each account so few connections that it may not reach its rate."""
+    """The system's limit of open files leaves too few connections for each account to reach its rate."""
 
     files: int
     """Files that this process may have open."""
@@ -104,17 +104,17 @@ class InputRead(Event):
 
 @dataclass(frozen=True, slots=True)
 class PlanStarted(Event):
-    """The input is read; the products of its open rows are listed, and nothing else is done."""
+    """The input is read. The products of its open rows are listed now; nothing else is done."""
 
     products: int
 
 
 @dataclass(frozen=True, slots=True)
 class LookStarted(Event):
-    """Products are listed, for an export or a comparison; sent again when another account says how many it has."""
+    """Products are listed, for an export or a comparison. Sent again when another account's number is known."""
 
     doing: str
-    """The work, as a sentence begins with it: ``Exporting``."""
+    """The work, as the first word of a sentence: ``Exporting``."""
 
     products: int
     """Of all accounts so far."""
@@ -129,33 +129,33 @@ class SyncPhase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PhaseStarted(Event):
-    """A sync looks at the products of an account from now on, or carries out its changes."""
+    """A sync begins to look at the products of an account, or to carry out its changes."""
 
     phase: SyncPhase
     products: int
-    """Products that it goes through."""
+    """Products in this step."""
 
     changes: int = 0
-    """Changes that may go; 0 in a look: they are not known yet."""
+    """Changes that may be sent; 0 in a look: they are not known yet."""
 
     account: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStart:
-    """An account's part of what `RunStarted` tells."""
+    """One account's part of `RunStarted`."""
 
     target: str
     rows: int
     outcomes: Mapping[str, int]
     rates: Mapping[Action, float]
     outside: int = 0
-    """Open rows that this run was told to leave for another one."""
+    """Open rows that this run must leave for another one, as the settings say."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStopped(Event):
-    """An account's requests have ended early, those of the others go on. Not sent where there are no accounts."""
+    """An account's requests ended early; those of the others go on. Not sent if the job names no accounts."""
 
     account: str
     reason: str
@@ -163,7 +163,7 @@ class AccountStopped(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunStarted(Event):
-    """The input is in the ledger; requests begin. Where very many rows are to be counted, the first leave meanwhile."""
+    """The input is in the ledger; requests begin. If very many rows must be counted, the first ones leave earlier."""
 
     run_id: str
     ledger: str
@@ -173,16 +173,16 @@ class RunStarted(Event):
     """Rows of the input."""
 
     outcomes: dict[str, int]
-    """How the rows stood before the first request: each outcome's name → rows."""
+    """The rows' outcomes before the first request: each outcome's name → rows."""
 
     rates: Mapping[Action, float]
     """Requests a second asked for, by action, for the actions that the run sends; 0: unlimited."""
 
     outside: int = 0
-    """Open rows that this run was told to leave for another one."""
+    """Open rows that this run must leave for another one, as the settings say."""
 
     accounts: Mapping[str, AccountStart] = field(default_factory=dict)
-    """Name → how its rows stand, for the accounts that the run sends to; empty: the job names none."""
+    """Name → the state of its rows, for the accounts that the run sends to; empty: the job names none."""
 
     syncs: bool = False
     """It is a sync, or an apply: it also looks at rows that are provisioned, and changes what is there."""
@@ -190,7 +190,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class LaneOpened(Event):
-    """Work on a product has begun."""
+    """Work on a product starts."""
 
     product_key: str
     rows: int
@@ -201,7 +201,7 @@ class LaneOpened(Event):
 
 @dataclass(frozen=True, slots=True)
 class LaneClosed(Event):
-    """Every row of the product that could be settled has been."""
+    """Every row of the product that could be settled is settled."""
 
     product_key: str
     account: str = ""
@@ -209,7 +209,7 @@ class LaneClosed(Event):
 
 @dataclass(frozen=True, slots=True)
 class AttemptMade(Event):
-    """A request ended, well or badly."""
+    """A request ended, with success or failure."""
 
     attempt: Attempt
 
@@ -234,7 +234,7 @@ class RetryScheduled(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RateChanged(Event):
-    """The pace of an action was lowered, or climbed back."""
+    """The pace of an action was lowered or raised again."""
 
     action: Action
     per_s: float
@@ -243,15 +243,15 @@ class RateChanged(Event):
     """True: lowered just now, by a throttled reply."""
 
     account: str = ""
-    """The one that met it; accounts of its rate group share the pace."""
+    """The account that caused it; accounts of its rate group share the pace."""
 
     unshared: str | None = None
-    """Why other processes on this machine can't be heard, which halved the rate just now; ``None``: another cause."""
+    """Why this process can't exchange notes with others, which halved its rate just now; ``None``: another cause."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClockCorrected(Event):
-    """This machine's clock was off; requests are stamped with the platform's from now on."""
+    """This machine's clock was wrong; requests carry the platform's time from now on."""
 
     offset_s: float
     """Platform's time minus ours."""
@@ -264,17 +264,17 @@ class CredentialsFound(Event):
     """Requests are signed with these keys from now on: the first ones, or renewed ones."""
 
     source: str
-    """Where they are from, in words."""
+    """Where they come from, in words."""
 
     mask: Callable[[str], str] | None = field(default=None, repr=False, compare=False)
-    """Takes the keys' secrets out of a text, and shows none itself; for whatever writes down what libraries say."""
+    """Removes the keys' secrets from a text, and shows none itself; for code that writes down libraries' messages."""
 
     account: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class CredentialsNotRenewed(Event):
-    """Temporary keys could not be renewed; the old ones serve while they last, and renewing is tried again."""
+    """Temporary keys could not be renewed. The old ones are used until they expire, and renewing is tried again."""
 
     message: str
     account: str = ""
@@ -282,21 +282,21 @@ class CredentialsNotRenewed(Event):
 
 @dataclass(frozen=True, slots=True)
 class RowSettled(Event):
-    """A row has its outcome; the ledger's writer has been handed it."""
+    """A row has its outcome, and the ledger's writer has received it."""
 
     settlement: Settlement
 
 
 @dataclass(frozen=True, slots=True)
 class RunStopping(Event):
-    """No request is sent from now on; those in flight end and are settled."""
+    """No request is sent from now on. Those in flight end, and their rows are settled."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunEnded(Event):
-    """The ledger is closed; this is how it stands."""
+    """The ledger is closed; this is the summary."""
 
     summary: Summary
 
@@ -305,4 +305,4 @@ Listener = Callable[[Event], None]
 
 
 def ignore(event: Event) -> None:
-    """Be the listener of whoever does not want to know."""
+    """Ignore the event: a listener for callers that need none."""

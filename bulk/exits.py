@@ -8,7 +8,7 @@ __all__ = ["ExitCode"]
 
 
 class ExitCode(IntEnum):
-    """How a command ended; README.md and docs/operations.md say what to do about each."""
+    """How a command ended. README.md and docs/operations.md say what to do about each."""
 
     DONE = 0  #: every row is provisioned; of other commands: what was asked for is done
     INCOMPLETE = 1  #: finished, but some rows are not provisioned

@@ -14,20 +14,20 @@ _BRIEF_DIGITS = 8
 
 
 def legible(text: str) -> str:
-    r"""Return the text, each byte of a name that is no UTF-8 written as ``\xff``; only ``text`` opens the file."""
+    r"""Return the text with each byte that is not UTF-8 written as ``\xff``. To open the file, use ``text`` itself."""
     try:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-    except UnicodeEncodeError:  # half of a character, which stands for no byte
+    except UnicodeEncodeError:  # a lone surrogate that encodes no byte
         return text.encode("utf-8", "backslashreplace").decode()
 
 
 def brief_run_id(run_id: str) -> str:
-    """Return how a run is named to people; JSON, logs and the ledger have its whole id."""
+    """Return a run's name as people see it; JSON, logs and the ledger have its full id."""
     return run_id[:_BRIEF_DIGITS]
 
 
 def legible_fields(value: object) -> object:
-    """Return the value, of which JSON is to be made, with all its texts legible."""
+    """Return a value with all its texts legible, ready to be written as JSON."""
     match value:
         case str():
             return legible(value)

@@ -1,6 +1,7 @@
-"""Take out of text what may not be shown or stored: secrets, and characters that a terminal obeys. Pure.
+"""Remove from text what must not be shown or stored: secrets, and characters that control a terminal. Pure.
 
-The only list of what is secret and the only mask: the client, the logs and the last handler of the command line use it.
+This is the only list of what is secret, and the only mask. The client, the logs and the command line's last handler use
+it.
 """
 
 from __future__ import annotations
@@ -28,15 +29,15 @@ __all__ = [
 ]
 
 MASK = "***"
-"""What takes the place of a secret."""
+"""What replaces a secret."""
 
 MAX_MESSAGE_CHARACTERS = 500
-"""Longer messages are cut: a proxy's error page is no message."""
+"""Longer messages are cut: a proxy's error page is not a message."""
 
 MAX_ID_CHARACTERS = 128
-"""The same for error codes and RequestIds, of which the platform's have 36 to 50."""
+"""The same for error codes and RequestIds; the platform's have 36 to 50 characters."""
 
-# Each pattern takes its delimiters plain and encoded, however often: a proxy encodes what was encoded already.
+# Each pattern accepts its delimiters plain and encoded, any number of times: a proxy may encode encoded text again.
 _AND, _SLASH = "(?:&|%(?:25)*26)", "(?:/|%(?:25)*2F)"
 _QUOTE = r"""(?:\\*["']|%(?:25)*22)?"""
 _NAMES = r"(?:access[_-]?key|product|device)[_-]?secret|signature|security[_-]?token|sts[_-]?token"
@@ -48,13 +49,13 @@ _PARAMETER = re.compile(
     rf"((?:{_NAMES}){_QUOTE}\s*(?:[:=>]|%(?:25)*3[AD])\s*{_QUOTE})(?!\s)[^\s&\"'<>,}}]+", re.IGNORECASE
 )
 _FEW_FORMS = 40
-"""So many are looked for faster one by one."""
+"""Up to so many are found faster one by one."""
 
 _HEAD_CHARACTERS = 5
 _ENCODED = re.compile("%[0-9A-F]{2}")
 _SECRET_NAME = re.compile(rf"(?:[\w-]*[_-])?(?:{_NAMES})", re.IGNORECASE)
 
-# C0, C1, and what divides lines or turns the direction of writing: in a terminal or a log they would forge text.
+# C0, C1, and characters that break lines or reverse the writing direction: they could forge text in a terminal or log.
 _COMMANDS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 _SCHEME = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.IGNORECASE)
 _HOST_END = re.compile(r"[/?#]")
@@ -65,8 +66,8 @@ def redact(text: str, secrets: Iterable[str | None] = (), *, longest: int = MAX_
 
     Args:
         text: Anything from outside: a platform's message, an exception's words.
-        secrets: Values known to be secret, plain; ``None`` and empty ones are passed over.
-        longest: Characters that are left of it at most.
+        secrets: Values known to be secret, in plain text; ``None`` and empty ones are ignored.
+        longest: Characters of the result at most.
     """
     text = _COMMANDS.sub(" ", masked(text, secrets))
     return text if len(text) <= longest else text[: longest - 1] + "…"
@@ -86,7 +87,7 @@ def masked(text: str, secrets: Iterable[str | None] = ()) -> str:
 
 
 def without(secrets: Iterable[str | None], text: str) -> str:
-    """Return the text without these secrets, in each of `_forms_of` them; ``None`` and empty ones are passed over."""
+    """Return the text without these secrets, in each form of `_forms_of`; ``None`` and empty ones are ignored."""
     for secret in secrets:
         if secret:
             for form in _forms_of(secret):
@@ -95,21 +96,21 @@ def without(secrets: Iterable[str | None], text: str) -> str:
 
 
 class Mask:
-    """Takes known secrets out of a text, however they are written; its ``repr`` shows none.
+    """Removes known secrets from a text, in every form; its ``repr`` shows none.
 
-    The secrets of 150 accounts have 3,000 forms. To look for each of them would cost milliseconds a text, so a text is
-    looked through once for how they begin.
+    The secrets of 150 accounts have 3,000 forms. To look for each of them would cost milliseconds a text. So a text is
+    searched once for the beginnings of all forms.
     """
 
     __slots__ = ("_by_head", "_forms", "_secrets")
 
     def __init__(self, secrets: Iterable[str | None]) -> None:
-        """Know these; ``None`` and empty ones are passed over."""
+        """Learn these secrets; ``None`` and empty ones are ignored."""
         self._secrets = tuple(dict.fromkeys(secret for secret in secrets if secret))
         forms = sorted({form for secret in self._secrets for form in _forms_of(secret)}, key=len, reverse=True)
         has_heads = len(forms) > _FEW_FORMS
         self._forms = tuple(form for form in forms if not has_heads or len(form) < _HEAD_CHARACTERS)
-        """Those that are looked for one by one, longest first."""
+        """The secrets that are looked for one by one, longest first."""
 
         self._by_head: dict[str, list[str]] = {}
         for form in forms[: len(forms) - len(self._forms)]:
@@ -127,34 +128,34 @@ class Mask:
         return text
 
     def __or__(self, other: Mask) -> Mask:
-        """Return what takes the secrets of both out."""
+        """Return a mask for the secrets of both."""
         return self if not set(other._secrets) - set(self._secrets) else Mask((*self._secrets, *other._secrets))
 
 
 @lru_cache(maxsize=1024)  # a secret or two for each of many accounts
 def _forms_of(secret: str) -> tuple[str, ...]:
-    """Return how a secret is written: plain, as a URL has it, as an echoed string to sign has it, as JSON has it."""
-    # Keys of the platform are letters and digits, and are the same in all of them.
+    """Return all forms of a secret: plain, in a URL, in an echoed string to sign, and in JSON."""
+    # The platform's keys are letters and digits, which look the same in all forms.
     if secret.isascii() and secret.isalnum():
         return (secret,)
     once = quote(secret, safe="")
     twice = quote(once, safe="")
     encoded = (twice, once, *(_ENCODED.sub(lambda found: found[0].lower(), form) for form in (twice, once)))
     quoted = {json.dumps(secret, ensure_ascii=is_ascii)[1:-1] for is_ascii in (True, False)}
-    # Encoders that think of a page's script escape these two as well.
+    # Encoders that are made for scripts in web pages escape these two as well.
     escaped = {form.replace("/", r"\/") for form in quoted} | {form.replace("=", r"\u003d") for form in quoted}
     return secret, *encoded, *quoted, *escaped
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether what is called so is a secret, such as ``access_key_secret`` or ``x-acs-security-token``."""
+    """Return whether a name means a secret, such as ``access_key_secret`` or ``x-acs-security-token``."""
     return _SECRET_NAME.fullmatch(name) is not None
 
 
 def shown_address(address: str) -> str:
-    """Return what was given as an address without what may be secret in it: user name, password, path, query.
+    """Return what was given as an address, without its parts that may be secret: user name, password, path, query.
 
-    It need not be an address: a scheme is missing as often as not where one was pasted.
+    It need not be a valid address: a pasted one often lacks the scheme.
     """
     scheme = found.group() if (found := _SCHEME.match(address)) else ""
     rest = address[len(scheme) :]
@@ -163,7 +164,7 @@ def shown_address(address: str) -> str:
     if "@" in host:
         host = f"{MASK}@{host.rpartition('@')[2]}"
     elif "@" in tail:
-        host = MASK  # of a password that holds the character that would end it
+        host = MASK  # this is the rest of a password that contains a delimiter
     return f"{scheme}{host}{tail if tail in {'', '/'} else '/…'}"
 
 

@@ -1,4 +1,4 @@
-"""Words that a shell takes apart as they were meant, whatever their bytes are: for commands that we print."""
+"""Words that a shell reads as they were meant, whatever their bytes are: for commands that bulk prints."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ def shell_quote(text: str) -> str:
 
 
 def shell_join(words: Iterable[str]) -> str:
-    """Return a command line that bash takes apart into these words."""
+    """Return a command line that bash splits into these words."""
     return " ".join(map(shell_quote, words))
 
 
 def shell_path(path: str) -> str:
-    """Return a word that a command reads as this path, also where it begins as an option does."""
+    """Return a word that a command reads as this path, even if it begins like an option."""
     return shell_quote(f"./{path}" if path.startswith("-") else path)
 
 
 def _escaped(character: str) -> str:
     if character.isprintable():
         return _PLAIN_SIGNS.get(ord(character), character)
-    # Octal: never more than three digits, whatever follows. bash knows \x and \u too, but other shells do not.
+    # Octal has at most three digits, whatever follows. bash knows \x and \u too, but other shells do not.
     named = _PLAIN_SIGNS.get(ord(character))
     return named or "".join(f"\\{byte:03o}" for byte in os.fsencode(character))

@@ -1,4 +1,4 @@
-"""Characters that get into settings and keys unseen: ends of Windows lines, spaces, marks and quotes. Pure."""
+"""Characters that get into settings and keys unnoticed: Windows line endings, spaces, marks and quotes. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["control_in", "is_quoted", "stray_in", "trimmed"]
 
 _CONTROL = "Cc"
 _UNSEEN = frozenset({_CONTROL, "Cf", "Zs", "Zl", "Zp"})
-"""Unicode's categories of what no screen shows: control and format characters, and white space of every width."""
+"""Unicode's categories of invisible characters: control and format characters, and white space of every width."""
 
 _QUOTES = "\"'`\u2018\u2019\u201a\u201c\u201d\u201e\u00ab\u00bb\u300c\u300d\uff02\uff07"
 
@@ -31,7 +31,7 @@ _NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def trimmed(text: str) -> str:
-    """Return the text without what can't be seen at its ends."""
+    """Return the text without invisible characters at its ends."""
     start, end = 0, len(text)
     while start < end and _is_unseen(text[start]):
         start += 1
@@ -46,7 +46,7 @@ def control_in(text: str) -> str | None:
 
 
 def stray_in(text: str) -> str | None:
-    """Name the first character that no key and no id can have; ``None``: all are visible ASCII, and none is a quote."""
+    """Name the first character that no key or id can have; ``None``: all are visible ASCII, and none is a quote."""
     return next((_name(each) for each in text if not "!" <= each <= "~" or each in _QUOTES), None)
 
 

@@ -30,14 +30,14 @@ _CLOCKS_AGREE_S = 60.0
 """Clocks that differ less are no reason to refuse a request: the platform allows some 15 minutes."""
 
 _MOST_CORRECTIONS = 5
-"""A machine's clock is wrong when a run begins, and may be set right while it lasts; an endpoint whose time leaps about
-must not be followed for ever."""
+"""A machine's clock may be wrong when a run begins, and be set right during the run: that needs a few corrections. But
+an endpoint whose time keeps jumping must not be followed for ever."""
 
 
 def unique_nonces() -> Callable[[], str]:
-    """Return what gives a new nonce at every call: 128 random bits and a count.
+    """Return a function that gives a new nonce at every call: 128 random bits and a count.
 
-    Random bits for each would ask the kernel for each, and let go of the interpreter's lock while it answers.
+    New random bits for every nonce would need a call to the kernel, which releases the interpreter's lock meanwhile.
     """
     prefix, numbers = os.urandom(16).hex(), count()
     return lambda: f"{prefix}{next(numbers):x}"
@@ -71,12 +71,12 @@ class Caller:
             endpoint: URL without path.
             method: HTTP method in upper case.
             common: Gives the parameters that all requests signed with these keys have.
-            credentials: Asked before every request, and for others when the platform refuses them.
+            credentials: Asked for keys before every request, and for other keys when the platform refuses them.
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
             wall_clock: Seconds since the epoch.
             nonce: Never returns the same text twice, of unreserved characters alone; default: `unique_nonces`.
-            on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
+            on_clock_corrected: Receives the platform's time minus ours, in seconds, when the clock is corrected.
             succeeded: Says whether a reply with a status of 2xx is a success.
         """
         self._endpoint = endpoint.rstrip("/")
@@ -102,7 +102,7 @@ class Caller:
     async def call(
         self, action: Action | None, parameters: dict[str, str], credentials: Credentials, leave: Leave
     ) -> tuple[Reply, Answer] | Failure:
-        """Send one request; return what came back if it says that it succeeded.
+        """Send one request; return the reply if it says that it succeeded.
 
         Args:
             action: What it asks for; ``None``: nothing that is counted as an action.
@@ -111,7 +111,7 @@ class Caller:
             leave: See `cloud.transport.Leave`.
 
         Raises:
-            TurnMissedError: It was too late for it to leave, and it was not sent at all.
+            TurnMissedError: It was too late to send the request, and it was not sent.
         """
         offset_s = self._offset_s
         request = self._signed(parameters, credentials, at=self._wall_clock() + offset_s)
@@ -144,7 +144,7 @@ class Caller:
     def _follow_clock_of(self, reply: Reply, offset_s: float) -> bool:
         """Correct the clock by the reply; return whether the refused request is worth repeating.
 
-        It is not where the platform's own time, as the reply tells it, is the one that the request was stamped with.
+        It is not worth repeating if the request already had the platform's own time, as the reply shows that time.
 
         Args:
             reply: Refuses a request for its timestamp.
@@ -161,5 +161,5 @@ class Caller:
             self._offset_s = needed_s
             if self._on_clock_corrected is not None:
                 self._on_clock_corrected(needed_s)
-        # Else it was corrected already: after this request had been stamped, or in vain.
+        # Else the clock was corrected already: after this request got its timestamp, or without success.
         return abs(self._offset_s - offset_s) > _CLOCKS_AGREE_S

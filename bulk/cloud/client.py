@@ -28,7 +28,7 @@ class Platform(ReadingPlatform, Protocol):
             leave: See `cloud.transport.Leave`.
 
         Raises:
-            TurnMissedError: It was too late for it to leave, and it was not sent at all.
+            TurnMissedError: It was too late to send the request, and it was not sent.
         """
         ...
 

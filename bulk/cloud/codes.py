@@ -1,13 +1,13 @@
 """Give each error code its class, and the remedy that the operator needs. Pure: one table and the rules around it.
 
-The codes and classes are those of the platform's documents (2020 to 2023; HTTP statuses of business errors are not
-documented, so the code decides). Assumptions are marked so. Codes are compared without letter case, as the documents
-themselves don't agree on it.
+The codes and classes are those of the platform's documents (2020 to 2023). HTTP statuses of business errors are not
+documented, so the code decides. Assumptions are marked as such. Codes are compared without letter case, because the
+documents don't agree on it.
 
 Pages: "Error codes" of Alibaba Cloud IoT Platform (document 87387; its part on OTA updates names those of the actions
 on modules, and ``iot.firmware.ListOTAFirmwareFailed``); Tuya's page of that name repeats it. "How do I troubleshoot an
 access denied error?" of RAM (``NoPermission``, ``Forbidden.RAM``, ``NotAuthorized``). "RAM authorization for IoT
-Platform": rights are granted for each API by itself. "GetCallerIdentity" of STS: no right is needed.
+Platform": rights are granted for each API separately. "GetCallerIdentity" of STS: no right is needed.
 """
 
 from __future__ import annotations
@@ -85,10 +85,10 @@ class Verdict:
 
     kind: FailureKind
     remedy: str | None = None
-    """What the operator can do; always there for ``FATAL``."""
+    """What the operator can do; always set for ``FATAL``."""
 
     permission: str | None = None
-    """What the key lacks, where it may not do this: see `bulk.model.Failure.permission`."""
+    """The right that the key lacks, if that is the cause: see `bulk.model.Failure.permission`."""
 
 
 _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
@@ -166,7 +166,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("ActionUnauthorized", _FATAL, _CHECK_PERMISSION),
     ("NoPermission", _FATAL, _CHECK_PERMISSION),
     ("NotAuthorized", _FATAL, _CHECK_PERMISSION),
-    ("1106", _FATAL, _CHECK_PERMISSION),  # of Tuya's other API, "permission deny": an assumption for this one
+    ("1106", _FATAL, _CHECK_PERMISSION),  # "permission deny" of Tuya's other API: an assumption for this one
     ("Forbidden.RiskControl", _FATAL, _VERIFY_ACCOUNT),
     ("Forbidden.UserVerification", _FATAL, _VERIFY_ACCOUNT),
     ("InsufficientBalance", _FATAL, _PAY),
@@ -179,7 +179,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("UnsupportedOperation", _REFUSED, None),
     ("MissingParameter", _REFUSED, None),
     ("InvalidParameter", _REFUSED, None),
-    # Words of ours, where no code arrived
+    # bulk's own codes, used when no code arrived
     ("connection_refused", _NOT_SENT, _CHECK_NETWORK),
     ("connect_timeout", _NOT_SENT, _CHECK_NETWORK),
     ("not_connected", _NOT_SENT, _CHECK_NETWORK),
@@ -206,7 +206,7 @@ _ROWS: tuple[tuple[str, FailureKind, str | None], ...] = (
     ("unreadable_reply", _DOUBTFUL, None),
     ("reply_too_large", _DOUBTFUL, None),
     ("pages_shifted", _DOUBTFUL, None),
-    ("http_400", _DOUBTFUL, None),  # of a request that passes everywhere else: more likely garbled than refused
+    ("http_400", _DOUBTFUL, None),  # such requests pass everywhere else: this one was more likely garbled than refused
     ("http_401", _FATAL, _CHECK_KEY),
     ("http_403", _FATAL, "Check the key's permissions, and that no firewall or proxy blocks the endpoint."),
     ("http_407", _FATAL, _LOG_IN_AT_PROXY),
@@ -222,7 +222,7 @@ TABLE: Mapping[str, Verdict] = MappingProxyType({code.lower(): Verdict(kind, rem
 
 _BY_ACTION: Mapping[tuple[Action, str], Verdict] = MappingProxyType(
     {
-        # What a delete asks for is so already; after a lost reply that is its own work.
+        # The module is gone already; after a lost reply, this delete may have removed it.
         (Action.DELETE, "iot.ota.otamodulenotexist"): Verdict(FailureKind.GONE),
         (Action.UPDATE, "iot.ota.otamodulenotexist"): Verdict(FailureKind.GONE),
     }
@@ -250,7 +250,7 @@ _TOO_MANY_REQUESTS = 429
 
 
 def look_up(code: str, action: Action | None = None) -> Verdict | None:
-    """Return what a code means, ``None`` if it is none that we know; ``action``: as the answer to what."""
+    """Return what a code means as the answer to ``action``; ``None``: no table has the code."""
     code = code.lower()
     if action is not None and (known := _BY_ACTION.get((action, code))):
         return known
@@ -261,10 +261,10 @@ def look_up(code: str, action: Action | None = None) -> Verdict | None:
 
 
 def _forbidden(action: Action) -> Verdict:
-    """Say what it means that the key is good, and may not do this."""
+    """Say what it means that the key is valid but lacks the right to this action."""
     if action.permission is None:
         return Verdict(_FATAL, f"No permission grants {action}: use the key of another user.")
-    if action in (Action.CREATE, Action.LIST):  # no run does without both
+    if action in (Action.CREATE, Action.LIST):  # every run needs both
         return Verdict(_FATAL, _CHECK_PERMISSION, action.permission)
     remedy = f"Grant the key's user {action.permission}, or use the key of a user who has it."
     return Verdict(_FATAL, remedy, action.permission)
@@ -274,8 +274,8 @@ def classify(action: Action | None, code: str, status: int | None) -> Verdict:
     """Say what a failure means.
 
     Args:
-        action: What was asked for, as one code may refuse an action and fulfil another; ``None``: not known.
-        code: The platform's error code, a word of ours, or empty where a reply had none.
+        action: What was asked for. One code may refuse an action and mean success for another. ``None``: not known.
+        code: The platform's error code, one of bulk's own, or empty where a reply had none.
         status: HTTP status of the reply; ``None`` where none arrived.
     """
     if known := look_up(code, action):
@@ -288,11 +288,11 @@ def classify(action: Action | None, code: str, status: int | None) -> Verdict:
 
 
 def is_about_keys(code: str) -> bool:
-    """Say whether a code of the platform refuses the keys themselves: others may be accepted."""
+    """Say whether a code of the platform refuses the keys themselves: other keys may be accepted."""
     verdict = look_up(code)
     return verdict is not None and verdict.remedy in _ABOUT_KEYS and not code.startswith("http_")
 
 
 def code_for_status(status: int) -> str:
-    """Return the word of ours for a reply without a code: ``http_502``."""
+    """Return bulk's own code for a reply without one: ``http_502``."""
     return f"http_{status}"

@@ -1,8 +1,8 @@
 """Say where requests go and how each of the twin platforms wants them written. Pure.
 
-A dialect is chosen by ``--dialect``, else from the endpoint: a host under ``aliyuncs.com`` is Alibaba; a host with
-``tuya`` in its name, or port 8686, on which Tuya's instances listen, is Tuya; any other, such as a stand-in of one's
-own, is Alibaba. The sandbox speaks both and is called as Tuya, unless an instance id says Alibaba.
+``--dialect`` chooses the dialect; without it, the endpoint does. A host under ``aliyuncs.com`` is Alibaba. A host with
+``tuya`` in its name, or port 8686, on which Tuya's instances listen, is Tuya. Any other host, such as your own test
+server, is Alibaba. The sandbox speaks both and is called as Tuya, unless an instance id says Alibaba.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def checked_endpoint(endpoint: str, *, insecure_http: bool) -> str:
 
     Args:
         endpoint: As it was given.
-        insecure_http: Let it be an http:// address of another machine.
+        insecure_http: Allow an http:// address of another machine.
 
     Raises:
         SettingsError: Requests to it could not be signed or kept secret.
@@ -92,7 +92,7 @@ def list_parameters(product_key: str) -> dict[str, str]:
 
 
 def package_parameters(product_key: str | None, *, page: int, size: int) -> dict[str, str]:
-    """Return the parameters of a page of update packages; without a product, of all that the account has."""
+    """Return the parameters of a page of update packages; without a product: of all the account's packages."""
     parameters = {"Action": Action.LIST_PACKAGES, "CurrentPage": str(page), "PageSize": str(size)}
     return parameters | ({"ProductKey": product_key} if product_key else {})
 
@@ -110,8 +110,8 @@ def product_query_parameters(product_key: str) -> dict[str, str]:
 def change_parameters(change: Change) -> dict[str, str]:
     """Return the parameters of a change, without the common ones.
 
-    A create does not send what the row leaves out. An update sends both fields, the one that the row leaves out as it
-    was found: no document says what becomes of a field that an update does not name.
+    A create does not send what the row leaves out. An update sends both fields. If the row leaves one out, the update
+    sends the value that was found: no document says what an update does to a field that it does not name.
     """
     module = change.wanted
     parameters = {
@@ -141,18 +141,18 @@ def _given(wanted: str | None, found: str | None) -> str:
 
 
 def common_parameters(target: Target, credentials: Credentials) -> dict[str, str]:
-    """Return what all requests of the dialect have in common; nonce, time and signature stand in each of them.
+    """Return the parameters that all requests of the dialect share. Each request adds nonce, time and signature.
 
     Args:
         target: Its dialect and instance.
-        credentials: Whose key id, and token if it has one, is named.
+        credentials: Their key id is sent, and their token if they have one.
     """
     parameters = {"AccessKeyId": credentials.access_key_id, "SignatureMethod": "HMAC-SHA1"}
     if credentials.security_token:
         parameters["SecurityToken"] = credentials.security_token
     match target.dialect:
         case Dialect.TUYA:
-            pass  # its samples show no others, and whether it would bear them is not known
+            pass  # its samples show no others, and whether it would accept them is not known
         case Dialect.ALIBABA:
             parameters |= {"Format": "JSON", "SignatureVersion": "1.0", "Version": "2018-01-20"}
             if target.instance_id:
@@ -178,7 +178,7 @@ def _encrypted(endpoint: str, *, insecure_http: bool) -> SplitResult:
 
 
 def _split(endpoint: str) -> SplitResult:
-    """Take an endpoint apart and refuse what a request to it could not be signed or kept secret with."""
+    """Split an endpoint, and refuse one for which a request could not be signed or kept secret."""
     try:
         url = urlsplit(endpoint.strip())
         host, _ = url.hostname, url.port
@@ -210,7 +210,7 @@ def _host_mistake(host: str) -> str | None:
 
 
 def _ascii_form(host: str) -> str:
-    """Name what DNS calls a host that is written in other letters."""
+    """Return the name that DNS has for a host that is written in other than ASCII letters."""
     try:
         return "" if host.isascii() else f"; in DNS it is {host.encode('idna').decode()}"
     except UnicodeError:

@@ -53,9 +53,9 @@ def refused(
     Args:
         reply: As it arrived.
         answer: What could be read of it.
-        request: What it replies to, to compare with the string to sign that the platform may echo.
+        request: The request that it answers, to compare with the string to sign that the platform may echo.
         action: What was asked for; ``None``: none of the platform's actions.
-        credentials: Whose secrets are kept out of the words.
+        credentials: Their secrets are kept out of the words.
     """
     if reply.is_redirect:
         return _redirected(reply, action)
@@ -87,8 +87,8 @@ def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_i
     Args:
         reply: As it arrived.
         reason: What is missing or wrong, as the end of "the reply can't be read:".
-        credentials: Whose secrets are kept out of the excerpt.
-        request_id: If that much could be read.
+        credentials: Their secrets are kept out of the excerpt.
+        request_id: The reply's RequestId, if it could be read.
     """
     return Failure(
         kind=FailureKind.DOUBTFUL,
@@ -102,20 +102,20 @@ def unreadable(reply: Reply, reason: str, *, credentials: Credentials, request_i
 def is_of_another(failure: Failure) -> bool:
     """Return whether something else answered in the platform's place, as a load balancer or a firewall does.
 
-    Where the platform has accepted requests before, that is an outage and no wrong setting. But no proxy is asked
-    again with a password that it refuses, and who redirects has said where requests are to go instead.
+    If the platform has accepted requests before, this is an outage, not a wrong setting. There are two exceptions. A
+    proxy is not asked again with a password that it refuses. A redirect already says where requests should go instead.
     """
     is_page = failure.http_status != _PROXY_LOGIN and failure.code != _REDIRECT
     return failure.kind is FailureKind.FATAL and failure.may_be_done and is_page
 
 
 def _is_the_platforms(answer: Answer) -> bool:
-    """Return whether the platform itself may have said so, and not a proxy or another service in its place."""
+    """Return whether this may be the platform's own answer, not one of a proxy or another service in its place."""
     return answer.request_id is not None or answer.code.lower().startswith("iot.")
 
 
 def _redirected(reply: Reply, action: Action | None) -> Failure:
-    """Name where the reply points, without a query that may be our own, signed."""
+    """Return the address that the reply points to, without its query: that may be our own signed one."""
     try:
         url = urlsplit(reply.headers.get("location", ""))
         where = f"{url.scheme}://{url.hostname}" if url.hostname else "another path of the same host"
@@ -139,7 +139,7 @@ def _remedy_for_signature(message: str, request: SignedRequest, verdict: Verdict
 
 
 def _in_place_of_message(reply: Reply, secrets: tuple[str | None, ...]) -> str:
-    """Show how an answer without a message begins: enough to recognise a proxy's page."""
+    """Return the beginning of an answer without a message: enough to recognise a proxy's page."""
     body = reply.body[:_EXCERPT_BYTES].decode(errors="replace")
     text = redact(" ".join(body.split()), secrets)
     status = f"HTTP {reply.status}"

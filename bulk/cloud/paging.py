@@ -1,4 +1,4 @@
-"""Read pages of a list, and make a whole of them: an incomplete page is no page, a list that moved is read again."""
+"""Read all pages of a list. An incomplete page is refused; a list that changed meanwhile is read again."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PRODUCTS_A_PAGE = 200
 """The most that QueryProductList gives (its page, both platforms)."""
 
 PAUSES_S = (0.25, 0.5, 1.0, 2.0, 4.0, *(8.0,) * 6)
-"""Before each further reading of a list that moved: somebody who makes products goes on for a while."""
+"""Wait before each further reading of a list that moved: a person who makes products goes on for a while."""
 
 Item = TypeVar("Item", bound=Package | Product)
 
@@ -37,14 +37,14 @@ async def gather(
     *,
     pause: Callable[[float], Awaitable[bool]] = _no_pause,
 ) -> tuple[Item, ...] | Failure | None:
-    """Read all pages, until two readings in succession agree, and return all entries once each.
+    """Read all pages until two readings in succession agree, and return each entry once.
 
-    An entry that is made or deleted meanwhile moves others to another page: one may then be seen twice, another one
-    never, and where both happen the total does not tell. One page alone shows one moment, and is read once.
+    An entry that is made or deleted meanwhile moves others to another page. Then one entry may be seen twice and
+    another one never; if both happen, the total does not show it. A single page shows one moment, and is read once.
 
     Args:
-        ask: Asks for the page of that number, starting at 1; it keeps the pace and repeats what failed. ``None``: the
-            run is stopping.
+        ask: Asks for the page of that number, starting at 1; it keeps the pace and repeats what failed. It returns
+            ``None`` if the run is stopping.
         pause: Waits so many seconds after a reading in which the list moved; returns whether the run is stopping.
 
     Returns:
@@ -76,7 +76,7 @@ class _Reading(Generic[Item]):
     """What all pages showed, from the first to the last."""
 
     total: int
-    """By the first page."""
+    """As the first page says it."""
 
     entries: dict[Hashable, Item] = field(default_factory=dict)
     pages: int = 0
@@ -85,7 +85,7 @@ class _Reading(Generic[Item]):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it shows as many entries as there are."""
+        """Whether it shows as many entries as the total says."""
         return self.held_still and len(self.entries) == self.total
 
     def add(self, page: Page[Item]) -> None:
@@ -120,7 +120,7 @@ def read_packages(answer: Answer, number: int, product_key: str | None, *, statu
     Args:
         answer: The reply.
         number: Of the page that was asked for.
-        product_key: Of the product that was asked for; ``None``: of all.
+        product_key: The product that was asked for; ``None``: all.
         status: HTTP status of the reply.
 
     Raises:
@@ -151,11 +151,11 @@ def read_products(answer: Answer, number: int, *, status: int) -> Page[Product]:
 
 
 def read_product(answer: Answer, product_key: str) -> Product:
-    """Read what QueryProduct says of one product. Its reply holds the ProductSecret, which goes nowhere.
+    """Read what QueryProduct says of one product. Its reply holds the ProductSecret, which is not read.
 
     Args:
         answer: The reply.
-        product_key: Of the product that was asked for: samples mask theirs.
+        product_key: The product that was asked for: the documents' samples mask theirs.
 
     Raises:
         UnreadableDataError: It says nothing of a product.
@@ -166,7 +166,7 @@ def read_product(answer: Answer, product_key: str) -> Product:
 
 
 def _figures(fields: Mapping[str, Any], number: int, asked: int, *, entries: int) -> tuple[int, int]:
-    """Return the total and the size of a full page, if the page shows as many entries as they ask for."""
+    """Return the total and the size of a full page, if the page has as many entries as these two require."""
     total, shown_number = _whole(fields.get("total")), _whole(fields.get("currentpage"))
     if total is None:
         raise UnreadableDataError("the page has no readable Total")
@@ -180,7 +180,7 @@ def _figures(fields: Mapping[str, Any], number: int, asked: int, *, entries: int
 
 
 def _fields_of(answer: Answer) -> dict[str, Any]:
-    """Return a reply's fields by names in lower case, those of its Data among them."""
+    """Return a reply's fields, including those of its Data, by names in lower case."""
     data = answer.data
     inner = _lowered(data) if isinstance(data, dict) else {}
     return {**inner, **{name: value for name, value in _lowered(answer.fields).items() if value is not None}}
@@ -204,7 +204,7 @@ def _items(fields: Mapping[str, Any], name: str, wrapper: str, *, mark: str) -> 
 
 def _read_package(item: Mapping[str, Any], product_key: str | None) -> Package:
     firmware_id = text_of(item.get("firmwareid"))
-    # Samples mask the ProductKey, so that the one that was asked for is believed first.
+    # Samples mask the ProductKey, so the one that was asked for is preferred.
     key = product_key or text_of(item.get("productkey"))
     if not firmware_id or not key:
         raise UnreadableDataError("a package has no FirmwareId or no ProductKey")

@@ -1,4 +1,4 @@
-"""Read from the platform. Nothing in here can write: who exports, compares or maps is given no more than this."""
+"""Read from the platform. Nothing in here can write: exports, comparisons and maps receive only this."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ReadingPlatform(Protocol):
             leave: See `cloud.transport.Leave`.
 
         Raises:
-            TurnMissedError: It was too late for it to leave, and it was not sent at all.
+            TurnMissedError: It was too late to send the request, and it was not sent.
         """
         ...
 
@@ -77,7 +77,7 @@ class ReadingPlatform(Protocol):
         ...
 
     async def show_product(self, product_key: str, /, *, leave: Leave = at_once) -> Product | Failure:
-        """Ask for one product: it alone says whether it is this account's own.
+        """Ask for one product: only this reply says whether the product is this account's own.
 
         Args:
             product_key: The product's.
@@ -108,13 +108,13 @@ class ReadingClient:
 
         Args:
             target: Its dialect and instance say how requests are written.
-            endpoint: Where they go: the target's endpoint, or the address that the sandbox was given.
-            credentials: Asked before every request, and for others when the platform refuses them.
+            endpoint: Where requests go: the target's endpoint, or the sandbox's address.
+            credentials: Asked for keys before every request, and for other keys when the platform refuses them.
             transport: Sends each request exactly once.
             timeout_s: For one request, from connecting to the last byte of the reply.
             wall_clock: Seconds since the epoch.
             nonce: Never returns the same text twice, of unreserved characters alone; default: `unique_nonces`.
-            on_clock_corrected: Told the platform's time minus ours, in seconds, when requests follow the platform's.
+            on_clock_corrected: Receives the platform's time minus ours, in seconds, when the clock is corrected.
         """
         self._caller = Caller(
             endpoint=endpoint,
@@ -167,7 +167,7 @@ class ReadingClient:
     async def _read(
         self, action: Action, parameters: dict[str, str], leave: Leave, read: Callable[[Reply, Answer], Read]
     ) -> Read | Failure:
-        """Ask, and read what came; a success that can't be read is none."""
+        """Send the request and read the reply; a success that can't be read counts as a failure."""
         credentials = await self._caller.current()
         result = await self._caller.call(action, parameters, credentials, leave)
         if isinstance(result, Failure):

@@ -1,7 +1,7 @@
 """Read replies of either platform: keys in any letter case, `Data` in any of its shapes. Pure.
 
 The documents show lists, wrapped lists, single objects and null for `Data`, and three casings of the same keys.
-A reply without a readable `Success` proves nothing: whoever sent the request must ask again what became of it.
+A reply without a readable `Success` proves nothing: the sender must ask the platform whether the request took effect.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _WORDS_FOR_TRUTH: Mapping[str, bool] = MappingProxyType({"true": True, "false": 
 
 
 class UnreadableDataError(ValueError):
-    """A listing's `Data` is in none of the shapes that a listing may have."""
+    """A listing's `Data` has none of the shapes that a listing may have."""
 
 
 class Answer(NamedTuple):
-    """What a reply says, whatever its spelling."""
+    """What a reply says, in any spelling."""
 
     fields: Mapping[str, Any]
     """All of it, as it came."""
 
     def field(self, name: str) -> Any:  # noqa: ANN401 - whatever JSON holds
-        """Return a field, whatever the letter case of its name; ``None`` where there is none."""
+        """Return a field, in any letter case of its name; ``None`` where there is none."""
         if name in self.fields:
             return self.fields[name]
         return next((value for spelled, value in self.fields.items() if spelled.lower() == name.lower()), None)
@@ -72,20 +72,20 @@ class Answer(NamedTuple):
 
     @property
     def request_id(self) -> str | None:
-        """What the platform's support asks for, if it is there; it may be shown."""
+        """The id that the platform's support asks for, if there is one; it may be shown."""
         return self.request_id_without(())
 
     def request_id_without(self, secrets: Sequence[str | None]) -> str | None:
-        """Return the same without these secrets, for a reply that is kept as a failure."""
+        """Return the same without these secrets, for a reply that is recorded as a failure."""
         text = text_of(self.field("RequestId"))
-        # Every success has one, and almost every one is a UUID: not worth a closer look.
+        # Every success has an id, and almost every id is a UUID: checking those would cost time for nothing.
         if not secrets and len(text) <= MAX_ID_CHARACTERS and text.replace("-", "").isalnum():
             return text
         return redact(text, secrets, longest=MAX_ID_CHARACTERS) or None
 
     @property
     def message(self) -> str:
-        """What went wrong, as it came: `ErrorMessage` of the platform, `Message` of the gateway before it."""
+        """What went wrong, as it came: the platform's `ErrorMessage`, or the gateway's `Message`."""
         return text_of(self.field("ErrorMessage")) or text_of(self.field("Message"))
 
     @property
@@ -95,11 +95,11 @@ class Answer(NamedTuple):
 
 
 def read_answer(body: bytes, headers: Mapping[str, str] = _NO_HEADERS) -> Answer:
-    """Read a body; one that can't be read says nothing, and never raises.
+    """Read a body. One that can't be read gives an empty answer; this never raises.
 
     Args:
         body: As it arrived, unpacked.
-        headers: Looked into where the body is not plain JSON.
+        headers: Used only if the body is not plain JSON.
     """
     try:
         document = orjson.loads(body)
@@ -117,7 +117,7 @@ def read_modules(data: Any, product_key: str) -> tuple[OtaModule, ...]:  # noqa:
 
     Args:
         data: As `read_answer` gave it.
-        product_key: Of the product that was asked for: samples mask theirs.
+        product_key: The product that was asked for: the documents' samples mask theirs.
 
     Raises:
         UnreadableDataError: It is something else, so nothing is known of the product.
@@ -144,8 +144,8 @@ def server_time_at(headers: Mapping[str, str]) -> float | None:
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """Return how long the platform or a proxy asks to wait, in seconds.
 
-    ``x-acs-retry-after`` counts milliseconds; ``Retry-After`` seconds, its form with a date is passed over. No more
-    than a minute is granted, as by the platform's own command line: a wrong number must not put a run to sleep.
+    ``x-acs-retry-after`` counts milliseconds, ``Retry-After`` seconds; its form with a date is ignored. A minute is the
+    limit, as in the platform's own command line: a wrong number must not stop a run for long.
     """
     for name, per_s in (("x-acs-retry-after", 1000), ("retry-after", 1)):
         text = headers.get(name, "").strip()
@@ -155,7 +155,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 
 
 def _as_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """Return a body in the one encoding that JSON may have, by its byte order mark or by what it is said to be in."""
+    """Return a body in the one encoding that JSON may have. The byte order mark or the headers name its own."""
     for mark, encoding in _MARKS:
         if body.startswith(mark):
             return body.removeprefix(mark).decode(encoding, "replace").encode()
@@ -167,9 +167,9 @@ def _as_utf8(body: bytes, headers: Mapping[str, str]) -> bytes:
 
 
 def _read_xml(body: bytes) -> Answer:
-    """Pick an error out of XML, which the gateway sends before it has read that JSON is wanted."""
+    """Read an error from XML, which the gateway sends if it has not read yet that JSON is wanted."""
     found = _XML_FIELD.findall(body[:_MAX_XML_CHARACTERS].decode(errors="replace"))
-    # Success is left out: only an error may be believed without having read the whole document.
+    # Success is left out: an error is the only thing to believe without reading the whole document.
     return Answer({name: html.unescape(value.strip()) for name, value in reversed(found)})
 
 
@@ -191,7 +191,7 @@ def truth_of(value: object) -> bool | None:
 
 
 def text_of(value: object) -> str:
-    """Return a text as it is, a number as text (codes may be numbers), anything else as empty."""
+    """Return a text as it is, a number as text (codes may be numbers), anything else as an empty text."""
     if isinstance(value, str):
         return value
     return str(value) if isinstance(value, int) and not isinstance(value, bool) else ""

@@ -1,7 +1,7 @@
 """Sign requests by Alibaba's RPC scheme, version 2 (HMAC-SHA1). Pure: nonce and time are given.
 
-Both dialects use it. The Tuya page could be read up to the string to sign, which is word for word the same;
-that its key ends in ``&`` too and that its digest is Base64 is an assumption, from its twin and its SignatureMethod.
+Both dialects use it. The Tuya page could be read up to the string to sign, which is word for word the same. Two things
+are assumptions, from its twin and its SignatureMethod: its key ends in ``&`` too, and its digest is Base64.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _SIGNATURE = "&Signature="
 
 
 class Signer:
-    """Signs requests with one key. What they have in common is encoded once, which leaves a third of the work."""
+    """Signs requests with one key. Their common part is encoded only once; a third of the work is left."""
 
     def __init__(self, method: str, common: Mapping[str, str], *, secret: str) -> None:
         """Only store what is signed.
@@ -38,13 +38,13 @@ class Signer:
         self._forms: dict[tuple[str, ...], str] = {}
 
     def sign(self, parameters: Mapping[str, str], *, nonce: str, timestamp: str) -> str:
-        """Return the query of a request with these parameters beside the common ones, ready to be sent byte for byte.
+        """Return the query of a request with these parameters and the common ones. Send it byte for byte.
 
-        Whoever reads it can replay it: never show it.
+        Anyone who reads it can replay it: never show it.
 
         Args:
             parameters: Of the action: name → value as plain text, all of them in the query.
-            nonce: Never used before, of unreserved characters alone.
+            nonce: Never used before; only unreserved characters.
             timestamp: As `timestamp` writes it.
         """
         values = dict(zip(parameters, map(percent_encode, parameters.values()), strict=True))
@@ -53,19 +53,19 @@ class Signer:
         names = tuple(values)
         query = (self._forms.get(names) or self._add_form(names)) % values
         digest = signature(self._secret, string_to_sign(self._method, query))
-        # Base64 holds only these three beside unreserved characters.
+        # Base64 has only these three besides unreserved characters.
         encoded = digest.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
         return f"{query}{_SIGNATURE}{encoded}"
 
     def _add_form(self, names: tuple[str, ...]) -> str:
-        """Write the query of all requests with these parameters; ``%(Name)s`` stands in the place of each value."""
+        """Write the query of all requests with these parameters, with ``%(Name)s`` in place of each value."""
         values = {name: percent_encode(value).replace("%", "%%") for name, value in self._common.items()}
         values |= {name: f"%({name})s" for name in names}
         self._forms[names] = canonical_query(values)
         return self._forms[names]
 
 
-@lru_cache(maxsize=512)  # products, aliases and times come again, and looking up costs a tenth of encoding
+@lru_cache(maxsize=512)  # products, aliases and times repeat, and a lookup costs a tenth of encoding
 def percent_encode(text: str) -> str:
     """Encode UTF-8 by RFC 3986: all but ``A-Za-z0-9-_.~`` becomes ``%XX`` in upper case."""
     return quote(text, safe="")
@@ -83,8 +83,8 @@ def string_to_sign(method: str, query: str) -> str:
         method: HTTP method in upper case.
         query: As `canonical_query` gave it.
     """
-    # Beside unreserved characters a canonical query holds only these three, so that this is its percent-encoding,
-    # in a tenth of the time.
+    # A canonical query has only these three besides unreserved characters, so this is its percent-encoding, in a
+    # tenth of the time.
     encoded = query.replace("%", "%25").replace("=", "%3D").replace("&", "%26")
     return f"{method}&%2F&{encoded}"
 
@@ -101,14 +101,16 @@ def signature(secret: str, text: str) -> str:
     return binascii.b2a_base64(keyed.digest(), newline=False).decode()
 
 
-@lru_cache(maxsize=4)  # formatting costs ten times as much as looking up, and a second has many requests
+@lru_cache(maxsize=4)  # formatting costs ten times as much as a lookup, and a second has many requests
 def timestamp(second: int) -> str:
     """Write a time in whole seconds since the epoch as the platform reads it: ``2018-01-20T12:00:00Z``."""
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
 
 
-# hmac.digest() lets go of the interpreter's lock for each text, and beside a busy writer waits to have it back: that
-# was 7% of the event loop's time. An object that is keyed once and copied keeps the lock.
+# hmac.digest() releases the interpreter's lock for each text. Beside a busy writer it then waits to get the lock back:
+# that was 7% of the event loop's time. An object that is keyed once and copied keeps the lock.
+
+
 @lru_cache(maxsize=4)
 def _keyed(secret: str) -> hmac.HMAC:
     return hmac.new(f"{secret}&".encode(), digestmod="sha1")

@@ -1,4 +1,4 @@
-"""Decide when a run must stop: nothing answers, one refusal meets everything, too many rows failed. Pure."""
+"""Decide when a run must stop: nothing answers, everything gets one refusal, or too many rows failed. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Breaker"]
 
 _SILENCE_S = 40.0
 _SILENT_ATTEMPTS = 3
-"""As many failures in a row are no accident."""
+"""So many failures in a row are no accident."""
 
 _THROTTLED_S = 600.0
 _STORM = 20
@@ -35,13 +35,13 @@ class Breaker:
 
         Args:
             now: A monotonic clock, in seconds, like every other ``now``.
-            max_failures: How many failed rows are borne.
+            max_failures: How many failed rows are allowed.
         """
         self._max_failures = max_failures
         self._accepted_at = now
         self._silences = {action: Silence() for action in Action}
         self._all_calm = True
-        """No request went without a proper answer since every silence was forgotten."""
+        """True while every request since the last reset got a proper answer."""
 
         self._storm_code: str | None = None
         self._storm = 0
@@ -50,15 +50,15 @@ class Breaker:
         self._failed = 0
 
     def succeeded(self, action: Action, key: Hashable, *, now: float) -> None:
-        """Take note of an accepted request; one that shows that not everything is refused ends a storm of refusals."""
+        """Note an accepted request. It ends a storm of refusals if it shows that not everything is refused."""
         self._accepted_at = now
         self.answered(action, key)
-        # What reads shows it of products, but not of changes.
+        # A read that succeeds shows this for products, but not for changes.
         if action.is_change or self._storm_is_of_products:
             self._storm = 0
 
     def answered(self, action: Action, key: Hashable) -> None:
-        """Take note that the platform carries out or refuses requests of an action, by whatever that was proved."""
+        """Note any proof that the platform carries out or refuses requests of an action."""
         if self._all_calm:
             return
         for other, silence in self._silences.items():
@@ -69,12 +69,12 @@ class Breaker:
         self._all_calm = all(silence.is_forgotten for silence in self._silences.values())
 
     def failed(self, failure: Failure, *, action: Action, key: Hashable, sent_at: float, now: float) -> str | None:
-        """Take note of a failed request, and say whether the platform is out of reach or refuses everything.
+        """Note a failed request; return why the run must stop if the platform is out of reach or refuses everything.
 
         Args:
             failure: How it ended.
             action: What it asked for.
-            key: What it was about.
+            key: The product or module that it was about.
             sent_at: When it was sent.
             now: When it ended.
         """
@@ -89,16 +89,16 @@ class Breaker:
         return self._refused(failure)
 
     def is_silent(self, action: Action) -> bool:
-        """Return whether nobody is answered properly, so that no single row is to blame, as far as can be told."""
+        """Return whether no request gets a proper answer: then, as far as is known, no single row is to blame."""
         return self._silences[action].may_be_outage
 
     def is_out(self, action: Action) -> bool:
-        """Return whether it has been silent for so many requests that the others can wait."""
+        """Return whether so many requests got no answer that the others can wait."""
         silence = self._silences[action]
         return silence.requests >= _SILENT_ATTEMPTS and silence.is_outage
 
     def settled(self, *, failed: bool) -> str | None:
-        """Take note of a row's outcome, and say whether there were more failures than ``max_failures`` bears."""
+        """Note a row's outcome; return why the run must stop if more rows failed than ``max_failures`` allows."""
         self._tried += 1
         self._failed += failed
         cap = self._max_failures

@@ -1,4 +1,4 @@
-"""Decide, from a product's listing, what becomes of its rows: there already, admitted, or without a slot. Pure."""
+"""Decide, from a product's listing, the state of each row: there already, admitted, or without a slot. Pure."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 __all__ = ["Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
 
 _GRACE_S = 60.0
-"""GmtCreate is to the minute: what was made at 10:00:59 is listed as made at 10:00."""
+"""GmtCreate is exact to the minute only: a module made at 10:00:59 is listed as made at 10:00."""
 
 _MOST_SHOWN_CHARACTERS = 200
-"""Of a field off the platform, which bears 100 at most: what is longer is no module's."""
+"""Most characters shown of a field from the platform. It allows 100, so a longer text is not a module's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,21 +32,21 @@ class RowDecision:
     message: str | None = None
     recovered: bool = False
     code: str | None = None
-    """Which kind of the outcome it is, where there are several."""
+    """The kind of the outcome, if it has several."""
 
     owned: bool | None = None
-    """Of a recovered create: whether it is surely ours; ``None``: as the outcome says."""
+    """For a recovered create: whether the module is surely this ledger's; ``None``: as the outcome says."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a listing says of all rows of a product; every row stands in exactly one of the three."""
+    """What a listing says of all rows of a product; every row is in exactly one of the three."""
 
     there: tuple[RowDecision, ...]
     """On the platform already: `exists`, `drifted`, or `created` and now proved."""
 
     admitted: tuple[Row, ...]
-    """A slot is theirs, in file order; never more than the product has left."""
+    """Rows that get a slot, in file order; never more than the product has left."""
 
     over_budget: tuple[RowDecision, ...]
     """No slot is left for them."""
@@ -58,7 +58,7 @@ def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -
     Args:
         rows: Open rows of one product, in file order.
         listed: The product's modules, fresh from the platform.
-        held: Slots kept back for rows that may still take one.
+        held: Slots reserved for rows that may still take one.
     """
     modules = {module.key: module for module in listed}
     there = tuple(judge(row, modules[row.module.key]) for row in rows if row.module.key in modules)
@@ -73,8 +73,8 @@ def decide(rows: Sequence[Row], listed: Iterable[OtaModule], *, held: int = 0) -
 def judge(row: Row, found: OtaModule) -> RowDecision:
     """Compare a row with the module that the platform has under its key.
 
-    A field that the row leaves out is not compared. A module as the row wants it is the row's own work if a change of
-    it may have been carried out unseen.
+    A field that the row leaves out is not compared. If the module is as the row wants it, and a change for the row may
+    have been carried out unseen, the module counts as the result of that change.
     """
     if differing := differences(row.module, found):
         how = " and ".join(map(_differs, differing))
@@ -87,7 +87,7 @@ def judge(row: Row, found: OtaModule) -> RowDecision:
 
 
 def _is_surely_ours(row: Row, found: OtaModule) -> bool:
-    """Say whether a module was made after our create had left: somebody else's may be just as the row wants it."""
+    """Say whether a module was made after this ledger's create was sent: someone else's may look just the same."""
     made_at = found.created_at
     return made_at is not None and row.doubted_since is not None and made_at >= row.doubted_since - _GRACE_S
 
@@ -98,7 +98,7 @@ def _differs(difference: Difference) -> str:
 
 
 def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int) -> str:
-    """Return why a row gets no slot: the modules on the platform, the rows before it, and those that may still come."""
+    """Return why a row gets no slot: the modules there, the rows before it, and modules that may still appear."""
     holders = []
     if taken:
         holders.append(f"{len(taken)} by modules on the platform ({', '.join(map(_shown, sorted(taken)))})")
@@ -113,7 +113,7 @@ def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int
 
 
 def _shown(name: str) -> str:
-    """Return a name off the platform as a message may have it: no terminal obeys what is in it."""
+    """Return a name from the platform in a form that is safe in messages: it can't control a terminal."""
     name = _cut(name)
     return name if name.isprintable() else repr(name)
 

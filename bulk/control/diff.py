@@ -1,4 +1,4 @@
-"""Say in which fields a module on the platform differs from what is wanted. Pure."""
+"""Say in which fields a module on the platform differs from the wanted one. Pure."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ __all__ = ["Difference", "Field", "differences"]
 
 
 class Field(StrEnum):
-    """What two modules under one key may differ in."""
+    """The fields in which two modules of one key may differ."""
 
-    MODULE_NAME = "ModuleName"  #: in letter case alone, or their keys would differ
+    MODULE_NAME = "ModuleName"  #: only in letter case, or their keys would differ
     ALIAS_NAME = "AliasName"
     DESC = "Desc"
 
 
 class Difference(NamedTuple):
-    """One field that is not as it is wanted."""
+    """One field that differs from the wanted value."""
 
     field: Field
     wanted: str
     found: str
-    """Empty also where the platform has none."""
+    """Also empty if the platform has no value."""
 
 
 def differences(wanted: OtaModule, found: OtaModule) -> tuple[Difference, ...]:
-    """Return the fields that differ, in the order of `Field`; one that is not given in ``wanted`` is not compared."""
+    """Return the fields that differ, in the order of `Field`. A field that ``wanted`` leaves out is not compared."""
     compared = (
         (Field.MODULE_NAME, wanted.module_name, found.module_name),
         (Field.ALIAS_NAME, wanted.alias_name, found.alias_name or ""),

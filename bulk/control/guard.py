@@ -1,7 +1,7 @@
-"""Look at all that a sync would do in an account, and say which kinds of change wait for a person. Pure.
+"""Look at all that a sync would do in an account, and say which kinds of change need a person's approval. Pure.
 
-Each limit stands for an accident that hurt users of other tools: half a file, another file, a filter that changed, a
-slow bleed over many nights. A limit withholds its kind of change in that account alone; creates still run.
+Each limit prevents an accident that hurt users of other tools: half a file, another file, a filter that changed, or a
+slow loss over many nights. A limit withholds its kind of change in that account only; creates still run.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ __all__ = [
 ]
 
 SENT_SPAN_S = 20 * 3_600.0
-"""What was sent within so long counts as of this night: a job that runs every hour must not bleed past a limit."""
+"""Changes sent within this time count as one night's: an hourly job must not pass a limit in small steps."""
 
 _LOST_PERCENT = 5
-"""Of the rows or products of the last good sync: an input that lost more is looked at by a person."""
+"""Share of the last good sync's rows or products: if an input lost more, a person must look at it."""
 
 _OTHER_FILE_FRACTION = 10
-"""An input with fewer than a tenth of the last good one's keys is another file."""
+"""An input with fewer than a tenth of the last good input's keys is another file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class Limit:
 
     count: int
     percent: float | None = None
-    """Of the modules concerned; with ``count`` as well, the larger of the two holds."""
+    """Share of the modules concerned; if ``count`` is given as well, the larger of the two applies."""
 
     def __str__(self) -> str:
         """Return it as it is written."""
@@ -52,7 +52,7 @@ class Limit:
         return f"the larger of {self.count} and {self.percent:g}%" if self.count else f"{self.percent:g}%"
 
     def of(self, modules: int) -> int:
-        """Return how many changes it allows where there are so many modules."""
+        """Return how many changes it allows for so many modules."""
         return max(self.count, int(modules * (self.percent or 0) / 100))
 
     @classmethod
@@ -75,12 +75,12 @@ MAX_UPDATES = Limit(20, 10.0)
 """Default, of the managed modules."""
 
 MAX_DELETES = Limit(5, 2.0)
-"""Default, of the owned modules. An accident known from others' users was 3% of their records."""
+"""Default, of the owned modules. A known accident of another tool's users was 3% of their records."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoodInput:
-    """An input that went through: the whole of it, nothing withheld."""
+    """An input that went through as a whole, with nothing withheld."""
 
     rows: int
     products: int
@@ -88,14 +88,14 @@ class GoodInput:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountLook:
-    """What is planned in an account, and what it is measured by."""
+    """What is planned in an account, and the numbers to judge it by."""
 
     managed: int
     """Modules that a file of this ledger named."""
 
     owned: int
     updates: int
-    """Planned, adoptions among them; those that a person approved are not counted, here and below."""
+    """Planned, including adoptions. Here and below, changes that a person approved are not counted."""
 
     deletes: int
     updates_sent: int = 0
@@ -103,7 +103,7 @@ class AccountLook:
 
     deletes_sent: int = 0
     input: GoodInput
-    """The account's part of the whole input as it is now, whatever narrows the scope."""
+    """The account's part of the whole input as it is now, even if the command narrows the scope."""
 
     last_good: GoodInput | None = None
     good_keys: int = 0
@@ -115,7 +115,7 @@ class AccountLook:
 
 @dataclass(frozen=True, slots=True)
 class Objection:
-    """Why a kind of change waits for a person."""
+    """Why a kind of change needs a person's approval."""
 
     withheld: Withheld
     message: str
@@ -124,7 +124,7 @@ class Objection:
 def guard(
     look: AccountLook, *, max_updates: Limit = MAX_UPDATES, max_deletes: Limit = MAX_DELETES
 ) -> Mapping[ChangeKind, Objection]:
-    """Return the kinds of change that are withheld in this account as a whole, each with the first reason."""
+    """Return the kinds of change that are withheld in the whole account, each with its first reason."""
     objections = {}
     if objection := _too_many("update", look.updates, look.updates_sent, max_updates, look.managed, "managed"):
         objections[ChangeKind.UPDATE] = Objection(Withheld.MAX_UPDATES, objection)
@@ -167,10 +167,10 @@ def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, wh
 
 
 def lost_too_much(look: AccountLook) -> Objection | None:
-    """Say what an account's part of the input has lost since the last good one, if that is more than a night's work.
+    """Say what an account's part of the input lost since the last good one, if that is more than a night's work.
 
-    Such an input withholds deletes, and the next one is still held against the last good one, until a person approves
-    it: also where there was nothing to delete, and so nothing to withhold.
+    Such an input withholds deletes. Until a person approves it, the next input is still compared with the last good
+    one. This is so even if there was nothing to delete, and so nothing to withhold.
     """
     if look.last_good is None:
         return None

@@ -1,17 +1,17 @@
 """Measure how much later than the quickest each request arrives. Pure: no I/O, the clock is given.
 
-What the platform counts is when a request arrives, and nobody tells us. What we see is when its answer is here: the
-way there, the work and the way back. So a request arrived later than the quickest by no more than its answer took
-longer than the quickest answer. That is its **lateness**, an upper bound: where answers take 5 to 25 ms, it is 10 ms on
-average.
+The platform counts requests by their time of arrival, which nobody tells us. We see only the time of the answer. It
+covers the way there, the work and the way back. If an answer took some ms longer than the quickest answer, its request
+arrived later than the quickest by at most as much. That is its **lateness**, an upper bound: if answers take 5 to
+25 ms, it is 10 ms on average.
 
-- **Quickest**: of the last four stretches of answers, each at least 50 answers and 2.5 s long, so that it follows a
-  network that becomes slower. One that becomes faster it follows at once, with the first quicker answer.
-- **Safety**: how much quicker than the quickest so far a request to come may be. The more the quickest of the four
-  stretches differ, the more is to be expected; and the fewer answers there are, the larger a share of their spread.
-- **Assumed**: what counts as lateness while nothing is measured, and for a request without an answer. It is also the
-  budget, since most of an answer's time may be work, which makes no request late. While mean and safety are below it,
-  an answer that is far out counts in full, up to 300 ms; else it counts, with safety, as what is assumed.
+- **Quickest**: the quickest answer of the last four stretches. Each stretch has at least 50 answers and 2.5 s. So the
+  value follows a network that becomes slower. It follows a faster one at once, with the first quicker answer.
+- **Safety**: how much quicker than the quickest so far a future request may be. It is larger if the quickest answers of
+  the four stretches differ more. And the fewer answers there are, the larger a share of their spread it is.
+- **Assumed**: the lateness of a request without an answer, and of all requests while nothing is measured. It is also
+  the budget: most of an answer's time may be work, which makes no request late. While mean and safety are below it, an
+  outlier counts in full, up to 300 ms. Else the outlier, with safety, counts as the assumed lateness.
 """
 
 from __future__ import annotations
@@ -22,44 +22,44 @@ from collections import deque
 __all__ = ["Lateness"]
 
 ENOUGH = 30
-"""Answers before anything is concluded from them."""
+"""Answers needed before anything is concluded from them."""
 
 STRETCHES = 4
 """How many stretches of answers are remembered."""
 
 STRETCH_ANSWERS = 50
-"""Least answers of a stretch. The quickest of 200 is a two-hundredth of an even spread from the quickest there is."""
+"""Fewest answers of a stretch. For an even spread, the quickest of 200 is 1/200 of the spread above the minimum."""
 
 STRETCH_S = 2.5
-"""Least length of a stretch, so that one crowded moment at a high rate is not all that is remembered."""
+"""Shortest length of a stretch, so that a high rate does not fill all stretches in one crowded moment."""
 
 GRAIN_S = 0.0005
 """The quickest is rounded down to multiples of this, so that it changes seldom: each change makes the pace wait."""
 
 LEAST_SAFETY_S = 0.001
-"""Safety where all answers take the same time: clocks and the platform's window may be as coarse as a millisecond."""
+"""Safety if all answers take the same time: clocks and the platform's window may be as coarse as a millisecond."""
 
 SAFETY_ANSWERS = 7.0
-"""Safety is so many times the mean gap between answers: of those that are quicker than all before, e**-7 (a
-thousandth) are quicker by more."""
+"""Safety is so many times the mean gap between answers. Of the answers that are quicker than all before, only e**-7 (a
+thousandth) are quicker by more than that."""
 
 MOST_SAFETY = 0.25
 """Most safety, as a share of what is assumed."""
 
 IN_FULL_S = 0.300
-"""Longest lateness that counts: the pace makes no more good, and a lost packet is sent again by then."""
+"""Longest lateness that counts: the pace makes up for no longer one, and a lost packet is resent by then."""
 
 BUDGET = 0.9
-"""Share of what is assumed that mean and safety may reach before what is far out counts no longer in full."""
+"""Share of the assumed lateness. If mean and safety are above it, outliers no longer count in full."""
 
 MEAN_ANSWERS = STRETCH_ANSWERS
-"""Answers that the mean is taken of, the last ones most."""
+"""Answers in the mean; recent ones weigh most."""
 
 EVENNESS = 0.9
-"""Share of the margin that lateness takes. The rest brings requests that waited for it back to even steps."""
+"""Share of the margin for lateness. The rest brings requests that waited for it back to even steps."""
 
 EVENNESS_ASSUMED = 0.95
-"""The same while nothing is measured: then all have the same lateness, and only timers disturb."""
+"""The same while nothing is measured: then all have the same lateness, and only timers vary."""
 
 
 class _Stretch:
@@ -81,14 +81,14 @@ class Lateness:
         """Know nothing yet.
 
         Args:
-            assumed_s: Lateness of a request that nothing is known of, in seconds.
+            assumed_s: Lateness of a request of which nothing is known, in seconds.
         """
         self.assumed_s = assumed_s
         self.is_known = False
-        """Whether enough was measured to conclude anything."""
+        """Whether enough answers were measured to conclude anything."""
 
         self.safety_s = 0.0
-        """How much earlier than the quickest a request may arrive."""
+        """How much earlier than the quickest so far a request may arrive."""
 
         self._first_assumed_s = assumed_s
         self._mean_s = 0.0
@@ -99,25 +99,25 @@ class Lateness:
 
     @property
     def margin_s(self) -> float:
-        """How much longer than the platform's a window is on average, when its requests leave at even steps."""
+        """How much longer a window is than the platform's, on average, if its requests leave at even steps."""
         most_s = self.assumed_s / EVENNESS_ASSUMED
         return min((self._mean_s + self.safety_s) / EVENNESS, most_s) if self.is_known else most_s
 
     def assume(self, assumed_s: float) -> None:
-        """Assume more, or less again, but never less than at first."""
+        """Change the assumed lateness, but never below its first value."""
         self.assumed_s = max(self._first_assumed_s, assumed_s)
         self._weigh()
 
     def measure(self, latency_s: float, now: float) -> tuple[float, float]:
-        """Take note of an answer.
+        """Note an answer.
 
         Args:
-            latency_s: From letting the request out to its answer.
+            latency_s: From the request's release to its answer.
             now: When the answer came.
 
         Returns:
-            How late the request was, and by how much the quickest fell with it: all that was measured before is later
-            by that.
+            How late the request was, and by how much this answer lowered the quickest. All earlier requests were later
+            by that much than was measured.
         """
         stretch = self._stretch
         fell_s = 0.0
@@ -138,7 +138,7 @@ class Lateness:
         return late_s, fell_s
 
     def _note(self, latency_s: float, now: float) -> float:
-        """Take note of an answer that may change what is concluded; return by how much the quickest fell."""
+        """Note an answer that may change the conclusions; return by how much the quickest fell."""
         stretch = self._stretch
         if stretch.answers >= STRETCH_ANSWERS and now - stretch.began_at >= STRETCH_S:
             stretch = self._stretch = _Stretch(now)
@@ -163,6 +163,6 @@ class Lateness:
         whole = [each.quickest_s for each in self._stretches if each.answers >= STRETCH_ANSWERS]
         differ_s = max(whole) - min(whole) if whole else 0.0
         few_s = SAFETY_ANSWERS * min(self._spread_s, self.assumed_s) / max(1, self._answers)
-        # After strays more is added too: what the answers show is then not all there is.
+        # Strays add more: they show that the answers don't show everything.
         least_s = LEAST_SAFETY_S + (self.assumed_s - self._first_assumed_s) / 2
         self.safety_s = min(max(least_s, differ_s, few_s), MOST_SAFETY * self.assumed_s)

@@ -1,29 +1,30 @@
-"""Say when the next request may leave, so that no second holds more than is granted. Pure: no I/O, the clock is given.
+"""Say when the next request may leave, so that no second has more than is granted. Pure: no I/O, the clock is given.
 
 Three rules together, because none of them is enough alone:
 
-- **Evenly.** Requests leave one step apart, from the first on: there is no bucket to empty at the start, so a run that
-  is killed and started again at once does not share a second with twice its rate.
-- **Catch up.** What a late timer or a stalled event loop cost is made good, a few requests at once and then at four
-  times the rate; what nobody asked for is not.
+- **Evenly.** Requests leave one step apart, from the first on. There is no bucket to empty at the start. So a run that
+  is killed and started again at once does not send twice its rate within one second.
+- **Catch up.** Time lost to a late timer or a stalled event loop is made up: a few requests leave at once, then others
+  at four times the rate. Time in which nobody asked for a request is not made up.
 - **Never past.** The last N requests are remembered, and the next waits until the earliest of them has left the window.
   This is the promise; the other two only decide how the window is filled.
 
-The platform's window sees when requests arrive, not when they leave. Two that leave a second apart are closer there by
-as much as the first was later on its way than the second. The second's way is not known yet, and taken for the
-quickest. The first's is known: its answer is here. So a request is remembered as released when it left plus its
-**lateness**, how much longer its answer took than the quickest (`control/lateness`). That makes a window longer than
-the platform's by the mean lateness, half of the spread; a margin for all that fits the latest costs all of it. And it
-needs no forecast: where the spread grows, or one request takes long, the answers show it before the window ends.
+The platform's window counts requests when they arrive, not when they leave. Take two that leave a second apart. If the
+first took longer on its way than the second, they arrive closer together, by the difference. The second's travel time
+is not known yet, so it is assumed to be the quickest. The first's is known: its answer is here. So a request's release
+time is remembered as the time when it left plus its **lateness**: how much longer its answer took than the quickest
+(`control/lateness`). That makes a window longer than the platform's by the mean lateness, half of the spread. One
+margin for all requests, wide enough for the latest, would cost the whole spread. And this needs no forecast: if the
+spread grows, or one request takes long, the answers show it before the window ends.
 
-A request without an answer counts as 20 ms late: at the start, until 30 answers are measured, and wherever answers take
-longer than the window or do not come. Where many requests are near the window's edges, less is assumed.
+A request without an answer counts as 20 ms late: at the start, until 30 answers are measured, and when answers take
+longer than the window or do not come. If many requests are near the window's edges, less is assumed.
 
-What can still fill a window is a request that is quicker than all before it. The first such answer moves all that was
-remembered. A throttled reply then means that others share the account's limit, or just this. It halves the rate, at
-most once in the time that the platform takes to notice; every success then adds a little, so that what was lost is back
-in about three seconds. After a stray, a throttle where the full rate had been carried for a second, it is back at once,
-and the margin is wider for a while.
+Only a request that is quicker than all before it can still overfill a window. The first such answer moves all
+remembered times. A throttled reply then means that others share the account's limit, or just this case. It halves the
+rate, at most once in the time that the platform takes to notice. Every success then adds a little, so the full rate is
+back in about three seconds. A stray is a throttled reply after the full rate has worked for a second. After a stray the
+rate is back at once, and the margin is wider for a while.
 """
 
 from __future__ import annotations
@@ -41,55 +42,56 @@ if TYPE_CHECKING:
 __all__ = ["Pace"]
 
 JITTER_S = 0.020
-"""Spread of the latencies, 5 to 25 ms, that is assumed until it is measured."""
+"""Assumed spread of the latencies, 5 to 25 ms, until it is measured."""
 
 SLACK_S = 0.005
-"""How far behind is no stall yet, but timers, which are a millisecond or two coarse."""
+"""A smaller delay is not a stall: timers are coarse by a millisecond or two."""
 
 CATCH_UP_S = 0.300
-"""Longest stall that is made good. What lags more was not asked for: the run was idle."""
+"""Longest stall that is made up for. A longer gap means that the run was idle: nobody asked for requests."""
 
 CATCH_UP_SPEED = 4.0
-"""How much faster than granted a stall is made good, while the window has room."""
+"""How much faster than the granted rate a stall is made up for, while the window has room."""
 
 ANSWERS_A_PLAN = 16
-"""The steps follow the measured lateness so seldom: it is a mean of more."""
+"""The steps follow the measured lateness only this often: it is a mean over more requests."""
 
 REACTION_S = 1.0
-"""How long throttled replies may still be about requests of the rate before: one window of the platform."""
+"""How long throttled replies may still concern requests sent at the earlier rate: one window of the platform."""
 
 PAUSE_S = 0.05
-"""Pause after a throttled reply that names none."""
+"""Pause after a throttled reply that does not ask for one."""
 
 STRAY_AFTER_S = 1.0
-"""A throttled reply after so long a time at the full rate is a stray: where others take a share, none gets there."""
+"""A throttled reply after this time at the full rate is a stray: if others used the limit too, a pace would not get
+this far."""
 
 WIDER_AFTER_STRAY = 1.5
-"""How much more a stray makes the pace assume: the latencies spread more than it knew."""
+"""How much a stray adds to the assumed lateness: the latencies spread more than was known."""
 
 WIDEST_MARGIN_S = 0.060
-"""Widest that strays make the margin: 94% of a low rate are left."""
+"""The widest margin that strays can cause: 94% of a low rate are left."""
 
 NARROWER_AFTER_S = 60.0
-"""Seconds without a stray that take one widening back."""
+"""Seconds without a stray after which one widening is undone."""
 
 CLIMB_AFTER_STRAY_S = 0.3
-"""Seconds in which successes win back what a stray took."""
+"""Seconds in which successes restore the rate after a stray."""
 
 CLIMB_S = 3.0
-"""Seconds in which successes win back what any other throttled reply took."""
+"""Seconds in which successes restore the rate after any other throttled reply."""
 
 CLIMB_FROM_NOTHING_S = 60.0
-"""Seconds in which successes win back all that any number of throttled replies took."""
+"""Seconds in which successes restore the full rate after any number of throttled replies."""
 
 LOWEST_PER_S = 0.1
-"""However often throttled, one request in ten seconds asks whether it is over."""
+"""The lowest rate after any number of throttled replies: one request in ten seconds tests whether they are over."""
 
 
 class Pace:
     """The rate of one action. Lists and creates have one each.
 
-    Call ``take()`` for each request; or ask ``wait_s()``, and where it says 0.0 call ``release()`` with the same
+    Call ``take()`` for each request. Or call ``wait_s()``, and if it returns 0.0 call ``release()`` with the same
     ``now``. All times are seconds of one monotonic clock.
     """
 
@@ -108,8 +110,8 @@ class Pace:
         """What changed, for others who share the window, until they take it out; ``None``: there are none."""
 
         self.has_company = False
-        """Whether others fill the window too. They may know a quicker answer than this process does, and count on it:
-        so a request is then remembered with the safety that covers that."""
+        """Whether other processes fill the window too. They may know a quicker answer than this process does, and rely
+        on it. So a request is then remembered with a safety that covers this."""
 
         self._paused_until = now
         self._deaf_until = now
@@ -128,14 +130,14 @@ class Pace:
             self._debt_s = 0.0
 
     def _plan_steps(self) -> None:
-        """Lay out the windows, and let as many steps as the first has requests take as long as it and its margin."""
+        """Set the windows. The step is the first window's length with its margin, divided by its number of requests."""
         self._unplanned = 0
         self._windows = [(count, count / self.per_s + self._lateness.safety_s) for count in self._counts]
         self._full_step_s = 1 / self.per_s + self._lateness.margin_s / self._counts[0]
         self._set_rate(self.rate_per_s)
 
     def take(self, now: float) -> float:
-        """Release one request if it may leave now; return 0.0 then, else in how many seconds to ask again."""
+        """Release one request if it may leave now, and return 0.0; else return in how many seconds to ask again."""
         wait_s = self.wait_s(now)
         if not wait_s:
             self.release(now)
@@ -179,11 +181,11 @@ class Pace:
             self.notes.append((kind, at))
 
     def _trim(self) -> None:
-        if len(self._remembered) > 2 * self._most:  # seldom, as it takes long where there are thousands
+        if len(self._remembered) > 2 * self._most:  # seldom, because it is slow when there are thousands
             del self._remembered[: -self._most]
 
     def _forget(self, released_at: float) -> bool:
-        """Take a request out that has no answer yet; return whether it was still in the window."""
+        """Remove a request that has no answer yet; return whether it was still in the window."""
         remembered = self._remembered
         at = released_at + self._lateness.assumed_s
         place = bisect_left(remembered, at)
@@ -198,7 +200,7 @@ class Pace:
         """Note that one request of those released at ``released_at`` leaves only now: the event loop was busy.
 
         Returns:
-            Whether its place was kept; if not, nothing has changed, and it must not leave.
+            Whether its place was kept. If not, nothing has changed, and the request must not leave.
         """
         if self.per_s:
             if not self._forget(released_at):
@@ -209,7 +211,7 @@ class Pace:
     def release_late(self, released_at: float, now: float) -> bool:
         """Note that one request of those released at ``released_at`` leaves only now, if the window has room for it.
 
-        Its place was kept for it as long as it is among the last N; then others have taken what the window holds.
+        Its place is kept as long as it is among the last N; after that, others have taken the window's places.
         """
         if self.per_s:
             if not self._forget(released_at) and self.room_at() > now:
@@ -218,7 +220,7 @@ class Pace:
         return True
 
     def give_back(self, released_at: float) -> None:
-        """Note that one request of those released at ``released_at`` did not leave; its step is made good."""
+        """Note that one request of those released at ``released_at`` did not leave; its step is made up for."""
         if self.per_s and self._forget(released_at):
             self._debt_s = min(CATCH_UP_S, self._debt_s + self._step_s)
 
@@ -236,25 +238,25 @@ class Pace:
         self._unplanned += 1
         if fell_s:
             self._make_later(fell_s, now)
-        # Until the first plan with what was measured, windows have no safety; in company what is remembered has it.
+        # Until the first plan from measurements, windows have no safety. If others share, the remembered times have it.
         is_first = not (was_known or self.has_company)
         if fell_s or is_first or self._unplanned >= ANSWERS_A_PLAN:
             self._plan_steps()
 
     def _make_later(self, fell_s: float, now: float) -> None:
-        """Note that all requests that were measured before were later than it seemed, compared with one just measured.
+        """Note that all requests measured before were later than they seemed, compared with the one just measured.
 
-        An earlier fall matters to requests that are a window old at most, so it fades.
+        An earlier fall matters only to requests that are at most a window old, so it fades.
         """
         fades = max(0.0, 1.0 - (now - self._fell_at) * self.per_s / self._counts[-1])
         self._fell_s, self._fell_at = fell_s + self._fell_s * fades, now
 
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
-        """Pause, and halve the rate unless this reply belongs to a burst that was answered already.
+        """Pause, and halve the rate unless an earlier reply of the same burst already did.
 
         Args:
             now: When the reply arrived.
-            retry_after_s: The pause that the platform asked for, if it did.
+            retry_after_s: The pause that the platform asked for, if any.
 
         Returns:
             True: the rate was lowered just now.
@@ -275,13 +277,13 @@ class Pace:
         return True
 
     def pause(self, until: float) -> None:
-        """Let nothing out before."""
+        """Release nothing before this time."""
         self._paused_until = max(self._paused_until, until)
         if self.per_s:
             self._due, self._debt_s = max(self._due, self._paused_until), 0.0
 
     def hear(self, note: Note) -> None:
-        """Take note of what another process did in the window that it shares with this one."""
+        """Note what another process did in the shared window."""
         kind, at = note
         remembered = self._remembered
         if kind == Kind.PAUSED:
@@ -295,7 +297,7 @@ class Pace:
             self._trim()
 
     def grant(self, per_s: float) -> None:
-        """Keep to another rate from now on; what was measured, remembered and lowered stays so.
+        """Use another rate from now on. What was measured and remembered stays, and a lowered rate stays lowered.
 
         Args:
             per_s: Requests a second; not 0.
@@ -307,7 +309,7 @@ class Pace:
         self._plan_steps()
 
     def succeeded(self, now: float) -> bool:
-        """Climb back a little, if the rate was lowered; replies to requests from before are no reason to.
+        """Raise the rate a little if it was lowered; replies to requests from before that don't count.
 
         Returns:
             True: the rate was raised just now.
@@ -332,9 +334,9 @@ class Pace:
 
 
 def _counts(per_s: float) -> list[int]:
-    """Return how many the windows hold.
+    """Return how many requests each window may have.
 
-    A rate that is no whole number has windows as long as whole requests need: 2.5/s: 2 in 0.8 s, 3 in 1.2 s.
+    A rate that is not a whole number gets windows with whole requests. For 2.5/s: 2 in 0.8 s, and 3 in 1.2 s.
     """
     return sorted({max(1, math.floor(per_s)), math.ceil(per_s)})
 
@@ -342,10 +344,11 @@ def _counts(per_s: float) -> list[int]:
 def _margin_s(per_s: float) -> float:
     """Return how much longer than a second the window is while nothing is measured, for latencies 20 ms apart.
 
-    Two requests one window apart come closer by up to the whole spread: that much is needed where few requests are near
-    the window's edges, and it leaves 98% of a low rate. Where many are, their jitter averages out: with N a second,
-    ``N * JITTER_S`` of them are near each edge, and how many of those fall inside varies by the root of that. 2.3 roots
-    is what simulation asks for, to have one in ten thousand throttled: 14.5 ms at 500/s, 4.6 ms at 5,000/s. That
-    matters beyond the promise of two in a thousand, as each of them slows the run down for a while.
+    Two requests that leave one window apart may arrive closer by up to the whole spread. If few requests are near the
+    window's edges, the margin needs all of it, which leaves 98% of a low rate. If many are, their jitter averages out.
+    With N a second, ``N * JITTER_S`` of them are near each edge, and the number that falls inside varies by the square
+    root of that. In simulation, 2.3 roots are needed so that one in ten thousand is throttled: 14.5 ms at 500/s, 4.6 ms
+    at 5,000/s. That is stricter than the promise of two in a thousand, because each throttled reply slows the run down
+    for a while.
     """
     return min(JITTER_S, 2.3 * math.sqrt(JITTER_S / per_s))

@@ -1,4 +1,4 @@
-"""Say in words why a change waits for a person, and why a module that left the file stays: one text for each reason."""
+"""Say why a change needs approval, and why a module that left the file stays: one text for each reason."""
 
 from __future__ import annotations
 
@@ -42,10 +42,10 @@ WHY_WITHHELD: Mapping[Withheld, str] = MappingProxyType(
 
 
 def withheld_words(reason: str) -> str:
-    """Return why a change waits, as a person reads it; a reason that is not known here as it is stored."""
+    """Return why a change waits, in words; a reason that is not known here is returned as it is stored."""
     return WHY_WITHHELD[Withheld(reason)] if reason in set(Withheld) else reason.replace("_", " ")
 
 
 def kept_words(reason: str) -> str:
-    """Return why a module stays, as a person reads it; other codes, such as the platform's, as they are stored."""
+    """Return why a module stays, in words; other codes, such as the platform's, are returned as they are stored."""
     return WHY_KEPT[Kept(reason)] if reason in set(Kept) else reason.replace("_", " ")

@@ -1,6 +1,6 @@
 """Decide, for one product, what a sync does: from its rows, a fresh listing, and what this ledger owns there. Pure.
 
-The rule behind every line: a module is deleted only where everything says so. Whatever is not known, keeps it.
+The rule behind every line: a module is deleted only if everything says so. If anything is not known, the module stays.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ __all__ = ["CONTESTED", "Kept", "Owned", "PlannedChange", "Reconciliation", "Sur
 
 
 CONTESTED = "contested"
-"""Code of a row whose update somebody undoes every night. Stored in the ledger: never rename it."""
+"""Code of a row whose update someone undoes every night. Stored in the ledger: never rename it."""
 
 
 class Withheld(StrEnum):
-    """Why a change that was decided is not sent before somebody approves it. Stored in the ledger: never rename one."""
+    """Why a change is not sent until a person approves it. Stored in the ledger: never rename one."""
 
     MAX_UPDATES = "max_updates"  #: more updates than the limit allows in a night
     MAX_DELETES = "max_deletes"  #: more deletes than the limit allows in a night
@@ -36,22 +36,22 @@ class Withheld(StrEnum):
     OTHER_KEYS = "other_keys"  #: an account's part of the input looks like that of another job
     EMPTIES_PRODUCT = "empties_product"  #: the product would be left without a module
     LOOKS_LIKE_RENAME = "looks_like_rename"  #: a delete and a create in one product with the same texts
-    NEEDS_DELETE = "needs_delete"  #: a create whose slot only a withheld delete makes free
+    NEEDS_DELETE = "needs_delete"  #: a create that needs the slot of a withheld delete
     NO_PERMISSION = "no_permission"  #: the keys lack the right to this action
-    OTHERS_CHANGED = "others_changed"  #: the account's first update changed more than it was asked to
+    OTHERS_CHANGED = "others_changed"  #: the account's first update changed more than the request said
 
 
 class Kept(StrEnum):
     """Why a surplus module stays. Stored in the ledger: never rename one."""
 
     NOT_ASKED = "not_asked"  #: the command does not prune
-    CHANGED = "changed"  #: its texts are not those that this ledger wrote: somebody has use for it
+    CHANGED = "changed"  #: its texts are not those that this ledger wrote: someone uses it
     TEXTS_UNKNOWN = "texts_unknown"  #: an old ledger did not keep what it wrote
     PACKAGE = "package"  #: it holds a firmware package
     PACKAGES_UNKNOWN = "packages_unknown"  #: the product's packages could not be listed
-    PRODUCT_GONE = "product_gone"  #: no row names its product, and no `--prune-product` does
+    PRODUCT_GONE = "product_gone"  #: neither a row nor `--prune-product` names its product
     CREATE_REFUSED = "create_refused"  #: its slot would go to a row whose create the platform refuses for good
-    INVALID_ROW = "invalid_row"  #: a row of its product, or one whose product can't be told, is invalid
+    INVALID_ROW = "invalid_row"  #: a row of its product is invalid, or a row whose product is not known
 
 
 class Owned(NamedTuple):
@@ -65,16 +65,16 @@ class Owned(NamedTuple):
 
 
 class PlannedChange(NamedTuple):
-    """A change that a look decided on."""
+    """A change that a sync's look decided on."""
 
     change: Change
     withheld: Withheld | None = None
     frees_slot_for: str | None = None
-    """Of a delete: the ModuleName whose create needs its slot; the two are a swap."""
+    """For a delete: the ModuleName of the create that needs its slot; the two are a swap."""
 
 
 class Surplus(NamedTuple):
-    """A module that is ours, no longer in the file, and stays."""
+    """A module that this ledger owns, that left the file, and that stays."""
 
     module: OtaModule
     kept: Kept
@@ -82,27 +82,27 @@ class Surplus(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reconciliation:
-    """What a sync does in a product. Each row stands in exactly one of ``settled``, ``adopted`` and the changes."""
+    """What a sync does in a product. Each row is in exactly one of ``settled``, ``adopted`` and the changes."""
 
     settled: tuple[RowDecision, ...] = ()
-    """Rows that need no request: as they are wanted, drifted for good, or without a slot."""
+    """Rows that need no request: as wanted already, drifted for good, or without a slot."""
 
     adopted: tuple[tuple[Row, OtaModule], ...] = ()
-    """Rows that are as they are wanted, and whose modules become ours."""
+    """Rows whose modules are as wanted already; this ledger takes ownership of them."""
 
     updates: tuple[PlannedChange, ...] = ()
     creates: tuple[PlannedChange, ...] = ()
-    """In file order; one that needs a slot first is the other half of a delete."""
+    """In file order; a create that needs a slot first belongs to a delete."""
 
     deletes: tuple[PlannedChange, ...] = ()
     surplus: tuple[Surplus, ...] = ()
     lost: tuple[str, ...] = ()
-    """Names of modules that were ours and are not listed: a listing without a module ends ownership."""
+    """Names of modules that this ledger owned and that are not listed: a listing without a module ends ownership."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Terms:
-    """What a sync was told, as far as it concerns one product."""
+    """A sync's options and facts that concern one product."""
 
     prune: bool = False
     adopt: bool = False
@@ -113,17 +113,17 @@ class Terms:
     """Why nothing may be deleted here, such as an invalid row."""
 
     contested: Collection[str] = field(default=())
-    """Casefolded names of modules whose update was found undone too often."""
+    """Casefolded names of modules whose update was undone too often."""
 
     refused: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
-    """Casefolded ModuleName → code with which the platform refused for good to create it as its row still wants it."""
+    """Casefolded ModuleName → code of the platform's final refusal to create it as its row still wants it."""
 
 
 def reconcile(rows: Sequence[Row], listed: Iterable[OtaModule], owned: Iterable[Owned], terms: Terms) -> Reconciliation:
     """Compare a product's rows with its listing.
 
     Args:
-        rows: All rows of the product that stand for a module, in file order.
+        rows: All rows of the product that ask for a module, in file order.
         listed: Its modules, fresh from the platform and complete.
         owned: What this ledger owns of the product.
         terms: What the command allows.
@@ -182,7 +182,7 @@ def _contested(row: Row, found: OtaModule) -> RowDecision:
 
 
 def _update(row: Row, found: OtaModule) -> Change:
-    """Send both fields, the unnamed one as it was found: no page says what leaving one out does."""
+    """Send both fields, the unnamed one as it was found: no page says what happens to a field that is left out."""
     wanted = OtaModule(
         row.module.product_key,
         found.module_name,
@@ -195,7 +195,7 @@ def _update(row: Row, found: OtaModule) -> Change:
 def _judge_surplus(
     candidates: Iterable[tuple[OtaModule, Owned]], terms: Terms
 ) -> tuple[tuple[Surplus, ...], list[OtaModule]]:
-    """Tell what stays, with its reason, from what may go."""
+    """Separate the modules that stay, each with its reason, from those that may be deleted."""
     surplus, deletable = [], []
     for module, owned in candidates:
         if kept := _why_kept(module, owned, terms):
@@ -227,7 +227,7 @@ class _Slots(NamedTuple):
 def _share_slots(
     missing: Sequence[Row], deletable: Sequence[OtaModule], *, taken: Sequence[str], refused: Mapping[str, str]
 ) -> _Slots:
-    """Give free slots to creates in file order, then those that deletes make free; say who gets none."""
+    """Give free slots to creates in file order, then the slots of deletes; return the rows that get none."""
     renamed = {_texts(row.module) for row in missing} & {_texts(module) for module in deletable} - {("", "")}
     going = [module for module in deletable if _texts(module) not in renamed]
     going_later = [module for module in deletable if _texts(module) in renamed]
@@ -235,15 +235,15 @@ def _share_slots(
     alike = [row for row in missing if _texts(row.module) in renamed]
     free = MAX_CUSTOM_MODULES - len(taken)
     fitting, without = wanting[: max(0, free)], wanting[max(0, free) :]
-    # Deleted for a create that is refused again, a module would be deleted and made again every night.
+    # If the create is refused again, the deleted module is made again: this would repeat every night.
     hopeless = [row for row in without if row.module.key[1] in refused]
     behind = [row for row in without if row.module.key[1] not in refused]
-    # A product may hold more than ten by other hands: its first deletes make no slot free.
+    # Others may have put more than ten modules into a product: then the first deletes free no slot.
     beyond = max(0, -free)
     freeing = going[beyond:]
     kept = freeing[len(behind) :][: len(hopeless)]
     swapped, behind = behind[: len(freeing)], behind[len(freeing) :]
-    # A withheld delete will make a slot free too: for the create that looks like its new name first.
+    # A withheld delete will free a slot too. The create that looks like its new name gets it first.
     alike_behind = alike[max(0, free - len(fitting)) :]
     later = _pair(going_later[max(0, beyond - len(going)) :], [*alike_behind, *behind])
     lines_later = {row.line for row in later.values()}
@@ -284,7 +284,7 @@ def _hopeless(row: Row, code: str) -> RowDecision:
 
 
 def _pair(modules: Iterable[OtaModule], rows: Iterable[Row]) -> dict[str, Row]:
-    """Say which create gets the slot of each delete: one with the same texts, else the next in file order."""
+    """Return which create gets the slot of each delete: one with the same texts, else the next in file order."""
     pairs: dict[str, Row] = {}
     others, left = [], list(rows)
     for module in modules:
@@ -304,7 +304,7 @@ def _why_withheld(module: OtaModule, renamed: Collection[tuple[str, str]], *, em
 
 
 def _is_as_written(module: OtaModule, owned: Owned | None) -> bool:
-    """Say whether a module is ours, and has the texts that this ledger last wrote or adopted."""
+    """Say whether this ledger owns a module, and the module still has the texts that it last wrote or adopted."""
     return owned is not None and _texts(module) == (owned.alias_name, owned.desc)
 
 

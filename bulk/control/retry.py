@@ -1,4 +1,4 @@
-"""Decide what follows a failed attempt: repeat, list first, or give up, and for whom. Pure: no I/O, no clock."""
+"""Decide what follows a failed attempt: repeat, list first, or give up, and for which rows. Pure: no I/O, no clock."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from bulk.model import Action, Failure, FailureKind
 __all__ = ["Next", "RetryPolicy", "Step", "Uniform"]
 
 _MOST_DOUBLINGS = 64
-"""Any cap is reached long before; some thousand are more than a float holds."""
+"""Any cap is reached long before this; a thousand doublings overflow a float."""
 
 Uniform = Callable[[float, float], float]
 """A source of jitter, such as ``random.Random(seed).uniform``."""
@@ -21,7 +21,7 @@ class Next(StrEnum):
     """What follows a failed attempt."""
 
     REPEAT = "repeat"  #: send again: the platform did nothing
-    ASK = "ask"  #: list, and decide by what is there
+    ASK = "ask"  #: list, then decide by what is there
     FAIL_ROW = "fail_row"  #: give this request up
     FAIL_LANE = "fail_lane"  #: no row of this product can succeed now
     STOP_RUN = "stop_run"  #: no row at all can succeed now
@@ -39,10 +39,10 @@ class Step:
     """Whether the failed attempt uses up one of the row's."""
 
     spent: bool = False
-    """Whether that was the last one: after `Next.ASK`, what the listing leaves open is given up."""
+    """Whether that was the last one: after `Next.ASK`, a row that the listing leaves open is given up."""
 
     anew: bool = False
-    """Whether the count begins anew: nobody is answered, so that the attempts say nothing of the row."""
+    """Whether the count starts again: no request is answered, so the attempts say nothing about the row."""
 
     def after(self, attempt: int) -> int:
         """Return the number of the attempt after this one."""
@@ -51,7 +51,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, and how far apart, an attempt is repeated."""
+    """How often an attempt is repeated, and how long to wait between attempts."""
 
     max_attempts: int = 6
     """Attempts in all, the first included."""
@@ -63,7 +63,7 @@ class RetryPolicy:
     """Ceiling of any wait, in seconds."""
 
     silent_cap_s: float = 8.0
-    """Ceiling of the waits while nobody is answered: the end of an outage is to be noticed soon."""
+    """Ceiling of the waits while no request is answered: bulk must notice the end of an outage soon."""
 
     def decide(self, failure: Failure, attempt: int, *, action: Action, uniform: Uniform, silent: bool = False) -> Step:
         """Say what follows attempt number ``attempt``.
@@ -71,15 +71,15 @@ class RetryPolicy:
         Args:
             failure: How the attempt ended.
             attempt: Its number, starting at 1, throttled ones not counted.
-            action: What was attempted: only what reads may be repeated without asking what became of it.
+            action: What was attempted: only a read may be repeated without asking first whether it took effect.
             uniform: Source of jitter.
-            silent: Nobody else is answered properly either.
+            silent: No other request gets a proper answer either.
 
         Returns:
             A step; its delay lies in [0, cap_s] or is what the platform asked for. After a change of unknown
-            outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome. While
-            nobody is answered nothing is given up, as that says nothing of single rows: the breaker ends the run.
-            Nor does a request that never left say anything of its row, whoever else is answered.
+            outcome it is always `Next.ASK`, also when the attempts are spent: the row needs its outcome. While no
+            request is answered, no row is given up: the silence says nothing about single rows, and the breaker
+            ends the run. A request that never left says nothing about its row either, even if others are answered.
         """
         step = _BY_KIND.get(failure.kind)
         if failure.kind is FailureKind.GONE and action is not Action.DELETE:
@@ -88,7 +88,7 @@ class RetryPolicy:
             return step
         spent = attempt >= self.max_attempts
         if failure.kind in _SO_ALREADY:
-            # It is so already, though a listing did not show it: listings lag, and catch up.
+            # The change is done already, though a listing did not show it: listings lag behind for a while.
             return Step(Next.ASK, self._backoff_s(attempt - 1, uniform) if attempt > 1 else 0.0, spent=spent)
         delay_s = failure.retry_after_s or self._backoff_s(attempt, uniform)
         if silent:
@@ -103,10 +103,10 @@ class RetryPolicy:
         return Step(Next.REPEAT, delay_s, anew=anew)
 
     def probe_s(self, number: int, uniform: Uniform) -> float:
-        """Return how long everybody waits, in an outage, before one request asks whether it is over.
+        """Return how long all rows wait, in an outage, before one request tests whether it is over.
 
         Args:
-            number: Of the probe, starting at 1.
+            number: Number of the test request, starting at 1.
             uniform: Source of jitter.
         """
         return min(self._backoff_s(number, uniform), self.silent_cap_s)
@@ -117,10 +117,10 @@ class RetryPolicy:
 
 
 _SO_ALREADY = frozenset({FailureKind.EXISTS, FailureKind.GONE})
-"""A create whose module is there, a delete whose module is not."""
+"""A create whose module is there already, and a delete whose module is gone already."""
 
 _BY_KIND = {
-    # The gate keeps the pace and honours what the platform asked for: no second wait here.
+    # The gate keeps the pace and any pause that the platform asked for: no second wait here.
     FailureKind.THROTTLED: Step(Next.REPEAT, counts=False),
     FailureKind.CLOCK: Step(Next.REPEAT, counts=False),
     FailureKind.KEYS: Step(Next.REPEAT, counts=False),
@@ -132,5 +132,5 @@ _BY_KIND = {
     FailureKind.UNRECOGNISED: Step(Next.FAIL_ROW),
     FailureKind.FATAL: Step(Next.STOP_RUN),
 }
-"""Kinds whose step depends on nothing else; of the others, `EXISTS`, `NOT_SENT` and `DOUBTFUL` are worth a wait, and
-`GONE` where it is about a delete."""
+"""Kinds whose step depends on nothing else. Of the others, `EXISTS`, `NOT_SENT` and `DOUBTFUL` are worth a wait, and
+`GONE` if it is about a delete."""

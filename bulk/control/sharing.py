@@ -1,19 +1,19 @@
 """Keep a pace inside a window that several processes fill together. Pure: no I/O, exchange and clock are given.
 
-Each process has a pace of its own, and its pace remembers what *all* of them released. So what a pace promises is true
-for them together. They share no rate out: a share would be lost where its process has little to send.
+Each process has its own pace, and each pace remembers what *all* of them released. So a pace's promise is true for all
+of them together. The rate is not divided: a share would be lost if its process has little to send.
 
-Whatever decides about a request is done while no other process can: hear what the others noted, decide, note what was
-decided. A request is noted before it is sent, so one whose process dies in between only fills its place for a window.
-Answers mostly make a place free earlier, so they are noted with the next request, and only where another process is
-there; those that show a request to be later than assumed are noted at once.
+One process decides about a request at a time: read what the others noted, decide, note the decision. A request is noted
+before it is sent. So if its process dies in between, it only fills its place for one window. Answers mostly free a
+place earlier, so they are noted with the next request, and only if another process is there. Answers that show a
+request to be later than assumed are noted at once.
 
-Where there are others, a free place is left a moment to the one that has waited longest: without that, the process with
-the quicker timer could take every place.
+If there are others, a free place is kept for a moment for the one that has waited longest. Without that, the process
+with the quicker timer could take every place.
 
-Where the exchange can't be used (no folder, or another process that was stopped while it had its turn), nobody hears of
-anybody. Then each process keeps to half of the rate, on its own. A process that was itself stopped in its turn does the
-same, since others may have gone on without it. All go back to the full rate one window after they hear each other.
+If the exchange can't be used (no folder, or another process was stopped during its turn), the processes do not hear of
+each other. Then each of them keeps to half of the rate. A process that was itself stopped in its turn does the same,
+since others may have gone on without it. All go back to the full rate one window after they hear each other again.
 """
 
 from __future__ import annotations
@@ -33,32 +33,32 @@ if TYPE_CHECKING:
 __all__ = ["Exchange", "ExchangeLostError", "News", "SharedPace", "half_of"]
 
 PATIENCE_S = 1.0
-"""How long another process may have its turn before this one goes on without."""
+"""How long another process may have its turn before this one goes on without the exchange."""
 
 STOPPED_S = 0.5
-"""A turn that took longer was interrupted; others may have lost their patience."""
+"""A turn that took longer was interrupted; others may have gone on without this process."""
 
 ASK_AGAIN_S = 0.001
-"""When to try again where another process has its turn, which takes a hundredth of that."""
+"""When to try again while another process has its turn; a turn takes a hundredth of this."""
 
 APART_S = 0.25
-"""When to try again what failed."""
+"""When to try again after a failure."""
 
 COURTESY_S = 0.004
-"""How long the one who went last leaves a free place to others: a timer may be so late. Half of it who went before, and
-so on: who has waited longest goes first."""
+"""How long the process that sent last leaves a free place to others: a timer may be this late. The process that sent
+before it waits half as long, and so on: the one that has waited longest goes first."""
 
 LATEST_S = 0.3
-"""How much later than it left a request may count as released."""
+"""How much later than its departure a request may count as released."""
 
 AHEAD_S: Mapping[int, float] = MappingProxyType(
     {Kind.RELEASED: 5.0, Kind.DROPPED: 5.0, Kind.MOVED: 5.0, Kind.PAUSED: 60.0}
 )
-"""What is further ahead was noted before the machine started, as its clock began anew then. Or it is a pause that is so
-long that each process may learn of it by itself."""
+"""A note further in the future is from before the machine's last start, which reset the clock. Or it is such a long
+pause that each process can learn of it from the platform."""
 
 MOST_UNHEARD = 64
-"""Notes for each place of a window that are kept while nobody hears them."""
+"""Notes kept for each place of a window while they can't be passed on."""
 
 _Result = TypeVar("_Result")
 
@@ -79,29 +79,29 @@ class Exchange(Protocol):
     """How processes that share a window hear of each other. Its calls never wait."""
 
     def begin(self) -> News | None:
-        """Begin this process's turn, and hear what the others noted; ``None``: it is another's turn.
+        """Begin this process's turn, and return what the others noted; ``None``: it is another process's turn.
 
         Raises:
-            ExchangeLostError: There is no exchange; it is nobody's turn.
+            ExchangeLostError: There is no exchange, and so no turn.
         """
         ...
 
     def end(self, notes: Sequence[Note]) -> None:
-        """Tell the others, and end the turn.
+        """Pass notes to the others, and end the turn.
 
         Raises:
-            ExchangeLostError: They don't hear it; the turn has ended all the same.
+            ExchangeLostError: The notes did not reach them; the turn has ended anyway.
         """
         ...
 
 
 def half_of(per_s: float) -> float:
-    """Return a rate of which two fit into the given one, in whole requests a window where it has several."""
+    """Return half of a rate, rounded down to whole requests if the rate has two or more a second."""
     return float(per_s // 2) if per_s >= 2 else per_s / 2  # noqa: PLR2004 - two halves
 
 
 class SharedPace:
-    """A `Pace` to which other processes' requests count like its own. The rate must not be unlimited."""
+    """A `Pace` that counts other processes' requests like its own. The rate must not be unlimited."""
 
     def __init__(
         self, pace: Pace, exchange: Exchange, *, clock: Callable[[], float], listen: Callable[[str | None], None]
@@ -109,10 +109,10 @@ class SharedPace:
         """Share from the first request on.
 
         Args:
-            pace: This process's; nobody else uses it from now on.
-            exchange: Leads to the others.
-            clock: What ``pace`` was started with; the others read the same.
-            listen: Told why this process keeps to half of the rate, and, with ``None``, that it does no more.
+            pace: This process's; nothing else may use it from now on.
+            exchange: The connection to the others.
+            clock: The clock that ``pace`` was started with; the others read the same one.
+            listen: Receives the reason when this process goes to half of the rate, and ``None`` when that ends.
         """
         self.per_s = pace.per_s
         self._pace = pace
@@ -170,7 +170,7 @@ class SharedPace:
         return moved if moved is not None else self._is_apart and move()
 
     def give_back(self, released_at: float) -> None:
-        """See `Pace.give_back`; the others hear of it with the next request."""
+        """See `Pace.give_back`; the others learn of it with the next request."""
         self._pace.give_back(released_at)
 
     def answered(self, released_at: float, now: float) -> None:
@@ -179,10 +179,10 @@ class SharedPace:
         self._pace.answered(released_at, now)
         if len(notes) == known:
             return
-        if notes[-1][1] > notes[-2][1]:  # dropped there, moved to here
+        if notes[-1][1] > notes[-2][1]:  # dropped at the first time, moved to the second
             self._in_turn(now, _nothing_else)
         elif not self._pace.has_company:
-            del notes[-2:]  # one who joins waits a little longer for its first places
+            del notes[-2:]  # a process that joins waits a little longer for its first places
 
     def throttled(self, now: float, *, retry_after_s: float | None) -> bool:
         """See `Pace.throttled`; the others pause too, and lower their rates once they are throttled themselves."""
@@ -195,7 +195,7 @@ class SharedPace:
         return self._pace.succeeded(now)
 
     def _in_turn(self, now: float, decide: Callable[[float], _Result]) -> _Result | None:
-        """Decide while no other process can, knowing what all have done; ``None``: that was not possible."""
+        """Decide in this process's turn, knowing what all have done; ``None``: that was not possible."""
         if (news := self._begin(now)) is None:
             return None
         self._has_news = bool(news.notes) or not news.is_whole or self._is_apart
@@ -235,10 +235,10 @@ class SharedPace:
         notes = news.notes
         gone_at = now - self._window_s - LATEST_S
         if not (news.is_whole or (notes and notes[0][1] < gone_at)):
-            self._pace.pause(now + self._window_s + LATEST_S)  # by then nothing that is missing counts any more
+            self._pace.pause(now + self._window_s + LATEST_S)  # by then no missing note counts any more
         for note in notes:
             kind, at = note
-            if not at <= now + AHEAD_S.get(kind, -math.inf):  # also what is no number, in a file that was overwritten
+            if not at <= now + AHEAD_S.get(kind, -math.inf):  # also excludes NaN, in a file that was overwritten
                 continue
             self._pace.hear(note)
             if kind == Kind.RELEASED:
@@ -259,7 +259,7 @@ class SharedPace:
         return True
 
     def _part(self, reason: str, now: float) -> None:
-        """Keep to half of the rate until others are heard again."""
+        """Keep to half of the rate until the exchange with others works again."""
         self._full_at, self._try_at = math.inf, now + APART_S
         del self._notes[: -MOST_UNHEARD * math.ceil(self.per_s)]
         if not self._is_apart:
@@ -268,7 +268,7 @@ class SharedPace:
             self._listen(reason)
 
     def _come_together(self, now: float) -> None:
-        """Go back to the full rate once others, which may have been apart too, have told what they did meanwhile."""
+        """Go back to the full rate once the others, which may have been cut off too, noted what they did meanwhile."""
         self._full_at = min(self._full_at, now + self._window_s + LATEST_S)
         if now >= self._full_at:
             self._is_apart, self._full_at = False, math.inf
@@ -277,4 +277,4 @@ class SharedPace:
 
 
 def _nothing_else(_now: float) -> None:
-    """Decide nothing: it is enough to hear and to tell."""
+    """Decide nothing: the turn only exchanges notes."""

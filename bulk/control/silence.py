@@ -1,8 +1,8 @@
-"""Tell an outage from a row that the platform can't digest: was anybody answered properly? Pure.
+"""Distinguish an outage from a row that the platform can't process: did any request get a proper answer? Pure.
 
-A proper answer is one that the platform gave about the request, a refusal too; no reply, a page of a proxy, an error
-of the server and a reply that can't be read are none. A row that fails time after time while others are answered is
-its own trouble. Where several fail that had no trouble before, and nobody is answered, it is the platform's.
+A proper answer is the platform's answer to the request; a refusal is one too. No reply, a page of a proxy, a server
+error and a reply that can't be read are not proper answers. If one row fails again and again while others are answered,
+the row is the cause. If several fail that did not fail before, and no request is answered, the platform is the cause.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 __all__ = ["Silence"]
 
 _LONGEST_GAP_S = 20.0
-"""What two failures may lie apart and still count in full: in a longer time nobody asked, as the machine slept."""
+"""The longest gap between two failures that counts in full: in a longer one the machine slept and sent nothing."""
 
 _BENEFIT_S = 30.0
-"""How long one request alone is given the benefit of the doubt while other actions are answered: a row that can't be
-digested and creates that are down look the same until another row is tried."""
+"""How long a single failing request does not count against its row while other actions are answered. A row that can't
+be processed and an outage of creates look the same until another row is tried."""
 
 
 class Silence:
@@ -28,43 +28,43 @@ class Silence:
     def __init__(self) -> None:
         """Begin without a failure."""
         self.requests = 0
-        """How many got no proper answer."""
+        """How many requests got no proper answer."""
 
         self.lasted_s = 0.0
-        """From the sending of the first to the end of the last; a time in which the machine slept is left out."""
+        """From the sending of the first to the end of the last; time in which the machine slept is left out."""
 
         self.is_partial = False
-        """Requests of another action were answered meanwhile."""
+        """Whether requests of another action were answered meanwhile."""
 
         self._noted_at = 0.0
         self._keys: set[Hashable] = set()
         self._untroubled: set[Hashable] = set()
         self._troubled: set[Hashable] = set()
-        """What failed before the last proper answer, and was not answered since."""
+        """Keys that failed before the last proper answer, and were not answered since."""
 
     @property
     def is_forgotten(self) -> bool:
-        """Whether nothing failed of which no proper answer was seen since."""
+        """Whether everything that failed got a proper answer since."""
         return not self.requests and not self._troubled
 
     @property
     def is_outage(self) -> bool:
-        """Whether what fails now fails for the platform's sake."""
+        """Whether the platform is the cause of the present failures."""
         if len(self._untroubled) > 1:
             return True
         return not self.is_partial and (bool(self._untroubled) or len(self._keys) > 1)
 
     @property
     def may_be_outage(self) -> bool:
-        """Whether what fails now can't be told from an outage yet: one request alone had no trouble before."""
+        """Whether the failures may be an outage; for a while, one key that never failed before is enough."""
         return self.is_outage or (bool(self._untroubled) and self.lasted_s < _BENEFIT_S)
 
     def add(self, key: Hashable, *, left: bool, sent_at: float, now: float) -> None:
-        """Take note of a request without a proper answer.
+        """Note a request without a proper answer.
 
         Args:
-            key: What it was about.
-            left: Whether it left this machine; what did not can't fail for the row's sake.
+            key: The product or module that it was about.
+            left: Whether it left this machine; if not, the row can't be the cause.
             sent_at: When it was sent, in seconds of a monotonic clock.
             now: The time of that clock.
         """
@@ -76,7 +76,7 @@ class Silence:
             self._untroubled.add(key)
 
     def end(self, key: Hashable) -> None:
-        """Take note of a proper answer."""
+        """Note a proper answer."""
         if self.requests:
             self._troubled |= self._keys
             self.requests, self.lasted_s, self.is_partial = 0, 0.0, False

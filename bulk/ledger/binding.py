@@ -1,7 +1,8 @@
-"""Bind a ledger to its targets, one for each account, and hand records over where an account has a new name.
+"""Bind a ledger to its targets, one for each account, and move records when an account has a new name.
 
-The first request that the platform accepts binds an account to its target for good: until then the target was a slip
-that may be corrected. A name that left the settings keeps its records; a new name of the same target takes them over.
+The first request that the platform accepts binds an account to its target for good. Until then the target may be a
+mistake, and can be corrected. A name that left the settings keeps its records; a new name of the same target takes them
+over.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ NO_ACCOUNT = ""
 """The one account of a job that names none."""
 
 _NAMED = 3
-"""Accounts that a message names."""
+"""Accounts that a message names at most."""
 
 
 class Takeover(NamedTuple):
-    """Records of an account that another one has now."""
+    """Records of one account that another one has now."""
 
     from_account: str
     to_account: str
@@ -36,7 +37,7 @@ class Takeover(NamedTuple):
 
 
 def read_targets(connection: sqlite3.Connection) -> dict[str, Target]:
-    """Return the target of each account that the ledger has met, also in its first layout; none: it is still new."""
+    """Return the target of each account that the ledger knows, also in its first layout; none: it is still new."""
     found = connection.execute("SELECT * FROM target ORDER BY rowid")
     names = [name for name, *_ in found.description]
     noted = (dict(zip(names, record, strict=True)) for record in found)
@@ -72,10 +73,10 @@ def check_targets(connection: sqlite3.Connection, path: Path, targets: Mapping[s
 
 
 def bind(connection: sqlite3.Connection, path: Path, targets: Mapping[str, Target]) -> tuple[Takeover, ...]:
-    """Note the targets, and hand the records of each name that is gone to the new name of its target, if it is one.
+    """Note the targets. Give the records of a name that is gone to the new name of its target, if there is only one.
 
-    One transaction. Where several names are gone or new, the rows of the input say whose each product is: see
-    `take_over`.
+    One transaction. If several names are gone or new, the rows of the input say which account each product belongs to:
+    see `take_over`.
 
     Raises:
         LedgerTargetError: As of `check_targets`; the ledger is as it was.
@@ -99,9 +100,9 @@ def bind(connection: sqlite3.Connection, path: Path, targets: Mapping[str, Targe
 
 
 def take_over(connection: sqlite3.Connection, names: Iterable[str]) -> tuple[Takeover, ...]:
-    """Hand over what names that are gone have of products that the rows give to another account of the same target.
+    """Move records of names that are gone, for products that the rows give to another account of the same target.
 
-    A ProductKey is one product of its target: whose it is now, the input says.
+    A ProductKey is one product of its target; the input says which account it belongs to now.
 
     Args:
         connection: A connection for writing, within a transaction in which the rows were read.
@@ -123,14 +124,14 @@ def take_over(connection: sqlite3.Connection, names: Iterable[str]) -> tuple[Tak
 def _renamed(
     connection: sqlite3.Connection, noted: Mapping[str, Target], targets: Mapping[str, Target]
 ) -> list[tuple[str, str]]:
-    """Return which name that is gone has which new name: only where one of each has a target."""
+    """Return old name → new name, for each target with exactly one name that is gone and one that is new."""
     new = [name for name, target in targets.items() if noted.get(name) != target]
     gone = [name for name in noted if name not in targets]
     renamed = []
     for target in {targets[name] for name in new}:
         heirs = [name for name in new if targets[name] == target]
         formers = [name for name in gone if noted[name] == target]
-        # A slip has nothing to hand on that a bound account's records would have to share their place with.
+        # An account that was never bound has no records that could conflict with a bound account's.
         formers = [name for name in formers if _is_bound(connection, name)] or formers
         if len(heirs) == len(formers) == 1:
             renamed.append((formers[0], heirs[0]))

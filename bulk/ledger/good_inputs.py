@@ -1,4 +1,4 @@
-"""What the last input that went through asked for: a sync holds the next one against it."""
+"""What the last input that went through asked for: a sync compares the next one with it."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ __all__ = ["KeyCounts", "compare_keys", "note_first_good_input", "note_good_inpu
 
 
 def note_first_good_input(connection: sqlite3.Connection, *, run_id: str, at: float) -> None:
-    """Take the input that was last read for good, where no sync was good yet and its run came to its end.
+    """Count the input that was last read as good, if no sync was good yet and the input's run finished.
 
     Args:
         connection: Within the intake's transaction, while the rows are still that input's.
-        run_id: Of the run that asks.
+        run_id: The present run's.
         at: Now, in seconds since the epoch.
     """
     if connection.execute("SELECT 1 FROM good_syncs").fetchone():
@@ -62,11 +62,11 @@ def note_good_input(
     Args:
         connection: A connection for writing, used by nobody else meanwhile.
         path: The ledger, for messages.
-        account: Whose part.
-        run_id: Of the run that it went through.
+        account: The account.
+        run_id: The run in which it went through.
         at: Now, in seconds since the epoch.
-        also_shorter: It takes the place of the last one also as what the length of the next is held against.
-        also_others: And as what its keys are held against.
+        also_shorter: Compare the length of the next input with this one too, not with the last one.
+        also_others: Compare its keys with this one too.
 
     Raises:
         LedgerError: The ledger can't be written.

@@ -32,7 +32,7 @@ class Intake:
         self._connection = connection
         self.rows = 0
         self.takeovers: tuple[Takeover, ...] = ()
-        """Records of products that the rows give to another account than the ledger did, once all rows are there."""
+        """Records of products whose account the rows change, known when all rows are there."""
 
     def add(self, rows: ReadRows) -> None:
         """Write some rows."""
@@ -45,7 +45,7 @@ class Intake:
         self.rows += len(rows)
 
     def add_slice(self, valid: Sequence[Sequence[object]], invalid: Sequence[Sequence[object]]) -> None:
-        """Write some rows of accounts, each with its account before it, as a fleet stores them.
+        """Write some rows, each with its account before it, as a fleet stores them.
 
         Args:
             valid: ``(account, *ValidRow)`` each.
@@ -69,9 +69,9 @@ def replaced_rows(
     before: Callable[[sqlite3.Connection], None] | None = None,
     check: Callable[[sqlite3.Connection], None] | None = None,
 ) -> Iterator[Intake]:
-    """Open an intake; when the block ends the rows are in the ledger, repeats marked, or nothing has changed.
+    """Open an intake. When the block ends, the rows are in the ledger with repeats marked, or nothing has changed.
 
-    The index is built when all rows are there: sorted once it costs a fraction of a million random insertions.
+    The index is built when all rows are there: one sort costs a fraction of a million random insertions.
 
     Args:
         connection: A connection for writing, used by nobody else meanwhile.
@@ -79,10 +79,10 @@ def replaced_rows(
         name: The input's name, as the user gave it.
         shape: JSON that says how its records are laid out.
         at: Now, in seconds since the epoch.
-        run_id: Of the run that reads it.
+        run_id: The run that reads it.
         accounts: All that the settings name.
-        before: Called while the rows are still those of the input before.
-        check: Called when all rows are judged; what it raises leaves the ledger as it was.
+        before: Called while the rows are still those of the previous input.
+        check: Called when all rows are judged; if it raises, the ledger stays as it was.
 
     Raises:
         LedgerError: The ledger could not be written.
@@ -112,7 +112,7 @@ def replaced_rows(
 
 
 def _judge_together(connection: sqlite3.Connection) -> None:
-    """Mark the rows that can't be as other rows are."""
+    """Mark the rows that contradict other rows."""
     if connection.execute(query("accounts_of_one_target")).fetchone()[0]:
         connection.execute(query("mark_shared_products"))
     connection.execute(query("mark_repeats"))

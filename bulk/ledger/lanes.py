@@ -1,4 +1,4 @@
-"""Read the lanes that a run has to work off, some products at a time, while the run writes."""
+"""Read the lanes that a run must process, some products at a time, while the run writes."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ __all__ = ["LaneReader", "names_of_ours", "read_lanes", "row_in_doubt"]
 
 
 _CACHE_KIB = -256
-"""A number below zero is in KiB, says SQLite."""
+"""SQLite reads a negative number as KiB."""
 
 
 class LaneReader:
-    """Walks the products with open rows, in the order of their first lines, or those that it is told.
+    """Walks the products with open rows, or given ones, in the order of their first lines.
 
     Products of which all open rows have failed before come last.
 
-    Its methods block, and may be called on any thread, one at a time. Every step reads afresh, so no snapshot is held
-    that would keep the writer's log from being emptied.
+    Its methods block, and may be called on any thread, one at a time. Each step reads the present state. So it holds no
+    snapshot, which would prevent the writer's log from being emptied.
     """
 
     def __init__(self, path: Path, product_keys: Iterable[str] | None = None, *, account: str = "") -> None:
@@ -38,7 +38,7 @@ class LaneReader:
         Args:
             path: The ledger.
             product_keys: The products to walk through; ``None``: all that have open rows now.
-            account: Whose products; empty where no accounts are named.
+            account: The products' account; empty where no accounts are named.
 
         Raises:
             LedgerError: It can't be read.
@@ -47,7 +47,7 @@ class LaneReader:
         self._account = account
         self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
-            # Each commit empties the cache of whoever reads beside it: a large one would only hold memory.
+            # Each commit by the writer empties this reader's cache: a large one would only hold memory.
             self._connection.execute(f"PRAGMA cache_size = {_CACHE_KIB}")
             # The list is a table of this connection alone: it may be longer than memory should hold.
             self._connection.execute("PRAGMA query_only = OFF")
@@ -57,10 +57,10 @@ class LaneReader:
         self._after = 0
 
     def next_lanes(self, products: int = 64) -> list[Lane]:
-        """Return the next lanes with open rows; an empty list: there are no more.
+        """Return the next lanes with open rows; an empty list: that was all.
 
         Args:
-            products: How many products are looked at together.
+            products: How many products to look at together.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -76,7 +76,7 @@ class LaneReader:
         return []
 
     def close(self) -> None:
-        """Let the ledger go."""
+        """Close the ledger."""
         self._connection.close()
 
 
@@ -104,7 +104,7 @@ def read_lanes(connection: sqlite3.Connection, product_keys: list[str], *, accou
 
 
 def names_of_ours(connection: sqlite3.Connection, wanted: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """Return the modules that are ours of some products of an account: ProductKey → their names."""
+    """Return the modules that this ledger owns in some products of an account: ProductKey → their names."""
     ours: dict[str, list[str]] = {}
     for key, name in connection.execute(query("names_of_ours"), wanted):
         ours.setdefault(key, []).append(name)
@@ -115,7 +115,7 @@ def row_in_doubt(line: int, module: OtaModule, attempts: int, claimed: str | Non
     """Return a row of which a change may have been carried out unseen.
 
     Args:
-        line: Of the input.
+        line: Line of the input.
         module: As the row asks for it.
         attempts: Changes sent for it.
         claimed: Kind of the change; ``None``: a version that knew only creates recorded it.

@@ -30,20 +30,20 @@ class RowRecord(NamedTuple):
     outcome: Outcome
     message: str | None
     undone: int
-    """Nights in a row on which our update was found undone; 0 where the row has another content than then."""
+    """Nights in a row on which this ledger's update was found undone; 0 if the row's content has changed since."""
 
     undone_at: float | None
     """When that was last counted."""
 
     replaced: OtaModule | None
-    """Of a row whose update is in doubt: the module as it was found before."""
+    """For a row whose update is in doubt: the module as it was found before."""
 
     failed: str | None = None
     """Code with which the last change for the row failed, while it asks for the same; ``None``: none failed."""
 
 
 class OwnedRecord(NamedTuple):
-    """A module that is ours, with what the ledger says of it now."""
+    """A module that this ledger owns, with what it says of the module now."""
 
     module_name: str
     written_alias: str | None
@@ -51,7 +51,7 @@ class OwnedRecord(NamedTuple):
     outcome: Outcome
     code: str | None
     in_doubt: bool
-    """A delete of ours may have been carried out unseen."""
+    """A delete by this ledger may have been carried out unseen."""
 
     attempts: int
 
@@ -64,11 +64,11 @@ class ProductState(Lane):
     owned: tuple[OwnedRecord, ...] = ()
     swaps: tuple[OpenSwap, ...] = ()
     approved: Mapping[str, PlannedEntry] | None = None
-    """Of an apply: casefolded ModuleName → the change that was approved; ``None``: it is no apply."""
+    """For an apply: casefolded ModuleName → the approved change; ``None``: it is not an apply."""
 
 
 class LookReader:
-    """Walks the products in scope, in the order of their first lines, then those that are named besides.
+    """Walks the products in scope, in the order of their first lines, then additional ones.
 
     Its methods block, and may be called on any thread, one at a time.
     """
@@ -87,11 +87,11 @@ class LookReader:
 
         Args:
             path: The ledger.
-            account: Whose products; empty where no accounts are named.
-            wanted: Says of a ProductKey whether it is in scope.
+            account: The products' account; empty where no accounts are named.
+            wanted: Returns whether a ProductKey is in scope.
             limit: Only the first so many products of the input.
-            besides: Products that are looked at though no row names them.
-            approved: Changes of a plan that is applied, as `PlannedEntry`; ``None``: it is no apply.
+            besides: Products to look at although no row names them.
+            approved: Changes of the plan to apply, as `PlannedEntry`; ``None``: it is not an apply.
 
         Raises:
             LedgerError: It can't be read.
@@ -102,7 +102,7 @@ class LookReader:
         self._after = 0
         self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
-            # Both may be longer than memory should hold: they are tables of this connection alone.
+            # Both lists may be too long for memory, so they are tables of this connection alone.
             self._connection.execute("PRAGMA query_only = OFF")
             self._list_products(wanted, limit, besides)
             if approved is not None:
@@ -113,7 +113,7 @@ class LookReader:
             """How many products it walks through."""
 
     def next_lanes(self, products: int = 64) -> list[ProductState]:
-        """Return the next products; an empty list: there are no more.
+        """Return the next products; an empty list: that was all.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -173,11 +173,11 @@ def _approved(connection: sqlite3.Connection, product_key: str) -> dict[str, Pla
 
 
 _OUTCOMES: Mapping[str, Outcome] = MappingProxyType({outcome.value: outcome for outcome in Outcome})
-"""To ask the class for each of a million takes three times as long."""
+"""Looking each value up in the class takes three times as long for a million rows."""
 
 
 def _row_record(record: tuple[Any, ...]) -> RowRecord:
-    """Read a row of its query; nearly all are in no doubt, and no update of theirs was undone."""
+    """Read a row of its query. It is made for the usual case: not in doubt, and no update undone."""
     key, line, name, alias, desc, attempts, in_doubt, claimed, since, outcome, message, undone, undone_at = record[:13]
     failed = record[13]
     module = OtaModule(key, name, alias, desc)

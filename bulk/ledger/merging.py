@@ -1,4 +1,4 @@
-"""Build one ledger of many: written beside its place, without a log, and put there when it is whole."""
+"""Build one ledger from many: written beside its place, without a log, and moved there when it is complete."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _OUTCOME, _OWNED = 11, 14
 _OURS = frozenset({"", 1})
 _KEY = itemgetter(1, 2, 3)
 _CACHE_KIB = 524_288
-"""What is inserted here and there, and read again in another order, is quick as long as it fits."""
+"""Records are inserted in one order and read in another: that is quick only if they fit into the cache."""
 
 
 class MergedLedger(Ledger):
-    """A ledger while it is made of many."""
+    """A ledger while it is built from many."""
 
     def add_last_words(self, records: Sequence[Sequence[object]]) -> None:
-        """Note what became of modules; a later word on one takes the place of an earlier one.
+        """Record the outcomes of modules; a later record of a module replaces an earlier one.
 
         Args:
             records: ``(line, account, product_key, module_name, alias_name, desc, request_id, attempts, recovered,
@@ -49,7 +49,7 @@ class MergedLedger(Ledger):
         for record in records:
             is_ours = record[_OUTCOME] == Outcome.CREATED and record[_OWNED] in _OURS
             (created if is_ours else others).append(record)
-        # In the order of the table: its pages are then filled one after the other.
+        # In the order of the table, so that its pages are filled one after the other.
         created.sort(key=_KEY)
         (run_id,) = self.connection.execute("SELECT run_id FROM runs").fetchone()
         with translated(self.path):
@@ -64,7 +64,7 @@ class MergedLedger(Ledger):
             self.connection.execute("COMMIT")
 
     def strange_word(self) -> tuple[str, str, str] | None:
-        """Return the key of a module that no row stands for."""
+        """Return the key of a module that no row asks for."""
         with translated(self.path):
             (modules,) = self.connection.execute("SELECT count(*) FROM modules").fetchone()
             if self.connection.execute(query("count_of_rows")).fetchone()[0] == modules:
@@ -73,7 +73,7 @@ class MergedLedger(Ledger):
         return strange
 
     def outcomes(self) -> dict[str, int]:
-        """See `Ledger.outcomes`; quicker, as each module is of a row, and as it wants it."""
+        """See `Ledger.outcomes`; quicker, because each module has a row and is as the row wants it."""
         with translated(self.path):
             known = dict(self.connection.execute(query("count_merged")).fetchall())
             (rows,) = self.connection.execute("SELECT rows FROM input").fetchone()
@@ -81,7 +81,7 @@ class MergedLedger(Ledger):
         return {str(outcome): known.get(outcome, 0) for outcome in ROW_OUTCOMES}
 
     def shared_product(self) -> tuple[int, str] | None:
-        """Return a line whose product another account of its target has too, and what is said of it."""
+        """Return a line whose product another account of its target has too, with its problem."""
         with translated(self.path):
             found: tuple[int, str] | None = self.connection.execute(query("shared_product")).fetchone()
         return found
@@ -89,16 +89,16 @@ class MergedLedger(Ledger):
 
 @contextmanager
 def merged_ledger(path: Path, *, run_id: str, targets: Mapping[str, Target]) -> Iterator[MergedLedger]:
-    """Yield a new ledger; when the block ends without an error, it takes its place in one step.
+    """Yield a new ledger. When the block ends without an error, it is moved into place in one step.
 
     Args:
-        path: Where to. An earlier merge of the same fleet is replaced, and nothing else.
-        run_id: Of the merge: the same for all merges of one fleet.
+        path: Where to write it. It replaces only an earlier merge of the same fleet.
+        run_id: The merge's id: the same for all merges of one fleet.
         targets: Account → target.
 
     Raises:
         LedgerHeldError: A run is at work on the ledger that is there.
-        LedgerError: Another ledger is there, or it can't be written.
+        LedgerError: Another ledger is there, or the new one can't be written.
     """
     held = hold(path)
     part = unfinished_merge_of(path)
@@ -134,7 +134,7 @@ def _refuse_another(path: Path, run_id: str) -> None:
 
 
 def _make_quick(connection: sqlite3.Connection) -> None:
-    """Do without what protects a ledger that is worked on: a merge that dies is made anew."""
+    """Turn off the protection that a ledger in use needs: if a merge dies, it is made again from the start."""
     connection.execute("PRAGMA journal_mode = MEMORY")
     connection.execute("PRAGMA synchronous = OFF")
     connection.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
@@ -148,7 +148,7 @@ def _put_in_place(part: Path, path: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
-        # Of the merge that is replaced; beside another file they would be taken for its log.
+        # These belong to the replaced merge; SQLite would take them for the new file's log.
         for old in (log_of(path), memory_of(path)):
             old.unlink(missing_ok=True)
         part.replace(os.path.realpath(path))

@@ -1,4 +1,4 @@
-"""What a sync has decided, kept in the ledger: written product by product, read again for the guard and the work."""
+"""A sync's decisions, kept in the ledger: written product by product, and read by the guard and for the work."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ __all__ = [
 ]
 
 ADOPT = "adopt"
-"""Kind of what is taken over: no request is sent."""
+"""Kind of an adoption: no request is sent."""
 
 MAX_AGE_S = 24 * 3_600.0
-"""How old a plan may be that is applied, unless a person says otherwise."""
+"""How old a plan may be when it is applied, unless you say otherwise."""
 
 
 class PlannedEntry(NamedTuple):
@@ -67,32 +67,32 @@ class PlannedEntry(NamedTuple):
 
 
 class PlannedWork(NamedTuple):
-    """A planned change that may go."""
+    """A planned change that may be sent."""
 
     row: Row
     change: Change
     frees_slot_for: str | None
     lifted: str | None = None
-    """Why it waited, until somebody approved it."""
+    """Why it waited, until a person approved it."""
 
     in_place_of: tuple[OtaModule, ...] = ()
-    """Of a create: what was deleted for it on an earlier night, and is not there any more."""
+    """For a create: the module that an earlier night deleted for it, and that is not there any more."""
 
 
 class OpenSwap(NamedTuple):
-    """A module that was deleted for a create of which nobody knows yet that it succeeded."""
+    """A module that was deleted for a create that is not known to have succeeded yet."""
 
     module: OtaModule
     """As it was found before."""
 
     frees_slot_for: str
     again: Row | None
-    """It was to be made again, and that create is in doubt."""
+    """A create to restore it was sent, and its outcome is in doubt."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProductWork(Lane):
-    """A product with changes that may go."""
+    """A product with changes that may be sent."""
 
     work: tuple[PlannedWork, ...] = ()
 
@@ -103,7 +103,7 @@ class Figures(NamedTuple):
     updates: int
     deletes: int
     updates_sent: int
-    """Modules with an update that was sent since a moment, not approved and not planned again."""
+    """Modules with an update sent since a given time, not approved and not planned again."""
 
     deletes_sent: int
     managed: int
@@ -117,7 +117,7 @@ class Figures(NamedTuple):
 
 
 class WorkReader:
-    """Walks the products with changes that may go. Its methods block, and are called one at a time."""
+    """Walks the products with changes that may be sent. Its methods block; call them one at a time."""
 
     def __init__(self, path: Path, *, account: str, run_id: str) -> None:
         """Open the ledger beside its writer and find the products.
@@ -135,10 +135,10 @@ class WorkReader:
             self._connection.execute("PRAGMA query_only = ON")
             counted = self._connection.execute("SELECT count(*), coalesce(sum(changes), 0) FROM products").fetchone()
             self.products, self.changes = map(int, counted)
-            """How many products it walks through, and their changes."""
+            """How many products it walks through, and how many changes they have."""
 
     def next_lanes(self, products: int = 64) -> list[ProductWork]:
-        """Return the next products; an empty list: there are no more.
+        """Return the next products; an empty list: that was all.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -178,12 +178,12 @@ class WorkReader:
 
 
 def plan_path(ledger: Path, plan_id: str) -> Path:
-    """Return where the plan of a run is written, unless a person names another place."""
+    """Return where the plan of a run is written, unless you name another place."""
     return ledger.with_name(f"{ledger.name}.plan-{plan_id[:12]}.jsonl")
 
 
 class WithheldReader:
-    """Walks the rows whose change waits for a person, where the ledger does not say so yet."""
+    """Walks the rows whose change needs approval, if the ledger does not say so yet."""
 
     def __init__(self, path: Path, *, account: str, run_id: str) -> None:
         """Open the ledger beside its writer.
@@ -197,7 +197,7 @@ class WithheldReader:
         self._connection = open_beside_writer(path)
 
     def next_rows(self) -> list[tuple[Row, OtaModule | None, str]]:
-        """Return the next rows in file order, with the module that was found and why they wait; none: that is all.
+        """Return the next rows in file order, with the module that was found and why they wait; none: that was all.
 
         Raises:
             LedgerError: The ledger can't be read.
@@ -214,7 +214,7 @@ class WithheldReader:
 
 
 def open_swaps(connection: sqlite3.Connection, asked: Mapping[str, str]) -> Iterator[OpenSwap]:
-    """Yield what was deleted for creates of some products, and is owed until either is on the platform."""
+    """Yield modules of some products that were deleted for creates, until one of the two is on the platform."""
     for key, name, alias, desc, frees_slot_for, attempts, in_doubt, since in connection.execute(
         query("open_swaps"), asked
     ):
@@ -231,13 +231,13 @@ def _deleted_for(connection: sqlite3.Connection, asked: Mapping[str, str]) -> di
 
 
 def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) -> Figures:
-    """Count what the guard asks about.
+    """Count what the guard needs.
 
     Args:
         path: The ledger.
-        account: Whose modules.
-        run_id: Of the sync whose plan it is.
-        sent_since: Claims from then on count as of this night, in seconds since the epoch.
+        account: The modules' account.
+        run_id: The sync that made the plan.
+        sent_since: Claims from this time on count as this night's, in seconds since the epoch.
 
     Raises:
         LedgerError: The ledger can't be read.
@@ -253,7 +253,7 @@ def read_figures(path: Path, *, account: str, run_id: str, sent_since: float) ->
 def read_plan(
     connection: sqlite3.Connection, path: Path, *, run_id: str, kind: str | None = None, only_withheld: bool = False
 ) -> Iterator[PlannedEntry]:
-    """Yield the changes of a plan, or those of a kind, a product after the other.
+    """Yield the changes of a plan, or those of one kind, product by product.
 
     Raises:
         LedgerError: The ledger can't be read.

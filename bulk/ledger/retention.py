@@ -1,6 +1,6 @@
-"""Remove old attempts, old undo data and old plans, so that a ledger that is used every night does not grow for ever.
+"""Remove old attempts, undo data and plans, so that a ledger that is used every night does not grow for ever.
 
-The file keeps its size: SQLite uses the room again. What became of each module, and the runs, stay.
+The file keeps its size: SQLite uses the room again. The outcome of each module and the records of runs stay.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ def forget_old(
     keep_days: float = KEEP_DAYS,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Remove what is older than so many days, but nothing of a key in doubt; return how many attempts and claims.
+    """Remove what is older than so many days, except for keys in doubt; return how many attempts and claims.
 
     Args:
         connection: A connection for writing, used by nobody else meanwhile.
         path: The ledger, for messages.
         at: Now, in seconds since the epoch.
         keep_days: How long records are kept.
-        stopped: Asked between two portions; the rest is left for the next time.
+        stopped: Called between two portions; if it returns true, the rest is left for the next time.
 
     Raises:
         LedgerError: The ledger could not be written; what was removed before stays removed.
@@ -57,7 +57,7 @@ def forget_old(
 
 
 def _forget(connection: sqlite3.Connection, kind: str, before: str, stopped: Callable[[], bool]) -> int:
-    """Walk along the records as they were written, which is by time, up to the first portion without an old one."""
+    """Walk the records in the order of writing, which is by time, up to the first portion without an old one."""
     removed, last = 0, 0
     while not stopped():
         portion = {"after": last, "most": _TOGETHER, "before": before}

@@ -1,4 +1,4 @@
-"""The ledger's SQL, which stands in `.sql` files: `schema.sql` whole, `queries.sql` by name."""
+"""The ledger's SQL, which is in `.sql` files: `schema.sql` as a whole, `queries.sql` by name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NUMBERED = re.compile(r"\?(\d+)")
 _MIGRATION = re.compile(r"\d{4}_\w+\.sql")
 
 SCHEMA_VERSION = 2
-"""The layout that `schema.sql` is. Kept in SQLite's ``user_version``."""
+"""The layout of `schema.sql`. Kept in SQLite's ``user_version``."""
 
 
 @cache
@@ -30,13 +30,13 @@ def schema() -> str:
 
 @cache
 def migrations() -> Mapping[int, str]:
-    """Return the scripts that were added layout by layout: number of the layout that each one leads to → script."""
+    """Return the upgrade scripts: number of the layout that each one leads to → script."""
     found = (file for file in _folder().joinpath("migrations").iterdir() if _MIGRATION.fullmatch(file.name))
     return {int(file.name.partition("_")[0]): file.read_text(encoding="utf-8") for file in found}
 
 
 def query(name: str) -> str:
-    """Return the statement that stands under ``-- name: <name>``.
+    """Return the statement under ``-- name: <name>``.
 
     Raises:
         KeyError: There is none.
@@ -46,15 +46,15 @@ def query(name: str) -> str:
 
 @cache
 def statements(prefix: str) -> tuple[str, ...]:
-    """Return the names that begin so, in their order: steps of one change."""
+    """Return the names with this beginning, in their order: the steps of one change."""
     return tuple(sorted(name for name in _queries() if name.startswith(prefix)))
 
 
 @cache
 def _query_of_many(name: str, records: int) -> str:
-    """Return the statement under a name, which has the values of one record on a line, as one that inserts so many.
+    """Return a named insert statement, changed to insert so many records. It must have a record's values on one line.
 
-    Where they are numbered, so that one value may stand in two places, the numbers go on from record to record.
+    If the values are numbered, so that one may be used twice, the numbers go on from record to record.
     """
     head, rest = query(name).split("VALUES ", 1)
     values, *then = rest.split("\n", 1)
@@ -74,7 +74,7 @@ def insert_many(
     done = 0
     while left := len(records) - done:
         while together > left:
-            together //= 2  # so that few sizes are ever prepared, and every statement is soon in SQLite's cache
+            together //= 2  # so only few sizes are prepared, and every statement is soon in SQLite's cache
         values = tuple(chain.from_iterable(records[done : done + together]))
         connection.execute(_query_of_many(name, together), values)
         done += together

@@ -71,19 +71,19 @@ class Ledger:
         self.path = path
         self.connection = connection
         self.upgrade = upgrade
-        """What became of it when it was opened, if an earlier version had written it."""
+        """Its upgrade when it was opened, if an earlier version had written it."""
 
         self.takeovers = takeovers
         """Records that an account took over from a name that is no longer in the settings, so far."""
 
         self.before_intake: Callable[[sqlite3.Connection], None] | None = None
-        """Called within the intake's transaction, while the rows are still those of the input before."""
+        """Called within the intake's transaction, while the rows are still those of the previous input."""
 
         self.check_intake: Callable[[sqlite3.Connection], None] | None = None
-        """Called before the intake is committed; what it raises leaves the ledger as it was."""
+        """Called before the intake is committed; if it raises, the ledger stays as it was."""
 
         self._run_id: str | None = None
-        """Of the run that is at work on it."""
+        """The id of the run that is at work on it."""
 
         self._accounts = tuple(accounts)
         self._held = held
@@ -91,13 +91,14 @@ class Ledger:
 
     @classmethod
     def open(cls, path: Path, *, targets: Mapping[str, Target]) -> Ledger:
-        """Open or make the ledger, hold it, and note its targets, to which the first accepted requests bind it.
+        """Open or make the ledger, lock it, and note its targets; the first accepted requests bind it to them.
 
         An old one is upgraded. Records of a name that is gone are taken over by the new name of its target.
 
         Args:
             path: The ledger.
-            targets: Account → target, of all accounts that the settings name, tried or not; ``{"": target}``: of none.
+            targets: Account → target, of all accounts that the settings name, used or not. If they name none:
+                ``{"": target}``.
 
         Raises:
             LedgerHeldError: Another run is at work on it.
@@ -116,7 +117,7 @@ class Ledger:
 
     @classmethod
     def scratch(cls, path: Path, *, targets: Mapping[str, Target]) -> Ledger:
-        """Make a copy of the ledger, or an empty one if none has begun, to plan with; the ledger is not touched.
+        """Make a copy of the ledger to plan with, or an empty one if there is none; the ledger is not touched.
 
         The copy is in the system's folder for temporary files, until it is closed.
 
@@ -174,9 +175,9 @@ class Ledger:
             at: Now, in seconds since the epoch.
             version: Of this program.
             input_name: The input's name.
-            rates: Requests a second that were asked for, by action; those of creates and listings are among them.
+            rates: Requests a second that were asked for, by action; they include those of creates and listings.
             command: ``run``, ``sync`` or ``apply``.
-            applied: Of an apply: the run that made the plan.
+            applied: For an apply: the run that made the plan.
         """
         with translated(self.path):
             self.connection.execute(
@@ -206,9 +207,9 @@ class Ledger:
         Args:
             run_id: Its id.
             at: Now, in seconds since the epoch.
-            exit_code: What the program exits with.
+            exit_code: The program's exit code.
             stopped: Why it stopped early.
-            summary: Its summary as JSON, if it got that far.
+            summary: Its summary as JSON, if there is one.
         """
         with translated(self.path):
             self.connection.execute(query("end_run"), (iso_utc(at), exit_code, stopped, summary, run_id))
@@ -219,12 +220,12 @@ class Ledger:
             return count_outcomes(self.connection)
 
     def counted(self) -> Counted:
-        """Return the same, and in the same walk for each account that has rows."""
+        """Return the same, and the counts of each account that has rows, in the same pass."""
         with translated(self.path):
             return count_by_account(self.connection)
 
     def outcomes_by_account(self) -> dict[str, dict[str, int]]:
-        """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
+        """Return the accounts' part of `counted`; a row whose account is not known is in none."""
         return self.counted().by_account
 
     def accounts_with_rows(self) -> list[str]:
@@ -233,7 +234,7 @@ class Ledger:
             return [account for (account,) in self.connection.execute(query("accounts_with_rows"))]
 
     def absent(self) -> int:
-        """Return how many modules of earlier inputs this one does not ask for, also of accounts that are gone."""
+        """Return how many modules of earlier inputs this one does not ask for, including accounts that are gone."""
         with translated(self.path):
             return int(self.connection.execute(query("count_absent")).fetchone()[0])
 
@@ -267,7 +268,7 @@ class Ledger:
                     yield lane, rows - len(lane.rows)
 
     def check_place(self) -> None:
-        """Look whether the ledger is still where it was opened; may be called while another thread writes.
+        """Check that the ledger is still where it was opened; may be called while another thread writes.
 
         Raises:
             LedgerError: It was removed, moved or replaced, or another run has taken it.
@@ -276,12 +277,12 @@ class Ledger:
             self._place.check()
 
     def close(self) -> None:
-        """Let the ledger go."""
+        """Close and release the ledger."""
         self._held.close()
 
 
 def _user() -> str | None:
-    """Return who began this process, as far as the system can tell: in a container a user may have no name."""
+    """Return the user who started this process, if the system knows: in a container a user may have no name."""
     with suppress(KeyError, OSError, ImportError):
         return legible(getpass.getuser())
     return None
@@ -295,7 +296,7 @@ def _temporary_folder() -> tempfile.TemporaryDirectory[str]:
 
 
 def check_ledger(path: Path, *, targets: Mapping[str, Target] | None) -> None:
-    """Look whether a run for these targets could go on with the file, if there is one; nothing is changed.
+    """Check whether a run for these targets could use the file, if there is one; nothing is changed.
 
     Args:
         path: The ledger.
@@ -320,7 +321,7 @@ def _copy(path: Path, copy: Path, targets: Mapping[str, Target]) -> None:
 
 
 def _prepare(connection: sqlite3.Connection, path: Path, targets: Mapping[str, Target]) -> Upgrade | None:
-    """Refuse a ledger of other targets before it is upgraded: it is not this run's to change."""
+    """Refuse a ledger of other targets before it is upgraded: this run must not change it."""
     with translated(path):
         check_targets(connection, path, targets)
     return bring_up_to_date(connection, path)

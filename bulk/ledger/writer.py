@@ -1,4 +1,4 @@
-"""The one thread that writes to a ledger during a run: whatever came together in a moment is one commit."""
+"""The one thread that writes to a ledger during a run: records that arrive close together are one commit."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _LINGER_S = 0.01
 """How long a group gathers: measured, it costs a claim 10 ms and saves tens of thousands of commits."""
 
 _TOGETHER = 128
-"""Records in one statement at most. SQLite lets go of the interpreter's lock once a statement, and while the event loop
-is busy each time costs two switches between threads."""
+"""Records in one statement at most. SQLite releases the interpreter's lock once per statement. While the event loop is
+busy, each release costs two switches between threads."""
 
 
 @dataclass(slots=True)
@@ -38,7 +38,7 @@ class _Group:
 
     outcomes: list[Settlement] = field(default_factory=list)
     claims: list[Settlement] = field(default_factory=list)
-    """Written after the outcomes: what is handed over behind a claim waits until the claim is on disk."""
+    """Written after the outcomes. What is handed over after a claim waits until the claim is on disk."""
 
     amendments: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
     """Names of statements, with their parameters; written between the two."""
@@ -66,11 +66,11 @@ class LedgerWriter:
         """Start the thread.
 
         Args:
-            connection: Used by the thread alone until `close` returns.
+            connection: Used only by the thread until `close` returns.
             path: The ledger, for messages.
             run_id: Recorded with everything that is written.
             loop: Where claims are awaited and ``on_failure`` is called.
-            on_failure: Told once, when a commit failed; nothing is written afterwards.
+            on_failure: Called once, when a commit failed; nothing is written afterwards.
         """
         self._connection = connection
         self._path = path
@@ -86,7 +86,7 @@ class LedgerWriter:
         self._thread.start()
 
     def settle(self, settlement: Settlement) -> None:
-        """Hand over an outcome; it is committed within some 10 ms."""
+        """Hand over an outcome; it is committed within about 10 ms."""
         with self._handover:
             self._group.outcomes.append(settlement)
         self._wake()
@@ -98,7 +98,7 @@ class LedgerWriter:
         self._wake()
 
     def amend(self, statement: str, *parameters: object) -> None:
-        """Hand over what is no outcome of a module, by the name of its statement; it is committed as an outcome is."""
+        """Hand over another record, with the name of its statement; it is committed like an outcome."""
         with self._handover:
             self._group.amendments.append((statement, parameters))
         self._wake()
@@ -131,7 +131,7 @@ class LedgerWriter:
             raise self._failure
 
     def _wake(self) -> None:
-        # Setting an event costs ten times as much as looking at it; the thread clears it before it takes the group.
+        # Setting an event costs ten times as much as reading it; the thread clears it before it takes the group.
         if not self._something.is_set():
             self._something.set()
 
@@ -155,7 +155,7 @@ class LedgerWriter:
                     self._write(group)
             except LedgerError as exc:
                 self._fail(exc)
-            except Exception as exc:  # noqa: BLE001 - a thread that died silently would keep its waiters for ever
+            except Exception as exc:  # noqa: BLE001 - if the thread died silently, its waiters would wait for ever
                 self._fail(LedgerError(f"{self._path}: a record could not be written: {exc!r}"))
         if group.waiters:
             self._on_loop(_answer, group.waiters, self._failure)
@@ -184,7 +184,7 @@ class LedgerWriter:
             raise
 
     def _record(self, settlements: list[Settlement]) -> None:
-        """Record outcomes; what a sync wrote, adopted or may not call its own is said besides."""
+        """Record outcomes, and separately what a sync wrote, adopted or no longer owns."""
         self._insert("record", [self._outcome(settlement) for settlement in settlements])
         for settlement in settlements:
             if settlement.written is not None or settlement.owned is not None:
@@ -193,8 +193,8 @@ class LedgerWriter:
     def _insert(self, name: str, records: list[tuple[object, ...]]) -> None:
         insert_many(self._connection, name, records, together=_TOGETHER)
 
-    # To Python's sqlite3 a StrEnum, a bool or None is a foreign value, for which it looks for an adapter. The text of a
-    # StrEnum is its value; `value` itself is looked up in Python.
+    # For a StrEnum, a bool or None, Python's sqlite3 looks for an adapter, which is slow. The text of a StrEnum is its
+    # value, while `value` itself is looked up in Python.
 
     def _outcome(self, settlement: Settlement) -> tuple[object, ...]:
         module = settlement.module

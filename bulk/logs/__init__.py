@@ -1,1 +1,1 @@
-"""Log events, and the ways on which they leave the process without holding it up."""
+"""Log events, and how they leave the process without blocking it."""

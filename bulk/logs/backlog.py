@@ -1,8 +1,8 @@
-"""Write to a descriptor from a thread of its own, so that no caller ever waits for the reader.
+"""Write to a descriptor from a separate thread, so that no caller ever waits for the reader.
 
-A pipe whose reader has stopped, a terminal after Ctrl-S, a disk that does not answer: each of them blocks a write for
-as long as it likes, and with it the event loop or a signal handler. So callers only append to a backlog of bounded
-size. Where it is full, lines are dropped and counted, and the count is written once the reader reads again.
+A pipe whose reader has stopped, a terminal after Ctrl-S, or a disk that does not answer can block a write for any time.
+That would block the event loop or a signal handler too. So callers only append to a backlog of bounded size. If it is
+full, lines are dropped and counted. The count is written once the reader reads again.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["Backlog", "BacklogStream", "Descriptor", "Sink", "StandardError", "ready", "write_if_ready"]
 
 _MOST_BYTES = 1 << 20
-"""What waits for a slow reader, besides the 64 KiB of a pipe: minutes of a busy log."""
+"""How much may wait for a slow reader, besides the 64 KiB of a pipe: minutes of a busy log."""
 
 _CHUNK_BYTES = 4096
-"""A pipe that is ready takes this much without blocking: POSIX grants at least 512, Linux a page."""
+"""A pipe that is ready accepts this much without blocking: POSIX guarantees at least 512, Linux a page."""
 
 _NOBODY_LISTENS = frozenset({errno.EPIPE, errno.EBADF, errno.EIO})
 """The reader is gone for good, or the terminal was hung up."""
 
 
 class Sink(Protocol):
-    """Where a backlog goes; used by its thread alone."""
+    """Where a backlog is written; used only by its thread."""
 
     def write(self, data: bytes) -> None:
         """Write all of it, however long that takes.
@@ -72,7 +72,7 @@ class Descriptor:
 
 
 class StandardError:
-    """Stderr as a sink: once its reader has left, or its terminal was hung up, nobody is there to be told."""
+    """Stderr as a sink. If its reader has left, or its terminal was hung up, there is nowhere to report errors."""
 
     def __init__(self, number: int) -> None:
         """Write to this descriptor."""
@@ -110,10 +110,10 @@ class Backlog:
 
         Args:
             sink: Where bytes go.
-            name: Of the thread.
-            note: Given how many lines were dropped, returns the line that says so.
-            most_bytes: What may wait; more is dropped.
-            on_failure: Told on the backlog's thread of each write that failed; what it was to write is dropped.
+            name: The thread's name.
+            note: Receives how many lines were dropped; returns the line that says so.
+            most_bytes: How much may wait; more is dropped.
+            on_failure: Called on the backlog's thread for each write that failed; its bytes are dropped.
         """
         self._sink = sink
         self._name = name
@@ -143,7 +143,7 @@ class Backlog:
     def drain(self, timeout_s: float) -> bool:
         """Wait until all is written, but no longer than so many seconds; return whether it is.
 
-        A reader that let one wait pass without reading anything is not waited for again until it reads.
+        If a reader read nothing during one wait, later calls do not wait for it until it reads again.
         """
         end_at = time.monotonic() + timeout_s
         with self._changed:
@@ -161,7 +161,7 @@ class Backlog:
         return not (self._waiting or self._writing)
 
     def _start(self) -> bool:
-        """Say whether there is a thread; where the system grants none, write what can be written at once."""
+        """Return whether there is a thread; if the system can't start one, write what can be written at once."""
         if self._thread is None:
             thread = threading.Thread(target=self._work, name=self._name, daemon=True)
             try:
@@ -207,18 +207,18 @@ class BacklogStream(io.BufferedIOBase):
     """A backlog as the buffer of a text stream, such as ``sys.stderr``."""
 
     def __init__(self, backlog: Backlog, descriptor: int) -> None:
-        """Stand for a descriptor that the backlog writes to.
+        """Represent a descriptor that the backlog writes to.
 
         Args:
-            backlog: Given what is written.
-            descriptor: Told to who asks for it, or whether it is a terminal.
+            backlog: Receives what is written.
+            descriptor: Returned by `fileno`, and used to say whether it is a terminal.
         """
         self._backlog = backlog
         self._descriptor = descriptor
 
     @property
     def name(self) -> int:
-        """The descriptor, as a file that was opened by its number is called."""
+        """The descriptor's number: files that are opened by number have it as their name."""
         return self._descriptor
 
     def writable(self) -> bool:
@@ -245,7 +245,7 @@ class BacklogStream(io.BufferedIOBase):
 
 
 def ready(descriptor: int, *, timeout_s: float | None) -> bool:
-    """Say whether a small write would not block, after at most so many seconds; ``None``: as long as it takes."""
+    """Wait up to so many seconds (``None``: any time) until a small write would not block; return whether it is so."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     return bool(poll.poll(None if timeout_s is None else timeout_s * 1_000))
@@ -257,4 +257,4 @@ def write_if_ready(descriptor: int, data: bytes) -> None:
         if ready(descriptor, timeout_s=0):
             os.write(descriptor, data[:_CHUNK_BYTES])
     except OSError:
-        return  # nobody is there to be told
+        return  # there is nowhere to report it

@@ -1,4 +1,4 @@
-"""What log events have in their fields: the plain values of what a run announces."""
+"""The fields of log events: plain values of what a run announces."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["attempt_fields", "found_fields", "rate_fields", "settled_fields", "s
 
 
 def rate_fields(rates: Mapping[Action, float]) -> dict[str, float]:
-    """Return the rates asked for, each by its figure."""
+    """Return the rates asked for, each under the name of its figure."""
     return {f"{action.figure}_per_s": per_s for action, per_s in rates.items()}
 
 

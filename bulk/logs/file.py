@@ -1,4 +1,4 @@
-"""A log file that other programs may move, cut, remove or stop to read while a run writes to it."""
+"""A log file that other programs may move, cut, remove or stop reading while a run writes to it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _HOW = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
 
 
 class LogFile:
-    """A sink that appends to whatever has the path's name: after a rotation, to the new file."""
+    """A sink that appends to the file that has this path now: after a rotation, to the new file."""
 
     def __init__(self, path: Path) -> None:
         """Open the file. A named pipe is opened by the first write: that waits for its reader.
@@ -67,4 +67,4 @@ class LogFile:
         try:
             return stat.S_ISFIFO(self._path.stat().st_mode)
         except OSError:
-            return False  # opening it will tell
+            return False  # opening it will show what is wrong

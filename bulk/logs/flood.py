@@ -1,4 +1,4 @@
-"""Thin out what comes many times a second: one line of a kind now and then, with the count of what it stands for."""
+"""Reduce events that come many times a second: write one line of a kind now and then, with the count of events."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ if TYPE_CHECKING:
 __all__ = ["Flood"]
 
 _FLOOD_SPAN_S = 5.0
-"""One kind of warning is logged at most once in this time, with the count of what it stands for."""
+"""One kind of warning is logged at most once in this time, with the count of events."""
 
 _LONGEST_SPAN_S = 60.0
-"""What the span grows to, doubling, while a kind goes on: a night of throttling is no thousand lines."""
+"""Longest span; it doubles up to this while a kind goes on: a night of throttling must not be a thousand lines."""
 
 
 @dataclass(slots=True)
 class Flood:
-    """Lets one line of a kind through a span, and counts what it held back."""
+    """Allows one line of a kind per time span, and counts what it held back."""
 
     clock: Callable[[], float]
     _spans: dict[tuple[str, ...], tuple[float, float]] = field(default_factory=dict)
@@ -28,7 +28,7 @@ class Flood:
     _held: dict[tuple[str, ...], int] = field(default_factory=dict)
 
     def admit(self, kind: tuple[str, ...]) -> int:
-        """Return how many events a line written now stands for; 0: hold this one back."""
+        """Return how many events a line written now covers; 0: don't write one."""
         now = self.clock()
         next_at, span_s = self._spans.get(kind, (now, _FLOOD_SPAN_S))
         count = self._held.pop(kind, 0) + 1

@@ -1,7 +1,7 @@
 """Logs: set up structlog, turn a run's events into log events, and keep secrets out of every line.
 
-The standard library's log records pass through the same net, so a library that logs a signed URL does no harm.
-What the rooms hand on is redacted already; the net here is the last one.
+The standard library's log records pass through the same mask, so a library that logs a signed URL does no harm.
+Other modules already redact what they pass on; the mask here is the last one.
 """
 
 from __future__ import annotations
@@ -39,27 +39,27 @@ _PATIENCE_S = 1.0
 
 
 class Redactor:
-    """A processor that masks secrets wherever they stand in an event."""
+    """A processor that masks secrets in every part of an event."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
-        """Know the patterns, and the secrets of this run by their value.
+        """Learn the patterns, and the secrets of this run by their value.
 
         Args:
-            secrets: Values that must not appear, whatever stands around them.
+            secrets: Values that must not appear, whatever text is around them.
         """
-        # An empty value would match everywhere, and a very short one in innocent text.
+        # An empty value would match everywhere, and a very short one in harmless text.
         self._mask = Mask(secret for secret in secrets if len(secret) >= 8)  # noqa: PLR2004 - said above
         self._others: tuple[Callable[[str], str], ...] = ()
 
     def learn(self, mask: Callable[[str], str]) -> None:
-        """Know secrets that were found only now, by what takes them out of a text."""
+        """Add the mask of secrets that were found only now."""
         if isinstance(mask, Mask):
             self._mask |= mask
         else:
             self._others += (mask,)
 
     def __call__(self, _logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        """Mask the event's values, and whatever is called like a secret."""
+        """Mask the event's values, and every value whose name means a secret."""
         for key, value in event.items():
             event[key] = MASK if is_secret_name(key) else self._clean(value)
         return event
@@ -86,7 +86,7 @@ class Redactor:
 
 
 class _LateStderr:
-    """Writes to what ``sys.stderr`` is at that moment: a live bar puts itself in its place to stay below the log."""
+    """Writes to the present ``sys.stderr``: a live progress bar replaces it, to stay below the log."""
 
     def write(self, text: str) -> int:
         return sys.stderr.write(text)
@@ -96,14 +96,14 @@ class _LateStderr:
 
 
 class _Stderr(logging.StreamHandler[_LateStderr]):
-    """Where it can't be written, nobody is there to be told."""
+    """If it can't be written, there is nowhere to report that."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - logging's own name
-        """Say nothing: logging itself would show the record as it was before any secret was masked."""
+        """Do nothing: logging's own handling would show the record before its secrets were masked."""
 
 
 class _FileHandler(logging.Handler):
-    """Appends to a file that may be slow, full, moved or gone: the run does not wait for it."""
+    """Appends to a file that may be slow, full, moved or gone; the run does not wait for it."""
 
     def __init__(self, path: Path) -> None:
         """Open the file.
@@ -124,11 +124,11 @@ class _FileHandler(logging.Handler):
             self.handleError(record)
 
     def flush(self) -> None:
-        """Wait a moment until all is written."""
+        """Wait for a short time until all is written."""
         self._backlog.drain(_PATIENCE_S)
 
     def close(self) -> None:
-        """Write what is left, as far as that is possible in a moment."""
+        """Write what is left, as far as possible in a short time."""
         self.flush()
         super().close()
 
@@ -137,7 +137,7 @@ class _FileHandler(logging.Handler):
 
     def _note(self, dropped: int) -> str:
         line = {"event": "lines.dropped", "count": dropped, "level": "warning", "timestamp": _now()}
-        # As structlog would hand it over: it must not log from here, where the backlog is locked.
+        # The same form as from structlog: this must not log, as the backlog is locked here.
         return self.format(logging.makeLogRecord({"msg": line, "_logger": None, "_name": "warning"}))
 
     def _complain(self, exc: OSError) -> None:
@@ -167,7 +167,7 @@ def configure(
         as_json: One JSON object a line rather than words.
         path: Append to this file instead of writing to stderr.
         colors: Colour the words; only for a terminal.
-        redactor: The net; ``None``: one that knows patterns only.
+        redactor: The mask; ``None``: one that knows patterns only.
 
     Raises:
         OSError: The file can't be opened for writing.
@@ -178,7 +178,7 @@ def configure(
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
     handler.setFormatter(_formatter(shared, as_json=as_json, colors=colors, net=redactor or Redactor()))
-    # What a library tells its own developers is no event of a run.
+    # A library's messages for its own developers are not events of a run.
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
     logging.getLogger(_LOGGER).setLevel(level)
     structlog.configure(
@@ -196,7 +196,7 @@ def configure(
 
 
 def flush_logs() -> None:
-    """Wait a moment until what was logged is written; a file that is stuck holds nobody up."""
+    """Wait for a short time until what was logged is written; a file that is stuck does not block the end."""
     for handler in logging.getLogger().handlers:
         handler.flush()
 
@@ -205,7 +205,7 @@ def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Red
     renderer: Processor = (
         structlog.processors.JSONRenderer(ensure_ascii=False)
         if as_json
-        # A pretty traceback would show the frames' variables, and so the keys.
+        # A formatted traceback would show the frames' variables, and so the keys.
         else structlog.dev.ConsoleRenderer(
             colors=colors,
             pad_event_to=0,
@@ -226,7 +226,7 @@ def _formatter(shared: list[Processor], *, as_json: bool, colors: bool, net: Red
 
 
 class LogListener:
-    """A listener that logs: each outcome at debug, warnings for what slows a run down, never a flood of them."""
+    """A listener that logs each outcome at debug level, and warnings for what slows a run down, never too many."""
 
     def __init__(self, log: FilteringBoundLogger, *, clock: Callable[[], float] = time.monotonic) -> None:
         """Log to the given logger.
@@ -236,7 +236,7 @@ class LogListener:
             clock: Monotonic seconds.
         """
         self._log = log
-        # Asked once: at full speed most events are for debug only, and their fields are not worth collecting.
+        # Checked once: at full speed most events are for debug only, and collecting their fields would cost time.
         self._verbose = log.is_enabled_for(logging.DEBUG)
         self._flood = Flood(clock)
 

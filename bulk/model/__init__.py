@@ -1,9 +1,10 @@
-"""The values that the rooms hand to each other: frozen, without I/O.
+"""The values that the packages pass to each other: frozen, without I/O.
 
-What is made anew for every request is a named tuple, all else a dataclass: a frozen one takes twice as long to make.
+Values that are made for every request are named tuples; all others are dataclasses. A frozen dataclass takes twice as
+long to make.
 
-The words are the design's: a *row* is a record of the input, a *module* the OTA module that it asks for,
-a *lane* all rows of one product, an *outcome* what became of a row.
+A *row* is a record of the input. A *module* is the OTA module that it asks for. A *lane* is all rows of one product. An
+*outcome* is the result of a row.
 """
 
 from __future__ import annotations

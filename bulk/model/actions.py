@@ -11,11 +11,11 @@ from typing import Self
 __all__ = ["Action", "ChangeKind"]
 
 _CHANGES = frozenset({"create", "update", "delete"})
-"""Figures of what writes, which are the values of `ChangeKind`."""
+"""Figures of the writing actions: the values of `ChangeKind`."""
 
 
 class Action(StrEnum):
-    """The API actions that are called; each has a rate limit of its own, and every figure is kept by action."""
+    """The API actions that bulk calls. Each has its own rate limit, and every figure is kept by action."""
 
     figure: str
     """The action's name in figures: the keys of ``requests``, and the fields named ``<figure>_per_s``."""
@@ -24,7 +24,7 @@ class Action(StrEnum):
     """What one request is called in a sentence."""
 
     is_change: bool
-    """Whether it writes: one of unknown outcome is asked about, never repeated blindly."""
+    """Whether it writes. After a write of unknown outcome bulk asks first, and never just repeats it."""
 
     LIST = "ListOTAModuleByProduct", "list", "listing"
     CREATE = "CreateOTAModule", "create", "create"
@@ -44,7 +44,7 @@ class Action(StrEnum):
 
     @property
     def permission(self) -> str | None:
-        """What a RAM policy calls the right to it; ``None``: every key has it.
+        """The name of its right in a RAM policy; ``None``: every key has it.
 
         Pages "RAM authorization for IoT Platform" (``iot:${APIName}``) and "GetCallerIdentity" (no authorization).
         """

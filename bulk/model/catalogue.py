@@ -1,4 +1,4 @@
-"""What the platform lists page by page: products, and the update packages that modules hold.
+"""What the platform lists page by page: products, and the update packages of modules.
 
 A part of `bulk.model`, which offers them to all other modules.
 """
@@ -18,10 +18,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, slots=True)
 class Page(Generic[Item]):
-    """One page of a list, complete: it shows as many entries as its own figures ask for.
+    """One complete page of a list: it has as many entries as its own figures require.
 
-    Pages are not a picture of one moment: what is made or deleted meanwhile moves entries from one page to another.
-    `bulk.cloud.paging.gather` makes a whole of them.
+    Pages do not show one moment: entries that are made or deleted meanwhile move others from one page to another.
+    `bulk.cloud.paging.gather` combines the pages.
     """
 
     items: tuple[Item, ...]
@@ -61,7 +61,7 @@ class Package(NamedTuple):
     firmware_id: str
     product_key: str
     module_name: str | None
-    """``None``: the list does not say, so that it may be any module's."""
+    """``None``: the list does not say, so it may be any module's."""
 
     name: str = ""
     version: str = ""
@@ -69,12 +69,12 @@ class Package(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Packages:
-    """All packages of a product. Made of a whole list alone: what a part of one leaves out would pass for free."""
+    """All packages of a product. Made only from a complete list: with a part, other modules would look free."""
 
     packages: tuple[Package, ...]
 
     def of(self, module_name: str) -> tuple[Package, ...]:
-        """Return the packages that a module holds, or may hold, as they don't say whose they are.
+        """Return the packages that a module holds, and those that name no module and may be its own.
 
         Args:
             module_name: In any letter case, as the platform ignores it.
@@ -89,13 +89,13 @@ def _of(name: str, packages: Iterable[Package]) -> Iterable[Package]:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose keys they are, as GetCallerIdentity says it."""
+    """The owner of the keys, as GetCallerIdentity says it."""
 
     uid: str
     """The account's ID, by which the platform counts requests: all its users share its rates."""
 
     arn: str
-    """Of the user or role, such as ``acs:ram::1234567890123456:user/nightly``."""
+    """The ARN of the user or role, such as ``acs:ram::1234567890123456:user/nightly``."""
 
     request_id: str | None
     http_status: int

@@ -1,4 +1,4 @@
-"""How an input is named, and the values that reading it gives: its rows as they were read, what was found of it."""
+"""How an input is named, and the values that reading it gives: its rows, and facts about the input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 __all__ = ["WORKBOOK_SUFFIXES", "AccountNames", "InputFound", "InvalidRow", "ReadRows", "ValidRow", "has_no_place"]
 
 WORKBOOK_SUFFIXES = (".xlsx", ".xlsm")
-"""Endings of names that mean a workbook; the second holds macros too, which nobody runs here."""
+"""File name endings of workbooks; the second may hold macros, which bulk never runs."""
 
 _DESCRIPTOR = re.compile(r"-|/dev/(?:stdin|fd/\d+)|/proc/(?:self|thread-self|\d+)/fd/\d+")
 
@@ -26,8 +26,8 @@ ValidRow = tuple[int, str, str, str, str, str]
 InvalidRow = tuple[int, str, str, str, str | None]
 """A row that fails validation: ``(line, record, code, problem, account)``; ``problem`` says field and reason.
 
-``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all. ``account`` is ``None`` where the
-row does not say whose it is.
+``code`` is stable, such as ``alias_name.length``; `bulk.rows.problems` has them all. ``account`` is ``None`` if the row
+does not name one.
 """
 
 
@@ -36,29 +36,29 @@ class AccountNames:
     """What the rows of an input may have in their column Account."""
 
     known: tuple[str, ...]
-    """All accounts that the settings name, tried by this job or not."""
+    """All accounts that the settings name, used by this job or not."""
 
     of_all: str | None = None
-    """Whose all rows are if the input has no such column; ``None``: it must have one."""
+    """The account of all rows if the input has no such column; ``None``: it must have one."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReadRows:
-    """Some rows as they were read, in file order each."""
+    """Some rows as they were read; each list is in file order."""
 
     valid: list[ValidRow] = field(default_factory=list)
     invalid: list[InvalidRow] = field(default_factory=list)
     accounts: list[str] = field(default_factory=list)
-    """Of each valid row; none where the settings name none, so that most inputs don't pay for it."""
+    """The account of each valid row; empty if the settings name none, so that most inputs have no cost."""
 
     def __len__(self) -> int:
-        """Return how many rows they are together."""
+        """Return how many rows there are, valid and invalid."""
         return len(self.valid) + len(self.invalid)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InputFound:
-    """What was found of an input while it was read."""
+    """Facts about an input that were found while it was read."""
 
     format: str
     """``csv``, ``tsv``, ``jsonl`` or ``xlsx``."""
@@ -77,15 +77,15 @@ class InputFound:
     """Columns that are kept beside each row and not sent."""
 
     notices: tuple[str, ...]
-    """What somebody should know, one sentence each."""
+    """Notes for the user, one sentence each."""
 
     accounts_column: bool = False
-    """A column says for each row whose it is. False also where the settings name no accounts: it is carried then."""
+    """A column names each row's account. False too if the settings name no accounts: the column is only kept then."""
 
     sheet: str | None = None
-    """Of a workbook, which one is read."""
+    """For a workbook: the sheet that is read."""
 
 
 def has_no_place(path: str) -> bool:
-    """Say whether an input is named by a descriptor, as stdin is: no file is beside it, and it can't be read twice."""
+    """Say whether an input is a descriptor, such as stdin: it has no folder, and it can't be read twice."""
     return _DESCRIPTOR.fullmatch(path) is not None

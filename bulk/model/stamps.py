@@ -4,9 +4,8 @@ The documents show three forms: ``2020-10-13T09:46Z`` ("in UTC" on Alibaba Cloud
 GMT format" on Tuya's, which also has a space before the ``T``), ``Wed, 20-Feb-2019 02:16:09 GMT`` in older ones, and
 milliseconds since the epoch for products. Most are to the minute: the true time is up to a minute later.
 
-No document says which zone a time without a zone is in, and China's is eight hours off. What is decided by a time must
-not rest on a guess, so such a time counts as unreadable. That ``Z`` means UTC is what the pages say; no live call has
-confirmed it.
+No document says which zone a time without a zone has, and China's is eight hours off. A decision must not depend on a
+guess, so such a time counts as unreadable. The pages say that ``Z`` means UTC; no live call has confirmed it.
 """
 
 from __future__ import annotations
@@ -23,10 +22,10 @@ _ISO = re.compile(
     re.IGNORECASE,
 )
 _MILLISECONDS = re.compile(r"[0-9]{13}")
-"""Of the years 2001 to 2286; no other count of this length makes sense."""
+"""Milliseconds of the years 2001 to 2286; no other count of this length makes sense."""
 
 _LONGEST = 64
-"""Characters; no time is longer, and what is needs no closer look."""
+"""Most characters of a time; a longer text is not a time."""
 
 
 def utc_seconds(stamp: object) -> float | None:

@@ -26,7 +26,7 @@ class Reason:
     example_line: int
     example_message: str | None
     example_account: str | None = None
-    """Whose that line is; ``None``: no accounts are named, or the line names none of them."""
+    """The line's account; ``None``: no accounts are named, or the line names none of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +34,7 @@ class AccountSummary:
     """How a run ended for one account. Its fields are keys of the JSON."""
 
     outcomes: Mapping[str, int]
-    """Its rows of the input as they stand now, zeros included."""
+    """Its rows of the input by present outcome, zeros included."""
 
     requests: Mapping[str, int]
     throttled: int
@@ -42,7 +42,7 @@ class AccountSummary:
     """Why its requests ended early, with the remedy; ``None``: it went through."""
 
     exit_code: int
-    """What the run would have ended with, had there been no other account."""
+    """The exit code that the run would have without other accounts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +50,19 @@ class SyncFigures:
     """What a sync did for one account, and what it left."""
 
     converged: bool
-    """All of the account was looked at, and is as the file says."""
+    """The whole account was looked at, and is as the file says."""
 
     changes: Mapping[str, int]
     """Changes that were carried out: `ChangeKind` → how many. All kinds are there, here and in the next."""
 
     withheld: Mapping[str, int]
-    """Changes that wait for a person, by kind."""
+    """Changes that need approval, by kind."""
 
     contested: int
-    """Rows whose update somebody undoes every night, so that it is no longer sent."""
+    """Rows whose update is not sent any more, because someone undoes it every night."""
 
     surplus: Mapping[str, int]
-    """Why → modules of ours that left the file and stay; reasons without a module are missing."""
+    """Reason → modules that this ledger owns, that left the file and stay; reasons without a module are missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +77,7 @@ class Summary:
     """Rows of the input."""
 
     outcomes: Mapping[str, int]
-    """Every row of the input as it stands now: each outcome's name → rows, zeros included."""
+    """All rows of the input by present outcome: each outcome's name → rows, zeros included."""
 
     absent: int
     """Modules that earlier inputs asked for and this one does not."""
@@ -102,10 +102,10 @@ class Summary:
     """What a sync created, updated and deleted; ``None``, here and in the next three: it was no sync."""
 
     withheld: Mapping[str, int] | None = None
-    """Creates, updates and deletes that wait for a person."""
+    """Creates, updates and deletes that need approval."""
 
     surplus: int | None = None
-    """Modules of ours that left the file and stay."""
+    """Modules that this ledger owns, that left the file, and that stay."""
 
     plan: str | None = None
     """Path of the plan to approve what is withheld; ``None``: nothing is."""
@@ -117,7 +117,7 @@ class Summary:
     """Path of the input that undoes a sync's updates and deletes; ``None``: it sent none. Not a key of the JSON."""
 
     notes: tuple[str, ...] = ()
-    """What a person should know of a sync, a sentence each. Not a key of the JSON."""
+    """Notes on a sync for the user, one sentence each. Not a key of the JSON."""
 
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

@@ -48,18 +48,18 @@ class FailureKind(StrEnum):
     """Classes of failure; `cloud.codes` gives each error code its class, `control.retry` what follows from it."""
 
     NOT_SENT = "not_sent"  #: no request left this machine: repeat
-    THROTTLED = "throttled"  #: refused for the rate, not carried out: slow down, repeat, no attempt used up
-    CLOCK = "clock"  #: refused for the timestamp; the clock was corrected since: repeat
-    KEYS = "keys"  #: refused for the keys; others were fetched since: repeat
+    THROTTLED = "throttled"  #: refused because of the rate, not carried out: slow down, repeat, use up no attempt
+    CLOCK = "clock"  #: refused because of the timestamp; the clock was corrected since: repeat
+    KEYS = "keys"  #: refused because of the keys; others were fetched since: repeat
     DOUBTFUL = "doubtful"  #: may or may not have been carried out: for a change list first, for a list repeat
     EXISTS = "exists"  #: refused, the name is taken, in any letter case: list, then decide
     GONE = "gone"  #: refused, the module is not there: a delete has nothing left to do, an update comes too late
-    HELD = "held"  #: a delete is refused as the module holds an update package: it stays
+    HELD = "held"  #: a delete is refused because the module holds an update package: it stays
     QUOTA = "quota"  #: refused, the product has no slot left: list, then decide
     PRODUCT = "product"  #: refused for every row of this product: settle the lane
-    DENIED = "denied"  #: as PRODUCT; but when every product is refused so, it is the account: stop
+    DENIED = "denied"  #: like PRODUCT; but if every product is refused like this, the account is the cause: stop
     REFUSED = "refused"  #: refused for good: this row fails
-    UNRECOGNISED = "unrecognised"  #: refused with a code that no table has: this row fails; a storm of it stops the run
+    UNRECOGNISED = "unrecognised"  #: refused with a code that no table has: this row fails; many in a row stop the run
     FATAL = "fatal"  #: refused for the whole account or run: stop, with the remedy
 
 
@@ -75,7 +75,7 @@ class Target:
     """Alibaba's IotInstanceId, if the account's instance has one; an empty one is none."""
 
     def __post_init__(self) -> None:
-        """Keep an empty instance id as none: that is how a variable says that it is not set."""
+        """Read an empty instance id as none: an empty variable means that it is not set."""
         object.__setattr__(self, "instance_id", self.instance_id or None)
 
     def __str__(self) -> str:
@@ -111,7 +111,7 @@ class OtaModule:
 
     @property
     def key(self) -> tuple[str, str]:
-        """What makes two rows the same module: ProductKey and the casefolded ModuleName."""
+        """Two rows with the same key are the same module: ProductKey and the casefolded ModuleName."""
         return self.product_key, self.module_name.casefold()
 
 
@@ -120,13 +120,13 @@ class Change(NamedTuple):
 
     kind: ChangeKind
     wanted: OtaModule
-    """The module as it is to be; of a delete: the module that is to go."""
+    """The wanted module; for a delete: the module to remove."""
 
     found: OtaModule | None = None
-    """The module as a listing showed it; ``None`` where none was there, as before a create."""
+    """The module as a listing showed it; ``None``: there was none, as before a create."""
 
     line: int | None = None
-    """Of the row that asks for it; ``None``: no row does."""
+    """Line of the row that asks for it; ``None``: no row does."""
 
     @property
     def action(self) -> Action:
@@ -135,7 +135,7 @@ class Change(NamedTuple):
 
 
 NO_LINE = -1
-"""In the place of a row's line: no row asks for the module, it is to go."""
+"""In place of a row's line: no row asks for the module, so it must be removed."""
 
 
 class Row(NamedTuple):
@@ -149,13 +149,13 @@ class Row(NamedTuple):
     """Changes sent for it so far, throttled ones not counted."""
 
     in_doubt: bool = False
-    """A change may have been carried out unseen: a module that a listing shows as this row wants it is its work."""
+    """A change may have been carried out unseen: if a listing shows the module as wanted, this row made it so."""
 
     doubted: ChangeKind = ChangeKind.CREATE
-    """Of a row in doubt: which kind of change that is."""
+    """For a row in doubt: the kind of that change."""
 
     doubted_since: float | None = None
-    """Of a row in doubt: before when nothing of it had left, in seconds since the epoch, UTC; ``None``: not known."""
+    """For a row in doubt: no request had left before this time, in seconds since the epoch, UTC; ``None``: unknown."""
 
     def tried_once_more(self) -> Row:
         """Return the row with another change counted."""
@@ -169,7 +169,7 @@ class Lane:
     product_key: str
     rows: tuple[Row, ...]
     ours: tuple[str, ...] = ()
-    """Names of the product's modules that are ours, as the ledger has them: a listing without one ends that."""
+    """Names of the product's modules that this ledger owns. A listing without a module ends its ownership."""
 
 
 class Accepted(NamedTuple):
@@ -194,11 +194,11 @@ class Failure:
 
     kind: FailureKind
     code: str
-    """The platform's error code, or a word of ours in lower case (``timeout``, ``connection_lost``, …)."""
+    """The platform's error code, or one of bulk's own in lower case (``timeout``, ``connection_lost``, …)."""
 
     message: str
     remedy: str | None = None
-    """What the operator can do about it, one sentence; always there for ``FATAL``."""
+    """What the operator can do about it, one sentence; always set for ``FATAL``."""
 
     request_id: str | None = None
     http_status: int | None = None
@@ -208,17 +208,17 @@ class Failure:
     """What the platform asked for by ``x-acs-retry-after``, in seconds."""
 
     may_be_done: bool = False
-    """``FATAL``, but not in the platform's own words: the request may have been carried out all the same."""
+    """``FATAL``, but not from the platform itself: the request may still have been carried out."""
 
     permission: str | None = None
-    """What the key lacks, as a RAM policy calls it (``iot:DeleteOTAModule``): the key itself is good.
+    """The right that the key lacks, by its name in a RAM policy (``iot:DeleteOTAModule``); the key itself is valid.
 
-    ``FATAL`` for this action alone then; rights are granted for each action, so that others may be allowed.
+    Then ``FATAL`` is for this action only: rights are granted for each action, so others may be allowed.
     """
 
     @property
     def was_sent(self) -> bool:
-        """Whether the platform met the request; one that is fatal without a reply met a wrong certificate instead."""
+        """Whether the platform may have received the request; a fatal failure without a reply is a bad certificate."""
         return self.http_status is not None or self.kind is FailureKind.DOUBTFUL
 
 
@@ -229,7 +229,7 @@ class Settlement(NamedTuple):
     """``None``: no row of the input asks for the module."""
 
     module: OtaModule
-    """As it is wanted."""
+    """The wanted module."""
 
     outcome: Outcome
     at: float
@@ -240,35 +240,35 @@ class Settlement(NamedTuple):
     request_id: str | None = None
     attempts: int = 0
     recovered: bool = False
-    """A listing proved that our change was carried out, after a lost reply or a crash."""
+    """A listing proved that this ledger's change was carried out, after a lost reply or a crash."""
 
     in_doubt: bool = False
     kind: ChangeKind = ChangeKind.CREATE
-    """Of a claim: what may leave once it is on disk."""
+    """For a claim: the kind of change that may be sent once the claim is on disk."""
 
     found: OtaModule | None = None
-    """Of a claim: the module that it replaces, as a listing showed it; ``None`` for a create."""
+    """For a claim: the module that it replaces, as a listing showed it; ``None`` for a create."""
 
     account: str = ""
-    """Whose module it is; empty where no accounts are named."""
+    """The module's account; empty where no accounts are named."""
 
     owned: bool | None = None
-    """Whether the module is ours from now on; ``None``: it is if it was `created`, and else stays what it is.
+    """Whether this ledger owns the module from now on; ``None``: it does after `created`, else nothing changes.
 
-    What ends it are the outcomes that say the module is absent, and the claim of a create.
+    Ownership ends with an outcome that says that the module is absent, and with the claim of a create.
     """
 
     written: OtaModule | None = None
-    """The texts that we wrote on our own account; one that is ``None`` stays what is known.
+    """The texts that this ledger wrote. If one text is ``None``, the known one stays.
 
-    ``None`` altogether: of a new module of ours its texts as wanted, of others what is known stays.
+    ``None`` as a whole: for a newly owned module the wanted texts; for others the known texts stay.
     """
 
     approved: bool = False
-    """Of a claim: a person approved it, so that no limit counts it."""
+    """For a claim: a person approved it, so no limit counts it."""
 
     frees_slot_for: str | None = None
-    """Of the claim of a delete: ModuleName of the create that takes its slot."""
+    """For the claim of a delete: ModuleName of the create that takes its slot."""
 
 
 class Attempt(NamedTuple):

@@ -1,7 +1,7 @@
 """The platform in a box: a real HTTP server on loopback that speaks both dialects and remembers what it made.
 
-It owns its own reading of the platform's documents, signature check included, and imports nothing of the rooms that
-it judges: rows, cloud, control, ledger and engine.
+It has its own reading of the platform's documents, including the signature check. It imports nothing from the packages
+that it tests: rows, cloud, control, ledger and engine.
 
     async with Sandbox(SandboxConfig(faults=FaultPlan.parse("throttle=5%"))) as sandbox:
         ...  # send requests to sandbox.endpoint, signed with sandbox.credentials

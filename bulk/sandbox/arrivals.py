@@ -1,4 +1,4 @@
-"""What the platform saw: every request with its time, whose it was, and how it was answered; in memory and in a file.
+"""What the platform saw: every request with its time, its account and its answer; in memory and in a file.
 
 The file has one JSON object a line, in the order in which requests were looked at. Times are of the machine's
 monotonic clock, so that those of several sandboxes, and of a test beside them, can be compared.
@@ -38,7 +38,7 @@ class CarriedOut:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """A request, as the sandbox met it."""
+    """A request, as the sandbox received it."""
 
     at: float
     """When it was looked at, and counted against its rate: of the monotonic clock, in seconds."""
@@ -48,19 +48,19 @@ class Seen:
     module_name: str
     status: int
     code: str
-    """The error code of the reply, whether that arrived or not; empty on success."""
+    """The error code of the reply, even if the reply did not arrive; empty on success."""
 
     fault: str
-    """Name of the fault that befell it, or empty."""
+    """Name of the fault that it got, or empty."""
 
     account: str = ""
     """Name of the account whose key signed it; empty for a sandbox's only one, and for keys that it does not know."""
 
     uid: str = ""
-    """Whose limits it counts against; empty where the key is not known."""
+    """The UID whose limits it counts against; empty where the key is not known."""
 
     carried_out: bool = False
-    """Whether the platform did what it was asked for, whatever the reply says and whether it arrived or not."""
+    """Whether the platform carried it out, whatever the reply says, and even if the reply did not arrive."""
 
 
 class ArrivalLog:

@@ -1,4 +1,4 @@
-"""Read a request off the wire, in either dialect and either signature scheme, before anything of it is believed."""
+"""Parse a request, in either dialect and either signature scheme, before anything in it is trusted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Call", "read_call"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request as it came; nothing is checked yet."""
+    """A request as it arrived; nothing is checked yet."""
 
     method: str
     path: str
@@ -49,17 +49,17 @@ class Call:
 
     @property
     def nonce(self) -> str:
-        """What makes it unlike every other request."""
+        """The nonce that makes it different from every other request."""
         return self._common("SignatureNonce", "x-acs-signature-nonce")
 
     @property
     def timestamp(self) -> str:
-        """When its sender says that it was sent."""
+        """When it was sent, as the sender says."""
         return self._common("Timestamp", "x-acs-date")
 
     @property
     def access_key_id(self) -> str:
-        """Whose request it claims to be."""
+        """The key id that it claims."""
         if self.is_v3:
             return self.authorization.access_key_id if self.authorization else ""
         return self.params.get("AccessKeyId", "")
@@ -71,7 +71,7 @@ class Call:
 
     @property
     def wants_xml(self) -> bool:
-        """Whether the reply is to be XML: the alibaba dialect's default where Format does not say JSON."""
+        """Whether the reply must be XML: the alibaba dialect's default if Format does not say JSON."""
         default = "JSON" if self.is_v3 or self.dialect is Dialect.TUYA else "XML"
         return self.params.get("Format", default).upper() != "JSON"
 
@@ -85,11 +85,11 @@ class Call:
 
 
 def read_call(method: str, target: str, *, headers: Mapping[str, str], body: bytes, dialect: Dialect | None) -> Call:
-    """Take a request apart.
+    """Split a request into its parts.
 
     Args:
         method: HTTP method.
-        target: Path and query as they stood in the request line.
+        target: Path and query as in the request line.
         headers: By lower-case name.
         body: The whole body.
         dialect: The only dialect that is spoken; ``None``: as the request looks.

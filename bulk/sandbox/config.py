@@ -1,4 +1,4 @@
-"""What the sandbox is told: one frozen value, checked as a whole."""
+"""The sandbox's configuration: one frozen value, checked as a whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["SANDBOX_ACCESS_KEY_ID", "SANDBOX_ACCESS_KEY_SECRET", "SandboxConfig"]
 
 SANDBOX_ACCESS_KEY_ID = "sandbox-access-key-id"
-"""The key that a sandbox knows unless it is told another; opens nothing anywhere else."""
+"""The key that a sandbox knows unless you set another; it is useless anywhere else."""
 
 SANDBOX_ACCESS_KEY_SECRET = "sandbox-access-key-secret"  # noqa: S105 - public on purpose, worth nothing elsewhere
 """The secret that belongs to it."""
@@ -35,10 +35,10 @@ class SandboxConfig:
 
     host: str = "127.0.0.1"
     port: int = 0
-    """0: any free one; `Sandbox.endpoint` tells which."""
+    """0: any free port; `Sandbox.endpoint` says which."""
 
     expose: bool = False
-    """Let ``host`` be an address that other machines can reach."""
+    """Allow an address in ``host`` that other machines can reach."""
 
     state: Path | None = None
     """The journal that outlives the process; ``None``: everything is forgotten at the end."""
@@ -56,11 +56,11 @@ class SandboxConfig:
     """The only dialect that is spoken; ``None``: each request's own."""
 
     instance_id: str | None = None
-    """The IotInstanceId that every alibaba request must name; ``None``: none is looked at."""
+    """The IotInstanceId that every alibaba request must name; ``None``: it is not checked."""
 
     faults: FaultPlan = field(default_factory=FaultPlan)
     seed: int = 0
-    """Of the faults and the rival: the same seed makes the same requests fail, and the rival do the same."""
+    """For faults and the rival: with the same seed, the same requests fail and the rival does the same things."""
 
     access_key_id: str = SANDBOX_ACCESS_KEY_ID
     access_key_secret: str = field(default=SANDBOX_ACCESS_KEY_SECRET, repr=False)
@@ -101,13 +101,13 @@ class SandboxConfig:
     """Refuse to change modules of a product that another account distributed: an assumption, no page says."""
 
     denied_code: str = "Forbidden.RAM"
-    """What a key without the right hears; documents also have ``iot.common.RamActionPermissionDeny``."""
+    """The error for a key without the right; documents also have ``iot.common.RamActionPermissionDeny``."""
 
     foreign_code: str = "iot.common.AuthActionPermissionDeny"
-    """What is said of another account's product; documents also have ``iot.Prod.NotProductOwner``."""
+    """The error for another account's product; documents also have ``iot.Prod.NotProductOwner``."""
 
     token_life_s: int | None = None
-    """How long temporary keys are good, whatever was asked for; ``None``: as asked for."""
+    """How long temporary keys are valid, whatever was asked for; ``None``: as asked for."""
 
     gmt_form: GmtForm = GmtForm.MINUTES
     package_shape: PackageShape = PackageShape.WRAPPED
@@ -126,7 +126,7 @@ class SandboxConfig:
     """HTTP status of a business error; documents contradict each other, 200 is what clients see."""
 
     def __post_init__(self) -> None:
-        """Refuse what would open the sandbox to the network, or can't be served.
+        """Refuse a configuration that would open the sandbox to the network, or that can't be served.
 
         Raises:
             SettingsError: A value is out of bounds, or the host is not loopback.

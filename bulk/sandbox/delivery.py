@@ -39,8 +39,8 @@ async def deliver(
 
     Args:
         request: What it answers.
-        reply: What is to be said.
-        fault: What is to go wrong on the way.
+        reply: The reply to send.
+        fault: What must go wrong on the way.
         plan: How long hanging and dripping take.
         now: The platform's time, in seconds since the epoch, for the Date header.
         closing: Set when the sandbox stops: nothing hangs any longer.
@@ -66,9 +66,9 @@ def abort(transport: asyncio.BaseTransport | None) -> None:
     """Reset a connection: the other side sees it break, not end."""
     if transport is None:
         return
-    # Lingering for no time makes the kernel send RST instead of FIN.
+    # A linger time of zero makes the kernel send RST instead of FIN.
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    # Not asked for by isinstance: uvloop's transports are no subclasses of asyncio's.
+    # Not checked by isinstance: uvloop's transports are not subclasses of asyncio's.
     cast("asyncio.WriteTransport", transport).abort()
 
 

@@ -1,4 +1,4 @@
-"""Decide which request meets which fault: drawn, and yet the same whenever the same seed is played again."""
+"""Decide which request gets which fault: random, but the same for the same seed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FaultDice"]
 class FaultDice:
     """Draws the fault of each request, the same for the same seed, in whatever order the requests come.
 
-    What befalls a request depends on the seed, its action, what it is about, and how often that was asked before.
+    A request's fault depends on the seed, its action, its product and module, and how often the same was asked before.
     """
 
     def __init__(self, plan: FaultPlan, *, seed: int) -> None:
@@ -29,7 +29,7 @@ class FaultDice:
         self._connections = 0
 
     def draw(self, action: str, subject: str) -> tuple[Fault | None, float]:
-        """Say what befalls a request, and how long it takes.
+        """Return a request's fault and its latency.
 
         Args:
             action: The API action.

@@ -80,7 +80,7 @@ _DEFAULT_AFTER: Final = frozenset(
 )
 _NEVER_CARRIED_OUT: Final = frozenset({Effect.THROTTLE, Effect.REFUSE})
 _ALWAYS_CARRIED_OUT: Final = frozenset({Effect.SLOW_BODY, Effect.HUGE_BODY})
-"""These arrive whole in the end, and a reply that says so must be true."""
+"""These arrive complete in the end, so a reply that says success must be true."""
 
 _SETTINGS: Final = {
     "latency": "latency=20-80ms",
@@ -97,14 +97,14 @@ _RATE: Final = re.compile(r"(?:(?P<percent>\d+(?:\.\d+)?)%|(?P<times>\d+)x)(?:@(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One kind of failure, and which requests meet it."""
+    """One kind of failure, and which requests get it."""
 
     effect: Effect
     carried_out: bool
-    """Whether the platform does what it was asked for, all the same."""
+    """Whether the platform still carries the request out."""
 
     action: str | None = None
-    """The only action that meets it; ``None``: every action."""
+    """The only action that gets it; ``None``: every action."""
 
     code: str = ""
     """The error code of ``CODE``."""
@@ -113,10 +113,10 @@ class Fault:
     """Of the requests, in [0, 1]; unused where ``times`` is set."""
 
     times: int | None = None
-    """So many requests meet it, one after the other; ``None``: as ``share`` says."""
+    """So many requests get it, one after the other; ``None``: as ``share`` says."""
 
     first: int = 1
-    """Number of the first matching request that may meet it, starting at 1."""
+    """Number of the first matching request that may get it, starting at 1."""
 
     @property
     def name(self) -> str:
@@ -127,7 +127,7 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultPlan:
-    """Everything that is to go wrong; without arguments, nothing is."""
+    """Everything that must go wrong; without arguments, nothing."""
 
     faults: tuple[Fault, ...] = ()
     latency_s: tuple[float, float] = (0.0, 0.0)
@@ -146,10 +146,10 @@ class FaultPlan:
     slow_s: float = 2.0
 
     def __post_init__(self) -> None:
-        """Refuse shares that no dice can give.
+        """Refuse shares that are impossible together.
 
         Raises:
-            SettingsError: Some action would meet more than one fault a request.
+            SettingsError: Some action would get more than one fault a request.
         """
         for action in ACTION_NAMES.values():
             total = sum(fault.share for fault in self.faults if fault.action in (None, action))
@@ -158,7 +158,7 @@ class FaultPlan:
 
     @property
     def is_empty(self) -> bool:
-        """Whether every request is answered at once and as it should be."""
+        """Whether every request is answered at once and correctly."""
         return not (self.faults or self.latencies_s or any(self.latency_s))
 
     def latency_of(self, action: str) -> tuple[float, float]:
@@ -219,8 +219,8 @@ def read_rate(option: str, name: str, value: str) -> tuple[float, int | None, in
     """Read how often something happens: ``5%``, ``3x``, ``100%@50``.
 
     Args:
-        option: The option that it stands in, for the message.
-        name: What is to happen.
+        option: The option that has it, for the message.
+        name: What happens.
         value: How often.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the platform checks before it looks at what is asked for: who, when, once, how often, with what right.
+"""The platform's checks before it performs an action: caller, time, nonce, rate and rights.
 
 Clocks are given.
 """
@@ -57,7 +57,7 @@ def throttled() -> Refusal:
 
 
 class Throttle:
-    """Lets so many requests through in any one second: strict, sliding, refused ones not counted."""
+    """Allows so many requests in any one second: strict, sliding, refused ones not counted."""
 
     def __init__(self, per_s: float) -> None:
         """Set the limit.
@@ -80,7 +80,7 @@ class Throttle:
 
 
 class Gateway:
-    """The platform's front door: remembers nonces and who was let through when."""
+    """The platform's gateway: remembers nonces and the times of accepted requests."""
 
     def __init__(self, config: SandboxConfig) -> None:
         self._config = config
@@ -89,14 +89,14 @@ class Gateway:
         self._throttles: dict[tuple[str, str], Throttle] = {}
 
     def check(self, call: Call, *, now: float, tick_s: float) -> Refusal | Refused | None:
-        """Refuse what the platform refuses, in its order; return ``None`` for what may pass.
+        """Refuse what the platform refuses, in its order; return ``None`` for a request that may pass.
 
         A request without the right counts against the rate: an assumption, the documents don't say.
 
         Args:
             call: The request.
             now: The platform's time, in seconds since the epoch.
-            tick_s: A clock that never jumps, for the rates.
+            tick_s: The time of a clock that never jumps, for the rates.
         """
         refusal = _check_completeness(call)
         if refusal:

@@ -1,4 +1,4 @@
-"""Carry out what the gateway has let through: find the action, and the instance that it is about."""
+"""Carry out requests that passed the gateway: find the action, and the instance that it is about."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def with_dialect(call: Call, dialect: Dialect | None) -> Call:
 
 
 def perform(call: Call, *, cloud: Cloud, directory: Directory, now: float, config: SandboxConfig) -> Result:
-    """Carry out what a request asks for, which the gateway has let through.
+    """Carry out a request that passed the gateway.
 
     Args:
         call: The request.

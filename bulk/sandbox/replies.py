@@ -44,7 +44,7 @@ class Reply:
 
 
 def render(result: Result, call: Call, config: SandboxConfig) -> Reply:
-    """Write what became of a request."""
+    """Write the result of a request."""
     status, code, fields = _envelope(result, call, config)
     casing = config.casing or (Casing.CAMEL if call.dialect is Dialect.TUYA else Casing.PASCAL)
     if call.wants_xml:

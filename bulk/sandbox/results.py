@@ -1,4 +1,4 @@
-"""What can become of a request: carried out, a business error, or a gateway error. Values only; no wire format."""
+"""The possible results of a request: carried out, a business error, or a gateway error. Values only; no wire format."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Done:
     """Modules, or fields that are shown as they are; ``None``: the reply has no Data."""
 
     fields: Mapping[str, Any] | None = None
-    """What stands beside Data in the reply."""
+    """The fields beside Data in the reply."""
 
     is_bare: bool = False
     """Whether the reply says nothing of Success: STS replies don't."""
@@ -56,7 +56,7 @@ Result = Done | Refused | Refusal
 
 
 def error_of(code: str, message: str) -> Refused | Refusal:
-    """Return the error that a code stands for: ``iot.*`` is a business error, all others are the gateway's."""
+    """Return the error of a code: ``iot.*`` is a business error, all others are the gateway's."""
     if code.lower().startswith(_BUSINESS_PREFIX):
         return Refused(code, message)
     status = 403 if code.startswith("Forbidden") else _STATUSES.get(code, 400)

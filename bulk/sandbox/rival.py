@@ -45,7 +45,7 @@ class RivalMove(StrEnum):
 
 
 _Touched = tuple[str, str] | None
-"""Product and module that a deed changed; ``None``: there was nothing to do it to."""
+"""Product and module that an act changed; ``None``: there was nothing to change."""
 
 _LIST, _PACKAGES, _PRODUCTS = (ACTION_NAMES[prefix] for prefix in ("list", "packages", "products"))
 _TRIGGERS: Final = {
@@ -86,7 +86,7 @@ class RivalAct:
 
 @dataclass(frozen=True, slots=True)
 class RivalPlan:
-    """Everything that a rival is to do."""
+    """Everything that a rival will do."""
 
     moves: tuple[Move, ...] = ()
 
@@ -112,7 +112,7 @@ class PlannedRival:
         """What it has done, in order."""
 
     def __call__(self, seen: Seen, console: Console) -> None:
-        """Do what the plan says, once a listing was looked at and before it is answered."""
+        """Do what the plan says, after a listing was read and before it is answered."""
         if not seen.carried_out or not any(seen.action in triggers for triggers in _TRIGGERS.values()):
             return
         subject = (seen.account, seen.action, seen.product_key)

@@ -55,7 +55,7 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A request, whose it is, and what goes wrong for it."""
+    """A request, its caller, and its fault."""
 
     call: Call
     account: Account | None
@@ -170,7 +170,7 @@ class Sandbox:
         return Console(self.world(account), clock=self._now)
 
     def let_in(self, rival: Callable[[Seen, Console], None]) -> None:
-        """Call a rival after each request that a known key signed: once it was looked at, before it is answered."""
+        """Call a rival for each request that a known key signed: after it was processed, before it is answered."""
         self._rivals.append(rival)
 
     def _open(self) -> None:
@@ -219,7 +219,7 @@ class Sandbox:
         )
 
     def _answer(self, visit: _Visit) -> Reply:
-        # Without a pause in here: what the platform checks and what it changes are one step.
+        # No await in here: the platform's check and its change must be one step.
         tick_s = time.monotonic()
         fault = visit.fault
         is_reached = fault is None or fault.carried_out

@@ -1,6 +1,6 @@
 """Compute the signatures that a request must carry, from the published rules. Pure: no clock, no I/O.
 
-Written apart from `bulk.cloud.signing` on purpose: an oracle that shared its code could not catch its mistakes.
+Written separately from `bulk.cloud.signing` on purpose: a check that shared its code could not catch its mistakes.
 """
 
 from __future__ import annotations

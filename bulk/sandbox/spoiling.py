@@ -1,4 +1,4 @@
-"""What a fault makes of an answer, as long as it is still an answer. Pure: connections are broken in `delivery`."""
+"""Apply a fault to an answer, if the result is still an answer. Pure: connections are broken in `delivery`."""
 
 from __future__ import annotations
 
@@ -41,8 +41,8 @@ def spoil(reply: Reply, fault: Fault, *, endpoint: str) -> Reply:
 
     Args:
         reply: What would have been said.
-        fault: What befell the request.
-        endpoint: Where a redirect leads, but for the path: back to the sandbox, which counts whoever follows.
+        fault: The request's fault.
+        endpoint: Where a redirect leads, without the path: back to the sandbox, which counts clients that follow.
     """
     if fault.effect in _PROXY_PAGES:
         return _proxy_page(*_PROXY_PAGES[fault.effect])
@@ -52,7 +52,7 @@ def spoil(reply: Reply, fault: Fault, *, endpoint: str) -> Reply:
         case Effect.BADJSON:
             return replace(reply, body=reply.body[:-1] + b',"Success":tru')
         case Effect.REDIRECT:
-            # 307 keeps method and body: a client that follows it hands its signature to whoever is there.
+            # 307 keeps method and body: a client that follows it gives its signature to any server there.
             return Reply(status=307, headers={"Location": f"{endpoint}elsewhere"})
         case _:
             return reply

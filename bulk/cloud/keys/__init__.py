@@ -1,1 +1,1 @@
-"""The keys that sign: where they are from, roles on top of them, and their renewal."""
+"""The keys that sign: where they come from, roles assumed with them, and their renewal."""

@@ -1,4 +1,4 @@
-"""Ask a source of keys in a thread of its own, which nobody has to wait for: a source may never answer."""
+"""Ask a source of keys in a separate thread. Nobody has to wait for the thread: a source may never answer."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["SilentSourceError", "ask"]
 
 
 class SilentSourceError(Exception):
-    """A source did not answer in time; its text says how long it was waited for."""
+    """A source did not answer in time; the text says how long bulk waited."""
 
 
 async def ask(fetch: Callable[[], Found], *, within_s: float) -> Found:
     """Return what a source gives, or raise what it raises.
 
     Args:
-        fetch: Asks the source; blocks. It goes on alone where it takes longer, and the process ends without it.
+        fetch: Asks the source; blocks. If it takes longer, it goes on alone, and the process can end without it.
         within_s: How long to wait, in seconds.
 
     Raises:
-        SilentSourceError: There is no answer by then.
+        SilentSourceError: There was no answer within that time.
     """
     answer = started(fetch, name="bulk-keys")
     try:

@@ -1,4 +1,4 @@
-"""Hold the keys that requests are signed with, masked wherever they could be shown."""
+"""Hold the keys that requests are signed with, and mask them in everything that could show them."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ __all__ = [
 ]
 
 ENVIRONMENT = "environment variables"
-"""How messages call the plain variables as a source of keys."""
+"""How messages name the plain variables as a source of keys."""
 
 UNNAMED = "the program that called bulk"
-"""How messages call a source that does not say its name."""
+"""How messages name a source that has no name."""
 
 OFFICIAL_PREFIX = "ALIBABA_CLOUD"
-"""With it begin the names of the official variables."""
+"""The names of the official variables begin with it."""
 
 _OF_ID = "_ACCESS_KEY_ID"
 _STAYS = "they stay as they are during a run"
 
 
 def variables_of(prefix: str) -> tuple[str, str, str]:
-    """Return the names of the variables with key id, secret and token, as a prefix gives them."""
+    """Return the names of the variables with key id, secret and token that have this prefix."""
     return f"{prefix}{_OF_ID}", f"{prefix}_ACCESS_KEY_SECRET", f"{prefix}_SECURITY_TOKEN"
 
 
@@ -62,61 +62,62 @@ class Credentials:
 
     @property
     def mask(self) -> Mask:
-        """What takes these secrets out of a text, plain or as a URL has them."""
+        """Removes these secrets from a text, plain or as they are encoded in a URL."""
         return Mask((self.access_key_secret, self.security_token))
 
 
 class CredentialProvider(Protocol):
-    """Where keys come from; temporary ones are renewed behind it."""
+    """Where keys come from; it also renews temporary ones."""
 
     async def current(self) -> Credentials:
         """Return the keys to sign the next request with.
 
-        Called before every request: must cost next to nothing, and return the same object, while nothing has changed.
+        This is called before every request. As long as nothing has changed it must cost almost nothing and return the
+        same object.
         """
         ...
 
 
 @runtime_checkable
 class ReplaceableCredentials(CredentialProvider, Protocol):
-    """A provider that knows where its keys are from, and can ask there for others when the platform refuses them."""
+    """A provider that knows where its keys come from, and can ask for others when the platform refuses them."""
 
     @property
     def source(self) -> str:
-        """Where the keys are from, as the end of "the keys are from"."""
+        """Where the keys come from: completes the sentence "the keys are from"."""
         ...
 
     async def replace(self, refused: Credentials) -> str | None:
-        """Ask the source for other keys than these; many calls for the same keys ask once.
+        """Ask the source for other keys than these. Many calls for the same keys ask the source once.
 
         Returns:
-            ``None`` if `current` returns others now; else why there are none, as the end of a sentence.
+            ``None`` if `current` now returns other keys; else why there are none, as the end of a sentence.
         """
         ...
 
 
 class AccountCredentials(ReplaceableCredentials, Protocol):
-    """The keys of an account, which also tell by which key the account can be recognised."""
+    """The keys of an account. They also say which key identifies the account."""
 
     @property
     def long_lived_key_id(self) -> str | None:
-        """The AccessKeyId of the key that stays: the one in use, or the one that assumed the role.
+        """The AccessKeyId of the long-lived key: the one in use, or the one that assumed the role.
 
-        ``None``: none is known, as the keys that were found are temporary.
+        ``None``: not known, because the keys that were found are temporary.
         """
         ...
 
 
 class StaticCredentials:
-    """Keys that stay as they are."""
+    """Keys that never change."""
 
     def __init__(self, credentials: Credentials, *, source: str = UNNAMED, stays: str | None = None) -> None:
         """Keep the keys.
 
         Args:
             credentials: The keys.
-            source: Where they are from, as the end of "the keys are from".
-            stays: Why there never are others, as the end of a sentence; ``None``: as the source has it.
+            source: Where they come from: completes the sentence "the keys are from".
+            stays: Why there are never others, as the end of a sentence; ``None``: a sentence that fits the source.
         """
         self._credentials = credentials
         self.source = source
@@ -142,7 +143,7 @@ class StaticCredentials:
         return self._credentials
 
     async def replace(self, refused: Credentials) -> str | None:
-        """See `ReplaceableCredentials.replace`: there never are others."""
+        """See `ReplaceableCredentials.replace`: there are never others."""
         return None if refused != self._credentials else self._why_none
 
 
@@ -160,11 +161,11 @@ def from_environment(environ: Mapping[str, str], *, prefix: str = OFFICIAL_PREFI
     """Read the keys from environment variables.
 
     Args:
-        environ: ``os.environ``, or what stands in for it.
+        environ: ``os.environ``, or a replacement for it.
         prefix: What their names begin with.
 
     Raises:
-        SettingsError: One is missing or empty, and the message names all that are; or one holds what no key can hold.
+        SettingsError: One is missing or empty: the message names all of them. Or one holds what no key can hold.
     """
     names = variables_of(prefix)
     key_id, secret, token = (read_key(name, environ.get(name)) for name in names)
@@ -179,7 +180,7 @@ def from_environment(environ: Mapping[str, str], *, prefix: str = OFFICIAL_PREFI
 
 
 def _nearest(environ: Mapping[str, str], prefix: str) -> str:
-    """Name the variables that may have been meant, where a prefix was given and is not there."""
+    """Name the variables that may have been meant, if no variable has the given prefix."""
     if prefix == OFFICIAL_PREFIX:
         return ""
     prefixes = [name.removesuffix(_OF_ID) for name in environ if name.endswith(_OF_ID)]
@@ -191,10 +192,10 @@ def _nearest(environ: Mapping[str, str], prefix: str) -> str:
 def read_key(name: str, value: str | None) -> str:
     """Return a part of a key as it was meant, empty if there is none.
 
-    What can't be seen at its ends is left out: a key that was read from a file often brings the end of its line along.
+    Invisible characters at its ends are removed: a key that was read from a file often has a line ending.
 
     Args:
-        name: What messages call it; they never show the value.
+        name: Its name in messages; they never show the value.
         value: As the source has it.
 
     Raises:

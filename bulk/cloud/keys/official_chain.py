@@ -1,4 +1,4 @@
-"""Find keys where Alibaba Cloud's own tools find them, in their order."""
+"""Find keys in the places where Alibaba Cloud's own tools look, in the same order."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _KEYS = ("_ACCESS_KEY_ID", "_ACCESS_KEY_SECRET", "_SECURITY_TOKEN")
 
 
 class OfficialChain:
-    """The official default chain, or one profile of it: the first source that has keys is asked from then on."""
+    """The official default chain, or one profile of it. The first source that has keys is used from then on."""
 
     def __init__(
         self,
@@ -34,10 +34,10 @@ class OfficialChain:
         """Ask nobody yet.
 
         Args:
-            environ: ``os.environ``, or what stands in for it.
+            environ: ``os.environ``, or a replacement for it.
             profile: Name of the only profile to look for, instead of the whole chain.
             named_by: The setting that names the profile.
-            insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
+            insecure_http: Allow an http:// address of another machine in ``ALIBABA_CLOUD_CREDENTIALS_URI``.
 
         Raises:
             SettingsError: A variable that says where keys are has quotes around its value.
@@ -55,14 +55,14 @@ class OfficialChain:
         self._chosen: Source | None = None
 
     def fetch(self, *, anew: bool = False) -> Found:
-        """Return the keys as they are now, renewed if they near their end. Blocks; one thread at a time.
+        """Return the current keys, renewed if they expire soon. Blocks; call it from one thread at a time.
 
         Args:
-            anew: Ask the chosen source past what it remembers.
+            anew: Make the chosen source ask for new keys, even if it remembers some.
 
         Raises:
             SettingsError: No source has keys, or the chosen one can't renew them; says what was tried, without secrets.
-            KeysUnavailableError: So it is, and a source that is set up did not answer.
+            KeysUnavailableError: The same, and a source that is set up did not answer.
         """
         return self._renew(self._chosen, anew=anew) if self._chosen else self._search()
 
@@ -90,10 +90,10 @@ class OfficialChain:
 
 
 def _without_slips(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment, its variables of Alibaba Cloud without what nobody sees at their ends."""
+    """Return the environment; Alibaba Cloud's variables lose the invisible characters at their ends."""
     meant = {name: trimmed(value) for name, value in environ.items() if name.startswith(_PREFIX)}
     for name, value in meant.items():
-        # The variables that hold keys themselves are checked where they are read, if they are.
+        # The variables that hold the keys themselves are checked only if they are read, and there.
         if is_quoted(value) and not name.endswith(_KEYS):
             raise SettingsError(
                 f"{name} has quotes around its value (docker's --env-file keeps them): remove the quotes"

@@ -1,9 +1,9 @@
-"""Ask one place where Alibaba Cloud's tools keep keys, by their official library; the only place that knows it.
+"""Ask one place where Alibaba Cloud's tools keep keys. It uses their official library; no other module knows it.
 
-The library takes longer to load than the rest of a short run, so this module is imported only where keys are neither
-given nor in the plain environment variables. Once loaded, the library remembers the environment of that moment:
-whatever a source needs is therefore handed to it here. Its ``async`` methods block the event loop all the same (they
-wait for locks and read certificates), so its plain ones are called, in a thread.
+The library takes longer to load than the rest of a short run. So this module is imported only if keys are neither
+given nor in the plain environment variables. Once loaded, the library remembers the environment of that moment, so
+everything that a source needs is passed to it here. Its ``async`` methods also block the event loop: they wait for
+locks and read certificates. So its plain methods are called, in a thread.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ __all__ = ["NoKeysError", "Source", "default_sources", "profile_sources"]
 _OIDC_VARIABLES = ("ALIBABA_CLOUD_OIDC_TOKEN_FILE", "ALIBABA_CLOUD_ROLE_ARN", "ALIBABA_CLOUD_OIDC_PROVIDER_ARN")
 _URI_VARIABLE = "ALIBABA_CLOUD_CREDENTIALS_URI"
 _OWN_NETWORKS = (ip_network("100.64.0.0/10"), ip_network("169.254.0.0/16"))
-"""Where clouds put services that only the machine itself reaches, without TLS."""
+"""Addresses of cloud services that only the machine itself can reach, without TLS."""
 
-# The library's loggers write to stderr by themselves: tracebacks, and with DEBUG=sdk whole requests with their tokens.
-# What they have to say stands, redacted, in the error that follows.
+# The library's loggers write to stderr: tracebacks, and with DEBUG=sdk whole requests with their tokens.
+# The same information is in the error that follows, redacted.
 for _name in ("credentials", "alibabacloud-tea"):
     logging.getLogger(_name).disabled = True
 
 
 _OF_ALIBABA = Path("/sys/class/dmi/id/sys_vendor")
-"""On an instance of theirs it holds the vendor's name."""
+"""On an Alibaba Cloud instance it holds the vendor's name."""
 
 _HTTP_STATUS = re.compile(r"(?:http_?code|status code)\W+(\d{3})", re.IGNORECASE)
 _PASSING_STATUSES = frozenset({408, 429})
@@ -59,17 +59,17 @@ class NoKeysError(Exception):
 
         Args:
             reason: In words, without secrets.
-            is_passing: The source is set up and gave no proper answer: it may give one later.
+            is_passing: The source is set up but gave no proper answer. It may give one later.
         """
         super().__init__(reason)
         self.is_passing = is_passing
 
 
 class _Provider(Protocol):
-    """A source, as the library has it: keeps its keys, and renews them 15 minutes before their end."""
+    """A source, as the library has it. It keeps its keys, and renews them 15 minutes before they expire."""
 
     def get_credentials(self) -> Any:  # noqa: ANN401 - of a library without types
-        """Return keys, or raise anything."""
+        """Return keys, or raise any exception."""
         ...
 
 
@@ -82,10 +82,10 @@ class Source:
         """Ask nobody yet.
 
         Args:
-            name: As messages call it.
+            name: Its name in messages.
             make: Sets the library's provider up.
-            file: Where it is, if it is one; set up again when another program has written it.
-            is_expected: Where it does not answer, it may do so later; ``False``: most likely it is not there at all.
+            file: The source's file, if it is one. The provider is set up again when another program has written it.
+            is_expected: If it does not answer, it may do so later; ``False``: it most likely does not exist here.
         """
         self.name = name
         self._make = make
@@ -93,19 +93,19 @@ class Source:
         self._is_expected = is_expected
         self._provider: _Provider | None = None
         self._version: tuple[int, ...] = ()
-        """Of the file: its number, size and time."""
+        """The file's number, size and time."""
 
         self._is_asked = False
 
     def ask(self, *, anew: bool = False) -> Found:
-        """Return the keys as they are now. Blocks.
+        """Return the current keys. Blocks.
 
         Args:
-            anew: Past what the library remembers.
+            anew: Ask for new keys, even if the library remembers some.
 
         Raises:
             NoKeysError: It has none.
-            SettingsError: It has what can't be keys.
+            SettingsError: It has something that can't be keys.
         """
         # A library that never answered an earlier call may hold its locks for ever.
         if anew or self._is_asked:
@@ -118,12 +118,12 @@ class Source:
         except RetryError:
             # Its words hold the request with its token.
             reason, is_passing = _no_answer(), True
-        except Exception as exc:  # noqa: BLE001 - the library raises whatever comes along
+        except Exception as exc:  # noqa: BLE001 - the library may raise any exception
             reason = redact(" ".join(str(exc).split())) or type(exc).__name__
             is_passing = _is_passing(exc)
         finally:
             self._is_asked = False
-        # Raised out here, so that the library's error is not even the context of ours.
+        # Raised outside the except block: the library's error must not be even the context of this one.
         raise NoKeysError(reason, is_passing=is_passing and self._is_expected)
 
     def _current_provider(self) -> _Provider:
@@ -144,12 +144,12 @@ class Source:
             secret = read_key("its secret", keys.get_access_key_secret())
             token = read_key("its security token", keys.get_security_token())
         except SettingsError as exc:
-            # Whoever wrote them here means them: other keys, of a later source, would be a surprise.
+            # The user wrote these keys on purpose: using other keys, from a later source, would be a surprise.
             raise SettingsError(f"{self.name}: {exc}") from None
         if not (key_id and secret):
             raise NoKeysError("it gave an empty key")
         credentials = Credentials(key_id, secret, token or None)
-        # What a profile leads to is wrapped, and the wrapping loses when keys end.
+        # The provider that a profile leads to is wrapped, and the wrapper loses the keys' expiry time.
         return Found(credentials, self.name, keys.get_expiration() or None)
 
 
@@ -157,8 +157,8 @@ def default_sources(environ: Mapping[str, str], *, insecure_http: bool = False) 
     """Return the official default chain: all sources, in the official order.
 
     Args:
-        environ: ``os.environ``, or what stands in for it.
-        insecure_http: Let ``ALIBABA_CLOUD_CREDENTIALS_URI`` be an http:// address of another machine.
+        environ: ``os.environ``, or a replacement for it.
+        insecure_http: Allow an http:// address of another machine in ``ALIBABA_CLOUD_CREDENTIALS_URI``.
     """
     return (
         Source(ENVIRONMENT, lambda: _environment(environ)),
@@ -173,7 +173,7 @@ def profile_sources(environ: Mapping[str, str], profile: str | None) -> tuple[So
     """Return the two files with profiles: that of the official command line, and that of the SDKs.
 
     Args:
-        environ: ``os.environ``, or what stands in for it.
+        environ: ``os.environ``, or a replacement for it.
         profile: Name of the profile; ``None``: the current one of the first file, ``default`` of the second.
     """
     of_cli = _at_home(environ, ".aliyun", "config.json")
@@ -198,7 +198,7 @@ def _at_home(environ: Mapping[str, str], *parts: str) -> Path | None:
     """Return a file's path in the user's home; ``None`` where there is no home, as in some containers."""
     try:
         return Path(environ.get("HOME") or Path.home(), *parts)
-    except RuntimeError:  # no HOME, and a user whom the machine does not know
+    except RuntimeError:  # no HOME, and a user that the machine does not know
         return None
 
 
@@ -244,14 +244,14 @@ def _ecs(environ: Mapping[str, str]) -> _Provider:
         official.EcsRamRoleCredentialsProvider(
             role_name=environ.get("ALIBABA_CLOUD_ECS_METADATA", ""),
             disable_imds_v1=_is_true(environ, "ALIBABA_CLOUD_IMDSV1_DISABLED"),
-            # A scheduler of its own, with a thread of its own: bulk asks often enough.
+            # It would start a scheduler and a thread; bulk asks often enough without them.
             async_update_enabled=False,
         )
     )
 
 
 def _has_a_role(environ: Mapping[str, str]) -> bool:
-    """Say whether this machine should have the role of an instance: it says so, or is one of theirs."""
+    """Say whether this machine should have an instance's role: a setting says so, or it is an Alibaba instance."""
     if environ.get("ALIBABA_CLOUD_ECS_METADATA"):
         return True
     try:
@@ -273,7 +273,7 @@ def _uri(environ: Mapping[str, str], *, insecure_http: bool) -> _Provider:
 
 
 def _is_own(host: str) -> bool:
-    """Say whether an address is this machine's, or that of a service that only this machine reaches."""
+    """Say whether an address is this machine's, or belongs to a service that only this machine reaches."""
     if is_loopback(host):
         return True
     try:
@@ -288,12 +288,12 @@ def _require_not_disabled(environ: Mapping[str, str], variable: str) -> None:
 
 
 def _is_passing(exc: Exception) -> bool:
-    """Say whether what the library raised is about a source that did not answer, or answered rubbish."""
+    """Say whether the library's error means that a source did not answer, or that its answer is unreadable."""
     if status := _HTTP_STATUS.search(str(exc)):
         return int(status[1]) >= _FIRST_SERVER_ERROR or int(status[1]) in _PASSING_STATUSES
     if isinstance(exc, CredentialException):
         return "error retrieving credentials" in str(exc)
-    # JSON that is none, or that is another thing than an object; or a time that is none.
+    # Broken JSON, JSON that is not an object, or an invalid time.
     if isinstance(exc, (json.JSONDecodeError, AttributeError, KeyError, TypeError)) or "time data" in str(exc):
         return True
     return isinstance(exc, OSError) and not isinstance(exc, (FileNotFoundError, PermissionError))
@@ -304,7 +304,7 @@ def _is_true(environ: Mapping[str, str], variable: str) -> bool:
 
 
 def _no_answer() -> str:
-    # The library obeys these two and knows no NO_PROXY: requests to a machine's own service get lost in a proxy.
+    # The library uses these two but not NO_PROXY: it would send requests for the machine's own service to a proxy.
     proxies = [name for name in ("http", "https") if name in getproxies()]
     return "no answer" + (f" ({' and '.join(f'{name.upper()}_PROXY' for name in proxies)} is used)" if proxies else "")
 

@@ -1,4 +1,4 @@
-"""Keep temporary keys fresh while a run goes on: asked for in a thread, ahead of their end."""
+"""Keep temporary keys fresh during a run: ask for new ones in a thread, before they expire."""
 
 from __future__ import annotations
 
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
 __all__ = ["Fetch", "Found", "RenewedCredentials"]
 
 _ASK_EVERY_S = 60.0
-"""Sources answer at once while their keys are fresh; they renew them 15 minutes ahead, which leaves many tries."""
+"""Sources answer at once while their keys are fresh. They renew them 15 minutes early, which leaves many tries."""
 
 _TRUST_S = 600.0
-"""Keys that nobody asked for in this time may be over: whoever wants them then waits for the answer."""
+"""Keys that nobody asked for in this time may have expired: the next request for keys waits for the source."""
 
 _HARDLY_VALID_S = 600.0
-"""A source that renews 15 minutes ahead and gives keys so near their end could not renew them."""
+"""A source renews 15 minutes early. If it gives keys that expire this soon, it could not renew them."""
 
 _FIRST_WITHIN_S = 60.0
-"""How long all sources together may take when a run begins."""
+"""How long all sources together may take at the start of a run."""
 
 _WITHIN_S = 30.0
 """How long the chosen source may take later. The official library waits 15 seconds for each of its requests."""
 
 _PAUSES_S = (0.0, 1.0, 3.0)
-"""Before each try to get other keys than refused ones: a file may just be written anew, a service just be restarted."""
+"""Wait before each try to replace refused keys: a file may be rewritten just now, or a service restarted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Keys, and where they are from."""
+    """Keys, and where they come from."""
 
     credentials: Credentials
     source: str
-    """As messages call it."""
+    """Its name in messages."""
 
     ends_at: float | None = None
-    """When they end, in seconds since the epoch, where the source says it."""
+    """When they expire, in seconds since the epoch, if the source says it."""
 
     behind: Credentials | None = None
-    """The keys that the source itself signed with to get these, where it did."""
+    """The keys that the source itself used to get these, if it used any."""
 
     @property
     def long_lived_key_id(self) -> str | None:
@@ -60,7 +60,7 @@ class Found:
 
     @property
     def mask(self) -> Mask:
-        """What takes the secrets of the keys out of a text, and of those behind them."""
+        """Removes the secrets of these keys, and of the keys that got them, from a text."""
         return self.credentials.mask | self.behind.mask if self.behind else self.credentials.mask
 
 
@@ -68,10 +68,10 @@ class Fetch(Protocol):
     """Asks a source of keys."""
 
     def __call__(self, *, anew: bool = False) -> Found:
-        """Return the keys as they are now. Blocks: called in a thread, by one at a time.
+        """Return the current keys. Blocks: called in a thread, one call at a time.
 
         Args:
-            anew: Past whatever remembers them: the platform refused those that it remembers.
+            anew: Ask for new keys and ignore remembered ones: the platform refused those.
 
         Raises:
             SettingsError: There are none.
@@ -80,7 +80,7 @@ class Fetch(Protocol):
 
 
 class RenewedCredentials:
-    """Keys that are renewed. Where that fails it is announced and tried again, and the old keys serve meanwhile."""
+    """Keys that are renewed. If that fails, it is announced and tried again; the old keys are used meanwhile."""
 
     def __init__(
         self,
@@ -97,9 +97,9 @@ class RenewedCredentials:
         Args:
             fetch: Asks for the keys.
             first: What it returned.
-            listener: Told of new keys, and when none could be had.
+            listener: Receives an event for new keys, and one when renewal failed.
             clock: Monotonic seconds.
-            wall_clock: Seconds since the epoch. It goes on while a machine sleeps, which the other clock need not do.
+            wall_clock: Seconds since the epoch. It goes on while a machine sleeps; the other clock may not.
             sleep: Waits so many seconds.
         """
         self._fetch = fetch
@@ -111,7 +111,7 @@ class RenewedCredentials:
         self._asking: asyncio.Task[None] | None = None
         self._replacing: asyncio.Task[None] | None = None
         self._refused: Credentials | None = None
-        """Keys in place of which others were asked for."""
+        """Keys that were refused, so that others were asked for."""
 
         self._why_none = ""
         self._take_note(first)
@@ -176,7 +176,7 @@ class RenewedCredentials:
     async def _ask(self) -> None:
         try:
             self._take(await ask(self._fetch, within_s=_WITHIN_S))
-        except Exception as exc:  # noqa: BLE001 - whatever a source does, the old keys serve
+        except Exception as exc:  # noqa: BLE001 - whatever a source raises, the old keys are used
             self._go_on_with_the_old(self._words(exc))
         finally:
             self._asking = None
@@ -194,7 +194,7 @@ class RenewedCredentials:
             self._replacing = None
 
     async def _others(self, refused: Credentials) -> bool:
-        """Ask for other keys; return whether the source gave any, be they the same."""
+        """Ask for other keys; return whether the source gave any, even the same ones."""
         try:
             self._take(await ask(lambda: self._fetch(anew=True), within_s=_WITHIN_S))
         except Exception as exc:  # noqa: BLE001 - as above
@@ -229,5 +229,5 @@ class RenewedCredentials:
         self._source, self._ends_at = found.source, found.ends_at
         self._long_lived_key_id = found.long_lived_key_id
         self._asked, self._asked_at = self._clock(), self._wall_clock()
-        # A key without a token has no end.
+        # A key without a token never expires.
         self._asks_for_changes = found.credentials.security_token is not None

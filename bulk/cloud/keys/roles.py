@@ -1,4 +1,4 @@
-"""Assume a role with the keys of another source, and keep its keys until they near their end."""
+"""Assume a role with the keys of another source, and keep the role's keys until they expire soon."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 __all__ = ["AssumedRole", "assuming"]
 
 _RENEWED_AHEAD_S = 900.0
-"""Leaves many tries before the old keys end, as the official tools do it."""
+"""Leaves many tries before the old keys expire; the official tools do the same."""
 
 _UNKNOWN_END_S = 900.0
-"""The shortest that keys of a role last: what is counted with where the reply's time can't be read."""
+"""The shortest lifetime of a role's keys: assumed if the time in the reply can't be read."""
 
 _PASSING = frozenset({FailureKind.CLOCK, FailureKind.DOUBTFUL, FailureKind.NOT_SENT, FailureKind.THROTTLED})
 
@@ -45,7 +45,9 @@ _REMEDIES = (
 
 
 def assuming(endpoint: str, role: Role) -> Callable[[Found], Granted | Failure]:
-    """Return what asks the Security Token Service for keys of a role. It blocks, and needs a thread without a loop.
+    """Return a function that asks the Security Token Service for a role's keys.
+
+    The function blocks, and needs a thread without an event loop.
 
     Args:
         endpoint: URL of the service, without path.
@@ -61,7 +63,7 @@ def assuming(endpoint: str, role: Role) -> Callable[[Found], Granted | Failure]:
 
 
 class AssumedRole:
-    """A source of keys, to be asked as `cloud.renewal.Fetch` says."""
+    """A source of keys. How to ask it: see `cloud.renewal.Fetch`."""
 
     def __init__(
         self,
@@ -76,7 +78,7 @@ class AssumedRole:
         Args:
             base: Gives the keys that may assume the role.
             role: The role.
-            assume: Asks for keys of the role, with those keys; see `assuming`.
+            assume: Asks for the role's keys, signed with the base's keys; see `assuming`.
             wall_clock: Seconds since the epoch.
         """
         self._base = base
@@ -87,21 +89,21 @@ class AssumedRole:
         self._renew_at = 0.0
 
     def fetch(self, *, anew: bool = False) -> Found:
-        """Return the keys as they are now. Blocks; one thread at a time.
+        """Return the current keys. Blocks; call it from one thread at a time.
 
         Args:
-            anew: Ask for others, past what is kept here and in the source of the keys behind.
+            anew: Ask for new keys, and ignore those kept here and in the base source.
 
         Raises:
             SettingsError: There are none; says why, without secrets.
-            KeysUnavailableError: So it is, and asking later may help.
+            KeysUnavailableError: The same, and asking later may help.
         """
         if self._kept is not None and not anew and self._wall_clock() < self._renew_at:
             return self._kept
         base = self._base(anew=anew)
         granted = self._assume(base)
         if isinstance(granted, Failure) and not anew and granted.kind not in _PASSING:
-            # The keys behind may have been replaced, unseen by what remembers them.
+            # The base keys may have been replaced, and a source that remembers the old ones did not notice.
             others = self._base(anew=True)
             if others.credentials != base.credentials:
                 base, granted = others, self._assume(others)

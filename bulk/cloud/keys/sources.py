@@ -1,4 +1,4 @@
-"""Say where an account's keys are, and open them: a profile, variables of one's own, the official chain, a role."""
+"""Say where an account's keys are, and open them: a profile, your own variables, the official chain, or a role."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SESSION_NAME = re.compile(r"[A-Za-z0-9.@_-]{2,64}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysSource:
-    """Where the keys of one account are. It holds no secret, and is all of it settings."""
+    """Where the keys of one account are. It holds settings only, no secret."""
 
     profile: str | None = None
     """Name of a profile of the official tools."""
@@ -75,11 +75,11 @@ class KeysSource:
 
 
 def default_rate_group(source: KeysSource, keys: AccountCredentials) -> str | None:
-    """Return by what accounts that share the platform's rates are recognised without asking the platform.
+    """Return what identifies accounts that share the platform's rates, without asking the platform.
 
     Returns:
-        The UID in the role's name, else the AccessKeyId of the long-lived key; ``None``: the keys that were found are
-        temporary and have another id each time, so that only the setting ``rate_group`` can say it.
+        The UID in the role's name, else the AccessKeyId of the long-lived key. ``None``: the keys that were found are
+        temporary and have another id each time, so only the setting ``rate_group`` can say it.
     """
     return source.uid or keys.long_lived_key_id
 
@@ -88,12 +88,12 @@ def token_endpoint(source: KeysSource, environ: Mapping[str, str], *, insecure_h
     """Return the URL of the account's Security Token Service.
 
     Args:
-        source: Names the service, or not.
-        environ: Names a region, or the private network, as for the official tools.
-        insecure_http: Let it be an http:// address of another machine.
+        source: May name the service.
+        environ: May name a region, or the private network, as for the official tools.
+        insecure_http: Allow an http:// address of another machine.
 
     Raises:
-        SettingsError: It can't be a host.
+        SettingsError: Its name can't be a host.
     """
     named = source.sts_endpoint
     if not named:
@@ -113,18 +113,18 @@ async def open_credentials(
     insecure_http: bool = False,
     listener: Listener = ignore,
 ) -> AccountCredentials:
-    """Find an account's keys; temporary ones are renewed from then on, each account's by itself.
+    """Find an account's keys. Temporary ones are renewed from then on, separately for each account.
 
     Args:
         source: Where they are.
-        environ: ``os.environ``, or what stands in for it.
-        insecure_http: Let services that give keys be http:// addresses of other machines.
-        listener: Told where the keys are from, with a mask for every secret that was read on the way to them, and when
-            temporary ones are or can't be renewed.
+        environ: ``os.environ``, or a replacement for it.
+        insecure_http: Allow http:// addresses of other machines for services that give keys.
+        listener: Receives an event that says where the keys come from, with a mask for every secret that was read on
+            the way to them. Later it receives one when temporary keys are renewed or can't be.
 
     Raises:
-        SettingsError: There are none; the message says where they were looked for.
-        KeysUnavailableError: So it is, and a source that is set up did not answer.
+        SettingsError: There are none; the message says where bulk looked.
+        KeysUnavailableError: The same, and a source that is set up did not answer.
     """
     service = token_endpoint(source, environ, insecure_http=insecure_http) if source.role_arn else ""
     static = _from_variables(source, environ)
@@ -132,7 +132,7 @@ async def open_credentials(
         keys = await static.current()
         listener(CredentialsFound(static.source, keys.mask))
         return await _with_role(source, _same(keys, static.source), service, listener) if service else static
-    from bulk.cloud.keys.renewal import RenewedCredentials  # noqa: PLC0415 - keys in the environment never end
+    from bulk.cloud.keys.renewal import RenewedCredentials  # noqa: PLC0415 - keys in the environment never expire
 
     fetch = await asyncio.to_thread(_official_fetch, source, environ, insecure_http=insecure_http)
     renewed = await RenewedCredentials.open(fetch, listener=listener)
@@ -140,7 +140,7 @@ async def open_credentials(
 
 
 def _from_variables(source: KeysSource, environ: Mapping[str, str]) -> StaticCredentials | None:
-    """Return the keys of plain variables, where those are meant; nothing has to be loaded for them."""
+    """Return the keys of plain variables, if the source means those; nothing has to be loaded for them."""
     if source.key_env is not None:
         return StaticCredentials.of_environment(environ, prefix=source.key_env)
     if not source.profile and holds_keys(environ):
@@ -160,7 +160,7 @@ def _same(keys: Credentials, source: str) -> Fetch:
 
 
 def _official_fetch(source: KeysSource, environ: Mapping[str, str], *, insecure_http: bool) -> Fetch:
-    # The official library takes a sixth of a second to load: only who needs it pays for it, and not on the event loop.
+    # The official library takes a sixth of a second to load: load it only if it is needed, off the event loop.
     from bulk.cloud.keys.official_chain import OfficialChain  # noqa: PLC0415 - see above
 
     return OfficialChain(

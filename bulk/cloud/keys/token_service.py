@@ -1,7 +1,7 @@
 """Call the Security Token Service (STS): who is this, and which keys does a role have now?
 
-It is an API of its own (version 2015-04-01), signed like the IoT platform's; its replies say by their status alone that
-they are successes. Pages "AssumeRole" and "GetCallerIdentity" of Alibaba Cloud's STS; Tuya has none.
+It is a separate API (version 2015-04-01), signed like the IoT platform's. Only the HTTP status of a reply says whether
+it is a success. Pages "AssumeRole" and "GetCallerIdentity" of Alibaba Cloud's STS; Tuya has none.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
 __all__ = ["Granted", "Role", "TokenService"]
 
 _LASTS_S = 3600
-"""Every role allows an hour, and few allow more."""
+"""Every role allows an hour; few allow more."""
 
 _TIMEOUT_S = 8.0
 _PAUSES_S = (1.0, 2.0)
-"""Before the second try and the third."""
+"""Waits before the second try and the third."""
 
 _WORTH_ANOTHER_TRY = frozenset({FailureKind.CLOCK, FailureKind.DOUBTFUL, FailureKind.NOT_SENT, FailureKind.THROTTLED})
 
@@ -76,7 +76,7 @@ class TokenService:
 
         Args:
             endpoint: URL without path, such as ``https://sts.aliyuncs.com``.
-            credentials: Who asks.
+            credentials: The keys that sign.
             transport: Sends each request exactly once.
             timeout_s: For one request.
             wall_clock: Seconds since the epoch.
@@ -101,7 +101,7 @@ class TokenService:
             leave: See `cloud.transport.Leave`.
 
         Raises:
-            TurnMissedError: It was too late for it to leave, and it was not sent at all.
+            TurnMissedError: It was too late to send the request, and it was not sent.
         """
         credentials = await self._caller.current()
         result = await self._caller.call(Action.IDENTIFY, {"Action": Action.IDENTIFY}, credentials, leave)
@@ -114,12 +114,12 @@ class TokenService:
         return Identity(uid, arn, answer.request_id, reply.status)
 
     async def assume(self, role: Role) -> Granted | Failure:
-        """Ask for keys of a role, again where that may help: it changes nothing."""
+        """Ask for a role's keys. Repeat where that may help: a repeat changes nothing."""
         granted = await self._assume(role)
         for pause_s in _PAUSES_S:
             if not (isinstance(granted, Failure) and granted.kind in _WORTH_ANOTHER_TRY):
                 break
-            if granted.kind is not FailureKind.CLOCK:  # which was corrected by that answer
+            if granted.kind is not FailureKind.CLOCK:  # that answer corrected the clock
                 await self._sleep(pause_s)
             granted = await self._assume(role)
         return granted

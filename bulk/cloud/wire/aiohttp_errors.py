@@ -1,4 +1,4 @@
-"""Turn aiohttp's errors into ours: may the platform have carried the request out or not?"""
+"""Turn aiohttp's errors into bulk's: may the platform have carried the request out or not?"""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NOT_SENT = (
     aiohttp.InvalidURL,
     aiohttp.NonHttpUrlClientError,
 )
-"""Raised only before a request could leave, wherever they appear."""
+"""These are always raised before a request could leave."""
 
 _OUTCOME_UNKNOWN: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] = (
     ((TimeoutError,), "timeout", "no answer from {} in time"),
@@ -45,7 +45,7 @@ _OUTCOME_UNKNOWN: tuple[tuple[tuple[type[BaseException], ...], str, str], ...] =
 
 
 def translate(error: BaseException, endpoint: str) -> TransportError:
-    """Turn an error of aiohttp into ours: whether the request may have been carried out, in words without the URL.
+    """Turn an error of aiohttp into one that says whether the request may have been carried out, without the URL.
 
     Args:
         error: What aiohttp raised. Its own words are left out: they may hold the signed URL.
@@ -56,18 +56,18 @@ def translate(error: BaseException, endpoint: str) -> TransportError:
     for kinds, code, message in _OUTCOME_UNKNOWN:
         if isinstance(error, kinds):
             return OutcomeUnknownError(message.format(endpoint), code=code)
-    # What is left, and whatever is new, may have happened after the request was sent.
+    # All other errors, also ones that are new in aiohttp, may have happened after the request was sent.
     return OutcomeUnknownError(f"the connection to {endpoint} was lost before its answer", code="connection_lost")
 
 
 def unconnected(error: BaseException, endpoint: str, *, proxy: Proxy | None = None, target: str = "") -> NotSentError:
-    """Turn an error of aiohttp into ours that came while it connected, when no request can have left.
+    """Turn an error that aiohttp raised while it connected into bulk's: no request can have left.
 
     Args:
         error: What aiohttp raised.
         endpoint: To name in the message.
-        proxy: That it connected through, if any.
-        target: The endpoint's host and port, as a proxy is asked for them.
+        proxy: The proxy that it connected through, if any.
+        target: The endpoint's host and port, as the proxy receives them.
     """
     reason = _reason(error, endpoint) if proxy is None else _reason_behind(error, endpoint, proxy, target)
     return NotSentError(reason.words, code=reason.code, remedy=reason.remedy)
@@ -82,7 +82,7 @@ def _reason(error: BaseException, place: str) -> Reason:
 
 
 def _reason_behind(error: BaseException, endpoint: str, proxy: Proxy, target: str) -> Reason:
-    """Say what went wrong on the way through a proxy, and at which of the two."""
+    """Say what went wrong on the way through a proxy: at the proxy, or at the endpoint behind it."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         offers = error.headers.getall("Proxy-Authenticate", []) if error.headers else []
         return refusal(error.status, offers, proxy=proxy, target=target)
@@ -90,7 +90,7 @@ def _reason_behind(error: BaseException, endpoint: str, proxy: Proxy, target: st
         if not _is_at(error, proxy):
             return _system_reason(error, f"{endpoint} through the proxy {proxy}")
         reason = _system_reason(error, f"the proxy {proxy}")
-        # What is wrong with a certificate is not about the way, and does not pass.
+        # A bad certificate is not a fault of the route, and does not pass with time.
         return reason if reason.code.startswith("tls") else Reason("proxy", reason.words)
     words = next((words for kinds, words in _BEHIND if isinstance(error, kinds)), _NO_WAY)
     return Reason("proxy", words.format(proxy=proxy, target=target))
@@ -128,7 +128,7 @@ def _system_reason(error: aiohttp.ClientConnectorError, place: str) -> Reason:
 
 
 def _cause(error: aiohttp.ClientConnectorError) -> OSError:
-    """Return the error below aiohttp's, of the kind that aiohttp says it is."""
+    """Return the error that aiohttp wrapped, of the kind that aiohttp says it is."""
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None)
     for kind, usual in _CAUSES:
         if isinstance(error, kind) and not isinstance(cause, usual):

@@ -1,6 +1,6 @@
-"""Keep connections of the ways that requests take, and give each out for one request at a time.
+"""Keep connections for each route, and give each out for one request at a time.
 
-On aiohttp's connector, below its session: see `bulk.cloud.wire.transport`.
+This uses aiohttp's connector, without its session: see `bulk.cloud.wire.transport`.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ if TYPE_CHECKING:
 __all__ = ["Connections"]
 
 _FAILURES = (*FOREIGN_ERRORS, ValueError)
-"""What a connection fails with; a `ValueError`: a host name that no resolver takes."""
+"""The errors that connecting may raise; a `ValueError`: a host name that no resolver accepts."""
 
 
 _IDLE_S = 15.0
-"""How long a connection is kept without a request, as aiohttp does: servers close such too, and requests are lost."""
+"""How long an idle connection is kept, as in aiohttp: servers close idle ones too, and then a request is lost."""
 
 
 class Connections:
     """Connections to any number of endpoints, as an async context manager.
 
-    aiohttp's connector makes them and holds them to the limit. Those without a request are kept here and not there: to
-    hand one over and back took as long as to sign the request. It also lets them all go at once.
+    aiohttp's connector makes them and enforces the limit. Idle ones are kept here, not there: to pass one to the
+    connector and back took as long as signing the request. The connector also closes all of them at once.
     """
 
     def __init__(self, *, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         """Open nothing yet.
 
         Args:
-            limit: Most connections side by side; who needs another waits.
+            limit: Most connections at the same time; a request that needs another waits.
             clock: Seconds since any moment.
         """
         self._limit = limit
         self._clock = clock
         self._timeout = aiohttp.ClientTimeout()
         self._idle: dict[Route, deque[tuple[Connection, float]]] = {}
-        """Of each way: connections without a request, and since when, the longest first."""
+        """Route → idle connections, each with the time since when; the longest idle first."""
 
         self._open = 0
         self._asking = 0
-        """How many wait for a connection to be made, or for one less to be open."""
+        """How many wait for a new connection, or for another one to close."""
 
     async def __aenter__(self) -> Self:
         """Make ready; connections follow as they are needed."""
@@ -75,16 +75,16 @@ class Connections:
         await self._connector.close()
 
     async def take(self, route: Route, *, connect_s: float) -> Connection:
-        """Return a connection of this way, kept or new, that nothing lies on; `keep` or `cut` it.
+        """Return a connection for this route, kept or new, with no unread data on it. Then `keep` or `cut` it.
 
-        An answer that nobody asked for would pass for the next request's.
+        Unread data would be taken for the answer to the next request.
 
         Args:
-            route: The way.
+            route: The route.
             connect_s: Longest time that a new one may take.
 
         Raises:
-            NotSentError: There is none, in words that name the proxy, if any, and the system's reason.
+            NotSentError: There is none; the message names the proxy, if any, and the system's reason.
         """
         route.require_not_refused()
         for _ in range(self._limit + 1):
@@ -116,11 +116,12 @@ class Connections:
             return connection
         finally:
             self._asking -= 1
-        # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
+        # Raised outside the except block: aiohttp's error must not be even the context of this one, as it may hold
+        # anything.
         raise error
 
     def keep(self, route: Route, connection: Connection) -> None:
-        """Take a connection back that was good just now, for the next request."""
+        """Take back a connection that has just worked, for the next request."""
         protocol = connection.protocol
         if protocol is None or protocol.should_close or self._open + self._asking > self._limit:
             self._drop(connection)
@@ -132,13 +133,13 @@ class Connections:
     def cut(self, route: Route, connection: Connection) -> None:
         """Close a connection so that a request which is still on its way is not delivered later.
 
-        What takes one connection of a way away takes all: those without a request are not used any more. Those of
-        another way are none of its business: an endpoint that is down costs no other.
+        What breaks one connection of a route breaks all of them, so the idle ones are not used any more. Connections of
+        other routes stay: an endpoint that is down must not affect another.
         """
         transport = connection.transport
         if transport is not None:
             with suppress(OSError):  # it is closed already
-                # Lingering for no time makes the kernel forget what it has not sent yet, and reset the connection.
+                # A linger time of zero makes the kernel drop unsent data and reset the connection.
                 if (below := transport.get_extra_info("socket")) is not None:
                     below.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
@@ -152,7 +153,7 @@ class Connections:
         self._open -= 1
 
     def _drop_longest_idle(self) -> None:
-        """Make room for a connection of another way, if one has more than it needs."""
+        """Make room for a connection of another route, if one has more than it needs."""
         waiting = [idle for idle in self._idle.values() if idle]
         if waiting:
             self._drop(min(waiting, key=lambda idle: idle[0][1]).popleft()[0])

@@ -1,6 +1,7 @@
-"""Start blocking work in a thread of its own, which nobody has to wait for: what it asks may never answer.
+"""Start blocking work in a separate thread. Nobody has to wait for the thread: a source may never answer.
 
-The loop's own pool has few threads, and is waited for when the process ends: one silent source would hold others up.
+The event loop's own pool has few threads, and the process waits for them when it ends: one silent source would block
+the others.
 """
 
 from __future__ import annotations
@@ -20,11 +21,11 @@ _Result = TypeVar("_Result")
 
 
 def started(work: Callable[[], _Result], *, name: str) -> Future[_Result]:
-    """Return what becomes what the work returns or raises.
+    """Return a future of what the work returns or raises.
 
     Args:
-        work: Blocks. It goes on alone where the future is cancelled, and the process ends without it.
-        name: Of the thread.
+        work: Blocks. If the future is cancelled, it goes on alone, and the process can end without it.
+        name: The thread's name.
     """
     loop = asyncio.get_running_loop()
     answer: Future[_Result] = loop.create_future()
@@ -41,7 +42,7 @@ def started(work: Callable[[], _Result], *, name: str) -> Future[_Result]:
         result, failure = None, None
         try:
             result = work()
-        except BaseException as exc:  # noqa: BLE001 - raised where it is waited for
+        except BaseException as exc:  # noqa: BLE001 - raised again where the future is awaited
             failure = exc
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
             loop.call_soon_threadsafe(tell, result, failure)

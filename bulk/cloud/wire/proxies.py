@@ -37,10 +37,10 @@ class Proxy:
     """A proxy that requests go through."""
 
     url: URL
-    """Without user name and password: it can be shown."""
+    """The URL without user name and password: safe to show."""
 
     variables: str
-    """What names it, as messages say it: ``HTTPS_PROXY or https_proxy``."""
+    """The variable that names it, as messages write it: ``HTTPS_PROXY or https_proxy``."""
 
     authorization: str | None = field(default=None, repr=False)
     """Value of ``Proxy-Authorization``, if a user is named; secret."""
@@ -51,7 +51,7 @@ class Proxy:
 
 
 def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
-    """Return the proxy that the environment names for an endpoint; this machine itself needs none.
+    """Return the proxy that the environment names for an endpoint; an endpoint on this machine needs none.
 
     Args:
         scheme: ``https`` or ``http``.
@@ -59,13 +59,13 @@ def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
         port: ``None``: the scheme's own.
 
     Raises:
-        NotSentError: What is named can't be a proxy.
+        NotSentError: The variable's value can't be a proxy.
     """
     named = getproxies()
     variable = next((f"{which}_proxy" for which in (scheme, "all") if named.get(which)), None)
     if variable is None or is_loopback(host):
         return None
-    # Without the variable, a system's settings may have a list of their own.
+    # Without the variable, the system's settings may have their own list.
     is_direct = _is_listed(host, port or _PORTS[scheme], named["no"]) if "no" in named else proxy_bypass(host)
     if is_direct:
         return None
@@ -75,7 +75,7 @@ def proxy_for(scheme: str, host: str, port: int | None = None) -> Proxy | None:
 def _parsed(named: str, variables: str) -> Proxy:
     if reason := _spelling_mistake(named):
         raise _unusable(named, variables, reason)
-    # Without a scheme it is HTTP, as to curl.
+    # Without a scheme it is HTTP, as in curl.
     address = named if "://" in named else f"http://{named}"
     try:
         parts = urlsplit(address)
@@ -92,7 +92,7 @@ _ENCODE = "; in a user name or password, write @ as %40, : as %3A, / as %2F, # a
 
 
 def _spelling_mistake(named: str) -> str | None:
-    """Say what an environment file left around a value or in it."""
+    """Say which stray characters, as from an environment file, are around a value or in it."""
     if named[0] in _QUOTES or named[-1] in _QUOTES:
         return "it is in quotes: take them out"
     if named.endswith("\r"):
@@ -106,7 +106,7 @@ def _mistake(parts: SplitResult, port: int | None) -> str | None:
     if parts.scheme not in _PORTS:
         return f"{parts.scheme}:// is no proxy's scheme"
     if "@" in parts.path + parts.query + parts.fragment:
-        # The host that was read is a part of the password: nothing may connect to it, nor show it.
+        # The parsed host is part of the password: nothing may connect to it or show it.
         return "its host can't be told from its password" + _ENCODE
     if parts.path not in {"", "/"} or parts.query or parts.fragment:
         return "it goes on after host and port (the address of a PAC file is no proxy's)"
@@ -123,7 +123,7 @@ def _unusable(named: str, variables: str, reason: str) -> NotSentError:
 
 
 def _authorization(parts: SplitResult) -> str | None:
-    """Write user and password as RFC 7617 has them, in UTF-8 or in whichever bytes are percent-encoded."""
+    """Write user and password as in RFC 7617: in UTF-8, or in the bytes that are percent-encoded."""
     user_info, found, _ = parts.netloc.rpartition("@")
     if not found:
         return None
@@ -135,8 +135,8 @@ def _authorization(parts: SplitResult) -> str | None:
 def _is_listed(host: str, port: int, no_proxy: str) -> bool:
     """Say whether ``NO_PROXY`` lists a host, in any form that common tools know.
 
-    The forms are ``*``, ``name`` and ``.name`` with all below them, ``*.name``, an address, a network such as
-    ``10.0.0.0/8``, and each but the last with ``:port``.
+    The forms are ``*``, ``name`` and ``.name`` with all their subdomains, ``*.name``, an address, and a network such as
+    ``10.0.0.0/8``. Each form but the network may end in ``:port``.
     """
     host = host.rstrip(".").lower()
     address = _address(host)

@@ -1,4 +1,4 @@
-"""Say what a proxy's refusal means: which proxy, its status, and for which host and port it was asked. Pure."""
+"""Say what a proxy's refusal means: which proxy, its status, and the host and port that bulk asked for. Pure."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["FINAL", "refusal"]
 
 _LOGIN, _DENIED = "proxy_login", "proxy_denied"
 FINAL = frozenset({_LOGIN, _DENIED})
-"""Codes of refusals after which the proxy is not asked again: it would lock the account, and not change its mind."""
+"""Codes of refusals after which the proxy is not asked again: it would refuse again, and lock the account."""
 
 _PASSING = frozenset({408, 425, 429})
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,30}")
@@ -30,7 +30,7 @@ def refusal(status: int, offers: Iterable[str], *, proxy: Proxy, target: str) ->
         status: Of its answer to CONNECT.
         offers: Its ``Proxy-Authenticate`` headers.
         proxy: Who answered.
-        target: Host and port that it was asked for.
+        target: Host and port that bulk asked it for.
     """
     told = f"the proxy {proxy} refused to connect to {target}: {_named(status)}"
     if status == HTTPStatus.PROXY_AUTHENTICATION_REQUIRED:

@@ -1,4 +1,4 @@
-"""Try the way to an endpoint, without a request: the connection, and the certificate at its other end."""
+"""Try to reach an endpoint without a request: test the connection, and the certificate at its other end."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ class Reach:
     """How an endpoint was reached."""
 
     connect_s: float
-    """What the connection took, with the TLS handshake."""
+    """How long the connection took, with the TLS handshake."""
 
     proxy: str | None = None
-    """URL of the proxy before it, without a password. For an http endpoint only the proxy was connected to then."""
+    """URL of the proxy in between, without a password. For an http endpoint, only the proxy was connected to."""
 
     tls_version: str | None = None
     certificate_ends_at: float | None = None
     """In seconds since the epoch."""
 
     address: str | None = None
-    """What was connected to: the endpoint's address, or the proxy's."""
+    """The address of the connection: the endpoint's, or the proxy's."""
 
 
 async def reach(endpoint: str, *, timeout_s: float = 5.0) -> Reach:
-    """Connect as a run does, through its proxy, to whichever address answers; verify the certificate, and hang up.
+    """Connect as a run does, through its proxy, to any address that answers. Verify the certificate, then close.
 
     Args:
         endpoint: URL without path.
@@ -48,7 +48,7 @@ async def reach(endpoint: str, *, timeout_s: float = 5.0) -> Reach:
         transport = connection.transport
         secured = transport.get_extra_info("ssl_object") if transport and endpoint.startswith("https:") else None
         peer = transport.get_extra_info("peername") if transport else None
-        # Nothing was said, and the other side may never end it politely.
+        # Nothing was sent, and the other side may never complete a clean close.
         connection.close()
     version, ends_at = _certificate(secured)
     return Reach(connect_s, str(route.proxy) if route.proxy else None, version, ends_at, peer[0] if peer else None)

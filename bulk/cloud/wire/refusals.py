@@ -1,4 +1,4 @@
-"""Judge a refusal of the keys: worth repeating with others, or the end of the run, naming where the keys are from."""
+"""Judge a refusal of the keys: repeat with other keys, or end the run with the source of the keys in the message."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["KeyRefusals"]
 
 _ID = re.compile(r"[A-Za-z0-9._-]+")
 _MARKS = tuple("<>()[]{},;:")
-"""What comes along where keys are copied out of a text or a configuration; no secret that is known has any."""
+"""Characters that get in when keys are copied from a text or a configuration; no known secret has them."""
 
 _TYPICAL_ID_PREFIXES = ("LTAI", "STS.")
 
@@ -25,35 +25,35 @@ _TYPICAL_ID_PREFIXES = ("LTAI", "STS.")
 class KeyRefusals:
     """What the platform says of a client's keys.
 
-    Keys may end while a machine sleeps, or be revoked while a run lasts. So their source is asked for others, once;
-    where those are refused too, or there are none, no request can succeed.
+    Keys may expire while a machine sleeps, or be revoked during a run. So their source is asked for other keys, once.
+    If those are refused too, or there are none, no request can succeed.
     """
 
     def __init__(self, provider: CredentialProvider) -> None:
-        """Begin with keys of which nothing is known.
+        """Begin with keys that the platform has neither accepted nor refused yet.
 
         Args:
-            provider: Asked for others when its keys are refused, if it knows how.
+            provider: Asked for other keys when its keys are refused, if it can give others.
         """
         self._provider = provider
         self._accepted: Credentials | None = None
         self._on_trial: Credentials | None = None
-        """What replaced refused keys; not accepted yet, unless it is the same as ``_accepted``."""
+        """The keys that replaced refused ones; not accepted yet, unless they are the same as ``_accepted``."""
 
     def accepted(self, keys: Credentials) -> None:
-        """Take note that the platform accepted a request that was signed with these keys."""
+        """Note that the platform accepted a request that was signed with these keys."""
         self._accepted = keys
 
     @property
     def has_accepted(self) -> bool:
-        """Whether any request was accepted so far, with whatever keys."""
+        """Whether any request was accepted so far, with any keys."""
         return self._accepted is not None
 
     async def judge(self, failure: Failure, refused: Credentials) -> Failure:
         """Return the failure as ``KEYS`` if the request is worth repeating with other keys, else as ``FATAL``.
 
         Args:
-            failure: Says that the platform refused the request for its keys.
+            failure: The platform refused the request because of its keys.
             refused: The keys.
         """
         if refused is self._on_trial and refused is not self._accepted:
@@ -77,7 +77,7 @@ class KeyRefusals:
 
 
 def _hint(keys: Credentials) -> str | None:
-    """Name what may be wrong with keys by their looks, without showing them."""
+    """Say what may be wrong with keys, judging by their form, without showing them."""
     if keys.access_key_secret.startswith(_TYPICAL_ID_PREFIXES):
         return "The secret looks like a key id: id and secret may be swapped."
     if keys.access_key_id.startswith("STS.") and not keys.security_token:

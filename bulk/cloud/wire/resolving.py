@@ -1,4 +1,4 @@
-"""Resolve host names, each in a thread of its own: a name server that is silent about one holds no other up."""
+"""Resolve host names, each in its own thread: if a name server does not answer for one, the others don't wait."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _Result = TypeVar("_Result")
 
 
 def resolver() -> aiohttp.ThreadedResolver:
-    """Return aiohttp's resolver of the system's names, with threads of its own."""
-    return aiohttp.ThreadedResolver(_Lookups())  # type: ignore[arg-type]  # of a loop it uses these two methods alone
+    """Return aiohttp's resolver for the system's names, with a thread for each name."""
+    return aiohttp.ThreadedResolver(_Lookups())  # type: ignore[arg-type]  # it uses only these two methods of a loop
 
 
 class _Lookups:
-    """What a loop does for names: the default one has few threads, and uvloop's has four, for all there is to do."""
+    """The part of a loop that resolves names. The default loop has few threads for all work, and uvloop has four."""
 
     async def getaddrinfo(self, host: str, port: int, **hints: int) -> Sequence[object]:
         return await _looked_up(partial(socket.getaddrinfo, host, port, **hints))
@@ -37,6 +37,6 @@ class _Lookups:
 async def _looked_up(work: Callable[[], _Result]) -> _Result:
     try:
         looking = started(work, name="bulk-names")
-    except RuntimeError as exc:  # the system gives no more threads
+    except RuntimeError as exc:  # the system can't start another thread
         raise OSError(errno.EAGAIN, str(exc)) from exc
     return await looking

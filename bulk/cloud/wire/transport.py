@@ -1,9 +1,9 @@
 """Carry signed requests over HTTP, each exactly once.
 
-Below aiohttp's session, on the connector and the protocol that it stands on: a session repeats a request by itself when
-a kept connection turns out to be closed, unseen by the pace and the ledger, and it costs more than sending and reading
-(docs/performance.md). What is used of them is not documented, so that pyproject.toml names the versions of
-aiohttp that the tests have passed with.
+This module uses aiohttp's connector and protocol, without its session, for two reasons. A session repeats a request
+automatically when a kept connection turns out to be closed, and neither the pace nor the ledger sees it. And a session
+costs more than sending and reading (docs/performance.md). The parts used here are not documented, so pyproject.toml
+names the versions of aiohttp that the tests have passed with.
 """
 
 from __future__ import annotations
@@ -35,45 +35,45 @@ if TYPE_CHECKING:
 __all__ = ["MAX_REPLY_BYTES", "HttpTransport", "Leave", "Reply", "SignedRequest", "Transport", "at_once"]
 
 MAX_REPLY_BYTES = 1024 * 1024
-"""No reply of the platform comes near: a listing of eleven modules is some 5 KiB."""
+"""Far more than any reply of the platform: a listing of eleven modules is about 5 KiB."""
 
 Leave = Callable[[], bool]
-"""Asked when all that a request needs is there: True: it leaves at once. False: it is too late for it by now."""
+"""Called when the request is ready to be sent. True: it is sent at once. False: it is too late now."""
 
 _CONNECT_TIMEOUT_S = 5.0
-"""The official SDK's. A bound of its own, so that a dead endpoint is told from a lost reply."""
+"""As in the official SDK. Connecting has its own limit, so that a dead endpoint differs from a lost reply."""
 
 _TICK_S = 0.05
-"""How late a timeout may be noticed."""
+"""The most by which a timeout may be noticed late."""
 
 
 def at_once() -> bool:
-    """Let a request leave whenever it can: a `Leave` for what has no pace to keep."""
+    """Allow every request at any time: a `Leave` for requests without a pace."""
     return True
 
 
 class SignedRequest(NamedTuple):
-    """One request, to be sent once: its nonce makes a second sending a refused one."""
+    """One request, sent only once: the platform refuses a second one with the same nonce."""
 
     method: str
     endpoint: str
     """URL without path, such as ``https://iot.cn-shanghai.aliyuncs.com``."""
 
     query: str
-    """As `cloud.signing.Signer` wrote it. Whoever reads it can replay it: never show it."""
+    """As `cloud.signing.Signer` wrote it. Anyone who reads it can replay it: never show it."""
 
     def __repr__(self) -> str:
-        """Leave the query out."""
+        """Describe the request without its query."""
         return f"SignedRequest({self.method!r}, {self.endpoint!r})"
 
     @property
     def signature(self) -> str:
-        """What proves it, plain: to be hidden where a reply echoes it."""
+        """The signature in plain text: it must be hidden if a reply echoes it."""
         return unquote(self.query.rpartition("&Signature=")[2])
 
     @property
     def signed_text(self) -> str:
-        """The string to sign, to compare with the one that the platform echoes when it refuses a signature."""
+        """The string to sign. The platform echoes its own when it refuses a signature, to compare with this one."""
         return string_to_sign(self.method, unsigned(self.query))
 
 
@@ -83,16 +83,16 @@ class Reply(NamedTuple):
     status: int
     body: bytes
     headers: Mapping[str, str] = MappingProxyType({})
-    """Looked up by names in lower case; read only where something went wrong."""
+    """Looked up by names in lower case; read only after a failure."""
 
     @property
     def is_2xx(self) -> bool:
-        """Whether HTTP calls it a success; the body may think otherwise."""
+        """Whether the HTTP status is a success; the body may still say failure."""
         return 200 <= self.status < 300  # noqa: PLR2004 - the numbers are the name
 
     @property
     def is_redirect(self) -> bool:
-        """Whether it points somewhere else."""
+        """Whether it is a redirect."""
         return 300 <= self.status < 400  # noqa: PLR2004 - as above
 
 
@@ -103,14 +103,14 @@ class Transport(Protocol):
         """Send the request exactly once and return the answer, whatever its status.
 
         Args:
-            request: Goes out byte for byte as it was signed.
+            request: Sent byte for byte as it was signed.
             timeout_s: From connecting to the last byte of the answer.
-            leave: Asked once its connection is there.
+            leave: Called once the connection is ready.
 
         Raises:
             NotSentError: No request left this machine; repeating is safe.
             OutcomeUnknownError: The request may have been carried out.
-            TurnMissedError: No request left, as ``leave`` said that it was too late.
+            TurnMissedError: No request left, because ``leave`` said that it was too late.
         """
         ...
 
@@ -122,20 +122,20 @@ class HttpTransport:
         """Open nothing yet.
 
         Args:
-            limit: Most connections side by side; at least as many as there are lanes, or requests wait in line
-                while their timeout runs.
+            limit: Most connections at the same time. Needed: at least as many as there are lanes, or requests wait for
+                a connection while their timeout runs.
         """
         self._connections = Connections(limit=limit)
         self._trust = Trust()
         self._routes: dict[tuple[str, str], Route] = {}
-        """Endpoint and method → the way of such requests."""
+        """Endpoint and method → the route of such requests."""
 
     async def __aenter__(self) -> Self:
         """Make ready; connections follow as they are needed."""
         await self._connections.__aenter__()
         self._deadlines = _Deadlines()
         self._opening: defaultdict[tuple[str, str], asyncio.Lock] = defaultdict(asyncio.Lock)
-        """Held by the first request of each way; requests to another endpoint do not wait for it."""
+        """Held by the first request of each route; requests to another endpoint do not wait for it."""
 
         return self
 
@@ -153,7 +153,7 @@ class HttpTransport:
         return self._send(route, request, timeout_s, leave)
 
     async def _open_and_send(self, request: SignedRequest, timeout_s: float, leave: Leave) -> Reply:
-        """Find the way, and go first alone: a proxy that refuses a password sees it once, not once a connection."""
+        """Find the route. The first request goes alone: a proxy that refuses the password then sees it only once."""
         way = request.endpoint, request.method
         line = self._opening[way]
         await self._first_in_line(line, request, timeout_s)
@@ -163,7 +163,7 @@ class HttpTransport:
                 route = self._routes[way] = await find_route(*way, trust=self._trust)
             if route.has_tunnel:
                 self._connections.keep(route, await self._connections.take(route, connect_s=_connect_s(timeout_s)))
-            if not route.is_open:  # only an answer tells if the proxy lets requests through
+            if not route.is_open:  # only an answer shows whether the proxy lets requests through
                 return await self._send(route, request, timeout_s, leave)
         finally:
             line.release()
@@ -198,20 +198,21 @@ class HttpTransport:
             if route.proxy is not None:
                 route.answered(reply.status, reply.headers)
             return reply
-        # Raised out here, so that aiohttp's error is not even the context of ours: nobody knows what it holds.
+        # Raised outside the except block: aiohttp's error must not be even the context of this one, as it may hold
+        # anything.
         raise error
 
     async def _exchange(self, connection: Connection, head: bytes, deadline: float) -> Reply:
         """Write a request and read its answer.
 
         Args:
-            connection: Fresh from the connector.
+            connection: Just taken from the connector.
             head: The request.
-            deadline: By the event loop's clock, for the last byte.
+            deadline: For the last byte, by the event loop's clock.
 
         Raises:
             OutcomeUnknownError: The answer is too long.
-            TimeoutError: It has not come whole.
+            TimeoutError: It is not complete by then.
         """
         protocol, transport = connection.protocol, connection.transport
         if protocol is None or transport is None:
@@ -225,7 +226,7 @@ class HttpTransport:
                 message, content = await protocol.read()
         finally:
             self._deadlines.drop(protocol)
-        body = content.read_nowait() if content.is_eof() else b""  # as a rule all of it has come at once
+        body = content.read_nowait() if content.is_eof() else b""  # usually all of it arrives at once
         if not content.at_eof():
             async with asyncio.timeout_at(deadline):
                 body = await _read_rest(content, body)
@@ -235,12 +236,12 @@ class HttpTransport:
 
 
 def _connect_s(timeout_s: float) -> float:
-    """Return how long a connection may take of what a request may take."""
+    """Return how much of a request's time connecting may take."""
     return min(_CONNECT_TIMEOUT_S, timeout_s / 2)
 
 
 class _Deadlines:
-    """One timer for all answers that are waited for: one for each was 10 of 150 µs."""
+    """One timer for all outstanding answers: a timer for each took 10 of 150 µs."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -248,13 +249,13 @@ class _Deadlines:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, protocol: ResponseHandler, deadline: float) -> None:
-        """Let the wait for a protocol's answer end with `TimeoutError` soon after the deadline."""
+        """End the wait for a protocol's answer with `TimeoutError` soon after the deadline."""
         self._due[protocol] = deadline
         if self._timer is None:
             self._timer = self._loop.call_later(_TICK_S, self._look)
 
     def drop(self, protocol: ResponseHandler) -> None:
-        """Its answer is there, or nobody waits for it any more."""
+        """Forget a protocol: its answer arrived, or nobody waits for it any more."""
         del self._due[protocol]
 
     def _look(self) -> None:

@@ -1,7 +1,7 @@
 """Say which certificate authorities are trusted, by the variables that other tools know.
 
-``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` take the place of OpenSSL's own file and folder. Where neither is set,
-``REQUESTS_CA_BUNDLE``, else ``CURL_CA_BUNDLE``, takes the place of both. An empty value is none.
+``SSL_CERT_FILE`` and ``SSL_CERT_DIR`` replace OpenSSL's own file and folder. If neither is set, ``REQUESTS_CA_BUNDLE``,
+else ``CURL_CA_BUNDLE``, replaces both. An empty value counts as not set.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ _BUNDLES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """Where certificates of authorities are looked for."""
+    """Where to look for certificates of authorities."""
 
     file: str
     """PEM, with one certificate or more; empty: none."""
 
     folders: str
-    """Certificates by the hash of their subject, as ``openssl rehash`` names them; several with ``:``; empty: none."""
+    """Folders of certificates named as ``openssl rehash`` names them, separated by ``:``; empty: none."""
 
     file_variable: str | None = None
-    """What names the file; ``None``: OpenSSL's own place."""
+    """The variable that names the file; ``None``: OpenSSL's own place."""
 
     folders_variable: str | None = None
 
@@ -70,7 +70,7 @@ def trusted(environ: Mapping[str, str]) -> ssl.SSLContext | bool:
             f"and {where.folders or 'any folder'}"
         )
     if not any(name in environ for name in (_FILE, _FOLDER, *_BUNDLES)):
-        return True  # made when aiohttp was loaded: a second one takes 30 ms
+        return True  # aiohttp made it when it was loaded: a second one takes 30 ms
     try:
         context = ssl.create_default_context(cafile=file, capath=folders)
     except ssl.SSLError:
@@ -109,7 +109,7 @@ def _has_hashed_names(path: str, variable: str | None) -> bool:
 
 
 def _is_hashed(name: str) -> bool:
-    """Say whether a file is called as OpenSSL calls certificates: eight hexadecimal digits, a dot, a number."""
+    """Say whether a file has the form of OpenSSL's certificate names: eight hexadecimal digits, a dot, a number."""
     stem, _, number = name.partition(".")
     return len(stem) == 8 and number.isdecimal()  # noqa: PLR2004 - the number is the name
 

@@ -1,6 +1,6 @@
-"""Say why no connection was made: a code of ours, and the system's or OpenSSL's own reason. Pure.
+"""Say why no connection was made: bulk's own code, and the system's or OpenSSL's reason. Pure.
 
-Their words hold addresses at most, never a URL.
+Their messages may hold addresses, but never a URL.
 """
 
 from __future__ import annotations
@@ -42,20 +42,20 @@ class Reason(NamedTuple):
     """Why there is no connection."""
 
     code: str
-    """As `cloud.codes` lists it."""
+    """One of those in `cloud.codes`."""
 
     words: str
     remedy: str | None = None
-    """What to do about it, where the code alone does not tell."""
+    """What to do about it, if the code alone does not say."""
 
 
 def reason_for(error: BaseException, place: str, *, now: float) -> Reason:
     """Say why there is no connection.
 
     Args:
-        error: Of the operating system, the resolver or OpenSSL.
-        place: What was to be connected to, to be shown.
-        now: By this machine's clock, in seconds since the epoch: what a certificate's dates were compared with.
+        error: From the operating system, the resolver or OpenSSL.
+        place: Where bulk tried to connect, as messages show it.
+        now: This machine's time in seconds since the epoch, with which a certificate's dates were compared.
     """
     match error:
         case ssl.SSLCertVerificationError():
@@ -102,14 +102,14 @@ def _unconnected(error: OSError, place: str) -> Reason:
     numbers = _numbers(error)
     words = "; ".join(os.strerror(number) for number in numbers)
     code = next((_CODES[number] for number in numbers if number in _CODES), "connection_refused")
-    # Of several addresses of a name, one that refuses says more than one that can't be reached.
+    # If a name has several addresses, a refusal says more than an address that can't be reached.
     if code == "unreachable" and errno.ECONNREFUSED in numbers:
         code = "connection_refused"
     return Reason(code, f"no connection to {place}" + (f": {words}" if words else ""))
 
 
 def _numbers(error: OSError) -> list[int]:
-    """Return the system's numbers; the errors of several addresses are one text without a number of its own."""
+    """Return the system's error numbers. Errors of several addresses come as one text without its own number."""
     if error.errno:
         return [error.errno] if error.errno > 0 else []
     return list(dict.fromkeys(int(number) for number in _NUMBERED.findall(str(error))))

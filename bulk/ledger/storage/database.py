@@ -1,6 +1,6 @@
 """Open a ledger's SQLite file in the layout that this version knows, and put SQLite's errors into words.
 
-An old ledger is upgraded where a run opens it for writing; who only reads is given an upgraded copy.
+An old ledger is upgraded when a run opens it for writing; a reader gets an upgraded copy.
 """
 
 from __future__ import annotations
@@ -36,8 +36,8 @@ __all__ = [
 
 _WRITING_CACHE_KIB = 8_192
 _READING_CACHE_KIB = 2_048
-"""What a connection may keep of the file, and of what it sorts until it writes that out. Measured from 10,000 to a
-million rows: 16 MiB for each are no faster, and a run has up to three connections."""
+"""How much of the file a connection may cache, and how much it may sort in memory. Measured from 10,000 to a million
+rows: 16 MiB for each are no faster, and a run has up to three connections."""
 
 _TEMPORARY_FOLDERS = ("/var/tmp", "/usr/tmp", "/tmp", ".")  # noqa: S108 - SQLite's own list
 """Where SQLite looks for a folder after the environment's."""
@@ -46,14 +46,14 @@ _BUSY_TIMEOUT_S = 5.0
 
 
 class NotBegunError(LedgerError):
-    """The process that made the ledger died before it had bound it to a target: as good as no ledger."""
+    """The process that made the ledger died before it noted a target: this counts as no ledger."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(f"{path}: no run has used this ledger yet; start one with `bulk run`")
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open the ledger, laying it out if the file is new, and check that it is whole; an old layout stays as it is.
+    """Open the ledger and check that it is whole. A new file gets its layout; an old layout stays as it is.
 
     The connection may move between threads, but only one may use it at a time. WAL with ``synchronous=FULL``:
     a commit that returned is on disk.
@@ -65,10 +65,10 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     with translated(path):
         connection = _connect(f"{path.absolute().as_uri()}?mode=rwc", cache_kib=_WRITING_CACHE_KIB)
         with closed_on_failure(connection):
-            layout = _layout(connection, path)  # WAL changes the file for good: not before it is known as ours
+            layout = _layout(connection, path)  # WAL changes the file for good: first make sure that it is a ledger
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            # On macOS a sync would end in the disk's cache without it; elsewhere it changes nothing.
+            # Without this, a sync on macOS reaches only the disk's cache; elsewhere it changes nothing.
             connection.execute("PRAGMA fullfsync = ON")
             if not layout:
                 _lay_out(connection)
@@ -95,9 +95,9 @@ def bring_up_to_date(connection: sqlite3.Connection, path: Path) -> Upgrade | No
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open an existing ledger to look at it, also while a run is at work, and also where this user may only read.
+    """Open an existing ledger for reading, also while a run is at work, and also if this user may only read.
 
-    One of an earlier layout is copied for it, and its files stay as they are.
+    A ledger of an earlier layout is copied first, and its own files stay as they are.
 
     Raises:
         LedgerLayoutError: A newer version wrote it.
@@ -122,9 +122,9 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 def open_beside_writer(path: Path) -> sqlite3.Connection:
     """Open a ledger that this process holds, to read it while it is written.
 
-    It reads the file through SQLite alone. A process that opens and closes the file by other means loses all its locks
-    on it: that is a rule of POSIX. The next program that looks at the ledger and closes it would then seem to be the
-    last that has it open, and SQLite would remove the log of a run at work.
+    It reads the file only through SQLite. By a rule of POSIX, a process that opens and closes the file by other means
+    loses all its locks on it. The next program that opens the ledger and closes it would then look like its last user,
+    and SQLite would remove the log of a run at work.
 
     Raises:
         LedgerError: It can't be opened.
@@ -137,7 +137,7 @@ def open_beside_writer(path: Path) -> sqlite3.Connection:
 
 
 def open_as_it_is(path: Path) -> sqlite3.Connection:
-    """Do as `open_for_reading` does, for who needs only the table `runs`, which all layouts have alike: no copy."""
+    """Open as `open_for_reading`, but only for the table `runs`, which is the same in all layouts: no copy."""
     if not is_there(path):
         raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
     with translated(path, advice=_READING_ADVICE):
@@ -166,7 +166,7 @@ def is_there(path: Path) -> bool:
 
 @contextmanager
 def closed_on_failure(connection: sqlite3.Connection) -> Iterator[None]:
-    """Close a connection that could not be made ready; one that could goes on to its user."""
+    """Close a connection if preparing it fails; else leave it open for its user."""
     try:
         yield
     except BaseException:
@@ -180,7 +180,7 @@ def translated(path: Path, *, advice: Mapping[str, str] | None = None) -> Iterat
 
     Args:
         path: The ledger, for messages.
-        advice: A word of SQLite's message → what to do; ``None``: what helps who writes.
+        advice: A word of SQLite's message → what to do; ``None``: the advice for a writer.
 
     Raises:
         LedgerError: SQLite raised; what had been committed before is still there.
@@ -200,9 +200,9 @@ def _connect(uri: str, *, cache_kib: int) -> sqlite3.Connection:
 
 
 def _temporary_store() -> str:
-    """Return where SQLite sorts what is too large for its cache: in memory only where no folder will do.
+    """Return where SQLite sorts what is too large for its cache: in memory only if no folder is usable.
 
-    So it is in a container whose file system is read-only, but for the ledger's folder.
+    This happens in a container whose file system is read-only, except for the ledger's folder.
     """
     named = (os.environ.get(name) for name in ("SQLITE_TMPDIR", "TMPDIR"))
     folders = (*filter(None, named), *_TEMPORARY_FOLDERS)
@@ -212,10 +212,11 @@ def _temporary_store() -> str:
 def _way_to_read(path: Path) -> str:
     """Return the flags to open the file with.
 
-    SQLite writes beside a ledger even to read it, unless a run has its files there already. Where this user may not,
-    the ledger is whole in its one file as long as there is no log, and can be read without any other. A run that
-    begins meanwhile does not know of such a reader, who at worst is told that the ledger is damaged, and looks again.
-    Who may write empties the log where nobody else has the ledger open, and so may not where the ledger is an old one.
+    SQLite writes files beside a ledger even to read it, unless a run has its files there already. If this user may not
+    write there, and there is no log, the ledger is complete in its one file and can be read alone. A run that begins
+    meanwhile does not know of such a reader. At worst the reader gets an error that the ledger is damaged, and tries
+    again. A user who may write would empty the log if no one else has the ledger open; an old ledger must not be
+    changed so.
     """
     log = log_of(path)
     if os.access(path, os.W_OK) and os.access(log.parent, os.W_OK) and not _has_log_of_old_layout(path, log):
@@ -227,11 +228,11 @@ def _has_log_of_old_layout(path: Path, log: Path) -> bool:
     try:
         return log.stat().st_size > 0 and layout_in_header(path) != SCHEMA_VERSION
     except OSError:
-        return False  # no log, or what SQLite itself will say better
+        return False  # no log, or an error that SQLite itself reports better
 
 
 def _layout(connection: sqlite3.Connection, path: Path) -> int:
-    """Return the number of the layout that the file has as a ledger; 0: it is still empty.
+    """Return the number of the file's ledger layout; 0: it is still empty.
 
     Raises:
         LedgerLayoutError: A newer version wrote it.
@@ -257,16 +258,16 @@ def _lay_out(connection: sqlite3.Connection) -> None:
 
 
 def _check_size(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuse a file whose last page was cut off: SQLite would read zeros in its place, and say nothing."""
+    """Refuse a file whose last page was cut off: SQLite would silently read zeros in its place."""
     (page_bytes,) = connection.execute("PRAGMA page_size").fetchone()
     log = log_of(path)
-    # While there is a log, the last page may stand in it, and the file be written to its end later.
+    # While there is a log, the last page may be in it, and be written to the file later.
     if path.stat().st_size % page_bytes and not (log.exists() and log.stat().st_size):
         raise sqlite3.DatabaseError("malformed: the file ends within a page")
 
 
 def _check_if_a_run_died(connection: sqlite3.Connection) -> None:
-    """Read every page once where the last run left no end: a crash of the machine can tear a file."""
+    """Read every page once if the last run did not record its end: a crash of the machine can damage a file."""
     if not connection.execute(query("holder")).fetchone():
         return
     (verdict,) = connection.execute("PRAGMA quick_check(1)").fetchone()
@@ -287,7 +288,7 @@ def _explain(exc: sqlite3.Error, advice: Mapping[str, str], path: Path) -> str:
 
 
 _HIDING = ("unable to open", "disk I/O")
-"""Messages of SQLite that leave out what the system said."""
+"""Messages of SQLite that leave out the system's own error."""
 
 _ADVICE = {
     "full": "the disk is full: make room and run the same command again; nothing that was recorded is lost",
@@ -311,7 +312,7 @@ _READING_ADVICE = {
         "ask for the right to read all three, or for a copy",
     ),
 }
-"""The same, for who only reads."""
+"""The same, for a reader."""
 
 _UPGRADE_ADVICE = {
     **_ADVICE,
@@ -331,4 +332,4 @@ _COPYING_ADVICE = {
     **_READING_ADVICE,
     "full": f"{_COPYING}: make room in the folder for temporary files, or set TMPDIR to another folder",
 }
-"""The same, for who only reads one."""
+"""The same, for a reader of an old ledger."""

@@ -1,7 +1,7 @@
-"""The files that stand beside a ledger.
+"""The files beside a ledger.
 
-SQLite follows symbolic links to find its own, and so must whoever looks for them: a ledger has one lock and one log, by
-whatever name it is called.
+SQLite follows symbolic links to find its own files, and so must other code: a ledger has one lock and one log, under
+any name.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ def lock_of(ledger: Path) -> Path:
 
 
 def log_of(ledger: Path) -> Path:
-    """Return SQLite's write-ahead log, which is there while somebody writes, and after a run that was killed."""
+    """Return SQLite's write-ahead log. It exists while a process writes, and after a run that was killed."""
     return _beside(ledger, "-wal")
 
 
 def memory_of(ledger: Path) -> Path:
-    """Return the file by which SQLite's connections share memory, which is there as long as its log is."""
+    """Return the file through which SQLite's connections share memory. It exists as long as the log."""
     return _beside(ledger, "-shm")
 
 
@@ -33,15 +33,15 @@ def backup_of(ledger: Path, layout: int) -> Path:
 
 
 def unfinished_backup_of(ledger: Path, layout: int) -> Path:
-    """Return what such a copy is called until it is whole and on disk."""
+    """Return the name of such a copy until it is complete and on disk."""
     return _beside(ledger, f".v{layout}.bak.part")
 
 
 def unfinished_merge_of(ledger: Path) -> Path:
-    """Return what a ledger is called while it is merged from others."""
+    """Return the name of a ledger while it is merged from others."""
     return _beside(ledger, ".merge.part")
 
 
 def _beside(ledger: Path, ending: str) -> Path:
-    # Unlike Path.resolve() this takes links in a circle too: SQLite says what is wrong with them.
+    # Unlike Path.resolve(), this accepts links in a circle: SQLite reports what is wrong with them.
     return Path(f"{os.path.realpath(ledger)}{ending}")

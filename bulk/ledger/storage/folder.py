@@ -1,4 +1,4 @@
-"""Try out whether a folder can hold a ledger, with a real one that is thrown away again."""
+"""Test whether a folder can hold a ledger, with a real ledger that is removed again."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ _MOUNTS = Path("/proc/self/mountinfo")
 
 @dataclass(frozen=True, slots=True)
 class FolderTrial:
-    """What a folder is like for a ledger."""
+    """How well a folder can hold a ledger."""
 
     commit_s: float
-    """What it took to get one commit onto the disk, the slowest of a few."""
+    """How long one commit to disk took: the slowest of a few."""
 
     free_bytes: int
     network_file_system: str | None
-    """Its type, where the folder is on another machine as far as this system tells: SQLite's log needs a local one."""
+    """The file system's type, if this system says that it is remote: SQLite's log needs a local one."""
 
 
 def try_folder(folder: Path) -> FolderTrial:
-    """Write a scratch ledger, read it beside the writer, and throw it away. Blocks.
+    """Write a test ledger, read it beside the writer, and remove it. Blocks.
 
     Raises:
         LedgerError: The folder can't be written, or SQLite can't keep its write-ahead log there.
@@ -76,7 +76,7 @@ def _timed_commit(connection: sqlite3.Connection) -> float:
 
 
 def _network_file_system(folder: Path) -> str | None:
-    """Return the type of the file system that the folder is on, if it is one of another machine's."""
+    """Return the type of the folder's file system, if it belongs to another machine."""
     if not _MOUNTS.is_file():
         return None
     mounted = (line.split(" ") for line in _MOUNTS.read_text(encoding="utf-8", errors="replace").splitlines())

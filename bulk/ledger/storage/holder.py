@@ -1,4 +1,4 @@
-"""Who is at work on a ledger, as far as it records that."""
+"""Which run is at work on a ledger, as far as the ledger records it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Holder:
     host: str
 
     def __str__(self) -> str:
-        """Return the words that messages name it with."""
+        """Return its name in messages."""
         return f"run {brief_run_id(self.run_id)} (process {self.pid} on {self.host}, since {self.started_at})"
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Return the last run without an end: who holds the lock, if anybody does; ``None`` where it can't be told."""
+    """Return the last run without an end: if the lock is held, this run holds it; ``None``: not known."""
     try:
         with closing(open_as_it_is(path)) as connection, translated(path):
             record = connection.execute(query("holder")).fetchone()

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 __all__ = ["Held", "hold", "is_held"]
 
 _PATIENCE_S = 0.2
-"""`bulk status` takes the lock for a moment to see whether anybody has it: that must not turn a run away."""
+"""`bulk status` takes the lock for a moment to see whether a run has it: that must not stop a new run."""
 
 _POLL_S = 0.02
 _WITHOUT_FLOCK = (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK, errno.EINVAL)
-"""What file systems say that lack it."""
+"""Errors of file systems that lack flock."""
 
 _CANT_LOCK = (
     "{}: the ledger's lock file can't be written ({}): check that the folder exists and may be written, "
@@ -38,14 +38,14 @@ class Held(Protocol):
     """A ledger that this process has."""
 
     def release(self) -> object:
-        """Give it up."""
+        """Release it."""
         ...
 
 
 class _RecordLock:
     """POSIX's own kind of lock, where the file system lacks flock.
 
-    `filelock` would make do with the file's existence there, and a run that was killed would hold its ledger for ever.
+    `filelock` would only use the file's existence there, and a run that was killed would hold its ledger for ever.
     """
 
     def __init__(self, path: Path) -> None:
@@ -64,7 +64,7 @@ class _RecordLock:
             raise
 
     def release(self) -> None:
-        """Give the lock up."""
+        """Release the lock."""
         if self._descriptor is not None:
             os.close(self._descriptor)
         self._descriptor = None
@@ -82,13 +82,13 @@ class _RecordLock:
 
 
 def hold(path: Path) -> Held:
-    """Take the ledger for this process; ``release()`` gives it up, and so does the end of the process.
+    """Take the ledger for this process. ``release()`` gives it up, and so does the end of the process.
 
     Raises:
         LedgerHeldError: Another run has it; the message names that run.
         LedgerError: The lock file can't be written.
     """
-    # No singleton, no thread-local: a run is taken up on one thread and let go on another.
+    # No singleton, no thread-local: one thread takes the lock, and another releases it.
     lock: FileLock | _RecordLock = (
         FileLock(lock_of(path), thread_local=False, is_singleton=False)
         if _has_flock(lock_of(path))
@@ -97,7 +97,7 @@ def hold(path: Path) -> Held:
     try:
         lock.acquire(timeout=_PATIENCE_S)
     except Timeout:
-        if not os.path.exists(lock_of(path)):  # noqa: PTH110 - what may not be looked at is no error here
+        if not os.path.exists(lock_of(path)):  # noqa: PTH110 - a file that this user may not look at is no error here
             raise LedgerError(_CANT_LOCK.format(path, "no file can be made in its folder")) from None
         raise LedgerHeldError(
             f"{path}: held by {read_holder(path) or 'another run'}; wait for it to end, or stop it first "
@@ -109,7 +109,7 @@ def hold(path: Path) -> Held:
 
 
 def _has_flock(lock: Path) -> bool:
-    """Say whether the file system knows flock; where it can't be told, taking the lock will say what is wrong."""
+    """Say whether the file system knows flock. If that is not known, taking the lock will report what is wrong."""
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
@@ -124,9 +124,10 @@ def _has_flock(lock: Path) -> bool:
 
 
 def is_held(path: Path) -> bool | None:
-    """Say whether a run is at work on the ledger; ``None``: that can't be told.
+    """Say whether a run is at work on the ledger; ``None``: not known.
 
-    A shared lock on a file opened for reading: whoever may read can look, and who looks is never seen by another.
+    It takes a shared lock on a file opened for reading. So every user who may read can look, and one reader never looks
+    like a run to another.
     """
     try:
         descriptor = os.open(lock_of(path), os.O_RDONLY)

@@ -1,4 +1,4 @@
-"""Watch that a ledger's files stay where they were opened: SQLite goes on with what nobody finds any more."""
+"""Watch that a ledger's files stay where they were opened: SQLite would go on with files that are removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Place:
 
         Args:
             path: The ledger, which was opened just now.
-            keep: Takes what releases a lock when the ledger is closed.
+            keep: Receives the locks that must be released when the ledger is closed.
         """
         self._path = path
         self._keep = keep
@@ -37,7 +37,7 @@ class Place:
         self._beside = {file: _identity(file) for file in (log_of(path), memory_of(path))}
 
     def check(self) -> None:
-        """Look whether they are still there, and hold the ledger again where somebody removed the lock's file.
+        """Check that they are still there, and lock the ledger again if the lock's file was removed.
 
         Raises:
             LedgerError: The ledger is not there any more, or another run has taken it.
@@ -61,7 +61,7 @@ class Place:
             self._hold_again()
 
     def _check_size(self) -> None:
-        """Look whether the file was cut off: what is in it never gets less while a run is at work."""
+        """Check whether the file was cut off: it never becomes shorter while a run is at work."""
         size = _size(self._path)
         if size is None:
             return
@@ -88,20 +88,20 @@ class Place:
         try:
             return _identity(file) != known
         except OSError:
-            return False  # what may not be looked at need not be gone
+            return False  # a file that this user may not look at may still be there
 
 
 def _identity(file: Path) -> _Identity | None:
     """Return which file has this name, ``None`` if there is none."""
     try:
-        status = os.stat(file)  # noqa: PTH116 - a Path costs more, and says no more
+        status = os.stat(file)  # noqa: PTH116 - a Path costs more, with no benefit
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
 
 
 def _size(file: Path) -> int | None:
-    """Return how many bytes a file has, ``None`` if it can't be looked at: it need not be gone."""
+    """Return how many bytes a file has; ``None``: it can't be looked at, but may still be there."""
     try:
         return os.stat(file).st_size  # noqa: PTH116 - as above
     except OSError:

@@ -1,7 +1,7 @@
-"""Bring a ledger of an earlier layout to the one that this version knows; raises what SQLite and the system raise.
+"""Upgrade a ledger of an earlier layout to this version's. Errors of SQLite and the system are passed on.
 
-Whenever an upgrade dies, the ledger is whole: the copy beside it gets its name only when it is on disk, and after that
-one transaction changes the ledger. The next run finds the old layout and begins again, or the new one.
+If an upgrade dies at any moment, the ledger is whole. The copy beside it gets its name only when it is on disk; after
+that, one transaction changes the ledger. The next run finds the old layout and starts again, or it finds the new one.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ __all__ = ["Upgrade", "layout_in_header", "upgrade", "upgraded_copy"]
 
 _HEADER_BYTES = 100
 _USER_VERSION = slice(60, 64)
-"""Where SQLite's file format keeps it, most significant byte first."""
+"""Where SQLite's file format keeps the layout's number, most significant byte first."""
 
 
 class Upgrade(NamedTuple):
-    """A ledger's way to the present layout."""
+    """An upgrade of a ledger to the present layout."""
 
     layout: int
-    """The one that it had."""
+    """The layout that it had."""
 
     copy: Path
-    """What is kept of it in that layout: an earlier version of `bulk` can go on with it."""
+    """The copy that is kept in that layout: an earlier version of `bulk` can continue with it."""
 
 
 def layout_in_header(path: Path) -> int:
-    """Return the layout that the file says it has, without its log, which may know of a later one; 0: none.
+    """Return the layout's number in the file, without its log, which may have a later one; 0: none.
 
-    SQLite itself can't be asked by somebody who must not touch the file: whoever closes it last empties its log.
+    This does not use SQLite, so that the file is not touched: the last connection that closes a file empties its log.
     Not for a process that holds the ledger: see `bulk.ledger.storage.database.open_beside_writer`.
     """
     with path.open("rb") as file:
@@ -52,24 +52,24 @@ def upgrade(connection: sqlite3.Connection, path: Path, layout: int) -> Upgrade:
     Args:
         connection: A connection for writing, of the process that holds the ledger.
         path: The ledger.
-        layout: The one that it has.
+        layout: The layout that it has now.
     """
     copy = backup_of(path, layout)
     with _replaced(copy, unfinished_backup_of(path, layout), like=path) as unfinished:
         _copy(connection, unfinished)
     _migrate(connection, layout)
-    with suppress(sqlite3.Error):  # the log now has all modules twice; a run that finds no room will say so
+    with suppress(sqlite3.Error):  # the log now has all modules twice; if there is no room, a run will report it
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     return Upgrade(layout, copy)
 
 
 def upgraded_copy(source: sqlite3.Connection, layout: int) -> sqlite3.Connection:
-    """Return a connection to a copy in the present layout, which is gone when the connection is closed."""
+    """Return a connection to a copy in the present layout; closing the connection removes the copy."""
     with tempfile.TemporaryDirectory(prefix="bulk-ledger-") as folder:
         copy = sqlite3.connect(Path(folder) / "copy.db", isolation_level=None, check_same_thread=False)
         try:
             source.backup(copy)
-            # Neither log nor journal: the file has lost its name by the time that it is read.
+            # Neither log nor journal: the file has no name any more when it is read.
             copy.execute("PRAGMA journal_mode = OFF")
             copy.execute("PRAGMA synchronous = OFF")
             _migrate(copy, layout)
@@ -97,7 +97,7 @@ def _copy(source: sqlite3.Connection, path: Path) -> None:
 
 @contextmanager
 def _replaced(path: Path, unfinished: Path, *, like: Path) -> Iterator[Path]:
-    """Yield an empty file that has the rights of another; when the block ends it is on disk, and has its name."""
+    """Yield an empty file with the permissions of another; when the block ends it is on disk and has its name."""
     unfinished.unlink(missing_ok=True)
     descriptor = os.open(unfinished, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
@@ -107,7 +107,7 @@ def _replaced(path: Path, unfinished: Path, *, like: Path) -> Iterator[Path]:
         unfinished.replace(path)
         _sync_folder(path.parent)
     except BaseException:
-        unfinished.unlink(missing_ok=True)  # it may be what fills the disk
+        unfinished.unlink(missing_ok=True)  # this file may be what fills the disk
         raise
     finally:
         os.close(descriptor)

@@ -1,4 +1,4 @@
-"""Read how a ledger stands account by account, also while a run is at work on it."""
+"""Read the state of a ledger account by account, also while a run is at work on it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = [
 
 
 class Counted(NamedTuple):
-    """How many rows have each outcome, zeros included: of one moment, in one walk."""
+    """How many rows have each outcome, zeros included: counted at one moment, in one pass."""
 
     outcomes: dict[str, int]
     """Of the whole input."""
@@ -42,14 +42,14 @@ class Counted(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStatus:
-    """How one account stands now."""
+    """The present state of one account."""
 
     account: str
     target: Target | None
     """``None``: its rows were read by a run that has not noted it yet."""
 
     outcomes: Mapping[str, int]
-    """Zeros where the input has no row of it, as of a name that is gone."""
+    """Zeros if the input has no row of it, as for a name that is gone."""
 
     absent: int
 
@@ -64,7 +64,7 @@ class AccountTraffic(NamedTuple):
     action: Action
     requests: int
     failed: int
-    """Throttled ones among them."""
+    """How many of them were throttled."""
 
     throttled: int
 
@@ -79,7 +79,7 @@ def count_by_account(connection: sqlite3.Connection) -> Counted:
 
 
 def read_accounts(connection: sqlite3.Connection, path: Path) -> tuple[AccountStatus, ...]:
-    """Return how each account stands, by name; none: the ledger has no named accounts.
+    """Return the state of each account, by name; none: the ledger has no named accounts.
 
     Args:
         connection: Opened for reading.

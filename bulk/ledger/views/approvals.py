@@ -1,4 +1,4 @@
-"""Read what waits for a person: the changes that the last sync of each account withheld."""
+"""Read what needs approval: the changes that the last sync of each account withheld."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["Approval", "CutOff", "read_approvals", "read_cut_off"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Approval:
-    """What waits for a person in one account. Its fields are keys of ``approvals`` in `bulk status --json`."""
+    """What needs approval in one account. Its fields are keys of ``approvals`` in `bulk status --json`."""
 
     account: str
     """Empty where no accounts are named."""
@@ -29,7 +29,7 @@ class Approval:
     """When it was decided."""
 
     until: str
-    """How long `bulk apply` takes the plan without ``--max-age``."""
+    """How long `bulk apply` accepts the plan without ``--max-age``."""
 
     plan: str | None
     """Path of the plan that lists it; accounts of one sync share it. ``None``: it is not there."""
@@ -43,23 +43,23 @@ class Approval:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutOff:
-    """An apply that did not come to its end: the same command goes on."""
+    """An apply that did not finish: run the same command again to continue."""
 
     plan: str | None
-    """Path of its plan; ``None``: a person named it, and the ledger does not know how."""
+    """Path of its plan; ``None``: you named it yourself, and the ledger does not know the path."""
 
     changes: int
-    """Those that are left, as far as they were decided before it ended."""
+    """Changes that are left, as far as they were decided before it ended."""
 
 
 def read_cut_off(connection: sqlite3.Connection, path: Path) -> CutOff | None:
-    """Return the last run if it is an apply that was cut off; the next sync decides anew."""
+    """Return the last run if it is an apply that was cut off; the next sync decides again."""
     found = connection.execute(query("cut_off_apply")).fetchone()
     return CutOff(plan=_plan(path, found[0]), changes=found[1]) if found else None
 
 
 def read_approvals(connection: sqlite3.Connection, path: Path) -> tuple[Approval, ...]:
-    """Return what waits, an account after the other."""
+    """Return what waits, account by account."""
     found: dict[tuple[str, str, str], tuple[dict[str, int], dict[str, int]]] = {}
     for account, run_id, made_at, kind, withheld, count in connection.execute(query("pending_approvals")):
         changes, reasons = found.setdefault((account, run_id, made_at), ({}, {}))

@@ -84,10 +84,10 @@ class CrowdedProduct(NamedTuple):
     rows: int
     first_line: int
     message: str | None
-    """Who holds its slots, as that line was told."""
+    """What holds its slots, as recorded for that line."""
 
     account: str
-    """Whose product it is; empty where no accounts are named."""
+    """The product's account; empty where no accounts are named."""
 
 
 def read_spans(connection: sqlite3.Connection, ledger: Path, *, runs: int) -> tuple[Span, ...]:

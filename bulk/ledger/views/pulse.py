@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Pulse", "read_pulse"]
 
 _MOST_ATTEMPTS = 100_000
-"""Attempts are looked at from the last one back, and no more than so many: a watcher must not slow a run down."""
+"""Most attempts to read, from the last one back: a watcher must not slow a run down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

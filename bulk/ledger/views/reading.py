@@ -1,4 +1,4 @@
-"""Read a ledger's rows and what became of them, a record a row, also while a run is at work."""
+"""Read a ledger's rows and their outcomes, one record for each row, also while a run is at work."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = [
 
 
 class Result(NamedTuple):
-    """A row as it stands."""
+    """A row and its present state."""
 
     line: int
     """0: no row asks for the module."""
 
     record: str
-    """The row as it was read, in the form that `bulk.rows` stores: it takes it apart, with `values` beside it.
+    """The row as it was read, in the form that `bulk.rows` stores, which reads it together with `values`.
 
-    Of a module without a row: that of another row of its product, or empty.
+    For a module without a row: the record of another row of its product, or empty.
     """
 
     product_key: str | None
@@ -54,7 +54,7 @@ class Result(NamedTuple):
     recovered: int
     settled_at: str | None
     account: str | None
-    """Whose it is; ``None``: an invalid row that does not say, empty: no accounts are named."""
+    """Its account; ``None``: an invalid row that does not say; empty: no accounts are named."""
 
     @property
     def values(self) -> tuple[str | None, str | None, str | None, str | None]:
@@ -64,7 +64,7 @@ class Result(NamedTuple):
 
 @contextmanager
 def at_one_moment(ledger: Path) -> Iterator[sqlite3.Connection]:
-    """Yield a connection that sees the ledger as it stands at its first query, whatever a live run commits meanwhile.
+    """Yield a connection that sees the ledger as it is at the first query, whatever a live run commits meanwhile.
 
     While the block lasts, the writer's log can't be emptied and grows.
 
@@ -112,7 +112,7 @@ def read_input_name(ledger: Path) -> str | None:
 def read_results_without_row(
     connection: sqlite3.Connection, ledger: Path, *, outcomes: Collection[Outcome] | None = None
 ) -> Iterator[Result]:
-    """Yield the modules that were ours and that no row asks for; their record is that of another row of the product.
+    """Yield the modules that this ledger owned and no row asks for. Each has the record of another row of its product.
 
     Raises:
         LedgerError: The ledger can't be read.

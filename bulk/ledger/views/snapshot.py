@@ -1,4 +1,4 @@
-"""See a ledger as it stood at one moment, while a run goes on writing to it."""
+"""Read a ledger as it was at one moment, while a run goes on writing to it."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ __all__ = ["Snapshot"]
 
 
 class Snapshot:
-    """A ledger as it stood when this was made, to be asked once. Its methods block.
+    """A ledger as it was when this was made. Ask it once; its methods block.
 
-    While it is held the writer's log can't be emptied and grows: so the answer lets it go.
+    While it is held, the writer's log can't be emptied and grows. So the first answer releases it.
     """
 
     def __init__(self, path: Path) -> None:
@@ -34,19 +34,21 @@ class Snapshot:
         self._connection = open_beside_writer(path)
         with closed_on_failure(self._connection), translated(path):
             self._connection.execute("BEGIN")
-            self._connection.execute("SELECT 1 FROM target").fetchone()  # what is seen from now on is fixed by a read
+            self._connection.execute(
+                "SELECT 1 FROM target"
+            ).fetchone()  # the first read fixes what this connection sees
 
     def outcomes(self) -> dict[str, int]:
-        """Return how many rows of the input had each outcome, zeros included, and let the ledger go.
+        """Return how many rows of the input had each outcome, zeros included, and release the ledger.
 
         Raises:
-            LedgerError: The ledger can't be read, or it was let go, or the counting was interrupted.
+            LedgerError: The ledger can't be read, or it was released, or the counting was interrupted.
         """
         with closing(self._connection), translated(self._path):
             return count_outcomes(self._connection)
 
     def counted(self) -> Counted:
-        """Do as `outcomes`, and in the same walk for each account that has rows.
+        """Do the same as `outcomes`, and for each account that has rows, in the same pass.
 
         Raises:
             LedgerError: As of `outcomes`.
@@ -55,14 +57,14 @@ class Snapshot:
             return count_by_account(self._connection)
 
     def outcomes_by_account(self) -> dict[str, dict[str, int]]:
-        """Return the part of `counted` that is about accounts; a row whose account is not known is in none."""
+        """Return the accounts' part of `counted`; a row whose account is not known is in none."""
         return self.counted().by_account
 
     def interrupt(self) -> None:
-        """Cut off what is being counted on another thread; does nothing where that has ended."""
-        with suppress(sqlite3.ProgrammingError):  # it was let go
+        """Interrupt the counting on another thread; does nothing if it has ended."""
+        with suppress(sqlite3.ProgrammingError):  # it was released
             self._connection.interrupt()
 
     def close(self) -> None:
-        """Let the ledger go; safe to call after it was. Nothing may be counted meanwhile."""
+        """Release the ledger; safe to call twice, but not while it is counting."""
         self._connection.close()

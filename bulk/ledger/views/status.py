@@ -1,4 +1,4 @@
-"""Read how a ledger stands, also while a run is at work on it."""
+"""Read the state of a ledger, also while a run is at work on it."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ class RunRecord:
     """``run``, ``sync`` or ``apply``."""
 
     applied: str | None = None
-    """Of an apply: the run that made the plan."""
+    """For an apply: the run that made the plan."""
 
     user: str | None = None
-    """Who began it, by the system's name; ``None``: not noted."""
+    """The system's name of the user who started it; ``None``: not recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccountStanding:
-    """How an account's part of a ledger stands now. Its fields are keys of `bulk status --json`."""
+    """The present state of an account's part of a ledger. Its fields are keys of `bulk status --json`."""
 
     target: str | None
     """``None``: rows name it, and no run has bound it to a target."""
@@ -79,19 +79,19 @@ class AccountStanding:
     outcomes: Mapping[str, int]
     absent: int
     exit_code: int | None
-    """What the last run that ended would have ended with for this account alone; ``None``: it had not this account."""
+    """The exit code of the last finished run for this account alone; ``None``: it did not have this account."""
 
     stopped: str | None
-    """Why that run sent no more requests for it; ``None``: it went through."""
+    """Why that run stopped sending requests for it; ``None``: it went through."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerStatus:
-    """How a ledger stands now."""
+    """The present state of a ledger."""
 
     path: str
     target: Target
-    """Of its first account; the one and only where no accounts are named."""
+    """The target of its first account; the only one where no accounts are named."""
 
     input: str | None
     """Name of the input that was read last; ``None``: none yet."""
@@ -108,14 +108,14 @@ class LedgerStatus:
     """What the last sync of each account withheld until a person approves it."""
 
     cut_off: CutOff | None = None
-    """The last run, if it is an apply that did not come to its end; ``None`` also while a run is at work."""
+    """The last run, if it is an apply that did not finish; ``None`` also while a run is at work."""
 
     accounts: Mapping[str, AccountStanding] = field(default_factory=dict)
     """Name → account, in the order of their names; empty: the ledger knows no names."""
 
     @property
     def spoken_target(self) -> str:
-        """Where the requests of all accounts go, as a line of a screen has it."""
+        """Where the requests of all accounts go, as a line for a screen."""
         known = [account.target for account in self.accounts.values() if account.target]
         return spoken_targets(known or [self.target])
 
@@ -140,11 +140,11 @@ def read_status(path: Path) -> LedgerStatus:
 
 
 def status_of(connection: sqlite3.Connection, path: Path) -> LedgerStatus:
-    """Do as `read_status` does, at the moment that the connection sees."""
+    """Do the same as `read_status`, for the moment that the connection sees."""
     with translated(path):
         read = connection.execute("SELECT name, rows FROM input").fetchone()
         runs = tuple(_run_record(record) for record in connection.execute(query("runs")))
-        # Where it can't be told, a run without an end counts as at work: who watches must not be sent away.
+        # If that is not known, a run without an end counts as at work: a watcher must not stop too early.
         holder = None if is_held(path) is False else read_holder(path)
         return LedgerStatus(
             path=legible(str(path)),
@@ -171,7 +171,7 @@ def _target(connection: sqlite3.Connection, path: Path) -> Target:
 
 def _accounts(connection: sqlite3.Connection, path: Path, runs: Sequence[RunRecord]) -> dict[str, AccountStanding]:
     if not any(read_targets(connection)):
-        return {}  # what all rows are is known: to count them by account takes as long again
+        return {}  # the total is known, and counting by account would take as long again
     ended = _accounts_when_ended(runs)
     return {
         found.account: AccountStanding(

@@ -1,4 +1,4 @@
-"""Read what syncs decided, changed and left, module by module, for a person who looks at it in the morning."""
+"""Read what syncs decided, changed and left, module by module, for the person who checks in the morning."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class ModuleChange(NamedTuple):
 
 
 class StayingModules(NamedTuple):
-    """Modules of ours that left the file and stay for one reason."""
+    """Modules that this ledger owns, that left the file, and that stay for one reason."""
 
     reason: str
     modules: int
@@ -51,7 +51,7 @@ class StayingModules(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncRecord:
-    """What the syncs of a ledger left to look at."""
+    """What the syncs of a ledger left for you to look at."""
 
     waiting: tuple[ModuleChange, ...]
     """The first of each kind that wait for approval."""

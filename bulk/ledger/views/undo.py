@@ -30,7 +30,7 @@ class Undo:
     run_id: str
     rows: int
     not_restored: tuple[str, ...]
-    """Fields that were empty, and that a blank cell can't make empty again: ``product module field``."""
+    """Fields that were empty. A blank cell can't make them empty again: ``product module field``."""
 
 
 class _Replaced(NamedTuple):
@@ -49,8 +49,8 @@ def write_undo_file(ledger: Path, path: Path, *, run: str = "") -> Undo:
 
     Args:
         ledger: Also one that a run is at work on.
-        path: Where to.
-        run: The run's id, or how it begins; empty: the last one that updated or deleted anything.
+        path: Where to write it.
+        run: The run's id, or its beginning; empty: the last run that updated or deleted anything.
 
     Raises:
         SettingsError: No such run updated or deleted anything.
@@ -106,7 +106,8 @@ def _write(writer: csv._writer, replaced: Iterator[_Replaced], run_id: str) -> U
 
 def _lost_fields(one: _Replaced) -> Iterator[str]:
     if one.kind != "update":
-        return  # a module that is made again has no text where the file has none
+        return  # a module that is made again gets no text if the file has none
+
     for field, before, now in (
         ("AliasName", one.found_alias, one.wanted_alias),
         ("Desc", one.found_desc, one.wanted_desc),

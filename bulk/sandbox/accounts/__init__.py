@@ -1,1 +1,1 @@
-"""Who may ask: accounts with their keys, rights, rates and faults; where they are read from; temporary keys."""
+"""Accounts with their keys, rights, rates and faults; where they are read from; temporary keys."""

@@ -1,4 +1,4 @@
-"""One account that a sandbox serves: a key, whose it is, what it may do, and which products it finds."""
+"""One account that a sandbox serves: its key, its owner, its rights, and its products."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["SANDBOX_UID", "Account", "Role", "check_together", "number_of"]
 
 SANDBOX_UID = "1000000000000001"
-"""The UID of a sandbox's only account, unless it is given another."""
+"""The UID of a sandbox's only account, unless you set another."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class Role:
 
     name: str
     external_id: str | None = None
-    """What AssumeRole must name as ExternalId; ``None``: nothing is asked for."""
+    """What AssumeRole must name as ExternalId; ``None``: none is needed."""
 
     trusts: frozenset[str] | None = None
     """Accounts, by name, whose keys may assume it; ``None``: all that the sandbox serves."""
@@ -56,7 +56,7 @@ class Account:
     access_key_secret: str = field(repr=False)
     uid: str = SANDBOX_UID
     instance_id: str | None = None
-    """The IotInstanceId that alibaba requests must name; ``None``: none is looked at."""
+    """The IotInstanceId that alibaba requests must name; ``None``: it is not checked."""
 
     dialect: Dialect | None = None
     """The only dialect that its requests may be written in; ``None``: the sandbox's."""
@@ -89,13 +89,13 @@ class Account:
     """Roles by name; ``None``: a role of any name can be assumed."""
 
     world: WorldSeed | None = None
-    """What it holds when it is met for the first time."""
+    """What it holds at its first use."""
 
     def __post_init__(self) -> None:
-        """Refuse what can't be kept: rates out of bounds, and a fault that comes before the key is known.
+        """Refuse rates out of bounds, and a fault that comes before the key is known.
 
         Raises:
-            SettingsError: So it is.
+            SettingsError: There is one of these.
         """
         if self.faults and any(fault.effect is Effect.REFUSE for fault in self.faults.faults):
             raise SettingsError(
@@ -122,7 +122,7 @@ class Account:
 
 
 def number_of(text: str) -> str:
-    """Return a number of 18 digits, the same for the same text: the platform numbers users and roles so."""
+    """Return a number of 18 digits, the same for the same text, like the platform's ids of users and roles."""
     return f"3{int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], 'big') % 10**17:017d}"
 
 
@@ -130,7 +130,7 @@ def check_together(accounts: Iterable[Account]) -> None:
     """Refuse accounts that can't be served beside each other.
 
     Raises:
-        SettingsError: Two have one name or one key, or share a UID and yet not its limits.
+        SettingsError: Two have the same name or key, or have the same UID but other limits.
     """
     by_name: dict[str, Account] = {}
     by_key: dict[str, Account] = {}

@@ -1,4 +1,4 @@
-"""Say whose key signs a request, and give out temporary keys that need no memory: the token says all, and is signed."""
+"""Say whose key signs a request. Give out temporary keys without storing them: the signed token holds everything."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class TemporaryKeys:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caller:
-    """Who asks: an account's own key, or temporary keys of a role."""
+    """The caller: an account's own key, or temporary keys of a role."""
 
     account: Account
     access_key_secret: str = field(repr=False)
@@ -80,9 +80,9 @@ class Directory:
         return next((account for account in self.accounts if account.uid == uid and account.role(role)), None)
 
     def find(self, call: Call, *, now: float) -> Caller | Refusal:
-        """Return who signs a request, or what the platform says to a key that it does not know.
+        """Return who signs a request, or the platform's answer to a key that it does not know.
 
-        A token beside a long-lived key is not looked at: an assumption, the documents don't say.
+        A token beside a long-lived key is ignored: an assumption, the documents don't say.
 
         Args:
             call: The request; its signature is not checked here.

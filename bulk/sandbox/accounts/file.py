@@ -53,10 +53,10 @@ def read_accounts(path: Path, *, defaults: Mapping[str, Any]) -> tuple[Account, 
 
     Args:
         path: The file.
-        defaults: Of `Account`'s own fields, where the file does not say.
+        defaults: Values of `Account`'s fields that the file leaves out.
 
     Raises:
-        SettingsError: The file can't be read, or says what no account takes; names the account and the key.
+        SettingsError: The file can't be read, or has a value that no account accepts; names the account and the key.
     """
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -84,7 +84,7 @@ def action_names(prefixes: Iterable[str]) -> frozenset[str]:
 
 
 def window_name(name: str) -> str:
-    """Return the name of a rate limit, once it is known to be one: an action's prefix, or ``products-deep``.
+    """Check and return the name of a rate limit: an action's prefix, or ``products-deep``.
 
     Raises:
         ValueError: There is no such limit.

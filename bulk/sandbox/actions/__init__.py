@@ -1,4 +1,4 @@
-"""The catalogue of what the platform does; each action is one value, in the file of its kind."""
+"""The catalogue of the platform's actions; each action is one value, in the file of its kind."""
 
 from __future__ import annotations
 

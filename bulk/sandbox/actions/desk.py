@@ -1,4 +1,4 @@
-"""What an action is, and what it works with: a new action is one value, in its kind's file and in the catalogue."""
+"""What an action is, and what it works with. To add an action, add one value in its kind's file and the catalogue."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Window:
     """A rate limit: requests that share it are counted together, by the account's UID."""
 
     name: str
-    """As ``--rate`` and an accounts file call it."""
+    """Its name in ``--rate`` and an accounts file."""
 
     granted: Callable[[Account], float]
     """Requests a second, unless the account says otherwise."""
@@ -45,11 +45,11 @@ class Window:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiAction:
-    """One action of the platform: what it is called, how often it may be asked for, and what it does."""
+    """One action of the platform: its name, its rate limit, and what it does."""
 
     name: str
     prefix: str
-    """What faults, rates and permissions call it."""
+    """Its name in faults, rates and permissions."""
 
     window: Callable[[Mapping[str, str]], Window]
     """Which limit a request with these parameters counts against."""

@@ -1,4 +1,4 @@
-"""The actions of STS: temporary keys for a role, and who asks."""
+"""The actions of STS: temporary keys for a role, and the caller's identity."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _ROLE_ARN: Final = re.compile(r"acs:ram::(?P<uid>[^:/]+):role/(?P<role>[\w.@-]+)
 _SESSION_NAME: Final = re.compile(r"[A-Za-z0-9.@_-]{2,64}")
 _SHORTEST_S: Final = 900
 _LONGEST_S: Final = 3600
-"""A role's own default; roles that allow up to twelve hours are not played."""
+"""A role's default; the sandbox has no roles that allow up to twelve hours."""
 
 _STS_QPS: Final = 100.0
-"""What help pages name for all actions of STS together; here for each, an assumption."""
+"""The help pages give it for all actions of STS together; that it applies to each here is an assumption."""
 
 
 def _assume(desk: Desk) -> Result:

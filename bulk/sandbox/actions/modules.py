@@ -55,7 +55,7 @@ def _list(desk: Desk) -> Result:
 
 
 def _update(desk: Desk) -> Result:
-    """Change the texts. No page says what a text that is left out becomes: the configuration does.
+    """Change the texts. No page says what happens to a text that is left out: the configuration decides.
 
     That ``default`` can't be changed is an assumption too, and can be turned off.
     """
@@ -80,7 +80,7 @@ def _update(desk: Desk) -> Result:
 
 
 def _delete(desk: Desk) -> Result:
-    """Remove a module. Tuya's page names neither of the two guards: whether they are there is a choice."""
+    """Remove a module. Tuya's page names neither of the two guards: the configuration decides whether they exist."""
     refused = check_product(desk) or _check_owned(desk)
     if refused:
         return refused

@@ -19,9 +19,9 @@ _MAX_PAGE_SIZE: Final = 100
 
 
 def _list(desk: Desk) -> Result:
-    """Show a page of packages, the newest first, which is an assumption: no page says.
+    """Show a page of packages, the newest first. The order is an assumption: no document gives one.
 
-    Without a ProductKey it is those of the whole account, which is taken to mean of the instance.
+    Without a ProductKey it shows the packages of the whole account, which is taken to mean the instance.
     """
     page = read_page(desk.params, max_size=_MAX_PAGE_SIZE)
     refused = check_product(desk) if desk.product_key else None

@@ -28,7 +28,7 @@ def _query(desk: Desk) -> Result:
     if refused:
         return refused
     product = desk.world.product(desk.product_key)
-    # Documented, and a secret: a client that logs replies gives it away.
+    # Documented, and a secret: a client that logs replies would leak it.
     secret = f"sandbox-product-secret-of-{product.product_key}"
     only_here = {"Owner": product.is_owned, "ProductStatus": "DEVELOPMENT_STATUS", "ProductSecret": secret}
     return Done(_product_info(desk, desk.product_key) | only_here)

@@ -1,4 +1,4 @@
-"""All worlds that a sandbox serves, in one journal: which of them a request is about, and whose a product is."""
+"""All worlds that a sandbox serves, in one journal: which world a request is about, and who owns a product."""
 
 from __future__ import annotations
 

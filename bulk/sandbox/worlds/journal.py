@@ -21,7 +21,7 @@ class Journal:
     """An open journal; what `append` returned from survives a kill -9 of the process, though not a power loss.
 
     It writes on the event loop: a line into the page cache is microseconds, and no reply may overtake its change.
-    Nothing is changed before the first record is added: who only reads may do so beside the one that writes.
+    The file is not changed before the first record is added: so a reader may open it beside the writer.
     """
 
     def __init__(self, path: Path) -> None:
@@ -36,7 +36,7 @@ class Journal:
             content = path.read_bytes()
         except OSError as exc:
             raise SettingsError(f"the sandbox's state {path} can't be opened: {exc.strerror}") from exc
-        # A process that was killed while it wrote leaves a line without its end: nobody was told that it counts.
+        # A process that was killed while it wrote leaves an incomplete line: no client got a reply for it.
         self._size = content.rfind(b"\n") + 1
         self._size_when_read = len(content)
         self._locked = False
@@ -74,7 +74,7 @@ class Journal:
         os.close(self._file)
 
     def _lock(self) -> None:
-        """Become the one that writes, until the file is closed, and cut off what a killed process left."""
+        """Become the only writer until the file is closed, and cut off what a killed process left."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as exc:

@@ -1,4 +1,4 @@
-"""What a world holds when it is met for the first time: from a file, or the demo products of the package."""
+"""What a world holds at its first use: from a file, or the demo products of the package."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ class World:
         distributed: frozenset[str] = frozenset(),
         realm: str = "",
     ) -> None:
-        """Take up what the journal holds of this world.
+        """Load this world's records from the journal.
 
         Args:
             journal: Where changes are kept; ``None``: nowhere.
@@ -57,7 +57,7 @@ class World:
         self._modules: dict[str, dict[str, StoredModule]] = {}
         self._packages: dict[str, StoredPackage] = {}
         self._unwritten: tuple[Stored, ...] = ()
-        """The starting world, until something happens in it: to look at a world must write nothing."""
+        """The starting world, until something changes in it: reading a world must not write anything."""
 
         records = journal.records_of(realm) if journal else ()
         self.is_fresh = not records
