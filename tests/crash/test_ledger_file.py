@@ -159,7 +159,7 @@ async def test_ledger_that_may_not_be_written_is_named(
         before = digest(job.ledger)
         ended = await run_child(job, box, preexec=obey_file_modes)
 
-    failed_clearly(ended, "can't be written", "rights")
+    failed_clearly(ended, "can't be written", "permissions")
     assert digest(job.ledger) == before
 
 
