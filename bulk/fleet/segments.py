@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from bulk.errors import LedgerError
 from bulk.fleet.records import Sends, decoded, encoded
 from bulk.fleet.store import Outage, Put
+from bulk.ledger.writer import answer
 from bulk.model import Outcome
 
 if TYPE_CHECKING:
@@ -168,7 +169,7 @@ class ShippingWriter:
         await asyncio.wait([self._shipping], timeout=_LAST_S)
         self._shipping.cancel()
         await asyncio.wait([self._shipping])
-        self._tell(self._waiters, LedgerError("the store did not take a claim before the end; nothing was sent for it"))
+        answer(self._waiters, LedgerError("the store did not take a claim before the end; nothing was sent for it"))
 
     def settle(self, settlement: Settlement) -> None:
         """See `Writer.settle`."""
@@ -214,7 +215,7 @@ class ShippingWriter:
         name = f"{self._name}.{self._number}"
         self._number += 1
         taken = LedgerError(f"{name} is in the store already: another process has this fence")
-        self._tell(waiters, None if end is Put.STORED else taken)
+        answer(waiters, None if end is Put.STORED else taken)
 
     async def _stored(self, data: bytes) -> Put:
         while True:
@@ -222,13 +223,3 @@ class ShippingWriter:
             if not isinstance(end, Outage):
                 return end
             await asyncio.sleep(self._every_s)
-
-    @staticmethod
-    def _tell(waiters: list[Future[None]], failure: LedgerError | None) -> None:
-        for waiter in waiters:
-            if waiter.done():
-                continue
-            if failure:
-                waiter.set_exception(failure)
-            else:
-                waiter.set_result(None)

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import orjson
 
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
+from bulk.ledger.storage.database import translated
+from bulk.ledger.walking import ProductWalk
 from bulk.model import ChangeKind, Lane, OtaModule, Row
 from bulk.model.stamps import utc_seconds
 
@@ -23,13 +24,10 @@ _CACHE_KIB = -256
 """SQLite reads a negative number as KiB."""
 
 
-class LaneReader:
+class LaneReader(ProductWalk):
     """Walks the products with open rows, or given ones, in the order of their first lines.
 
     Products of which all open rows have failed before come last.
-
-    Its methods block, and may be called on any thread, one at a time. Each step reads the present state. So it holds no
-    snapshot, which would prevent the writer's log from being emptied.
     """
 
     def __init__(self, path: Path, product_keys: Iterable[str] | None = None, *, account: str = "") -> None:
@@ -43,18 +41,13 @@ class LaneReader:
         Raises:
             LedgerError: It can't be read.
         """
-        self._path = path
+        super().__init__(path)
         self._account = account
-        self._connection = open_beside_writer(path)
-        with closed_on_failure(self._connection), translated(path):
+        with self._listing() as connection:
             # Each commit by the writer empties this reader's cache: a large one would only hold memory.
-            self._connection.execute(f"PRAGMA cache_size = {_CACHE_KIB}")
-            # The list is a table of this connection alone: it may be longer than memory should hold.
-            self._connection.execute("PRAGMA query_only = OFF")
-            self.products = _list_products(self._connection, product_keys, account)
+            connection.execute(f"PRAGMA cache_size = {_CACHE_KIB}")
+            self.products = _list_products(connection, product_keys, account)
             """How many products it walks through."""
-            self._connection.execute("PRAGMA query_only = ON")
-        self._after = 0
 
     def next_lanes(self, products: int = 64) -> list[Lane]:
         """Return the next lanes with open rows; an empty list: that was all.
@@ -66,18 +59,11 @@ class LaneReader:
             LedgerError: The ledger can't be read.
         """
         with translated(self._path):
-            while found := self._connection.execute(
-                query("next_products"), {"after": self._after, "products": products}
-            ).fetchall():
-                self._after = found[-1][0]
-                lanes = read_lanes(self._connection, [key for _, key in found], account=self._account)
+            while keys := self._next_keys(products):
+                lanes = read_lanes(self._connection, keys, account=self._account)
                 if lanes:
                     return lanes
         return []
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self._connection.close()
 
 
 def _list_products(connection: sqlite3.Connection, product_keys: Iterable[str] | None, account: str) -> int:

@@ -11,7 +11,8 @@ import orjson
 from bulk.ledger.lanes import row_in_doubt
 from bulk.ledger.planning import OpenSwap, PlannedEntry, open_swaps
 from bulk.ledger.sql import query
-from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
+from bulk.ledger.storage.database import translated
+from bulk.ledger.walking import ProductWalk
 from bulk.model import ChangeKind, Lane, OtaModule, Outcome, Row
 from bulk.model.stamps import utc_seconds
 
@@ -67,7 +68,7 @@ class ProductState(Lane):
     """For an apply: casefolded ModuleName → the approved change; ``None``: it is not an apply."""
 
 
-class LookReader:
+class LookReader(ProductWalk):
     """Walks the products in scope, in the order of their first lines, then additional ones.
 
     Its methods block, and may be called on any thread, one at a time.
@@ -96,20 +97,15 @@ class LookReader:
         Raises:
             LedgerError: It can't be read.
         """
-        self._path = path
+        super().__init__(path)
         self._account = account
         self._applies = approved is not None
-        self._after = 0
-        self._connection = open_beside_writer(path)
-        with closed_on_failure(self._connection), translated(path):
-            # Both lists may be too long for memory, so they are tables of this connection alone.
-            self._connection.execute("PRAGMA query_only = OFF")
+        with self._listing() as connection:
             self._list_products(wanted, limit, besides)
-            if approved is not None:
-                self._connection.execute(query("approved_table"))
-                self._connection.executemany(query("add_approved"), approved)
-            self._connection.execute("PRAGMA query_only = ON")
-            self.products = int(self._connection.execute("SELECT count(*) FROM products").fetchone()[0])
+            if approved is not None:  # as long as the list of products, perhaps
+                connection.execute(query("approved_table"))
+                connection.executemany(query("add_approved"), approved)
+            self.products = int(connection.execute("SELECT count(*) FROM products").fetchone()[0])
             """How many products it walks through."""
 
     def next_lanes(self, products: int = 64) -> list[ProductState]:
@@ -119,17 +115,8 @@ class LookReader:
             LedgerError: The ledger can't be read.
         """
         with translated(self._path):
-            found = self._connection.execute(
-                query("next_products"), {"after": self._after, "products": products}
-            ).fetchall()
-            if not found:
-                return []
-            self._after = found[-1][0]
-            return self._states([key for _, key in found])
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self._connection.close()
+            keys = self._next_keys(products)
+            return self._states(keys) if keys else []
 
     def _list_products(self, wanted: Callable[[str], bool], limit: int | None, besides: Iterable[str]) -> None:
         self._connection.create_function("in_scope", 1, lambda key: int(wanted(key)), deterministic=True)

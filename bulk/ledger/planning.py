@@ -11,6 +11,7 @@ from bulk.ledger.lanes import names_of_ours, row_in_doubt
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import closed_on_failure, open_beside_writer, translated
 from bulk.ledger.times import iso_utc
+from bulk.ledger.walking import ProductWalk
 from bulk.model import NO_LINE, Change, ChangeKind, Lane, OtaModule, Row
 
 if TYPE_CHECKING:
@@ -116,7 +117,7 @@ class Figures(NamedTuple):
     good_products: int | None
 
 
-class WorkReader:
+class WorkReader(ProductWalk):
     """Walks the products with changes that may be sent. Its methods block; call them one at a time."""
 
     def __init__(self, path: Path, *, account: str, run_id: str) -> None:
@@ -125,15 +126,11 @@ class WorkReader:
         Raises:
             LedgerError: It can't be read.
         """
-        self._path = path
+        super().__init__(path)
         self._asked = {"account": account, "run_id": run_id}
-        self._after = 0
-        self._connection = open_beside_writer(path)
-        with closed_on_failure(self._connection), translated(path):
-            self._connection.execute("PRAGMA query_only = OFF")
-            self._connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
-            self._connection.execute("PRAGMA query_only = ON")
-            counted = self._connection.execute("SELECT count(*), coalesce(sum(changes), 0) FROM products").fetchone()
+        with self._listing() as connection:
+            connection.execute(f"CREATE TEMP TABLE products AS {query('planned_products')}", self._asked)
+            counted = connection.execute("SELECT count(*), coalesce(sum(changes), 0) FROM products").fetchone()
             self.products, self.changes = map(int, counted)
             """How many products it walks through, and how many changes they have."""
 
@@ -144,17 +141,8 @@ class WorkReader:
             LedgerError: The ledger can't be read.
         """
         with translated(self._path):
-            found = self._connection.execute(
-                query("next_products"), {"after": self._after, "products": products}
-            ).fetchall()
-            if not found:
-                return []
-            self._after = found[-1][0]
-            return self._lanes([key for _, key in found])
-
-    def close(self) -> None:
-        """Close the ledger."""
-        self._connection.close()
+            keys = self._next_keys(products)
+            return self._lanes(keys) if keys else []
 
     def _lanes(self, product_keys: list[str]) -> list[ProductWork]:
         work: dict[str, list[PlannedWork]] = {}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from bulk.model import Attempt, Settlement
 
-__all__ = ["LedgerWriter"]
+__all__ = ["LedgerWriter", "answer"]
 
 _LINGER_S = 0.01
 """How long a group gathers: measured, it costs a claim 10 ms and saves tens of thousands of commits."""
@@ -158,7 +158,7 @@ class LedgerWriter:
             except Exception as exc:  # noqa: BLE001 - if the thread died silently, its waiters would wait for ever
                 self._fail(LedgerError(f"{self._path}: a record could not be written: {exc!r}"))
         if group.waiters:
-            self._on_loop(_answer, group.waiters, self._failure)
+            self._on_loop(answer, group.waiters, self._failure)
 
     def _fail(self, failure: LedgerError) -> None:
         self._failure = failure
@@ -294,7 +294,8 @@ def _ownership(settlement: Settlement) -> tuple[object, ...]:
     )
 
 
-def _answer(waiters: list[Future[None]], failure: LedgerError | None) -> None:
+def answer(waiters: Iterable[Future[None]], failure: LedgerError | None) -> None:
+    """Tell those who wait for a claim that it is durable, or why not; who gave up waiting is passed over."""
     for waiter in waiters:
         if waiter.done():
             continue
