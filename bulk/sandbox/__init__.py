@@ -11,17 +11,19 @@ from __future__ import annotations
 
 from bulk.sandbox.accounts.account import Account, Role
 from bulk.sandbox.arrivals import CarriedOut, Seen, busiest_windows, read_arrivals
+from bulk.sandbox.box import Box, Credentials
 from bulk.sandbox.config import SandboxConfig
 from bulk.sandbox.faults import FaultPlan
 from bulk.sandbox.readings import Casing, DataShape, GmtForm, Omitted, PackageShape
 from bulk.sandbox.rival import RivalPlan
-from bulk.sandbox.server import Credentials, Sandbox
+from bulk.sandbox.server import Sandbox
 from bulk.sandbox.worlds.console import Console
 from bulk.sandbox.worlds.seeds import WorldSeed, read_seed
 from bulk.sandbox.worlds.stored import StoredModule, StoredPackage, StoredProduct
 
 __all__ = [
     "Account",
+    "Box",
     "CarriedOut",
     "Casing",
     "Console",
