@@ -76,7 +76,7 @@ async def run(
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
     prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop)
-    async with prepared.ledger(path) as ledger:
+    async with prepared.ledger(path, input_name) as ledger:
         job = Run(
             input_name=input_name,
             settings=settings,

@@ -94,7 +94,7 @@ async def sync(
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
     prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
-    async with prepared.ledger(path) as ledger:
+    async with prepared.ledger(path, input_name) as ledger:
         job = Sync(
             input_name=input_name,
             settings=settings,

@@ -15,6 +15,7 @@ import stat
 import sys
 import zlib
 from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulk.errors import InputError
@@ -23,7 +24,7 @@ from bulk.rows.text.kinds import HEAD_BYTES, foreign_kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "is_zip", "open_bytes", "reading"]
+__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "is_zip", "must_be_there", "open_bytes", "reading"]
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -34,6 +35,7 @@ MAX_LAYERS = 2
 DESCRIPTOR = re.compile(r"/dev/(?:fd/)?(\d+|stdin)|/proc/(?:self|thread-self)/fd/(\d+)")
 
 _LOOK_EVERY_S = 0.2
+_NO_NAME = "no file can have this name ({})"
 
 
 class ByteStream(Protocol):
@@ -158,6 +160,25 @@ def open_bytes(
         yield Opened(unpacked, head, is_packed)
 
 
+def must_be_there(path: str) -> None:
+    """Look whether a file could be opened, without opening it: a pipe's writer would take the end of that for ours.
+
+    Raises:
+        InputError: There is no such file, or this user may not read it.
+    """
+    if path == STDIN or DESCRIPTOR.fullmatch(path):
+        return
+    with reading(path):
+        try:
+            mode = Path(path).stat().st_mode
+        except ValueError as exc:
+            raise InputError(_NO_NAME.format(exc), file=path) from exc
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError
+        if not os.access(path, os.R_OK):
+            raise PermissionError
+
+
 def asks_a_person(stdin: ByteStream | None) -> bool:
     """Say whether reading stdin would wait for a person at a terminal, or for nothing at all."""
     raw = getattr(getattr(sys.stdin, "buffer", None), "raw", None)
@@ -196,7 +217,7 @@ def _file(path: str) -> io.FileIO:
     try:
         return io.FileIO(path, opener=_without_waiting)
     except ValueError as exc:
-        raise InputError(f"no file can have this name ({exc})", file=path) from exc
+        raise InputError(_NO_NAME.format(exc), file=path) from exc
 
 
 def _without_waiting(path: str, flags: int) -> int:
