@@ -14,7 +14,7 @@ import select
 import stat
 import sys
 import zlib
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
@@ -165,9 +165,13 @@ def must_be_there(path: str) -> None:
 
     Raises:
         InputError: There is no such file, or this user may not read it.
+        OSError: The working folder is gone.
     """
     if path == STDIN or DESCRIPTOR.fullmatch(path):
         return
+    if not Path(path).is_absolute():
+        with suppress(PermissionError):
+            Path.cwd()
     with reading(path):
         try:
             mode = Path(path).stat().st_mode
