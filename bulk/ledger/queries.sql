@@ -671,7 +671,7 @@ SELECT
     s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
     s.in_doubt OR s.outcome = 'sending', s.claimed, s.settled_at, s.outcome, s.message,
     iif(s.as_recorded, s.undone, 0), s.undone_at,
-    iif(s.as_recorded AND s.outcome = 'failed' AND NOT s.in_doubt AND s.attempts > 0, s.code, NULL),
+    iif(s.as_recorded AND s.outcome = 'failed' AND s.attempts > 0, s.code, NULL),
     iif(s.claimed = 'update', (
         SELECT c.found_alias FROM claims AS c
         WHERE c.account = :account AND c.product_key = s.product_key AND c.module_name = s.module_name
