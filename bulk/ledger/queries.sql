@@ -714,9 +714,9 @@ SELECT * FROM temp.approved WHERE product_key = ?;
 INSERT INTO plans (account, run_id, made_at, input, input_sha256, flags) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: forget_plans
--- A new plan of an account takes the place of all before; one of a part, of those of the same part. Of a finished one the
+-- A new plan (?3) takes the place of all before; one of a part, of those of the same part. Of a finished one the
 -- record stays.
-DELETE FROM plans WHERE account = ?1 AND finished_at IS NULL AND (?2 IS NULL OR flags = ?2);
+DELETE FROM plans WHERE account = ?1 AND finished_at IS NULL AND (?2 IS NULL OR flags = ?2) AND run_id <> ?3;
 
 -- name: forget_planned
 DELETE FROM planned WHERE account = ?1 AND run_id NOT IN (

@@ -24,7 +24,7 @@ from bulk.engine.sync.decided import Decided
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.figures import figures_by_account, surplus_by_account
 from bulk.engine.sync.left_files import LeftFiles
-from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
+from bulk.engine.sync.night import Night, NightTerms, amend_gone_products, forget_plans
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.plan_file import PlanHeader, sha256_of, write_plan
 from bulk.engine.sync.protection import protection_of
@@ -179,7 +179,6 @@ class Sync(Run):
         async with writing(self.ledger, run_id=self.run_id, stop=self.stop) as writer:
             for part, _ in readers:
                 self._nights[part.name] = Night(account=part.name, terms=await in_thread(self._terms, part))
-                self._begin_plan(part, writer)
 
             async def through(number: int, session: Session, room: Room) -> None:
                 part, lanes = readers[number]
@@ -188,7 +187,7 @@ class Sync(Run):
             parts = [part for part, _ in readers]
             for part in self.parts:
                 if part not in parts and not self.is_narrowed:
-                    self._forget_plans(part, writer, flags=None)
+                    forget_plans(writer, part.name, self.run_id)
                     amend_gone_products(writer, part.name, self.run_id, self.options)
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
 
@@ -209,25 +208,10 @@ class Sync(Run):
             keep_products=products,
             keeps_all=all_stay,
             keys=self._keys.get(part.name, KeyCounts()),
+            input_name=self.input_name,
+            input_sha256=self._sha256,
+            flags=orjson.dumps(self.flags()).decode(),
         )
-
-    def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
-        flags = orjson.dumps(self.flags()).decode()
-        self._forget_plans(part, writer, flags=flags if self.is_narrowed else None)
-        writer.amend(
-            "begin_plan",
-            part.name,
-            self.run_id,
-            iso_utc(time.time()),
-            self.input_name,
-            self._sha256,
-            flags,
-        )
-
-    def _forget_plans(self, part: Part, writer: LedgerWriter, *, flags: str | None) -> None:
-        """Forget the plans that a new one replaces: all, or those for the same part of the account."""
-        writer.amend("forget_plans", part.name, flags)
-        writer.amend("forget_planned", part.name)
 
     def flags(self) -> dict[str, object]:
         """Return the options of the plan."""
