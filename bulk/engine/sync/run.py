@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
     from bulk.events import Listener
     from bulk.ledger.looking import LookReader
-    from bulk.ledger.writer import LedgerWriter
     from bulk.model import Summary
     from bulk.settings import Settings
 

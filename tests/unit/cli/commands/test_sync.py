@@ -51,6 +51,14 @@ SUMMARY = Summary(
             ["sync", "m.csv", "--sandbox", "--prune", "--prune-product", "a1", "--limit", "3"],
             "--limit is a trial on the file's first products, and --prune-product names others: use --only",
         ),
+        (
+            "sync m.csv --sandbox --prune --only a1De* --prune-product a1Demo00009 --prune-product a1Gone00001".split(),
+            "--prune-product a1Gone00001 is outside --only: also give --only a1Gone00001, or leave",
+        ),
+        (
+            "plan m.csv --sync --sandbox --prune --only a1De* --prune-product a1Gone00001".split(),
+            "--prune-product a1Gone00001 is outside --only",
+        ),
         (["plan", "m.csv", "--sandbox", "--prune"], "--prune needs --sync"),
         (["plan", "m.csv", "--sandbox", "-o", "p"], "--output needs --sync"),
         (["plan", "m.csv", "--sandbox", "--sync", "--offline"], "--offline and --sync exclude each other"),
