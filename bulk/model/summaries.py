@@ -41,8 +41,8 @@ class AccountSummary:
     stopped: str | None
     """Why its requests ended early, with the remedy; ``None``: it went through."""
 
-    exit_code: int
-    """The exit code that the run would have without other accounts."""
+    exit_code: int | None
+    """The exit code that the run would have without other accounts; ``None``: ``--account`` left this one out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

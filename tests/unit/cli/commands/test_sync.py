@@ -52,11 +52,11 @@ SUMMARY = Summary(
             "--limit is a trial on the file's first products, and --prune-product names others: use --only",
         ),
         (
-            "sync m.csv --sandbox --prune --only a1De* --prune-product a1Demo00009 --prune-product a1Gone00001".split(),
+            ["sync", "m.csv", "--prune", "--only", "a1De*", "--prune-product=a1Demo9", "--prune-product=a1Gone00001"],
             "--prune-product a1Gone00001 is outside --only: also give --only a1Gone00001, or leave",
         ),
         (
-            "plan m.csv --sync --sandbox --prune --only a1De* --prune-product a1Gone00001".split(),
+            ["plan", "m.csv", "--sync", "--sandbox", "--prune", "--only", "a1De*", "--prune-product", "a1Gone00001"],
             "--prune-product a1Gone00001 is outside --only",
         ),
         (["plan", "m.csv", "--sandbox", "--prune"], "--prune needs --sync"),
