@@ -158,11 +158,32 @@ def test_commands_read_the_merged_ledger(tmp_path: Path, capsys: pytest.CaptureF
     ]
 
     assert ends == [0, 0, 0]
-    assert "39  created" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "39  created" in shown
+    assert f" run {tmp_path / 'in.csv'} --ledger {ledger}\n" in shown
     out = written.read_text()
     account = (line - 2) % ACCOUNTS
     assert f"a{account},pk{account},m{line - 2},Nr. {line - 2},failed,iot.X,no such product,Q,1" in out
     assert read_status(fleet.ledger).accounts["a0"].target == "https://platform0 (alibaba)"
+
+
+def test_the_command_that_goes_on_is_printed_where_the_input_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = Fleet(tmp_path)
+    asyncio.run(merge_with_one_that_failed(fleet))
+    ledger, source = str(fleet.ledger), tmp_path / "in.csv"
+    there = f"  bulk run {source} --ledger {ledger}\n"
+
+    ends = [main(["fleet", "merge", fleet.url, "-o", ledger])]
+    merged = capsys.readouterr().out
+    source.unlink()
+    ends += [main(["fleet", "merge", fleet.url, "-o", ledger]), main(["status", ledger])]
+    elsewhere = capsys.readouterr().out
+
+    assert ends == [1, 1, 0]
+    assert there in merged
+    assert "To go on" not in elsewhere
 
 
 async def merge_with_one_that_failed(fleet: Fleet) -> int:
