@@ -32,7 +32,7 @@ _OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
 """Keys that the summary of a run does not have."""
 
 
-_NO_KEYS = ("reasons", "notes", "figures", "undo")
+_NO_KEYS = ("reasons", "notes", "figures", "undo", "to_accept")
 """Fields that are for screens and metrics."""
 
 

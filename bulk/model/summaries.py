@@ -119,5 +119,8 @@ class Summary:
     notes: tuple[str, ...] = ()
     """Notes on a sync for the user, one sentence each. Not a key of the JSON."""
 
+    to_accept: bool = False
+    """A sync's input lost much, and no change waits: to accept it, apply a plan of it. Not a key of the JSON."""
+
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

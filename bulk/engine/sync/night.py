@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Night", "NightTerms", "amend_gone_products", "forget_plans"]
 
-_ACCEPT = "if that is right, accept it with bulk plan INPUT --sync -o PLAN, then bulk apply PLAN"
+_ACCEPT = "if that is right, accept it: write a plan of the whole input, and apply it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +92,9 @@ class Night:
     unlisted: int = field(default=0, init=False)
     lost: Withheld | None = field(default=None, init=False)
     """Why the input lost too much to continue without a person; ``None``: it did not."""
+
+    to_accept: bool = field(default=False, init=False)
+    """It did, and no delete waits with whose approval a person would accept that."""
 
     left: int = field(default=0, init=False)
     """Deletes that were due and were not carried out."""
@@ -159,6 +162,7 @@ class Night:
         if lost := lost_too_much(look):
             self.lost = lost.withheld
             if lost not in objections.values():
+                self.to_accept = True
                 self._note(f"{lost.message}: {_ACCEPT}")
 
     async def _counted(self, session: Session) -> AccountLook:

@@ -275,6 +275,7 @@ class Sync(Run):
                 is_narrowed=self.is_narrowed,
             ),
             notes=notes,
+            to_accept=any(night.to_accept for night in self._nights.values()),
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
 
