@@ -30,7 +30,6 @@ __all__ = [
     "reason_lines",
     "restore_command",
     "retry_command",
-    "run_command",
     "stopped_accounts",
     "summary_lines",
     "undo_command",
@@ -204,11 +203,6 @@ def restore_command(undo_file: str, run_id: str, *, program: Sequence[str] = ("b
 def undo_command(ledger: str, *, program: Sequence[str] = ("bulk",)) -> str:
     """Return the command that writes an undo file: an input that restores what the last changing run replaced."""
     return f"{shell_join(program)} results {shell_path(ledger)} --undo-file {shell_path(f'{ledger}.undo.csv')}"
-
-
-def run_command(ledger: str, input_name: str, *, program: Sequence[str] = ("bulk",)) -> str:
-    """Return the command that continues a ledger that no run has made, such as that of a fleet."""
-    return f"{shell_join(program)} run {shell_path(input_name)} --ledger {shell_path(ledger)}"
 
 
 def _name_for_stdin(ledger: str, input_format: str | None) -> PurePath:

@@ -123,12 +123,11 @@ def _lines(*, as_json: bool) -> Iterator[Show]:
 
 
 def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
+    from bulk.report.continuing import continuing_command  # noqa: PLC0415 - as in _look()
     from bulk.report.status import status_lines  # noqa: PLC0415 - as in _look()
-    from bulk.report.summary import run_command  # noqa: PLC0415 - as in _look()
 
     invocation: Invocation = click.get_current_context().obj
     is_merged = bool(read.runs) and read.runs[-1].command == "merge"
-    is_here = is_merged and read.input is not None and Path(read.input).is_file()
     return status_lines(
         read,
         pulse,
@@ -136,7 +135,7 @@ def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
         paint=paint_for_stdout(),
         now=datetime.now(UTC),
         program=invocation.program,
-        go_on=run_command(read.path, read.input, program=invocation.program) if is_here and read.input else None,
+        go_on=continuing_command(Path(read.path), program=invocation.program) if is_merged else None,
     )
 
 

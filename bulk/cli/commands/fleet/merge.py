@@ -80,7 +80,8 @@ def merge(url: str, *, ledger: Path, as_json: bool) -> int:
 
 
 def _lines(done: Merged, url: str) -> Iterator[str]:
-    from bulk.report.summary import outcome_lines, run_command  # noqa: PLC0415 - see above
+    from bulk.report.continuing import continuing_command  # noqa: PLC0415 - see above
+    from bulk.report.summary import outcome_lines  # noqa: PLC0415 - see above
 
     width = screen_width()
     accounts, shards = spell_count(done.accounts, "account"), spell_count(done.shards, "shard")
@@ -104,6 +105,6 @@ def _lines(done: Merged, url: str) -> Iterator[str]:
     elif done.exit_code:
         yield "Why rows are not provisioned:"
         yield f"  {shell_join(['bulk', 'status', done.ledger])}"
-        if Path(done.input).is_file():  # the input may be on another machine
+        if command := continuing_command(Path(done.ledger)):
             yield "To go on, with the settings of the fleet:"
-            yield f"  {run_command(done.ledger, done.input)}"
+            yield f"  {command}"
