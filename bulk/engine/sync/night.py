@@ -76,7 +76,7 @@ def amend_gone_products(writer: PlanWriter, account: str, run_id: str, options: 
 def forget_plans(writer: PlanWriter, account: str, run_id: str, flags: str | None = None) -> None:
     """Forget earlier plans of an account: all, or those with the same flags; until then they wait for approval."""
     writer.amend("forget_plans", account, flags, run_id)
-    writer.amend("forget_planned", account)
+    writer.amend("forget_planned", account, iso_utc(SYSTEM_CLOCK.wall() - SENT_SPAN_S))
 
 
 @dataclass(kw_only=True)
