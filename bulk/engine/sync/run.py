@@ -26,7 +26,7 @@ from bulk.engine.sync.figures import figures_by_account, surplus_by_account
 from bulk.engine.sync.left_files import LeftFiles
 from bulk.engine.sync.night import Night, NightTerms, amend_gone_products, forget_plans
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import PlanHeader, sha256_of, write_plan
+from bulk.engine.sync.plan_file import PlanHeader, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.sync.scope import Scope, opened_looks
 from bulk.engine.threads import in_thread
@@ -157,8 +157,7 @@ class Sync(Run):
             connection, run_id=self.run_id, at=time.time()
         )
         self.ledger.check_intake = self._refuse_other_file
-        await self._read_input()
-        self._sha256 = await in_thread(sha256_of, self.input_name)
+        self._sha256 = (await self._read_input()).sha256
         scope = Scope(self.settings, tuple(part.name for part in self.parts), self.options.prune_products)
         async with opened_looks(scope, self.ledger, self.parts, plan=self.plan_path) as looks, self._announced(looks):
             if looks:

@@ -40,6 +40,7 @@ class MappedReader:
             names_accounts: The job's settings name accounts, so that each row needs one.
         """
         self.name = reader.name
+        self.sha256 = reader.sha256
         self.shape: InputShape = replace(reader.shape, is_mapped=True)
         self._reader = reader
         self._map = product_map
