@@ -24,6 +24,7 @@ from bulk.model import (
     FailureKind,
     OtaModule,
     Outcome,
+    Packages,
     Row,
 )
 
@@ -153,13 +154,12 @@ def _refused(state: ProductState) -> dict[str, str]:
 
 
 async def held_packages(session: Session, product_key: str, listing: Listing) -> frozenset[str] | None:
-    """Return the casefolded names of modules that have, or may have, a package; ``None``: unknown."""
-    packages = await session.calls.list_packages(product_key)
-    if packages is None or isinstance(packages, Failure):
+    """Return the casefolded names of listed modules that have, or may have, a package; ``None``: unknown."""
+    listed = await session.calls.list_packages(product_key)
+    if listed is None or isinstance(listed, Failure):
         return None
-    if any(package.module_name is None for package in packages):
-        return frozenset(module.key[1] for module in listing.modules)
-    return frozenset(package.module_name.casefold() for package in packages if package.module_name)
+    packages = Packages(listed)
+    return frozenset(module.key[1] for module in listing.modules if packages.of(module.module_name))
 
 
 def _reconcile(state: ProductState, listing: Listing, terms: Terms) -> Reconciliation:
