@@ -50,6 +50,7 @@ def sync_lines(
     resume: str | None = None,
     input_format: str | None = None,
     pending: str | None = None,
+    accept: Sequence[str] = (),
 ) -> list[str]:
     """Return the screen that ends a sync.
 
@@ -62,6 +63,7 @@ def sync_lines(
         resume: The command that goes on; ``None``: nothing is left to do.
         input_format: As in `bulk.report.summary.summary_lines`.
         pending: As there.
+        accept: The commands that accept an input that lost much; none: it did not, or an approval accepts it.
     """
     lines = summary_lines(
         summary,
@@ -73,11 +75,17 @@ def sync_lines(
         pending=pending,
         changed=list(_changed(summary, width, program)),
     )
-    return [*lines, *_withheld(summary, width, paint, approve)]
+    return [*lines, *_withheld(summary, width, paint, approve), *_accepting(accept)]
 
 
 def plan_sync_lines(
-    plan: SyncPlan, *, width: int = 80, paint: Paint = plain, output: str | None = None, approve: str | None = None
+    plan: SyncPlan,
+    *,
+    width: int = 80,
+    paint: Paint = plain,
+    output: str | None = None,
+    approve: str | None = None,
+    accept: Sequence[str] = (),
 ) -> list[str]:
     """Return the screen that says what a sync would do.
 
@@ -87,6 +95,7 @@ def plan_sync_lines(
         paint: Adds colours, or nothing.
         output: Where the whole plan was written; ``None``: nowhere.
         approve: The command that carries it out.
+        accept: As of `sync_lines`.
     """
     lines = [*wrapped(f"Plan of a sync for {plan.summary.input}: nothing was changed", width), ""]
     lines = [*(paint(line, Tone.HEADING) for line in lines[:-1]), ""]
@@ -107,7 +116,7 @@ def plan_sync_lines(
         lines += ["", f"All changes: {output}"]
     if approve:
         lines.append(f"Carry it out:  {approve}")
-    return lines
+    return [*lines, *_accepting(accept)]
 
 
 def _nothing(plan: SyncPlan) -> str:
@@ -145,6 +154,10 @@ def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -
         yield from wrapped("  No plan was written: stdin can't be read again. Run the sync on a file.", width)
     if approve:
         yield f"  Approve it:  {approve}"
+
+
+def _accepting(commands: Sequence[str]) -> list[str]:
+    return ["", "To accept the input as it is now:", *(f"  {command}" for command in commands)] if commands else []
 
 
 def _notes(notes: Sequence[str], width: int) -> list[str]:
