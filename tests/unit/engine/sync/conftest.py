@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,11 +20,12 @@ from bulk.engine.sync.planning import plan_sync
 from bulk.engine.sync.run import sync
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Awaitable, Callable, Iterable
 
     from bulk.engine.sync.planning import SyncPlan
     from bulk.model import Summary
+    from bulk.sandbox import Seen
+    from bulk.sandbox.worlds.console import Console
 
 Cells = tuple[str, str, str, str]
 
@@ -41,40 +45,89 @@ class Nights:
 
     file: Path
     box: Any
+    rows: list[Cells] = field(default_factory=list)
 
     @property
     def ledger(self) -> Path:
         return self.file.with_name(f"{self.file.name}.ledger.db")
 
-    def write(self, rows: Iterable[Cells]) -> None:
+    def write(self, rows: Iterable[Cells], *more: str) -> None:
+        """Write the file anew: these rows, and lines as they are."""
+        self.rows = list(rows)
         with self.file.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("ProductKey", "ModuleName", "AliasName", "Desc"), *rows])
+            csv.writer(file).writerows([("ProductKey", "ModuleName", "AliasName", "Desc"), *self.rows])
+            file.writelines(f"{line}\n" for line in more)
+
+    def replace(self, *gone: tuple[str, str], by: Iterable[Cells] = ()) -> None:
+        """Take modules out of the file and put others in; as many as are missing then go to a third product."""
+        kept, new = [row for row in self.rows if row[:2] not in gone], list(by)
+        padding = range(len(kept) + len(new), len(self.rows))
+        self.write([*kept, *new, *((f"a1Prod{2:05d}", f"n{number}", "n", f"{number}") for number in padding)])
+
+    def when(
+        self, action: str, deed: Callable[[Console], object], *, nth: int = 1, of: str | None = None, name: str = ""
+    ) -> None:
+        """Let somebody act once: after the nth such request from now on was processed, before it is answered."""
+        seen_so_far = 0
+
+        def act(seen: Seen, console: Console) -> None:
+            nonlocal seen_so_far
+            if seen.action == action and of in {None, seen.product_key} and name in {"", seen.module_name}:
+                seen_so_far += 1
+                if seen_so_far == nth:
+                    deed(console)
+
+        self.box.let_in(act)
 
     async def run(self, **changes: Any) -> Summary:
         return await run(str(self.file), self.box.settings(**changes), credentials=self.box.keys())
 
-    async def sync(self, *, settings: dict[str, Any] | None = None, **options: Any) -> Summary:
+    async def sync(
+        self, *, settings: dict[str, Any] | None = None, call: dict[str, Any] | None = None, **options: Any
+    ) -> Summary:
+        """Sync with limits that nothing reaches, unless the options say others; ``call``: arguments of `sync`."""
         return await sync(
             str(self.file),
             self.box.settings(**(settings or {})),
             SyncOptions(**(EVERYTHING | options)),
             credentials=self.box.keys(),
+            **(call or {}),
         )
 
-    async def plan(self, output: Path | None = None, **options: Any) -> SyncPlan:
+    async def plan(
+        self,
+        output: Path | None = None,
+        *,
+        settings: dict[str, Any] | None = None,
+        call: dict[str, Any] | None = None,
+        **options: Any,
+    ) -> SyncPlan:
         return await plan_sync(
             str(self.file),
-            self.box.settings(),
+            self.box.settings(**(settings or {})),
             SyncOptions(**(EVERYTHING | options)),
             output=output,
             credentials=self.box.keys(),
+            **(call or {}),
         )
 
-    async def apply(self, plan: Path, **options: Any) -> Summary:
-        return await apply(plan, self.box.settings(), credentials=self.box.keys(), **options)
+    async def apply(self, plan: Path | str, *, settings: dict[str, Any] | None = None, **options: Any) -> Summary:
+        return await apply(Path(plan), self.box.settings(**(settings or {})), credentials=self.box.keys(), **options)
 
     def outcomes(self, summary: Summary) -> Counter[str]:
         return Counter({outcome: count for outcome, count in summary.outcomes.items() if count})
+
+    def written(self, since: int = 0) -> Counter[str]:
+        """Return how many changes of each kind arrived after the first so many requests."""
+        short = {"CreateOTAModule": "create", "UpdateOTAModule": "update", "DeleteOTAModule": "delete"}
+        sent = self.box.actions(since)
+        return Counter({short[action]: count for action, count in sent.items() if action in short})
+
+    def records(self, columns: str = "outcome, code") -> dict[tuple[str, str], tuple[Any, ...]]:
+        """Return what the ledger says of each module."""
+        with closing(connect(self.ledger)) as connection:
+            found = connection.execute(f"SELECT product_key, module_name, {columns} FROM modules").fetchall()
+        return {record[:2]: record[2:] for record in found}
 
 
 @pytest.fixture
@@ -84,6 +137,18 @@ def make_nights(tmp_path: Path, make_box: Callable[..., Any]) -> Callable[..., N
     def make(rows: Iterable[Cells] = ROWS, **config: Any) -> Nights:
         job = Nights(tmp_path / "m.csv", make_box(**config))
         job.write(rows)
+        return job
+
+    return make
+
+
+@pytest.fixture
+def make_synced(make_nights: Callable[..., Nights]) -> Callable[..., Awaitable[Nights]]:
+    """Return what makes a job whose first night has been: every module of the file is its ledger's."""
+
+    async def make(rows: Iterable[Cells] = ROWS, **config: Any) -> Nights:
+        job = make_nights(rows, **config)
+        assert (await job.sync()).exit_code == 0
         return job
 
     return make
