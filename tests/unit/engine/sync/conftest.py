@@ -20,6 +20,9 @@ from bulk.engine.sync.apply import apply
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.planning import plan_sync
 from bulk.engine.sync.run import sync
+from bulk.model import Dialect
+from bulk.settings import Settings
+from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -30,6 +33,8 @@ if TYPE_CHECKING:
     from bulk.sandbox.worlds.console import Console
 
 Cells = tuple[str, str, str, str]
+AccountCells = tuple[str, str, str, str]
+"""Account, ProductKey, ModuleName, AliasName."""
 
 ROWS: list[Cells] = [
     (f"a1Prod{number:05d}", f"m{index}", f"alias{index}", f"desc {number}")
@@ -156,5 +161,79 @@ def make_synced(make_nights: Callable[..., Nights]) -> Callable[..., Awaitable[N
         job = make_nights(rows, **config)
         assert (await job.sync()).exit_code == 0
         return job
+
+    return make
+
+
+ACCOUNTS = ("cn", "eu")
+
+
+@dataclass
+class Estate:
+    """A file for two accounts, each on a platform of its own."""
+
+    file: Path
+    boxes: dict[str, Any]
+    rows: list[AccountCells] = field(default_factory=list)
+
+    @property
+    def ledger(self) -> Path:
+        return self.file.with_name(f"{self.file.name}.ledger.db")
+
+    def write(self, rows: Iterable[AccountCells]) -> None:
+        self.rows = list(rows)
+        with self.file.open("w", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerows([("Account", "ProductKey", "ModuleName", "AliasName"), *self.rows])
+
+    def drift(self, account: str, *names: str) -> None:
+        for name in names:
+            self.boxes[account].console().update(f"a1{account}000000", name, alias_name="hand", desc=None)
+
+    def settings(self, **changes: Any) -> Settings:
+        accounts = {name: AccountSettings(endpoint=box.endpoint) for name, box in self.boxes.items()}
+        usual: dict[str, Any] = {"accounts": accounts, "dialect": Dialect.ALIBABA, "qps": 0, "list_qps": 0}
+        return Settings(**(usual | changes))
+
+    def keys(self) -> dict[str, Any]:
+        return {name: box.keys() for name, box in self.boxes.items()}
+
+    async def sync(
+        self, *, settings: dict[str, Any] | None = None, call: dict[str, Any] | None = None, **options: Any
+    ) -> Summary:
+        return await sync(
+            str(self.file),
+            self.settings(**(settings or {})),
+            SyncOptions(**(EVERYTHING | options)),
+            credentials=self.keys(),
+            **(call or {}),
+        )
+
+    async def apply(self, plan: Path | str, *, settings: dict[str, Any] | None = None, **options: Any) -> Summary:
+        return await apply(Path(plan), self.settings(**(settings or {})), credentials=self.keys(), **options)
+
+    def records(self, columns: str = "outcome, code") -> dict[tuple[str, str], tuple[Any, ...]]:
+        with closing(connect(self.ledger)) as connection:
+            found = connection.execute(f"SELECT product_key, module_name, {columns} FROM modules").fetchall()
+        return {record[:2]: record[2:] for record in found}
+
+
+@pytest.fixture
+def make_estate(
+    tmp_path: Path, make_box: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Awaitable[Estate]]:
+    """Return what makes two accounts, with two products of three modules each, whose first night has been."""
+    monkeypatch.setattr("bulk.engine.sessions.opening.RetryPolicy", partial(RetryPolicy, first_s=0.0, cap_s=0.0))
+
+    async def make(**config: Any) -> Estate:
+        boxes = {name: make_box(access_key_id=f"LTAI-{name}", **config) for name in ACCOUNTS}
+        estate = Estate(tmp_path / "m.csv", boxes)
+        estate.write(
+            (name, f"a1{name}{number:06d}", f"m{index}", f"alias{index}")
+            for name in ACCOUNTS
+            for number in range(2)
+            for index in range(3)
+        )
+        assert (await estate.sync()).exit_code == 0
+        return estate
 
     return make

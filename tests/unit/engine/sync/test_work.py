@@ -170,6 +170,21 @@ async def test_a_create_that_was_refused_after_a_lost_reply_keeps_its_slot(
     assert any("1 by earlier rows that are still open" in message for message in messages)
 
 
+async def test_creates_behind_one_that_was_refused_with_its_product_are_not_sent(
+    make_synced: Callable[..., Awaitable[Any]],
+) -> None:
+    nights = await make_synced(faults=FaultPlan.parse("create:code:iot.prod.NotExistedProduct=1x@14"))
+    nights.write([*nights.rows, (OTHER, "one", "one", ""), (OTHER, "two", "two", "")])
+    before = len(nights.box.seen)
+
+    summary = await nights.sync()
+
+    assert (summary.outcomes["failed"], nights.written(before)) == (2, {"create": 1})
+    outcome, code, message = nights.records("outcome, code, message")[OTHER, "two"]
+    assert (outcome, code) == ("failed", "iot.prod.NotExistedProduct")
+    assert message.startswith("skipped: an earlier change of its product failed")
+
+
 # A product that can't be listed when its turn comes.
 
 

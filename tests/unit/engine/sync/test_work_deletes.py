@@ -266,6 +266,20 @@ async def test_a_create_is_not_sent_if_the_platform_refuses_the_delete_for_it(ma
     assert nights.written(before) == {"delete": 2, "create": 1}
 
 
+async def test_a_create_is_not_sent_if_the_delete_for_it_stays_in_doubt(make_synced: MakeSynced) -> None:
+    """The swap stays open: the delete may still be carried out, and then the next night continues it."""
+    nights = swapped(await make_synced(faults=FaultPlan.parse("delete:reset-before=6x")))
+
+    first = await nights.sync(prune=True)
+    records = nights.records()
+    nights.box.console().delete(FULL, "m0")
+    second = await nights.sync()
+
+    assert (first.exit_code, records[FULL, "m0"][0], records[FULL, "new"]) == (1, "unknown", ("over_budget", "swap"))
+    assert (second.exit_code, nights.records()[FULL, "m0"][0]) == (0, "deleted")
+    assert "new" in nights.box.texts(FULL)
+
+
 async def test_creates_wait_for_the_right_to_delete(make_synced: MakeSynced) -> None:
     nights = swapped(await make_synced(denied=frozenset({DELETE})))
     before = len(nights.box.seen)
