@@ -221,11 +221,14 @@ class Estate:
 def make_estate(
     tmp_path: Path, make_box: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Awaitable[Estate]]:
-    """Return what makes two accounts, with two products of three modules each, whose first night has been."""
+    """Return what makes two accounts, with two products of three modules each, whose first night has been.
+
+    What a platform is besides, is given by the name of its account.
+    """
     monkeypatch.setattr("bulk.engine.sessions.opening.RetryPolicy", partial(RetryPolicy, first_s=0.0, cap_s=0.0))
 
-    async def make(**config: Any) -> Estate:
-        boxes = {name: make_box(access_key_id=f"LTAI-{name}", **config) for name in ACCOUNTS}
+    async def make(**config: dict[str, Any]) -> Estate:
+        boxes = {name: make_box(access_key_id=f"LTAI-{name}", **config.get(name, {})) for name in ACCOUNTS}
         estate = Estate(tmp_path / "m.csv", boxes)
         estate.write(
             (name, f"a1{name}{number:06d}", f"m{index}", f"alias{index}")
