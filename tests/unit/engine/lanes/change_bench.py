@@ -23,6 +23,8 @@ from bulk.model import (
     FailureKind,
     Listing,
     OtaModule,
+    Package,
+    Page,
     Row,
 )
 
@@ -82,8 +84,9 @@ class Bench:
         self._arrives(change.kind)
         return self.answers.pop(0) if self.answers else Accepted("R", 200)
 
-    async def list_packages(self, *_: object, **__: object) -> Failure:
-        raise AssertionError("nobody asks for packages here")
+    async def list_packages(self, *_: object, **__: object) -> Page[Package] | Failure:
+        self._arrives("packages")
+        return Page((), 1, 100, 0, "R", 200)
 
     async def list_products(self, *_: object, **__: object) -> Failure:
         raise AssertionError("nobody asks for products here")
@@ -104,13 +107,19 @@ class Bench:
         pass
 
     async def run(self, change: Change, row: Row | None = None, *, max_attempts: int = 3) -> Ending:
+        line = NO_LINE if change.line is None else change.line
+        session = self.session(change, max_attempts=max_attempts)
+        self.work = ChangeWork(row or Row(line, change.wanted), change, session)
+        return await self.work.run()
+
+    def session(self, change: Change, *, max_attempts: int = 3) -> Session:
+        """Return an account in which other changes are answered: what fails is then this change's own trouble."""
         breaker = Breaker(now=time.monotonic())
-        # Others are answered: what fails is then this change's own trouble, and its attempts are counted.
         breaker.failed(failure(DOUBTFUL), action=change.action, key=change.wanted.key, sent_at=0.0, now=0.0)
         breaker.answered(change.action, "another")
         group = RateGroup(dict.fromkeys(Action, 0.0))
         group.close_on(self.stop)
-        session = Session(
+        return Session(
             platform=self,
             group=group,
             writer=self,
@@ -120,9 +129,6 @@ class Bench:
             listener=self.heard.append,
             policy=RetryPolicy(max_attempts=max_attempts, first_s=0.0),
         )
-        line = NO_LINE if change.line is None else change.line
-        self.work = ChangeWork(row or Row(line, change.wanted), change, session)
-        return await self.work.run()
 
     def settled(self) -> list[Settlement]:
         return [event.settlement for event in self.heard if isinstance(event, RowSettled)]

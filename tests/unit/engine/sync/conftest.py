@@ -175,6 +175,8 @@ class Estate:
     file: Path
     boxes: dict[str, Any]
     rows: list[AccountCells] = field(default_factory=list)
+    of_one_platform: bool = False
+    """Whether the platform itself knows the accounts by their names."""
 
     @property
     def ledger(self) -> Path:
@@ -190,12 +192,14 @@ class Estate:
             self.boxes[account].console().update(f"a1{account}000000", name, alias_name="hand", desc=None)
 
     def settings(self, **changes: Any) -> Settings:
-        accounts = {name: AccountSettings(endpoint=box.endpoint) for name, box in self.boxes.items()}
+        accounts = {
+            name: AccountSettings(endpoint=box.endpoint, key_env=name.upper()) for name, box in self.boxes.items()
+        }
         usual: dict[str, Any] = {"accounts": accounts, "dialect": Dialect.ALIBABA, "qps": 0, "list_qps": 0}
         return Settings(**(usual | changes))
 
     def keys(self) -> dict[str, Any]:
-        return {name: box.keys() for name, box in self.boxes.items()}
+        return {name: box.keys(name if self.of_one_platform else "") for name, box in self.boxes.items()}
 
     async def sync(
         self, *, settings: dict[str, Any] | None = None, call: dict[str, Any] | None = None, **options: Any

@@ -101,9 +101,11 @@ async def test_files_that_cannot_be_written_cost_no_summary(
     summary = await nights.sync(prune=True, max_deletes=Limit(0))
 
     assert (summary.exit_code, summary.plan, summary.undo) == (5, None, None)
-    assert [note.partition(": the ")[2] for note in summary.notes if "can't be written" in note] == [
-        "plan file can't be written (No space left on device: the disk is full: make room); run the sync again for a new one",
-        "undo file can't be written (No space left on device: the disk is full: make room); the ledger has it: "
-        "bulk results LEDGER --undo-file FILE",
+    said = [note.partition(": the ")[2] for note in summary.notes if "can't be written" in note]
+    assert [note.partition(" (")[0] for note in said] == ["plan file can't be written", "undo file can't be written"]
+    assert all("the disk is full" in note for note in said)
+    assert [note.partition("); ")[2] for note in said] == [
+        "run the sync again for a new one",
+        "the ledger has it: bulk results LEDGER --undo-file FILE",
     ]
-    assert nights.records()[OTHER, "m1"] == ("surplus", "max_deletes")
+    assert "m1" in nights.box.texts(OTHER)

@@ -37,6 +37,16 @@ async def test_a_stop_during_the_look_changes_nothing(make_synced: MakeSynced) -
     assert nights.outcomes(summary) == {"created": 12, "drifted": 1}
 
 
+async def test_a_stop_before_a_listing_is_repeated_settles_no_row(make_synced: MakeSynced) -> None:
+    nights = await make_synced(faults=FaultPlan.parse("list:http503=1x@5"))
+    records, stop = nights.records("outcome, code, message"), StopSignal()
+    nights.when(LIST, lambda _: stop.request("interrupted", exit_code=130))
+
+    summary = await nights.sync(settings={"concurrency": 1}, call={"stop": stop})
+
+    assert (summary.exit_code, nights.records("outcome, code, message")) == (130, records)
+
+
 async def test_a_listing_that_stops_the_account_settles_no_row(make_synced: MakeSynced) -> None:
     nights = await make_synced(faults=FaultPlan.parse("list:code:Forbidden.RAM=1x@5"))
     records = nights.records("outcome, code, message")
@@ -262,6 +272,22 @@ async def test_a_delete_that_a_plan_does_not_list_is_not_sent(make_synced: MakeS
 
     assert (applied.changes["deleted"], nights.box.texts(OTHER).keys()) == (1, {"m1", "m2"})
     assert nights.records()[OTHER, "m1"] == ("surplus", "not_in_plan")
+
+
+async def test_a_delete_that_no_plan_lists_is_not_written_again_by_the_next_apply(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    nights.replace((OTHER, "m0"))
+    withheld = await nights.sync(prune=True, max_deletes=Limit(0))
+    nights.replace((OTHER, "m1"))
+    stop = StopSignal()
+    nights.when(LIST, lambda _: stop.request("interrupted", exit_code=130), nth=3)
+    assert (await nights.apply(withheld.plan, settings={"concurrency": 1}, stop=stop)).exit_code == 130
+    record = nights.records("code, run_id")[OTHER, "m1"]
+
+    applied = await nights.apply(withheld.plan)
+
+    assert (record[0], nights.records("code, run_id")[OTHER, "m1"]) == ("not_in_plan", record)
+    assert (applied.changes["deleted"], nights.box.texts(OTHER).keys()) == (1, {"m1", "m2"})
 
 
 async def test_a_change_of_a_module_that_changed_since_its_plan_is_moved(make_synced: MakeSynced) -> None:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.sandbox import Account
+from tests.unit.engine.sync.conftest import Estate
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
     from pathlib import Path
@@ -95,3 +98,57 @@ async def test_an_invalid_row_of_a_mapped_input_protects_the_product_of_the_targ
     await nights.sync(settings=settings, prune=True)
 
     assert {product for product in ("t1", "s1") if "m0" not in nights.box.texts(product)} == deleted
+
+
+async def test_an_invalid_row_of_a_mapped_input_protects_nothing_in_the_other_accounts_of_the_target(
+    make_estate: Callable[..., Awaitable[Any]], tmp_path: Path
+) -> None:
+    estate = await make_estate()
+    lines = [
+        f"s-{name}-{number},{name},a1{name}{number:06d},{estate.boxes[name].endpoint} (alibaba)\n"
+        for name in ("cn", "eu")
+        for number in range(2)
+    ]
+    (tmp_path / "map.csv").write_text(
+        f"ProductKey,TargetAccount,TargetProductKey,Target\n{''.join(lines)}", encoding="utf-8"
+    )
+    settings = {"product_map": str(tmp_path / "map.csv")}
+    rows = [f"s-{row[0]}-{int(row[1][4:])},{row[2]},{row[3]}\n" for row in estate.rows if row[2] != "m0"]
+    rows += [f"s-{name}-1,n{number},n\n" for name in ("cn", "eu") for number in range(2)]
+    estate.file.write_text(f"ProductKey,ModuleName,AliasName\n{''.join(rows)}s-cn-0,bad name !,x\n", encoding="utf-8")
+
+    summary = await estate.sync(settings=settings, prune=True)
+
+    assert summary.outcomes["invalid"] == 1
+    kept = {
+        (name, number)
+        for name in ("cn", "eu")
+        for number in range(2)
+        if "m0" in estate.boxes[name].texts(f"a1{name}{number:06d}")
+    }
+    assert kept == {("cn", 0)}
+
+
+async def test_a_product_that_rows_give_to_a_second_account_protects_that_account(
+    make_box: Callable[..., Any], tmp_path: Path
+) -> None:
+    """Whose product it is, nobody can tell: one of the two keys is mistyped, or one of the two accounts."""
+    free: dict[str, Any] = {"qps": 0, "list_qps": 0, "rates": {"products": 0, "product": 0}}
+    box = make_box(
+        accounts=tuple(
+            Account(name=name, access_key_id=f"id-{name}", access_key_secret=f"secret-{name}", uid=uid, **free)
+            for name, uid in (("cn", "1000000000000001"), ("eu", "1000000000000002"))
+        )
+    )
+    estate = Estate(tmp_path / "m.csv", {"cn": box, "eu": box}, of_one_platform=True)
+    estate.write((name, f"a1{name}000000", f"m{index}", "a") for name in ("cn", "eu") for index in range(3))
+    assert (await estate.sync()).exit_code == 0
+    kept = [row for row in estate.rows if row[2] != "m0"]
+    estate.write(
+        [*kept, *((name, f"a1{name}000000", "n", "n") for name in ("cn", "eu")), ("eu", "a1cn000000", "x", "")]
+    )
+
+    summary = await estate.sync(prune=True)
+
+    assert (summary.outcomes["invalid"], summary.changes["deleted"]) == (1, 1)
+    assert "m0" in box.texts("a1eu000000", "eu")

@@ -111,6 +111,18 @@ async def test_an_account_that_is_left_out_has_the_exit_code_of_its_rows(
     assert (summary.exit_code, len(estate.boxes["eu"].seen), list(summary.figures)) == (1, before, ["cn"])
 
 
+async def test_the_surplus_of_an_account_that_is_left_out_is_not_counted(
+    make_estate: Callable[..., Awaitable[Any]],
+) -> None:
+    estate = await make_estate()
+    estate.write([row for row in estate.rows if row[2] != "m0"])
+    everywhere = await estate.sync()
+
+    of_one = await estate.sync(settings={"only_accounts": ("cn",)})
+
+    assert (everywhere.surplus, of_one.surplus) == (4, 2)
+
+
 async def test_what_an_account_may_not_do_is_withheld_and_named_by_its_right(make_synced: MakeSynced) -> None:
     nights = await make_synced(denied=frozenset({UPDATE}))
     for product in (FULL, OTHER):

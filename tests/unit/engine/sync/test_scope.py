@@ -68,6 +68,16 @@ async def test_a_product_that_left_the_file_is_looked_at_only_by_name(make_synce
     assert (named.exit_code, named.withheld["deletes"]) == (5, 3)
 
 
+async def test_a_product_to_prune_that_is_out_of_scope_is_not_looked_at(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    nights.replace(*((OTHER, f"m{index}") for index in range(3)))
+    before = len(nights.box.seen)
+
+    summary = await nights.sync(settings={"only": (FULL,)}, prune=True, prune_products=(OTHER,))
+
+    assert (looked_at(nights, before), summary.withheld["deletes"]) == ({FULL}, 0)
+
+
 async def test_a_product_of_nobody_is_named(make_synced: MakeSynced) -> None:
     nights = await make_synced()
     before = len(nights.box.seen)

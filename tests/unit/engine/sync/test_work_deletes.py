@@ -8,8 +8,13 @@ import pytest
 
 from bulk.control.guard import Limit
 from bulk.engine.stop import StopSignal
+from bulk.engine.sync.account import AccountWork
+from bulk.engine.sync.work import work_off_changes
+from bulk.ledger.planning import PlannedWork, ProductWork
+from bulk.model import NO_LINE, Change, ChangeKind, OtaModule, Row
 from bulk.sandbox import FaultPlan
 from bulk.sandbox.worlds.stored import StoredModule
+from tests.unit.engine.lanes.change_bench import Bench, listing
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -182,6 +187,20 @@ async def test_a_product_is_left_empty_if_a_person_approved_that(make_synced: Ma
     summary = await (nights.apply(waiting.plan) if approved else nights.sync(prune=True, prune_products=(OTHER,)))
 
     assert (summary.exit_code, len(nights.box.texts(OTHER))) == ((0, 0) if approved else (5, 3))
+
+
+async def test_the_devices_own_firmware_is_not_deleted_whatever_is_planned() -> None:
+    """A look plans no such delete; the lane asks again before it sends one."""
+    firmware = OtaModule(OTHER, "Default", None, None, "2026-01-01T00:00Z")
+    delete = Change(ChangeKind.DELETE, firmware, firmware)
+    bench = Bench(listings=[listing(firmware, OtaModule(OTHER, "m0"), OtaModule(OTHER, "m1"))])
+    account = AccountWork(session=bench.session(delete), writer=bench, run_id="r1")
+    work = PlannedWork(Row(NO_LINE, firmware), delete, None)
+
+    await work_off_changes(ProductWork(product_key=OTHER, rows=(work.row,), work=(work,)), account)
+
+    assert (bench.sent, account.left) == (["list", "packages"], 1)
+    assert [(one.outcome, one.code) for one in bench.settled()] == [("surplus", "not_asked")]
 
 
 # Swaps.
