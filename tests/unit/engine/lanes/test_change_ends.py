@@ -71,6 +71,16 @@ async def test_a_missing_right_to_updates_or_deletes_settles_nothing_and_stops_n
     assert (ending.rest, ending.in_doubt, bench.settled(), bench.stop.requested) == (Rest.DENIED, False, [], False)
 
 
+async def test_a_missing_right_to_create_stops_the_account() -> None:
+    """Every run and every sync needs it."""
+    bench = Bench([failure(FATAL, permission="iot:CreateOTAModule")])
+
+    ending = await bench.run(CREATE)
+
+    assert (ending.rest, [one.outcome for one in bench.settled()]) == (Rest.STOPPED, [Outcome.PENDING])
+    assert bench.stop.requested
+
+
 @pytest.mark.parametrize(
     ("there", "outcome"),
     [(listing(), Outcome.OVER_BUDGET), (failure(REFUSED), Outcome.OVER_BUDGET), (listing(WANTED), Outcome.EXISTS)],

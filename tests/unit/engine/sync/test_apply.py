@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import time
@@ -12,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.control.guard import Limit
+from bulk.engine.stop import StopSignal
 from bulk.errors import BulkError, LedgerTargetError, SettingsError
 from bulk.ledger.times import iso_utc
+from bulk.ledger.views.approvals import CutOff
+from bulk.ledger.views.status import read_status
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -263,6 +267,47 @@ async def test_what_the_input_asks_for_since_the_plan_is_left_to_the_next_sync(m
     assert (applied.exit_code, applied.changes) == (1, {"created": 0, "updated": 2, "deleted": 0})
     assert applied.notes == ("the input changed since the plan was made: differences are left for the next sync",)
     assert (await nights.sync()).changes["created"] == 1
+
+
+async def test_approved_changes_count_against_no_limit_of_the_night(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    await nights.apply(await withheld_plan(nights))
+    nights.box.console().update(OTHER, "m0", alias_name="hand", desc="desc 1")
+
+    summary = await nights.sync(max_updates=Limit(1))
+
+    assert (summary.exit_code, summary.changes["updated"]) == (0, 1)
+
+
+async def test_a_plan_waits_for_a_key_that_has_the_right(make_synced: MakeSynced) -> None:
+    denied = {"UpdateOTAModule"}
+    nights = await make_synced(denied=denied)
+    plan = await withheld_plan(nights)
+
+    still = await nights.apply(plan)
+    denied.clear()
+    done = await nights.apply(plan)
+
+    assert (still.exit_code, still.withheld["updates"]) == (5, 2)
+    assert (done.exit_code, done.changes["updated"]) == (0, 2)
+    await refused(nights, plan, SettingsError, "was applied completely already")
+
+
+async def test_an_apply_that_was_cut_off_says_what_is_left_and_the_same_command_continues_it(
+    make_synced: MakeSynced,
+) -> None:
+    nights = await make_synced()
+    plan = await withheld_plan(nights, drifted=3)
+    stop = StopSignal()
+    nights.when("UpdateOTAModule", lambda _: stop.request("interrupted", exit_code=130), nth=2)
+
+    cut_off = await nights.apply(plan, stop=stop)
+    left = await asyncio.to_thread(read_status, nights.ledger)
+    finished = await nights.apply(plan)
+    after = await asyncio.to_thread(read_status, nights.ledger)
+
+    assert (cut_off.exit_code, cut_off.changes["updated"], left.cut_off) == (130, 2, CutOff(plan=str(plan), changes=1))
+    assert (finished.exit_code, finished.changes["updated"], after.cut_off) == (0, 1, None)
 
 
 async def test_a_plan_has_a_time_that_sorts_like_the_ledgers(make_synced: MakeSynced) -> None:

@@ -108,6 +108,39 @@ async def test_an_update_that_was_not_carried_out_is_no_reason_to_stop_the_other
     assert (summary.exit_code, summary.withheld["updates"]) == (1, 0)
 
 
+async def test_a_first_update_in_doubt_is_checked_too(make_synced: Callable[..., Awaitable[Any]]) -> None:
+    """It may have been carried out, and changed more than it said."""
+    refused = "update:reset-before=1x@1,update:code:iot.ota.UpdateOTAModuleParamError=1x@2"
+    nights = await make_synced(faults=FaultPlan.parse(refused))
+    drift(nights.box.console(), OTHER, "m0", "m1")
+    nights.when(UPDATE, lambda console: drift(console, OTHER, "m2"), nth=2)
+    before = len(nights.box.seen)
+
+    summary = await nights.sync()
+
+    assert (summary.exit_code, summary.withheld["updates"], nights.written(before)) == (5, 1, {"update": 2})
+    assert any("the first one also changed m2" in note for note in summary.notes)
+
+
+async def test_an_update_that_came_late_is_ours_with_the_texts_that_it_wrote(
+    make_synced: Callable[..., Awaitable[Any]],
+) -> None:
+    """The look still finds the module as before; the work's listing shows it as the row wants it."""
+    nights = await make_synced(faults=FaultPlan.parse("update:reset-before=1x"))
+    nights.replace((OTHER, "m0"), by=[(OTHER, "m0", "other", "desc 1")])
+    stop = StopSignal()
+    nights.when(UPDATE, lambda _: stop.request("interrupted", exit_code=130))
+    assert (await nights.sync(call={"stop": stop})).outcomes["unknown"] == 1
+    nights.when(LIST, lambda console: console.update(OTHER, "m0", alias_name="other", desc="desc 1"), of=OTHER)
+
+    summary = await nights.sync()
+    nights.replace((OTHER, "m0"))
+    pruned = await nights.sync(prune=True)
+
+    assert (summary.outcomes["updated"], summary.recovered, nights.written()["update"]) == (1, 1, 1)
+    assert pruned.changes["deleted"] == 1
+
+
 async def test_an_update_is_not_sent_if_a_listing_for_an_earlier_one_shows_that_it_moved(
     make_synced: Callable[..., Awaitable[Any]],
 ) -> None:
@@ -237,3 +270,17 @@ async def test_a_stop_when_the_work_begins_sends_nothing(make_synced: Callable[.
 
     assert (summary.exit_code, nights.written(before)) == (130, {})
     assert nights.outcomes(summary) == {"created": 12, "drifted": 1}
+
+
+async def test_a_listing_that_stops_the_account_leaves_its_changes_as_planned(
+    make_synced: Callable[..., Awaitable[Any]],
+) -> None:
+    nights = await make_synced(faults=FaultPlan.parse("list:code:Forbidden.RAM=1x@7"))
+    drift(nights.box.console(), OTHER, "m0")
+    nights.replace((OTHER, "m1"), by=[(OTHER, "new", "new", "")])
+
+    summary = await nights.sync(prune=True)
+
+    assert (summary.exit_code, "Forbidden.RAM" in summary.stopped) == (3, True)
+    assert nights.outcomes(summary) == {"created": 11, "drifted": 1, "pending": 1}
+    assert nights.records()[OTHER, "m1"] == ("created", None)
