@@ -35,6 +35,7 @@ async def test_an_accepted_change_is_done_without_a_listing(change: Change, outc
     (settlement,) = bench.settled()
     assert (ending.outcome, ending.rest, bench.sent) == (outcome, Rest.GO_ON, [change.kind])
     assert (settlement.outcome, settlement.recovered, settlement.attempts) == (outcome, False, 1)
+    assert settlement.written == (WANTED if change is UPDATE else None), "a delete writes no texts"
 
 
 @pytest.mark.parametrize(
