@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from bulk.engine.lanes.change import Rest
-from bulk.model import Change, FailureKind, OtaModule, Outcome
+from bulk.engine.lanes.change import Rest, is_unchanged
+from bulk.model import Change, ChangeKind, FailureKind, OtaModule, Outcome
 from tests.unit.engine.lanes.change_bench import (
     ANOTHER,
     CHANGED,
@@ -15,6 +15,8 @@ from tests.unit.engine.lanes.change_bench import (
     EXISTS,
     FOUND,
     GONE,
+    KEY,
+    MADE_AT,
     UPDATE,
     WANTED,
     Bench,
@@ -88,6 +90,27 @@ async def test_a_delete_in_doubt_is_given_back_for_a_new_decision() -> None:
     assert (ending.rest, ending.row and ending.row.in_doubt, bench.sent) == (Rest.ANEW, True, [DELETE.kind, "list"])
     assert bench.settled() == []
     assert bench.work.listing == listing(FOUND)
+
+
+@pytest.mark.parametrize(
+    ("found", "there", "is_same"),
+    [
+        ((None, None), ("", ""), True),
+        (("", ""), (None, None), True),
+        ((None, "d"), ("a", "d"), False),
+        (("a", "d"), ("a", None), False),
+    ],
+)
+def test_a_text_that_is_empty_and_one_that_is_left_out_are_the_same(
+    found: tuple[str | None, str | None], there: tuple[str | None, str | None], is_same: bool
+) -> None:
+    before = OtaModule(KEY, "m0", *found, MADE_AT)
+
+    assert is_unchanged(Change(ChangeKind.DELETE, before, before), OtaModule(KEY, "m0", *there, MADE_AT)) is is_same
+
+
+def test_nothing_is_unchanged_where_nothing_was_found() -> None:
+    assert not is_unchanged(CREATE, WANTED)
 
 
 @pytest.mark.parametrize(

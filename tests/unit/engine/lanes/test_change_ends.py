@@ -141,6 +141,15 @@ async def test_a_module_that_was_to_be_made_again_is_deleted_if_the_run_stops_be
     assert (settlement.outcome, settlement.code, settlement.line) == (Outcome.DELETED, "stopped", None)
 
 
+async def test_a_module_that_may_have_been_made_again_stays_in_doubt_if_the_run_stops() -> None:
+    bench = Bench([failure(DOUBTFUL)], [failure(FATAL)])
+
+    await bench.run(Change(ChangeKind.CREATE, WANTED))
+
+    (settlement,) = bench.settled()
+    assert (settlement.outcome, settlement.in_doubt) == (Outcome.UNKNOWN, True)
+
+
 @pytest.mark.parametrize(
     ("first", "stops_at", "outcome"),
     [
