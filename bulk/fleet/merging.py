@@ -177,10 +177,14 @@ async def _read_segments(
     proof = ShardProof(shard, manifest.members, merged)
     names = await _answered(lambda: segment_names(store, shard.number), url, stop)
 
+    async def one(name: str) -> tuple[str, bytes]:
+        data = await _answered(partial(store.get, name), url, stop)
+        if not isinstance(data, bytes):  # nothing follows a fence's last segment, so its number leaves no hole
+            raise UnprovenError([f"shard {shard.number}: {name} is listed in the store, and is not there"])
+        return name, data
+
     async def chunk(first: int) -> list[tuple[str, bytes]]:
-        asked = names[first : first + _AT_ONCE]
-        found = await asyncio.gather(*(_answered(partial(store.get, name), url, stop) for name in asked))
-        return [(name, data) for name, data in zip(asked, found, strict=True) if isinstance(data, bytes)]
+        return await asyncio.gather(*map(one, names[first : first + _AT_ONCE]))
 
     async for segments in _one_ahead(chunk, range(0, len(names), _AT_ONCE)):
         await in_thread(proof.add, segments)
