@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from bulk.ledger.merging import merged_ledger
 from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome, Trait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from bulk.fleet.manifest import Manifest, Shard
     from bulk.fleet.progress import Shards
@@ -186,13 +187,14 @@ async def _read_segments(
     async def chunk(first: int) -> list[tuple[str, bytes]]:
         return await asyncio.gather(*map(one, names[first : first + _AT_ONCE]))
 
-    async for segments in _one_ahead(chunk, range(0, len(names), _AT_ONCE)):
-        await in_thread(proof.add, segments)
+    async with aclosing(_one_ahead(chunk, range(0, len(names), _AT_ONCE))) as chunks:
+        async for segments in chunks:
+            await in_thread(proof.add, segments)
     await in_thread(proof.conclude)
     return proof
 
 
-async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[int]) -> AsyncIterator[_Found]:
+async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[int]) -> AsyncGenerator[_Found]:
     """Yield the answers in their order; request the next one while you process the current one."""
     following = None
     try:
@@ -204,6 +206,7 @@ async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[in
     finally:
         if following:
             following.cancel()
+            await asyncio.wait([following])
 
 
 def _strange(merged: MergedLedger) -> list[str]:
@@ -260,12 +263,12 @@ async def _answered(ask: Callable[[], Awaitable[_Found | Outage]], url: str, sto
         SettingsError: It does not answer.
         StoppedError: A stop was requested.
     """
-    for left in range(_TRIES, 0, -1):
-        if stop.requested:
-            break
+    left = _TRIES
+    while not stop.requested:
         if not isinstance(found := await ask(), Outage):
             return found
-        if left == 1:
+        left -= 1
+        if not left:
             raise SettingsError(f"the store {url} can't be used: {found.why}")
         await stop.sleep(_TRIED_EVERY_S)
     raise StoppedError(stop.reason or "", exit_code=stop.exit_code or ExitCode.STOPPED)

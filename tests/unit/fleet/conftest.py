@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -26,7 +27,7 @@ from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from bulk.fleet.manifest import Manifest, Shard
@@ -161,6 +162,17 @@ class Fleet:
         """Let the store's manifest say something else."""
         self.manifest = replace(self.manifest, **changes)
         await self.store.overwrite(MANIFEST, self.manifest.encoded())
+
+    async def give_slice(self, number: int, change: Callable[[bytes], bytes], *, rows: int = 0) -> None:
+        """Change a shard's slice, with its hash and so many rows more in the manifest."""
+        shard = self.manifest.shards[number]
+        before = await self.store.get(shard.file)
+        assert isinstance(before, bytes)
+        data = change(before)
+        await self.store.overwrite(shard.file, data)
+        changed = replace(shard, sha256=hashlib.sha256(data).hexdigest(), rows=shard.rows + rows)
+        shards = (*self.manifest.shards[:number], changed, *self.manifest.shards[number + 1 :])
+        await self.describe(shards=shards, rows=self.manifest.rows + rows)
 
     def lines_of(self, shard: Shard) -> list[int]:
         return [line for line in range(2, ROWS + 2) if f"a{(line - 2) % ACCOUNTS}" in shard.accounts]

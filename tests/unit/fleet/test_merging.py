@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -251,15 +252,20 @@ async def test_many_segments_are_read_in_their_order_a_chunk_ahead(fleet: Fleet)
     assert (done.outcomes["created"], done.exit_code) == (ROWS, 0)
 
 
-async def test_flaw_in_an_early_chunk_ends_a_merge_that_reads_ahead(fleet: Fleet) -> None:
+async def test_flaw_in_an_early_chunk_ends_what_is_read_ahead(
+    fleet: Fleet, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(merging, "_TRIED_EVERY_S", 60.0)
     await fleet.finish(but=1)
     stranger = row(fleet.lines_of(fleet.manifest.shards[0])[0])
     lines = fleet.lines_of(fleet.manifest.shards[1])
     await fleet.ship(1, [stranger], *([claim(line)] for line in lines * 4))
+    store.be_silent("get", "segments/1/1.40")
 
     (flaw,) = await fleet.flaws()
 
     assert flaw.startswith("shard 1: it shipped outcomes of account")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 async def test_segment_that_is_listed_and_not_there_fails_the_proof(fleet: Fleet, store: MemoryStore) -> None:
@@ -291,3 +297,14 @@ async def test_manifest_that_contradicts_itself_fails_the_proof(
     await fleet.describe(**changes)
 
     assert await fleet.flaws() == (said,)
+
+
+async def test_product_of_two_accounts_on_one_platform_fails_the_proof(fleet: Fleet) -> None:
+    (mine, *_), (other, *_) = (shard.accounts for shard in fleet.manifest.shards)
+    target = fleet.manifest.members[other].target
+    await fleet.describe(members={**fleet.manifest.members, mine: replace(fleet.manifest.members[mine], target=target)})
+    await fleet.give_slice(0, lambda data: data.replace(f'"pk{mine[1:]}"'.encode(), f'"pk{other[1:]}"'.encode()))
+
+    (flaw,) = await fleet.flaws()
+
+    assert f"has this ProductKey under account '{min(mine, other)}'" in flaw

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.cli import main
-from bulk.fleet.manifest import MANIFEST, sha256_of
+from bulk.fleet.manifest import MANIFEST
 from bulk.fleet.slices import slice_line
 from bulk.model import OtaModule, Outcome
 from tests.unit.fleet.conftest import ACCOUNTS, claim, row, sent
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.unit.fleet.conftest import Fleet
 
 HEAD = b'{"claimed": [], "bytes": 0, "sent": {}}\n'
@@ -161,35 +159,20 @@ async def test_accounts_in_two_shards_fail_the_proof(fleet: Fleet) -> None:
     assert flaws[0].endswith("in two shards")
 
 
-async def add_slice_of(fleet: Fleet, number: int, data: bytes, path: Path, **changes: object) -> str:
-    """Give a shard another slice, of which the manifest knows the hash; return its name."""
-    await asyncio.to_thread(path.write_bytes, data)
-    shards = [*fleet.manifest.shards]
-    sha256 = await asyncio.to_thread(sha256_of, path)
-    shards[number] = replace(shards[number], **{"sha256": sha256, **changes})  # type: ignore[arg-type]  # as named
-    await fleet.store.overwrite(shards[number].file, data)
-    await fleet.describe(shards=tuple(shards), rows=sum(shard.rows for shard in shards))
-    return shards[number].file
+async def test_slice_with_fewer_rows_than_the_manifest_counts_fails_the_proof(fleet: Fleet) -> None:
+    await fleet.give_slice(1, lambda data: data.partition(b"\n")[2])
+
+    shard = fleet.manifest.shards[1]
+    assert await fleet.flaws() == (
+        f"shard 1: {shard.file} has {shard.rows - 1} rows, and the manifest says {shard.rows}",
+    )
 
 
-async def test_slice_with_fewer_rows_than_the_manifest_counts_fails_the_proof(fleet: Fleet, tmp_path: Path) -> None:
-    data = await fleet.store.get(fleet.manifest.shards[1].file)
-    assert isinstance(data, bytes)
-    rows = fleet.manifest.shards[1].rows
-    file = await add_slice_of(fleet, 1, data.partition(b"\n")[2], tmp_path / "slice")
+async def test_line_that_two_slices_have_fails_the_proof(fleet: Fleet) -> None:
+    first, second = (fleet.lines_of(shard) for shard in fleet.manifest.shards)
+    await fleet.give_slice(1, lambda data: data + slice_line(None, (first[0], "[]", "empty", "", None)), rows=1)
 
-    assert await fleet.flaws() == (f"shard 1: {file} has {rows - 1} rows, and the manifest says {rows}",)
-
-
-async def test_line_that_two_slices_have_fails_the_proof(fleet: Fleet, tmp_path: Path) -> None:
-    line = fleet.lines_of(fleet.manifest.shards[0])[0]
-    data = await fleet.store.get(fleet.manifest.shards[1].file)
-    assert isinstance(data, bytes)
-    repeated = slice_line(None, (line, "[]", "empty", "", None))
-    last = fleet.lines_of(fleet.manifest.shards[1])[-1]
-    await add_slice_of(fleet, 1, data + repeated, tmp_path / "slice", rows=fleet.manifest.shards[1].rows + 1)
-
-    assert await fleet.flaws() == (f"shard 1: of lines {line} to {last} one is in another shard too",)
+    assert await fleet.flaws() == (f"shard 1: of lines {first[0]} to {second[-1]} one is in another shard too",)
 
 
 async def test_all_creates_without_a_claim_are_counted(fleet: Fleet) -> None:
