@@ -169,7 +169,7 @@ async def _read_slices(store: Store, merged: MergedLedger, manifest: Manifest, u
                 end = await _answered(partial(store.save, shard.file, path), url, stop)
                 if end is not Put.STORED:
                     raise UnprovenError([f"shard {shard.number}: {shard.file} is missing"])
-                await in_thread(add_slice, intake, path, shard)
+                await in_thread(add_slice, intake, path, shard, manifest.members)
 
 
 async def _read_segments(
