@@ -250,7 +250,10 @@ def test_driver_that_ends_ends_its_workers_once_they_look(store: MemoryStore, si
             others = stop.requested
             store.objects["stop/token"] = b"{}"
             await asyncio.sleep(EVERY_S)
+            looks = len(store.asked)
+            await asyncio.sleep(60)
 
+            assert len(store.asked) == looks
             assert (asked, others, stop.reason) == (False, False, "the driver of the fleet was stopped")
             assert stop.exit_code == ExitCode.TERMINATED
 

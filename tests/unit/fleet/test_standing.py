@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.cli import main
 from bulk.cli.screens.fleet_status import status_lines
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
@@ -174,34 +172,6 @@ async def test_store_without_a_fleet_is_said_to_be_so(tmp_path: Path) -> None:
 
     with pytest.raises(SettingsError, match="no fleet is in the store"):
         await status(store, url="empty")
-
-
-def test_command_shows_a_fleet_that_nobody_has_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
-    asyncio.run(fleet.split())
-
-    assert main(["fleet", "status", fleet.url]) == 0
-
-    out = capsys.readouterr().out
-    assert "     7  waiting     not begun" in out
-    assert f"  bulk fleet work {fleet.url} --shard 0" in out
-
-
-def test_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
-    asyncio.run(fleet.split())
-    asyncio.run(fleet.be_of_every_kind())
-
-    assert main(["fleet", "status", fleet.url, "--json"]) == 0
-
-    said = json.loads(capsys.readouterr().out)
-    assert (said["store"], said["rows"], len(said["shards"])) == (fleet.url, ROWS, SHARDS)
-    assert said["accounts"]["a1"] == {
-        "shard": 1,
-        "outcomes": {"created": 8, "failed": 2},
-        "rows": 10,
-        "stopped": None,
-    }
 
 
 @pytest.mark.parametrize("prefix", ["progress", "failed", "lease"])

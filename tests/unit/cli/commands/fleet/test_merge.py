@@ -3,22 +3,39 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
+
+import pytest
 
 from bulk.cli import main
 from bulk.ledger.views.status import read_status
 from bulk.model import Outcome
-from tests.unit.fleet.conftest import ACCOUNTS, ROWS, Fleet, claim, row
+from bulk.settings.account import AccountSettings
+from tests.unit.fleet.conftest import ACCOUNTS, ROWS, SETTINGS, Fleet, claim, row
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
-    import pytest
+    from tests.unit.fleet.conftest import MemoryStore
 
 
-def test_commands_read_the_merged_ledger(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
+@pytest.fixture
+def fleet(tmp_path: Path, store: MemoryStore) -> Fleet:
+    return Fleet(tmp_path, store)
+
+
+@pytest.fixture(autouse=True)
+def _collects_garbage() -> Iterator[None]:
+    """Undo what the command does to a process that ends soon."""
+    yield
+    gc.enable()
+
+
+def test_commands_read_the_merged_ledger(fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     line = asyncio.run(merge_with_one_that_failed(fleet))
     ledger, page, written = str(fleet.ledger), str(tmp_path / "page.html"), tmp_path / "results.csv"
 
@@ -47,8 +64,7 @@ async def merge_with_one_that_failed(fleet: Fleet) -> int:
     return lines[0]
 
 
-def test_command_says_what_is_proven_and_what_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
+def test_command_says_what_is_proven_and_what_is_not_there(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(split_and_finish(fleet, but=1))
 
     code = main(["fleet", "merge", fleet.url, "-o", str(fleet.ledger)])
@@ -60,8 +76,7 @@ def test_command_says_what_is_proven_and_what_is_not_there(tmp_path: Path, capsy
     assert "and 0 requests of 1 process kept to the rates." in out
 
 
-def test_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
+def test_command_as_json(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(split_and_finish(fleet, but=1))
 
     code = main(["fleet", "merge", fleet.url, "-o", str(fleet.ledger), "--json"])
@@ -72,8 +87,7 @@ def test_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert said["unfinished"] == {"1": "nobody has started it"}
 
 
-def test_command_names_flaws_and_exits_with_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
+def test_command_names_flaws_and_exits_with_1(fleet: Fleet, capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(split_and_finish(fleet))
     asyncio.run(fleet.ship(0, b"no JSON", fence=2))
 
@@ -89,3 +103,54 @@ def test_command_names_flaws_and_exits_with_1(tmp_path: Path, capsys: pytest.Cap
 async def split_and_finish(fleet: Fleet, *, but: int = -1) -> None:
     await fleet.split()
     await fleet.finish(but=but)
+
+
+def test_command_names_rows_that_stayed_on_a_machine_and_only_the_first_shards_that_are_open(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    many = replace(
+        SETTINGS,
+        accounts={
+            f"a{number}": AccountSettings(endpoint=f"https://p{number}", rate_group=f"g{number}", key_env=f"K{number}")
+            for number in range(12)
+        },
+    )
+
+    async def prepare() -> None:
+        await fleet.split(many, shards=12)
+        await fleet.say(0, outcomes={"created": 3})
+
+    asyncio.run(prepare())
+    code = main(["fleet", "merge", fleet.url, "-o", str(fleet.ledger)])
+
+    out = capsys.readouterr().out.splitlines()
+    assert code == 1
+    assert "Not shipped: the outcomes of 3 rows, of shards 0." in out
+    assert [line for line in out if "nobody has started it" in line][-1] == "  shard 10: nobody has started it"
+    assert "  and 1 shard more" in out
+    assert out[-1] == f"  bulk fleet status {fleet.url}"
+
+
+def test_command_names_the_one_that_says_why_rows_are_not_provisioned(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(merge_with_one_that_failed(fleet))
+
+    code = main(["fleet", "merge", fleet.url, "-o", str(fleet.ledger)])
+
+    assert code == 1
+    assert capsys.readouterr().out.splitlines()[-2:] == [
+        "Why rows are not provisioned:",
+        f"  bulk status {fleet.ledger}",
+    ]
+
+
+def test_command_of_a_finished_fleet_ends_with_0_and_no_next_step(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(split_and_finish(fleet))
+
+    code = main(["fleet", "merge", fleet.url, "-o", str(fleet.ledger)])
+
+    assert code == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "  and 0 requests of 2 processes kept to the rates."
