@@ -113,7 +113,7 @@ async def crew(
 ) -> Crew:
     monkeypatch.setattr(worker, "open_store", lambda _: store)
     monkeypatch.setattr(worker, "ShippingWriter", partial(ShippingWriter, every_s=0.001))
-    monkeypatch.setattr("bulk.fleet.recovery._ASKED_EVERY_S", 0.001)
+    monkeypatch.setattr("bulk.fleet.recovery._ASKED_EVERY_S", 0.0)
     crew = Crew(tmp_path, store, {"eu": make_box(), "us": make_box()})
     for name, product in (("eu", "p1"), ("us", "q1")):
         crew.boxes[name].fill([(product,)])
