@@ -217,20 +217,25 @@ def test_screen_is_shown_the_shards_at_work(workers: Workers, simulate: Simulate
     simulate(main())
 
 
-def test_try_that_ends_during_a_stop_is_neither_repeated_nor_given_up(workers: Workers, simulate: Simulate) -> None:
-    async def end_by_request(_: int) -> Try:
+def test_try_that_ends_during_a_stop_is_neither_repeated_nor_the_one_too_many(
+    workers: Workers, simulate: Simulate
+) -> None:
+    async def die_and_end_by_request(shard: int) -> Try:
+        if workers.tries.count(shard) < MOST_TRIES:
+            return Try(exit_code=None, why="it died")
         await asyncio.sleep(7)
+        workers.stop.request("interrupted by Ctrl-C", exit_code=130)
         return Try(exit_code=143, why="terminated")
 
     async def main() -> None:
-        workers.does = end_by_request
-        asyncio.get_running_loop().call_later(5, lambda: workers.stop.request("interrupted by Ctrl-C", exit_code=130))
+        workers.does = die_and_end_by_request
 
         summary = await workers.drive()
 
-        assert sorted(workers.tries) == [0, 1]
+        assert sorted(workers.tries) == [0] * MOST_TRIES + [1] * MOST_TRIES
         assert (summary.exit_code, summary.stopped) == (130, "interrupted by Ctrl-C")
         assert (summary.shards["left"], summary.failed) == (2, {})
+        assert not [name for name in workers.store.objects if name.startswith("failed")]
 
     simulate(main())
 
@@ -256,5 +261,38 @@ def test_rows_that_are_not_provisioned_end_a_driver_with_1_beside_shards_that_ar
         summary = await workers.drive()
 
         assert (summary.exit_code, summary.shards) == (1, {"done": 1, "incomplete": 1, "failed": 0, "left": 0})
+
+    simulate(main())
+
+
+def test_worker_that_could_not_start_is_not_taken_for_one_that_finished_with_rows_left(
+    workers: Workers, simulate: Simulate
+) -> None:
+    async def fail_to_start(shard: int) -> Try:
+        if shard or workers.tries.count(0) > 2:
+            return await workers.finish(shard)
+        return Try(exit_code=1, why="ImportError: Too many open files")
+
+    async def main() -> None:
+        workers.does = fail_to_start
+
+        summary = await workers.drive()
+
+        assert workers.tries.count(0) == 3
+        assert (summary.exit_code, summary.shards["done"]) == (0, 2)
+
+    simulate(main())
+
+
+def test_worker_that_never_starts_is_given_up_with_its_last_words(workers: Workers, simulate: Simulate) -> None:
+    async def fail_to_start(shard: int) -> Try:
+        return Try(exit_code=1, why="ImportError: Too many open files") if shard else await workers.finish(shard)
+
+    async def main() -> None:
+        workers.does = fail_to_start
+
+        summary = await workers.drive()
+
+        assert (summary.exit_code, summary.failed) == (3, {"1": "ImportError: Too many open files"})
 
     simulate(main())

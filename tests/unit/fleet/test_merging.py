@@ -308,3 +308,20 @@ async def test_product_of_two_accounts_on_one_platform_fails_the_proof(fleet: Fl
     (flaw,) = await fleet.flaws()
 
     assert f"has this ProductKey under account '{min(mine, other)}'" in flaw
+
+
+async def test_rows_of_a_shard_at_work_are_not_called_lost_before_their_segments_are_stored(fleet: Fleet) -> None:
+    await fleet.finish(but=1)
+    await fleet.say(1, ShardState.WORKING, outcomes={"created": 5})
+
+    assert (await fleet.merge()).not_shipped == {}
+
+
+async def test_fleet_with_a_shard_that_was_stopped_is_unfinished_even_if_nothing_is_left(fleet: Fleet) -> None:
+    await fleet.finish()
+    await fleet.say(1, ShardState.STOPPED, fence=2, stopped="interrupted by Ctrl-C")
+
+    done = await fleet.merge()
+
+    assert (done.outcomes["created"], done.exit_code) == (ROWS, 1)
+    assert done.unfinished == {"1": "it was stopped: interrupted by Ctrl-C"}

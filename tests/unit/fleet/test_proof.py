@@ -233,3 +233,13 @@ async def test_rate_below_one_a_second_allows_one_request_in_a_window(fleet: Fle
     (flaw,) = await fleet.flaws()
 
     assert "sent 2 creates within a second, and 1 are granted; it began at 101.0000 s" in flaw
+
+
+async def test_claim_that_follows_an_outcome_in_a_segment_is_a_claim(fleet: Fleet) -> None:
+    await fleet.finish(but=1)
+    lines = fleet.lines_of(fleet.manifest.shards[1])
+    refused = row(lines[0], outcome=Outcome.FAILED, code="iot.X", message="before it was sent")
+    await fleet.ship(1, [refused, claim(lines[0]), *map(claim, lines[1:])], [*map(row, lines)])
+    await fleet.say(1)
+
+    assert (await fleet.merge()).exit_code == 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from functools import partial
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,11 +76,13 @@ class Crew:
 
     async def work(self, machine: str = "here", *, until: int = 0, keys: Any = None, **more: Any) -> Summary:
         """Work on the shard on a machine, until so many rows have their outcome where a number is given."""
-        stop, settled = more.pop("stop", None) or StopSignal(), 0
+        stop, settled, first = more.pop("stop", None) or StopSignal(), 0, more.pop("at_first", None)
 
         def listen(event: Event) -> None:
             nonlocal settled
             settled += isinstance(event, RowSettled)
+            if first and settled == 1 and isinstance(event, RowSettled):
+                first()
             if until and settled == until:
                 stop.request("enough", exit_code=ExitCode.STOPPED)
 
@@ -179,6 +183,34 @@ async def test_same_machine_goes_on_with_its_ledger_and_ships_what_a_dead_proces
     assert "segments/0/2.0" in crew.store.objects
 
 
+async def test_segments_of_one_that_goes_on_follow_what_the_dead_process_had_not_shipped(crew: Crew) -> None:
+    await crew.work(until=3)
+    last = max(name for name in crew.store.objects if name.startswith("segments/"))
+    del crew.store.objects[last]
+
+    summary = await crew.work()
+
+    assert (summary.exit_code, crew.created()) == (0, len(ROWS))
+    assert await crew.shipped() == {"created": len(ROWS)}
+    assert {"segments/0/2.0", "segments/0/2.1"} <= crew.store.objects.keys()
+
+
+async def test_request_leaves_only_while_the_lease_gives_the_right(crew: Crew, monkeypatch: pytest.MonkeyPatch) -> None:
+    ahead_s, stop, watching = [0.0], StopSignal(), []
+    monkeypatch.setattr("bulk.fleet.host.time", SimpleNamespace(time=lambda: time.time() + ahead_s[0]))
+
+    def set_the_clock() -> None:
+        ahead_s[0] = 3600.0
+        crew.store.be_silent("overwrite", "lease")
+        watching.append(asyncio.ensure_future(crew.store.is_asked("overwrite", "lease/0.1")))
+        watching[0].add_done_callback(lambda _: stop.request("interrupted by Ctrl-C", exit_code=130))
+
+    summary = await crew.work(stop=stop, at_first=set_the_clock)
+
+    assert (summary.exit_code, watching[0].done()) == (130, True)
+    assert crew.created() < len(ROWS)
+
+
 async def test_ledger_that_others_were_ahead_of_is_made_anew_from_what_they_shipped(crew: Crew) -> None:
     await crew.work("first", until=3)
     await crew.work("second")
@@ -229,14 +261,19 @@ async def test_stop_during_the_wait_for_another_holder_leaves_its_lease_and_this
     assert is_held(place / "shard") is False
 
 
-async def test_process_of_this_machine_that_ended_is_not_waited_for(crew: Crew) -> None:
+async def test_process_of_this_machine_that_ended_is_not_waited_for_and_its_folder_is_taken(crew: Crew) -> None:
     manifest = Manifest.decoded(crew.store.objects[MANIFEST])
-    with closing(take_local(crew.folder / "here", manifest.split, 0, last=Host())) as here:
+    with (
+        closing(take_local(crew.folder / "here", manifest.split, 0, last=Host())) as other,
+        closing(take_local(crew.folder / "here", manifest.split, 0, last=Host())) as here,
+    ):
         crew.store.objects["lease/0.1"] = Note(holder="dead", state=State.SENDING, host=here.host).encoded()
 
     summary = await crew.work()
 
+    assert here.folder != other.folder
     assert (summary.exit_code, crew.lease(2).state) == (0, State.RELEASED)
+    assert summary.ledger == str(here.ledger)
 
 
 @pytest.mark.parametrize("prefix", ["segments", "input", "progress"])
