@@ -105,19 +105,22 @@ def test_merge_of_another_fleet_is_refused(path: Path) -> None:
     assert read_status(path).rows == 2
 
 
-def test_log_of_a_merge_that_is_replaced_is_not_taken_for_the_new_ones(path: Path) -> None:
-    merge(path, 2, 3)
-    kept = Ledger.open(path, targets=TARGETS)  # it makes a log
-    kept.connection.execute("UPDATE target SET endpoint = 'https://other'")
-    log = log_of(path).read_bytes()
-    kept.close()
+def test_log_of_a_ledger_that_was_removed_is_not_taken_for_the_new_ones(path: Path) -> None:
+    with closing(Ledger.open(path, targets=TARGETS)) as ledger:
+        with ledger.intake(name="x", shape="{}", at=0.0) as intake:
+            intake.add(
+                ReadRows([(line, "pk", f"x{line}", "", "", "[]") for line in range(2, 900)], accounts=["eu"] * 898)
+            )
+        ledger.connection.execute("UPDATE input SET name = 'another'")
+        log, memory = log_of(path).read_bytes(), memory_of(path).read_bytes()
+    path.unlink()
     log_of(path).write_bytes(log)
-    memory_of(path).write_bytes(b"")
+    memory_of(path).write_bytes(memory)
 
     merge(path, 2, 3, 4)
 
     assert not log_of(path).exists()
-    assert read_status(path).rows == 3
+    assert (read_status(path).rows, read_status(path).input) == (3, "in.csv")
 
 
 def test_outcomes_are_of_this_ledger_unless_a_record_says_that_they_are_not(path: Path) -> None:

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -54,9 +55,11 @@ def test_ledger_is_upgraded_once_and_its_copy_keeps_the_old_layout(path: Path) -
 def test_step_that_fails_changes_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     broken_step(monkeypatch)
 
-    with pytest.raises(LedgerError, match="no such column"):
-        bring(path)
+    with closing(open_for_writing(path)) as connection:
+        with pytest.raises(LedgerError, match="no such column"):
+            bring_up_to_date(connection, path)
 
+        assert not connection.in_transaction
     assert layout(path) == 1
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("SELECT count(*) FROM sqlite_schema WHERE name = 'half'").fetchone() == (0,)
@@ -69,11 +72,22 @@ def test_step_that_fails_in_a_readers_copy_leaves_no_copy_and_the_ledger(
     temporary.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(temporary))
     broken_step(monkeypatch)
-    before = path.read_bytes()
+    before, connect = path.read_bytes(), sqlite3.connect
+    opened: list[sqlite3.Connection] = []
+
+    def note(*args: Any, **options: Any) -> sqlite3.Connection:
+        opened.append(connect(*args, **options))
+        return opened[-1]
+
+    monkeypatch.setattr("sqlite3.connect", note)
 
     with pytest.raises(LedgerError, match="no such column"):
         open_for_reading(path)
 
+    assert len(opened) == 2
+    for connection in opened:
+        with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+            connection.execute("SELECT 1")
     assert [*temporary.iterdir()] == []
     assert path.read_bytes() == before
 
