@@ -24,7 +24,7 @@ from bulk.fleet.local import take_local
 from bulk.fleet.manifest import MANIFEST, Manifest
 from bulk.fleet.merging import merge
 from bulk.fleet.progress import Progress, Shards, ShardState, read_shards
-from bulk.fleet.records import decoded
+from bulk.fleet.records import decoded, opened
 from bulk.fleet.segments import ShippingWriter, segments_of, standing_after
 from bulk.fleet.slices import read_slice
 from bulk.fleet.splitting import split
@@ -108,6 +108,9 @@ class Crew:
         assert note is not None
         return note
 
+    def segments(self) -> list[bytes]:
+        return [data for name, data in self.store.objects.items() if name.startswith("segments/")]
+
     def created(self) -> int:
         return sum(box.actions()["CreateOTAModule"] for box in self.boxes.values())
 
@@ -145,8 +148,7 @@ async def test_every_create_was_claimed_in_the_store_before_it_left(crew: Crew) 
     performed = box.visit
 
     def visit(call: Any) -> Any:
-        segments = [data for name, data in crew.store.objects.items() if name.startswith("segments/")]
-        claimed.append((str(call.action), sum(data.count(b"sending") for data in segments)))
+        claimed.append((str(call.action), sum(data.count(b"sending") for data in crew.segments())))
         return performed(call)
 
     box.visit = visit
@@ -193,6 +195,8 @@ async def test_segments_of_one_that_goes_on_follow_what_the_dead_process_had_not
 
     lacking = decoded(crew.store.objects["segments/0/2.0"])
     assert sum(one.outcome == "created" for one in lacking) == first.outcomes["created"] > 0
+    sent = [times for data in crew.segments() for actions in opened(data).sent.values() for times in actions.values()]
+    assert sum(map(len, sent)) == sum(summary.requests.values())
     assert (summary.exit_code, crew.created()) == (0, len(ROWS))
     assert await crew.shipped() == {"created": len(ROWS)}
 
