@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import os
 import random
+import selectors
 import signal
 import sqlite3
 import sys
@@ -16,7 +18,7 @@ from collections import Counter, defaultdict, deque
 from contextlib import closing
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from blockbuster import blockbuster_ctx
@@ -25,7 +27,7 @@ from hypothesis import HealthCheck, settings
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Coroutine, Iterable, Iterator
     from pathlib import Path
 
     from bulk.sandbox import Sandbox, Seen
@@ -297,3 +299,36 @@ def no_blocking_calls() -> Iterator[None]:
     """
     with blockbuster_ctx("bulk", excluded_modules=["bulk.sandbox"]):
         yield
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Waits in no time: when nothing is left to do, the loop's clock jumps to the next timer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        assert timeout is not None, "everything waits and no timer is set"
+        self.now += max(0.0, timeout)
+        return super().select(0)
+
+
+class _SimulatedLoop(asyncio.SelectorEventLoop):
+    def __init__(self) -> None:
+        self.jumping = _JumpingSelector()
+        super().__init__(self.jumping)
+
+    def time(self) -> float:
+        return self.jumping.now
+
+
+@pytest.fixture(scope="session")
+def simulate() -> Callable[[Coroutine[Any, Any, None]], None]:
+    """Return what runs a coroutine to its end on a loop of its own, without waiting."""
+
+    def run(main: Coroutine[Any, Any, None]) -> None:
+        with asyncio.Runner(loop_factory=_SimulatedLoop) as runner:
+            runner.run(main)
+
+    return run

@@ -203,13 +203,14 @@ class _Driver:
         self._stillness.end(shard.number)
         why, code, counts = _told(task)
         shard.tries += counts
-        if code in _FINISHED:
-            shard.exit_code = code
-            return
-        if self.stop.requested:
-            return
         await self._look()
         if shard.exit_code is not None:
+            return
+        if code == ExitCode.DONE:
+            shard.exit_code = code
+            return
+        # Python itself ends with 1 where it can't start a worker: whether rows are left, only the store can say.
+        if self.stop.requested:
             return
         progress = self._seen.progress.get(shard.number)
         provisioned = progress.provisioned if progress else 0

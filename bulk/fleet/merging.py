@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import time
 from collections import Counter
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,7 +29,7 @@ from bulk.ledger.merging import merged_ledger
 from bulk.model import PROVISIONED_OUTCOMES, Action, Outcome, Trait
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
 
     from bulk.fleet.manifest import Manifest, Shard
     from bulk.fleet.progress import Shards
@@ -168,7 +169,7 @@ async def _read_slices(store: Store, merged: MergedLedger, manifest: Manifest, u
                 end = await _answered(partial(store.save, shard.file, path), url, stop)
                 if end is not Put.STORED:
                     raise UnprovenError([f"shard {shard.number}: {shard.file} is missing"])
-                await in_thread(add_slice, intake, path, shard)
+                await in_thread(add_slice, intake, path, shard, manifest.members)
 
 
 async def _read_segments(
@@ -177,18 +178,23 @@ async def _read_segments(
     proof = ShardProof(shard, manifest.members, merged)
     names = await _answered(lambda: segment_names(store, shard.number), url, stop)
 
-    async def chunk(first: int) -> list[tuple[str, bytes]]:
-        asked = names[first : first + _AT_ONCE]
-        found = await asyncio.gather(*(_answered(partial(store.get, name), url, stop) for name in asked))
-        return [(name, data) for name, data in zip(asked, found, strict=True) if isinstance(data, bytes)]
+    async def one(name: str) -> tuple[str, bytes]:
+        data = await _answered(partial(store.get, name), url, stop)
+        if not isinstance(data, bytes):  # nothing follows a fence's last segment, so its number leaves no hole
+            raise UnprovenError([f"shard {shard.number}: {name} is listed in the store, and is not there"])
+        return name, data
 
-    async for segments in _one_ahead(chunk, range(0, len(names), _AT_ONCE)):
-        await in_thread(proof.add, segments)
+    async def chunk(first: int) -> list[tuple[str, bytes]]:
+        return await asyncio.gather(*map(one, names[first : first + _AT_ONCE]))
+
+    async with aclosing(_one_ahead(chunk, range(0, len(names), _AT_ONCE))) as chunks:
+        async for segments in chunks:
+            await in_thread(proof.add, segments)
     await in_thread(proof.conclude)
     return proof
 
 
-async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[int]) -> AsyncIterator[_Found]:
+async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[int]) -> AsyncGenerator[_Found]:
     """Yield the answers in their order; request the next one while you process the current one."""
     following = None
     try:
@@ -200,6 +206,7 @@ async def _one_ahead(ask: Callable[[int], Awaitable[_Found]], asked: Sequence[in
     finally:
         if following:
             following.cancel()
+            await asyncio.wait([following])
 
 
 def _strange(merged: MergedLedger) -> list[str]:
@@ -256,12 +263,12 @@ async def _answered(ask: Callable[[], Awaitable[_Found | Outage]], url: str, sto
         SettingsError: It does not answer.
         StoppedError: A stop was requested.
     """
-    for left in range(_TRIES, 0, -1):
-        if stop.requested:
-            break
+    left = _TRIES
+    while not stop.requested:
         if not isinstance(found := await ask(), Outage):
             return found
-        if left == 1:
+        left -= 1
+        if not left:
             raise SettingsError(f"the store {url} can't be used: {found.why}")
         await stop.sleep(_TRIED_EVERY_S)
     raise StoppedError(stop.reason or "", exit_code=stop.exit_code or ExitCode.STOPPED)

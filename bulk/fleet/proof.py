@@ -14,7 +14,7 @@ from bulk.fleet.windows import Windows
 from bulk.model import OPEN_OUTCOMES, Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
     from pathlib import Path
     from typing import BinaryIO
 
@@ -31,8 +31,14 @@ _LINE, _ACCOUNT, _PRODUCT_KEY, _NAME, _REQUEST_ID, _RECOVERED, _AT, _OUTCOME = 0
 """Places in a `Record`."""
 
 
-def add_slice(intake: Intake, path: Path, shard: Shard) -> None:
+def add_slice(intake: Intake, path: Path, shard: Shard, members: Collection[str]) -> None:
     """Write a shard's rows, after checking that they are those of the manifest.
+
+    Args:
+        intake: Takes the rows.
+        path: The shard's slice.
+        shard: The shard, as the manifest has it.
+        members: All accounts of the fleet. Rows of other accounts, which the split left out, are in the first slice.
 
     Raises:
         UnprovenError: They are not, or they belong to another shard.
@@ -44,7 +50,7 @@ def add_slice(intake: Intake, path: Path, shard: Shard) -> None:
         for block in _blocks(file):
             said = lines_of(block)
             valid = [row for row in said if len(row) == _VALID_FIELDS]
-            _refuse_strangers({row[0] for row in valid}, shard, f"{shard.file} has rows")
+            _refuse_strangers({row[0] for row in valid}.intersection(members), shard, f"{shard.file} has rows")
             try:
                 intake.add_slice(valid, [row for row in said if len(row) != _VALID_FIELDS])
             except sqlite3.IntegrityError:

@@ -9,7 +9,7 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from bulk.errors import LedgerError
+from bulk.errors import LedgerError, SettingsError
 from bulk.fleet.records import Sends, decoded, encoded
 from bulk.fleet.store import Outage, Put
 from bulk.ledger.writer import answer
@@ -68,7 +68,11 @@ def standing_after(settlements: Iterable[Settlement]) -> list[Settlement]:
 
 
 async def segments_of(store: Store, shard: int) -> list[Settlement] | Outage:
-    """Return what all holders of a shard shipped, in the order in which it happened."""
+    """Return what all holders of a shard shipped, in the order in which it happened.
+
+    Raises:
+        SettingsError: A segment can't be read.
+    """
     names = await segment_names(store, shard)
     return names if isinstance(names, Outage) else await _read(store, names)
 
@@ -80,7 +84,11 @@ async def segment_names(store: Store, shard: int) -> list[str] | Outage:
 
 
 async def last_segments_of(store: Store, shard: int, fence: int) -> LastShipped | Outage:
-    """Return what was shipped last by a holder and those before it, and whether a later one shipped anything."""
+    """Return what was shipped last by a holder and those before it, and whether a later one shipped anything.
+
+    Raises:
+        SettingsError: A segment can't be read.
+    """
     in_order = await segment_names(store, shard)
     if isinstance(in_order, Outage):
         return in_order
@@ -94,12 +102,23 @@ async def _read(store: Store, names: Sequence[str]) -> list[Settlement] | Outage
     """Return the records of these segments, in their order; reads many at once, as a store may be far away."""
     found: list[Settlement] = []
     for first in range(0, len(names), _AT_ONCE):
-        for data in await asyncio.gather(*map(store.get, names[first : first + _AT_ONCE])):
+        asked = names[first : first + _AT_ONCE]
+        for name, data in zip(asked, await asyncio.gather(*map(store.get, asked)), strict=True):
             if isinstance(data, Outage):
                 return data
             if isinstance(data, bytes):
-                found += decoded(data)
+                found += _decoded(name, data)
     return found
+
+
+def _decoded(name: str, data: bytes) -> list[Settlement]:
+    try:
+        return decoded(data)
+    except ValueError as exc:
+        raise SettingsError(
+            f"the store's {name} can't be read ({exc}): a later version of bulk wrote it, or it is damaged; use that"
+            " version, or split the input again into an empty folder or path"
+        ) from exc
 
 
 def place_of(name: str) -> tuple[int, int]:

@@ -175,7 +175,7 @@ def shards_of(accounts: Sequence[Account], shards: int | None = None) -> list[li
     groups: dict[str, list[str]] = {}
     for account in accounts:
         groups.setdefault(_group_of(account), []).append(account.name)
-    count = -(-len(accounts) // MOST_ACCOUNTS) if shards is None else shards
+    count = min(-(-len(accounts) // MOST_ACCOUNTS), len(groups)) if shards is None else shards
     if not 0 < count <= len(groups):
         raise SettingsError(
             f"--shards {count}: there are {len(groups)} rate groups, and a shard is one or more;"

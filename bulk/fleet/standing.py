@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from bulk.errors import SettingsError
 from bulk.fleet.lease import Note, State
 from bulk.fleet.manifest import read_manifest
-from bulk.fleet.progress import ShardState, outcomes_of, read_shards
+from bulk.fleet.progress import ShardState, highest_fences, outcomes_of, read_shards
 from bulk.fleet.store import Outage
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ async def status(store: Store, *, url: str, now: float | None = None) -> FleetSt
     """
     manifest = await read_manifest(store, url)
     said = _expected(await read_shards(store), url)
-    fences = _fences(_expected(await store.names(_LEASE), url))
+    fences = highest_fences(_expected(await store.names(_LEASE), url))
     at = time.time() if now is None else now
     shards = [await _shard(store, manifest, shard, said, fences.get(shard.number, 0), at) for shard in manifest.shards]
     outcomes: Counter[str] = Counter()
@@ -134,16 +134,6 @@ def _expected(found: _Found | Outage, url: str) -> _Found:
     if isinstance(found, Outage):
         raise SettingsError(f"the store {url} can't be used: {found.why}")
     return found
-
-
-def _fences(names: tuple[str, ...]) -> dict[int, int]:
-    """Return shard → the fence of its last holder."""
-    fences: dict[int, int] = {}
-    for name in names:
-        shard, _, fence = name.rpartition("/")[2].partition(".")
-        if shard.isdecimal() and fence.isdecimal():
-            fences[int(shard)] = max(int(fence), fences.get(int(shard), 0))
-    return fences
 
 
 async def _shard(store: Store, manifest: Manifest, shard: Shard, said: Shards, fence: int, now: float) -> ShardStatus:

@@ -235,3 +235,24 @@ def test_text_that_nobody_can_read_is_waited_for(world: World) -> None:
 
     assert holder.fence == 2
     assert world.now_s >= 100.0 + TERMS.still_s
+
+
+def test_store_that_misses_the_last_look_at_a_holder_is_asked_until_it_answers(world: World) -> None:
+    world.run(world.holder().renew(State.SENDING))
+    world.objects["lease/0.1"] = world.objects["lease/0.1"].replace(b"sending", b"released")
+    silent = 0
+
+    def answer(asked: Question) -> Answer:
+        nonlocal silent
+        if asked == Read("lease/0.1") and "lease/0.2" in world.objects and silent < 3:
+            silent += 1
+            return Outage("no answer")
+        return World.answer(world, asked)
+
+    world.answer = answer  # type: ignore[method-assign]  # a store with an outage
+
+    holder = world.run(world.contender().take())
+
+    assert silent == 3
+    assert allows(world, holder)
+    assert world.now_s == pytest.approx(100.0 + 3 * TERMS.poll_every_s + TERMS.quiet_s)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import ExitStack, closing
 from typing import TYPE_CHECKING
 
@@ -9,6 +10,7 @@ import pytest
 
 from bulk.errors import SettingsError
 from bulk.fleet import local
+from bulk.fleet.host import host_of, instant
 from bulk.fleet.lease import Host
 from bulk.fleet.local import take_local
 
@@ -81,3 +83,77 @@ def test_folder_that_can_not_be_made_is_named_with_the_remedy(tmp_path: Path) ->
 
     with pytest.raises(SettingsError, match="--work-folder"):
         take_local(tmp_path / "file", "s", 0, last=NOBODY)
+
+
+def test_shard_that_too_many_processes_of_a_machine_want_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "_MOST_PLACES", 2)
+    with ExitStack() as stack:
+        for _ in range(2):
+            stack.enter_context(closing(take_local(tmp_path, "s", 0, last=NOBODY)))
+
+        with pytest.raises(SettingsError, match="2 processes of this machine want shard 0 already"):
+            take_local(tmp_path, "s", 0, last=NOBODY)
+
+
+def test_place_of_a_shard_that_can_not_be_made_is_named_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "0.0").touch()
+
+    with pytest.raises(SettingsError, match=r"no shard can be kept there .*--work-folder"):
+        take_local(tmp_path, "s", 0, last=NOBODY)
+
+
+@pytest.mark.parametrize("said", [None, b"", b"seven", b"\xff"])
+def test_ledger_whose_fence_is_not_known_can_not_be_gone_on_with(said: bytes | None, tmp_path: Path) -> None:
+    with closing(take_local(tmp_path, "s", 0, last=NOBODY)) as here:
+        here.ledger.touch()
+        if said is not None:
+            (here.folder / "fence").write_bytes(said)
+
+        assert here.known_fence == 0
+
+
+def test_usual_folder_is_this_users_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
+
+    with closing(take_local(None, "s", 0, last=NOBODY)) as here:
+        usual = local.default_folder()
+
+        assert here.folder == usual / "s" / "0.0"
+        assert here.slice.parent == here.folder
+        assert usual.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_usual_folder_that_is_no_folder_of_this_user_is_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usual = tmp_path / "usual"
+    if kind == "link":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        usual.symlink_to(tmp_path / "elsewhere")
+    else:
+        usual.touch()
+    monkeypatch.setattr(local, "default_folder", lambda: usual)
+
+    with pytest.raises(SettingsError, match="--work-folder"):
+        take_local(None, "s", 0, last=NOBODY)
+
+
+def test_machine_that_tells_no_boot_is_the_same_as_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bulk.fleet.host._BOOT_ID", tmp_path / "none")
+    (tmp_path / "lock").touch()
+
+    host = host_of(tmp_path / "lock")
+
+    assert host == NOBODY
+    assert not host.is_same(host)
+
+
+def test_clock_that_counts_suspend_is_asked_and_the_wall_clock_beside_it() -> None:
+    now = instant(lambda clock: {getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC): 12.5}[clock])
+
+    assert now.boot_s == 12.5
+    assert now.wall_s == pytest.approx(time.time(), abs=60)

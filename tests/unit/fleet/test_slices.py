@@ -29,3 +29,8 @@ def test_rows_come_back_as_they_were_read() -> None:
 
 def test_rows_come_in_batches_of_bounded_size() -> None:
     assert [len(rows) for rows in read_slice([slice_line("eu", VALID[0])] * 25, size=10)] == [10, 10, 5]
+
+
+def test_slice_of_an_account_without_rows_is_read_as_none() -> None:
+    assert [*read_slice([])] == []
+    assert [len(rows) for rows in read_slice([slice_line("eu", VALID[0])] * 20, size=10)] == [10, 10]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -122,3 +122,52 @@ def test_file_system_without_any_locks_is_named(path: Path, monkeypatch: pytest.
 
     with pytest.raises(LedgerError, match="the file system gives no locks: use a local disk"):
         hold(path)
+
+
+@pytest.fixture
+def _without_flock(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lacking(*_args: object) -> None:
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
+
+    monkeypatch.setattr("fcntl.flock", lacking)
+    monkeypatch.setattr("time.sleep", lambda _: None)
+
+
+@pytest.mark.usefixtures("_without_flock")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EAGAIN])
+def test_record_lock_of_another_run_is_waited_for_a_moment_and_then_named(
+    number: int, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now_s = iter([0.0, 0.0, 0.1, 0.15, 0.21, 0.3])
+    tries = []
+
+    def taken(*_args: object) -> None:
+        tries.append(1)
+        raise OSError(number, os.strerror(number))
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fcntl.lockf", taken)
+        patched.setattr("bulk.ledger.storage.lock.time.monotonic", lambda: next(now_s))
+        with pytest.raises(LedgerHeldError, match="held by another run"):
+            hold(path)
+
+    assert len(tries) == 4
+    hold(path).release()
+
+
+@pytest.mark.usefixtures("_without_flock")
+def test_record_lock_that_is_released_in_time_is_taken(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lockf, tries = fcntl.lockf, []
+
+    def taken_twice(*args: Any) -> None:
+        tries.append(1)
+        if len(tries) <= 2:
+            raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        lockf(*args)
+
+    monkeypatch.setattr("fcntl.lockf", taken_twice)
+    lock = hold(path)
+    lock.release()
+    lock.release()  # twice is once
+
+    assert len(tries) == 3

@@ -1,22 +1,22 @@
-"""Split real files into a real folder."""
+"""Which shard gets which rows, and what a split refuses."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bulk.engine.accounts import accounts_of
 from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, SettingsError, StoppedError
+from bulk.fleet import splitting
 from bulk.fleet.manifest import MANIFEST, Manifest
 from bulk.fleet.slices import read_slice
 from bulk.fleet.splitting import MOST_ACCOUNTS, shards_of, split
 from bulk.fleet.store import ABSENT
-from bulk.fleet.store_url import open_store
 from bulk.rows import InputShape
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.fleet.manifest import Shard
-    from bulk.fleet.store import Store
     from bulk.model.inputs import ReadRows
+    from tests.unit.fleet.conftest import MemoryStore
 
 
 def account(number: int, group: str | None = None) -> AccountSettings:
@@ -48,12 +48,7 @@ def input_of(folder: Path, rows: int, *, accounts: int) -> str:
     return str(path)
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Store:
-    return open_store(str(tmp_path / "store"), make=True)
-
-
-async def slice_of(store: Store, shard: Shard) -> ReadRows:
+async def slice_of(store: MemoryStore, shard: Shard) -> ReadRows:
     data = await store.get(shard.file)
     assert isinstance(data, bytes)
     assert hashlib.sha256(data).hexdigest() == shard.sha256
@@ -61,7 +56,9 @@ async def slice_of(store: Store, shard: Shard) -> ReadRows:
     return rows
 
 
-async def test_every_row_is_in_one_shard_with_its_line_and_that_of_its_account(tmp_path: Path, store: Store) -> None:
+async def test_every_row_is_in_one_shard_with_its_line_and_that_of_its_account(
+    tmp_path: Path, store: MemoryStore
+) -> None:
     path = await asyncio.to_thread(input_of, tmp_path, 5_000, accounts=6)
 
     manifest = await split(path, settings_of(6, groups=3), store, stop=StopSignal(), shards=2)
@@ -115,7 +112,9 @@ def map_of_two(folder: Path, *, target: str = "https://platform{0} (alibaba)") -
     return str(path)
 
 
-async def test_rows_of_another_platform_are_split_by_their_products_of_the_target(tmp_path: Path, store: Store) -> None:
+async def test_rows_of_another_platform_are_split_by_their_products_of_the_target(
+    tmp_path: Path, store: MemoryStore
+) -> None:
     settings = replace(settings_of(2), product_map=await asyncio.to_thread(map_of_two, tmp_path))
 
     manifest = await split(str(tmp_path / "export.csv"), settings, store, stop=StopSignal(), shards=2)
@@ -129,7 +128,9 @@ async def test_rows_of_another_platform_are_split_by_their_products_of_the_targe
     assert InputShape.from_json(manifest.shape).is_mapped
 
 
-async def test_a_map_for_another_target_is_refused_before_anything_is_stored(tmp_path: Path, store: Store) -> None:
+async def test_a_map_for_another_target_is_refused_before_anything_is_stored(
+    tmp_path: Path, store: MemoryStore
+) -> None:
     product_map = await asyncio.to_thread(map_of_two, tmp_path, target="https://another{0} (alibaba)")
 
     with pytest.raises(InputError, match="it is for https://another0"):
@@ -141,7 +142,7 @@ async def test_a_map_for_another_target_is_refused_before_anything_is_stored(tmp
     assert await store.names("input") == ()
 
 
-async def test_store_with_another_fleet_is_refused_and_stays_as_it_is(tmp_path: Path, store: Store) -> None:
+async def test_store_with_another_fleet_is_refused_and_stays_as_it_is(tmp_path: Path, store: MemoryStore) -> None:
     path = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2)
     await split(path, settings_of(2), store, stop=StopSignal())
     before = await store.names("input"), await store.get(MANIFEST)
@@ -153,7 +154,7 @@ async def test_store_with_another_fleet_is_refused_and_stays_as_it_is(tmp_path: 
     assert (await store.names("input"), await store.get(MANIFEST)) == before
 
 
-async def test_of_two_splits_at_once_both_name_the_one_that_is_stored(tmp_path: Path, store: Store) -> None:
+async def test_of_two_splits_at_once_both_name_the_one_that_is_stored(tmp_path: Path, store: MemoryStore) -> None:
     path = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2)
 
     first, second = await asyncio.gather(*(split(path, settings_of(2), store, stop=StopSignal()) for _ in range(2)))
@@ -163,7 +164,9 @@ async def test_of_two_splits_at_once_both_name_the_one_that_is_stored(tmp_path: 
     assert first == second == Manifest.decoded(stored)
 
 
-async def test_product_of_two_accounts_on_one_platform_is_refused_with_both_lines(tmp_path: Path, store: Store) -> None:
+async def test_product_of_two_accounts_on_one_platform_is_refused_with_both_lines(
+    tmp_path: Path, store: MemoryStore
+) -> None:
     path = tmp_path / "in.csv"
     await asyncio.to_thread(path.write_text, "Account,ProductKey,ModuleName\na,pk,m1\nb,pk,m2\n")
     both = {
@@ -177,7 +180,7 @@ async def test_product_of_two_accounts_on_one_platform_is_refused_with_both_line
     assert await store.names("input") == ()
 
 
-async def test_stop_leaves_a_store_without_a_fleet(tmp_path: Path, store: Store) -> None:
+async def test_stop_leaves_a_store_without_a_fleet(tmp_path: Path, store: MemoryStore) -> None:
     path, stop = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2), StopSignal()
     stop.request("interrupted")
 
@@ -185,3 +188,102 @@ async def test_stop_leaves_a_store_without_a_fleet(tmp_path: Path, store: Store)
         await split(path, settings_of(2), store, stop=stop)
 
     assert await store.names("") == ()
+
+
+@pytest.mark.parametrize(
+    ("accounts", "groups", "sizes"), [(300, 2, [150, 150]), (302, 2, [151, 151]), (151, 1, [151]), (400, 2, [200, 200])]
+)
+def test_group_that_is_too_large_for_a_process_is_one_shard_all_the_same(
+    accounts: int, groups: int, sizes: list[int]
+) -> None:
+    parts = shards_of(accounts_of(settings_of(accounts, groups=groups)))
+
+    assert [len(part) for part in parts] == sizes
+
+
+def test_groups_that_do_not_pack_into_as_few_shards_as_accounts_would_get_one_more() -> None:
+    accounts = accounts_of(settings_of(300, groups=3))  # 3 groups of 100: two of them are too many for a process
+
+    assert [len(part) for part in shards_of(accounts)] == [100, 100, 100]
+
+
+def test_settings_without_accounts_are_refused() -> None:
+    with pytest.raises(SettingsError, match=r"write \[accounts\.NAME\] in bulk\.toml"):
+        shards_of(accounts_of(Settings(endpoint="https://one", rate_group="g")))
+
+
+async def test_rows_of_accounts_that_are_left_out_go_to_the_first_shard(tmp_path: Path, store: MemoryStore) -> None:
+    path = await asyncio.to_thread(input_of, tmp_path, 40, accounts=4)
+    some = replace(settings_of(4), only_accounts=("a1", "a2"))
+
+    manifest = await split(path, some, store, stop=StopSignal(), shards=2)
+
+    first, second = [await slice_of(store, shard) for shard in manifest.shards]
+    assert [shard.accounts for shard in manifest.shards] == [("a1",), ("a2",)]
+    assert sorted({*first.accounts}) == ["a0", "a1", "a3"]
+    assert {*second.accounts} == {"a2"}
+    assert [*manifest.members] == ["a1", "a2"]
+
+
+async def test_file_without_a_column_for_accounts_is_all_of_the_one_that_is_chosen(
+    tmp_path: Path, store: MemoryStore
+) -> None:
+    path = tmp_path / "in.csv"
+    await asyncio.to_thread(path.write_text, "ProductKey,ModuleName\npk,m1\npk,m2\n")
+    one = replace(settings_of(3), only_accounts=("a2",))
+
+    manifest = await split(str(path), one, store, stop=StopSignal())
+
+    assert (await slice_of(store, manifest.shards[0])).accounts == ["a2", "a2"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "prefix", "said"),
+    [
+        ("get", MANIFEST, "the store can't be used: the share is gone"),
+        ("overwrite", "input", "the store can't be written: the share is gone"),
+        ("put_if_absent", MANIFEST, "the store can't be written: the share is gone"),
+    ],
+)
+async def test_store_that_does_not_answer_gets_no_fleet(
+    operation: str, prefix: str, said: str, tmp_path: Path, store: MemoryStore
+) -> None:
+    path = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2)
+    store.be_silent(operation, prefix)
+
+    with pytest.raises(SettingsError, match=said):
+        await split(path, settings_of(2), store, stop=StopSignal())
+
+    assert MANIFEST not in store.objects
+
+
+async def test_store_with_a_manifest_of_a_later_version_is_refused(tmp_path: Path, store: MemoryStore) -> None:
+    path = await asyncio.to_thread(input_of, tmp_path, 10, accounts=2)
+    store.objects[MANIFEST] = b'{"of": "a later version"}'
+
+    with pytest.raises(SettingsError, match="has a fleet already"):
+        await split(path, settings_of(2), store, stop=StopSignal())
+
+    assert [*store.objects] == [MANIFEST]
+
+
+async def test_stop_during_the_reading_leaves_a_store_without_a_fleet(
+    tmp_path: Path, store: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, stop = await asyncio.to_thread(input_of, tmp_path, 3_000, accounts=2), StopSignal()
+    written = splitting._share_out
+    batches = 0
+
+    def share_out(*args: Any, **more: Any) -> None:
+        nonlocal batches
+        batches += 1
+        written(*args, **more)
+        stop.reason, stop.exit_code = "interrupted by Ctrl-C", 130
+
+    monkeypatch.setattr(splitting, "_share_out", share_out)
+
+    with pytest.raises(StoppedError, match=r"Ctrl-C") as stopped:
+        await split(path, settings_of(2), store, stop=stop)
+
+    assert (stopped.value.exit_code, batches) == (130, 1)
+    assert store.objects == {}

@@ -13,6 +13,8 @@ from bulk.fleet.manifest import MANIFEST
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from tests.unit.fleet.conftest import MemoryStore
+
 ACCOUNTS = 6
 ROWS = 60
 
@@ -44,9 +46,10 @@ def test_shards_are_stored_and_named_with_the_next_step(capsys: pytest.CaptureFi
     assert (job / "store" / MANIFEST).is_file()
 
 
-def test_as_json(capsys: pytest.CaptureFixture[str]) -> None:
+def test_as_json(capsys: pytest.CaptureFixture[str], store: MemoryStore) -> None:
     assert main(["fleet", "split", "in.csv", "--store", "store", "--json"]) == 0
 
+    assert MANIFEST in store.objects
     assert json.loads(capsys.readouterr().out) == {
         "store": "store",
         "input": "in.csv",
@@ -91,3 +94,18 @@ def test_account_without_group_is_refused_before_anything_is_stored(
 
     assert "'other' has neither rate_group nor role_arn" in capsys.readouterr().err
     assert list((job / "store").iterdir()) == []
+
+
+def test_only_the_first_shards_are_named(
+    capsys: pytest.CaptureFixture[str], job: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk.cli.commands.fleet.split._SHOWN_SHARDS", 2)
+
+    assert main(["fleet", "split", "in.csv", "--store", "store", "--shards", "3"]) == 0
+
+    assert capsys.readouterr().out.splitlines()[1:4] == [
+        "  shard 0: 2 accounts, 20 rows",
+        "  shard 1: 2 accounts, 20 rows",
+        "  and 1 shard more",
+    ]
+    assert job.is_dir()

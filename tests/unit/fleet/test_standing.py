@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.cli import main
 from bulk.cli.screens.fleet_status import status_lines
 from bulk.engine.stop import StopSignal
 from bulk.errors import SettingsError
@@ -16,6 +14,7 @@ from bulk.fleet.lease import Host, Note, State
 from bulk.fleet.progress import AccountProgress, GivenUp, Progress, ShardState, failed_name, progress_name
 from bulk.fleet.splitting import split
 from bulk.fleet.standing import FleetStatus, Standing, status
+from bulk.fleet.store import Outage
 from bulk.fleet.store_url import open_store
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
@@ -175,29 +174,47 @@ async def test_store_without_a_fleet_is_said_to_be_so(tmp_path: Path) -> None:
         await status(store, url="empty")
 
 
-def test_command_shows_a_fleet_that_nobody_has_begun(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
-    asyncio.run(fleet.split())
+@pytest.mark.parametrize("prefix", ["progress", "failed", "lease"])
+async def test_store_that_does_not_answer_is_named_and_no_shard_is_called_waiting(prefix: str, fleet: Fleet) -> None:
+    names = fleet.store.names
 
-    assert main(["fleet", "status", fleet.url]) == 0
+    async def silent(asked: str) -> object:
+        return Outage("the share is gone") if asked == prefix else await names(asked)
 
-    out = capsys.readouterr().out
-    assert "     7  waiting     not begun" in out
-    assert f"  bulk fleet work {fleet.url} --shard 0" in out
+    fleet.store.names = silent  # type: ignore[method-assign, assignment]  # as a share that is gone
+
+    with pytest.raises(SettingsError, match=r"can't be used: the share is gone"):
+        await look(fleet)
 
 
-def test_command_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fleet = Fleet(tmp_path)
-    asyncio.run(fleet.split())
-    asyncio.run(fleet.be_of_every_kind())
+async def test_names_that_are_no_leases_count_for_no_shard(fleet: Fleet) -> None:
+    await fleet.lease(0, 2)
+    for name in ("lease/0.x", "lease/x.9", "lease/0"):
+        await fleet.store.overwrite(name, b"{}")
 
-    assert main(["fleet", "status", fleet.url, "--json"]) == 0
+    assert (await look(fleet)).shards[0].fence == 2
 
-    said = json.loads(capsys.readouterr().out)
-    assert (said["store"], said["rows"], len(said["shards"])) == (fleet.url, ROWS, SHARDS)
-    assert said["accounts"]["a1"] == {
-        "shard": 1,
-        "outcomes": {"created": 8, "failed": 2},
-        "rows": 10,
-        "stopped": None,
-    }
+
+async def test_lease_that_can_not_be_read_leaves_its_shard_to_what_it_reported(fleet: Fleet) -> None:
+    await fleet.say(0, ShardState.WORKING, per_s=5.0)
+    await fleet.store.overwrite("lease/0.1", b"{}")
+
+    shard = (await look(fleet)).shards[0]
+
+    assert (shard.standing, shard.holder, shard.per_s) == (Standing.WORKING, "process 1 on host", 5.0)
+
+
+async def test_clock_that_is_behind_the_holders_hears_from_it_now(fleet: Fleet) -> None:
+    await fleet.say(0, ShardState.WORKING, at=NOW + 600)
+
+    shard = (await look(fleet)).shards[0]
+
+    assert (shard.standing, shard.heard_s_ago) == (Standing.WORKING, 0.0)
+
+
+@pytest.mark.parametrize(("ago_s", "standing"), [(34.9, Standing.WORKING), (36.0, Standing.SILENT)])
+async def test_shard_is_silent_once_a_lease_would_have_ended(ago_s: float, standing: Standing, fleet: Fleet) -> None:
+    await fleet.lease(0, 1)
+    await fleet.say(0, ShardState.WORKING, at=NOW - ago_s)
+
+    assert (await look(fleet)).shards[0].standing is standing
