@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from dataclasses import fields
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-import structlog
 
 from bulk.cli.app import COMMANDS, app, main
 from bulk.cli.commands.fleet import FLEET_COMMANDS
@@ -18,7 +16,7 @@ from bulk.events import RunStopping
 from bulk.model import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from bulk.settings import Settings
@@ -54,18 +52,6 @@ def engine(monkeypatch: pytest.MonkeyPatch, make_summary: Callable[..., Summary]
     stand_in = Engine(make_summary())
     monkeypatch.setattr("bulk.engine.run.run", stand_in.run)
     return stand_in
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_run_prints_the_summary_and_returns_its_exit_code(
