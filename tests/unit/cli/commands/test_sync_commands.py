@@ -172,3 +172,36 @@ def test_plan_of_a_sync_that_contradicts_itself_is_refused_by_its_flags(
 
     assert "--prune-product deletes only together with --prune" in capsys.readouterr().err
     assert len(box.seen) == before
+
+
+@pytest.mark.parametrize(("changed", "more"), [(5, []), (7, ["  and 2 more such fields"])])
+def test_undo_file_names_what_it_can_not_restore_and_its_command_restores_the_rest(
+    make_platform: Callable[..., Any], capsys: pytest.CaptureFixture[str], changed: int, more: list[str]
+) -> None:
+    box = make_platform()
+    box.fill([(PRODUCT, "alias", "was"), *((PRODUCT, f"m{number}") for number in range(changed))])
+    write(f"{PRODUCT},alias,now", *(f"{PRODUCT},m{number},now" for number in range(changed)))
+    assert main(["sync", "m.csv", "--adopt", "--max-updates", "100%"]) == 0
+    capsys.readouterr()
+
+    assert main(["results", "m.csv.ledger.db", "--undo-file", "undo.csv"]) == 0
+
+    said = capsys.readouterr()
+    lines = said.err.splitlines()
+    assert said.out == ""
+    assert lines[0].startswith(f"{changed + 1} modules as they were before run ")
+    assert len([line for line in lines if line.startswith("  was empty, and a blank cell")]) == 5
+    assert [line for line in lines if line.endswith("more such fields")] == more
+    assert main(shlex.split(lines[-1])[1:]) == 0
+    assert box.texts(PRODUCT)["alias"] == ("was", "")
+
+
+def test_undo_of_one_module_is_told_in_the_singular(box: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    box.console().update(PRODUCT, "m0", alias_name="by hand", desc="")
+    main(["sync", "m.csv"])
+    capsys.readouterr()
+
+    main(["results", "m.csv.ledger.db", "--undo-file", "undo.csv", "-o", "out.csv"])
+
+    assert capsys.readouterr().err.startswith("1 module as it was before run ")
+    assert Path("out.csv").exists()
