@@ -345,3 +345,25 @@ def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
     )
 
     assert (child.returncode, child.stdout, child.stderr) == (130, "", "")
+
+
+def test_condition_of_the_machine_is_told_with_its_remedy_and_is_no_bug(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.ending = OSError(28, "No space left on device")
+
+    assert main([*RUN, "--json"]) == 3
+
+    printed = capsys.readouterr()
+    assert "make room" in printed.err
+    assert "then run the same command again" in printed.err
+    assert "bug" not in printed.err
+    assert json.loads(printed.out)["stopped"] in printed.err
+
+
+def test_command_without_a_summary_fails_with_an_object_of_two_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", str(tmp_path / "gone.db"), "--json"]) == 3
+
+    assert set(json.loads(capsys.readouterr().out)) == {"exit_code", "stopped"}
