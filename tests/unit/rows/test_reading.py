@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import sys
 import tracemalloc
 from typing import TYPE_CHECKING, Any
 
@@ -348,3 +349,18 @@ def test_memory_stays_flat_however_long_a_line_is() -> None:
 
     assert [(len(batch.valid), len(batch.invalid)) for batch in batches] == [(1, 1)]
     assert peak_bytes < 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize("said", ["utf-16", "UTF16", "utf_32"])
+def test_wide_text_without_a_mark_is_read_in_this_machines_order_and_written_so_again(
+    tmp_path: Path, said: str
+) -> None:
+    path = tmp_path / "m.csv"
+    order = f"utf-{said[-2:]}-{sys.byteorder[0]}e"
+    path.write_bytes(TEXT.encode(order))
+
+    with open_input(str(path), ReadSettings(encoding=said)) as reader:
+        rows = next(reader.batches()).valid
+
+    assert [row[1:4] for row in rows] == [("a1", "mcu", "主控"), ("a1", "wifi", "无线")]
+    assert reader.shape.encoding == order

@@ -247,3 +247,11 @@ def test_damaged_row_is_kept_legibly_and_written_again_byte_by_byte(
         assert all(cell == legible(cell) for cell in cells(reader.shape, record))
     again = encode_record(reader.shape, record).encode(reader.shape.encoding, handler_for(reader.shape.encoding))
     assert content.endswith(again.removeprefix(b"\xff\xfe"))
+
+
+def test_text_in_another_encoding_is_refused_before_all_of_a_long_file_is_read(read: Read) -> None:
+    """Its end would be refused for a reason of its own: the advice for the whole file must come first."""
+    rows = "".join(f"a1,m{number},网关\n" for number in range(3_000)).encode("gb18030")
+
+    with pytest.raises(InputError, match="gb18030"):
+        read(HEADER + rows + b"\0" * 100_000)
