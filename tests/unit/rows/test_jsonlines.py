@@ -221,3 +221,13 @@ def test_repeated_key_is_looked_for_even_in_what_is_nested_too_deeply_to_look(re
         sys.setrecursionlimit(limit)
 
     assert problem == "the line is nested too deeply"
+
+
+def test_input_that_is_one_line_without_an_end_has_no_object_at_its_beginning(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "MAX_RECORD_CHARS", 1_000)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 500)
+
+    with pytest.raises(InputError, match="line 1: no line at its beginning is a JSON object"):
+        read('{"ProductKey": "a1", "ModuleName": "' + "x" * 5_000 + '"}\n\n', name="m.jsonl")

@@ -255,3 +255,9 @@ def test_text_in_another_encoding_is_refused_before_all_of_a_long_file_is_read(r
 
     with pytest.raises(InputError, match="gb18030"):
         read(HEADER + rows + b"\0" * 100_000)
+
+
+def test_chinese_punctuation_speaks_for_the_encoding_that_has_it(read: Read) -> None:
+    rows = read(HEADER + "a1,m,灯光，模块。,\n".encode("gb18030"))
+
+    assert "(as gb18030 it reads '灯光，模块。'" in rows[0][6]
