@@ -19,7 +19,7 @@ def test_name_is_the_thing_that_the_program_uses_itself(name: str) -> None:
 
 
 def test_commands_of_a_fleet_are_a_package_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(bulk.__dict__, "fleet", raising=False)
+    monkeypatch.delitem(vars(bulk), "fleet", raising=False)
 
     assert bulk.fleet is import_module("bulk.fleet")
 

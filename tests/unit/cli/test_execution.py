@@ -265,7 +265,8 @@ def test_fast_loop_is_taken_where_it_is_installed() -> None:
 def test_system_that_allows_few_threads_gets_the_loop_that_needs_none(
     error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def start_a_few(thread: threading.Thread) -> None:
         if sum(one.is_alive() for one in started) == 3:

@@ -41,7 +41,7 @@ def test_ctrl_c_while_the_program_still_loads_is_an_interruption(monkeypatch: py
                 raise KeyboardInterrupt
             raise AttributeError(name)
 
-    monkeypatch.setitem(sys.modules, "bulk.cli.app", Loading())  # type: ignore[arg-type]  # as good as a module
+    monkeypatch.setitem(sys.modules, "bulk.cli.app", Loading())
 
     assert main(["--version"]) == 130
 

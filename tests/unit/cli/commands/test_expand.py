@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -83,7 +84,7 @@ def test_signal_leaves_the_file_as_it_was(
     def read_and_stop(modules: str, settings: Any, *, while_waiting: Callable[[], None]) -> Any:
         found = read_modules(modules, settings, while_waiting=while_waiting)
         os.kill(os.getpid(), number)
-        while True:  # as often as there are rows, until the signal has arrived
+        for _ in itertools.repeat(None):  # as often as there are rows, until the signal has arrived
             while_waiting()
         return found
 

@@ -244,3 +244,11 @@ def test_way_of_a_packed_file_in_another_encoding_converts_it_too(read: Read) ->
 
     with pytest.raises(InputError, match=re.escape(" | iconv -f gb18030 -t UTF-8)")):
         read(gzip.compress(spread.encode("gb18030")), name="m.jsonl.gz", encoding="gb18030")
+
+
+@pytest.mark.parametrize("cut", [0, 30])
+def test_object_that_is_spread_far_beyond_the_beginning_is_named_so(read: Read, cut: int) -> None:
+    content = json.dumps({"ProductKey": "a1", "ModuleName": "m", "notes": ["x" * 100] * 5_000}, indent=1)
+
+    with pytest.raises(InputError, match="each JSON object is spread over several lines"):
+        read(content[: len(content) - cut], name="m.jsonl")
