@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import shlex
 from pathlib import Path
@@ -205,3 +206,65 @@ def test_undo_of_one_module_is_told_in_the_singular(box: Any, capsys: pytest.Cap
 
     assert capsys.readouterr().err.startswith("1 module as it was before run ")
     assert Path("out.csv").exists()
+
+
+@pytest.fixture
+def prune(capsys: pytest.CaptureFixture[str]) -> Callable[..., list[dict[str, str]]]:
+    """Return what deletes what left the file, as you approve, and reads what results say after the rows."""
+
+    def approved(name: str, *flags: str) -> list[dict[str, str]]:
+        capsys.readouterr()
+        assert main(["sync", name, "--prune", "--json", *flags]) == 5
+        plan = json.loads(capsys.readouterr().out)["plan"]
+        assert main(["apply", plan, *flags]) == 0
+        assert main(["results", f"{name}.ledger.db", "-o", "out.csv"]) == 0
+        with Path("out.csv").open(encoding="utf-8", newline="") as file:
+            return [record for record in csv.DictReader(file) if not record["line"]]
+
+    return approved
+
+
+@pytest.mark.usefixtures("box")
+def test_module_that_was_deleted_is_in_the_results_in_the_inputs_own_columns(
+    prune: Callable[..., list[dict[str, str]]],
+) -> None:
+    write(f"{PRODUCT},m0,alias0", f"{PRODUCT},m1,alias1")
+
+    (record,) = prune("m.csv")
+
+    assert (record["ProductKey"], record["ModuleName"], record["AliasName"]) == (PRODUCT, "m2", "alias2")
+    assert record["outcome"] == "deleted"
+
+
+def test_module_that_was_deleted_is_in_the_results_of_an_input_of_objects(
+    make_platform: Callable[..., Any], prune: Callable[..., list[dict[str, str]]]
+) -> None:
+    make_platform().fill([(PRODUCT,)])
+    lines = [f'{{"product_key":"{PRODUCT}","name":"m{number}","alias":"alias{number}"}}\n' for number in range(3)]
+    Path("m.jsonl").write_text("".join(lines), encoding="utf-8")
+    mapped = ("--map", "ModuleName=name")
+    assert main(["sync", "m.jsonl", *mapped]) == 0
+    Path("m.jsonl").write_text("".join(lines[:2]), encoding="utf-8")
+
+    (record,) = prune("m.jsonl", *mapped)
+
+    assert (record["product_key"], record["name"], record["alias"]) == (PRODUCT, "m2", "alias2")
+
+
+def test_module_that_was_deleted_has_the_products_own_key_where_a_map_gave_it_the_targets(
+    make_platform: Callable[..., Any], prune: Callable[..., list[dict[str, str]]]
+) -> None:
+    box = make_platform()
+    box.fill([("target00001",)])
+    Path("map.csv").write_text(
+        f"ProductKey,TargetProductKey,Target\n{PRODUCT},target00001,{box.endpoint} (alibaba)\n", encoding="utf-8"
+    )
+    mapped = ("--product-map", "map.csv")
+    write(*(f"{PRODUCT},m{number},alias{number}" for number in range(3)))
+    assert main(["sync", "m.csv", *mapped]) == 0
+    write(f"{PRODUCT},m0,alias0", f"{PRODUCT},m1,alias1")
+
+    (record,) = prune("m.csv", *mapped)
+
+    assert (record["ProductKey"], record["ModuleName"]) == (PRODUCT, "m2")
+    assert set(box.texts("target00001")) == {"m0", "m1"}
