@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -249,12 +250,16 @@ def test_damaged_row_is_kept_legibly_and_written_again_byte_by_byte(
     assert content.endswith(again.removeprefix(b"\xff\xfe"))
 
 
-def test_text_in_another_encoding_is_refused_before_all_of_a_long_file_is_read(read: Read) -> None:
-    """Its end would be refused for a reason of its own: the advice for the whole file must come first."""
-    rows = "".join(f"a1,m{number},网关\n" for number in range(3_000)).encode("gb18030")
+def test_text_in_another_encoding_is_refused_before_all_of_a_long_file_is_read(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 4_096)
+    rows = "".join(f"a1,m{number},网关{number % 97},\n" for number in range(30_000)).encode("gb18030")
+    torn = gzip.compress(HEADER + rows, compresslevel=1)[:-100]
 
+    # If its end were read, that would be the error.
     with pytest.raises(InputError, match="gb18030"):
-        read(HEADER + rows + b"\0" * 100_000)
+        read(torn, name="m.csv.gz")
 
 
 def test_chinese_punctuation_speaks_for_the_encoding_that_has_it(read: Read) -> None:
