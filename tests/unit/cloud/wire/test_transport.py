@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
+import aiohttp
 import pytest
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from bulk.cloud.wire.transport import HttpTransport, Reply, SignedRequest, at_once
 from bulk.errors import NotSentError, OutcomeUnknownError, TransportError, TurnMissedError
@@ -304,15 +307,39 @@ async def test_request_that_waits_too_long_for_the_first_one_was_not_sent(
     assert len(far_end.heads) == 1
 
 
-async def test_first_tunnel_is_made_alone_and_serves_the_first_request(
-    transport: HttpTransport, far_end: FarEnd, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("https_proxy", "http://proxy.example:3128")
+@pytest.fixture
+def tunnelled(monkeypatch: pytest.MonkeyPatch) -> SignedRequest:
+    """Return a request that goes through a tunnel of a proxy."""
+    monkeypatch.setenv("https_proxy", "http://user:password@proxy.example:3128")
     monkeypatch.setattr("bulk.cloud.wire.route.trusted", lambda _environ: True)
-    far_end.steps.extend([OK] * 3)
-    request = SignedRequest("GET", "https://platform.example", QUERY)
+    return SignedRequest("GET", "https://platform.example", QUERY)
 
-    replies = await asyncio.gather(*(transport.send(request, timeout_s=60) for _ in range(3)))
 
-    assert [reply.status for reply in replies] == [200] * 3
+async def test_requests_wait_for_the_first_tunnel_and_not_for_its_answer(
+    transport: HttpTransport, far_end: FarEnd, tunnelled: SignedRequest
+) -> None:
+    waiting: list[Line] = []
+    far_end.steps.extend([waiting.append] * 3)
+    sending = [asyncio.create_task(transport.send(tunnelled, timeout_s=60)) for _ in range(3)]
+
+    for _ in range(30):
+        await asyncio.sleep(0)
+    assert len(waiting) == len(far_end.lines) == 3
+    for line in waiting:
+        line.play(OK)
+
+    assert [reply.status for reply in await asyncio.gather(*sending)] == [200] * 3
     assert all(head.startswith(b"GET /?") for head in far_end.heads)
+
+
+async def test_tunnel_that_is_refused_for_good_is_asked_for_once_however_many_requests_wait(
+    transport: HttpTransport, far_end: FarEnd, tunnelled: SignedRequest
+) -> None:
+    headers = CIMultiDictProxy(CIMultiDict[str]())
+    request = aiohttp.RequestInfo(URL(ENDPOINT), "CONNECT", headers, URL(ENDPOINT))
+    far_end.refusals.append(aiohttp.ClientHttpProxyError(request, (), status=407, headers=headers))
+
+    errors = await asyncio.gather(*(failure(transport, tunnelled) for _ in range(5)))
+
+    assert {(type(error), error.code) for error in errors} == {(NotSentError, "proxy_login")}
+    assert (len(far_end.connect_s), far_end.heads) == (1, [])
