@@ -34,12 +34,12 @@ class LogFile:
     def write(self, data: bytes) -> None:
         """See `bulk.logs.backlog.Sink.write`."""
         if self._descriptor is not None and self._has_moved(self._descriptor):
-            self._close()
+            self._close(self._descriptor)
         descriptor = self._open() if self._descriptor is None else self._descriptor
         try:
             Descriptor(descriptor).write(data)
         except OSError:
-            self._close()
+            self._close(descriptor)
             raise
 
     def offer(self, data: bytes) -> None:
@@ -51,10 +51,9 @@ class LogFile:
         self._descriptor = os.open(self._path, _HOW, 0o666)
         return self._descriptor
 
-    def _close(self) -> None:
-        if self._descriptor is not None:
-            with suppress(OSError):
-                os.close(self._descriptor)
+    def _close(self, descriptor: int) -> None:
+        with suppress(OSError):
+            os.close(descriptor)
         self._descriptor = None
 
     def _has_moved(self, descriptor: int) -> bool:

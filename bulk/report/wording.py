@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 import unicodedata
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -134,12 +134,8 @@ def spell_rate(per_s: float) -> str:
 
 
 def _beginning(text: str, width: int) -> str:
-    taken = 0
-    for at, character in enumerate(text):
-        taken += _columns_of_character(character)
-        if taken > width:
-            return text[:at]
-    return text
+    ends = accumulate(map(_columns_of_character, text))
+    return text[: sum(end <= width for end in ends)]
 
 
 def _columns_of_character(character: str) -> int:

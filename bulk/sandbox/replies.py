@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, assert_never
 from xml.sax.saxutils import escape
 
 import orjson
@@ -67,6 +67,8 @@ def _envelope(result: Result, call: Call, config: SandboxConfig) -> tuple[int, s
         case Refusal():
             fields |= {"HostId": call.headers.get("host", ""), "Code": result.code, "Message": result.message}
             return result.status, result.code, fields
+        case _:
+            assert_never(result)
 
 
 def _data(data: tuple[StoredModule, ...] | Mapping[str, object], config: SandboxConfig) -> object:
@@ -106,6 +108,8 @@ def _gmt(stamp: str, form: GmtForm) -> str | None:
             return f"~{stamp[::-1]}~"
         case GmtForm.ABSENT:
             return None
+        case _:
+            assert_never(form)
 
 
 def _cased(fields: dict[str, object], casing: Casing) -> dict[str, object]:

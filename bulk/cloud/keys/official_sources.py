@@ -305,8 +305,9 @@ def _is_true(environ: Mapping[str, str], variable: str) -> bool:
 
 def _no_answer() -> str:
     # The library uses these two but not NO_PROXY: it would send requests for the machine's own service to a proxy.
-    proxies = [name for name in ("http", "https") if name in getproxies()]
-    return "no answer" + (f" ({' and '.join(f'{name.upper()}_PROXY' for name in proxies)} is used)" if proxies else "")
+    proxies = [f"{name.upper()}_PROXY" for name in ("http", "https") if name in getproxies()]
+    verb = "is" if len(proxies) == 1 else "are"
+    return "no answer" + (f" ({' and '.join(proxies)} {verb} used)" if proxies else "")
 
 
 def _typed(provider: Any) -> _Provider:  # noqa: ANN401 - of a library without types

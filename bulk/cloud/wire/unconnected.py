@@ -49,7 +49,7 @@ class Reason(NamedTuple):
     """What to do about it, if the code alone does not say."""
 
 
-def reason_for(error: BaseException, place: str, *, now: float) -> Reason:
+def reason_for(error: OSError, place: str, *, now: float) -> Reason:
     """Say why there is no connection.
 
     Args:
@@ -66,10 +66,8 @@ def reason_for(error: BaseException, place: str, *, now: float) -> Reason:
             return _no_handshake(error, place)
         case socket.gaierror():
             return _unresolved(error, place)
-        case OSError():
-            return _unconnected(error, place)
         case _:
-            return Reason("connection_refused", f"no connection to {place}")
+            return _unconnected(error, place)
 
 
 def _untrusted(error: ssl.SSLCertVerificationError, place: str, now: float) -> Reason:

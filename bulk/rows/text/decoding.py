@@ -36,6 +36,9 @@ NO_FILES_ENCODINGS = {"idna", "punycode", "undefined"}
 
 UTF_8_NAMES = {"utf-8", "utf-8-sig"}
 
+_OF_EITHER_ORDER = {"utf-16", "utf-32"}
+"""Codecs that refuse a text without a mark: they would have to guess the order of its bytes."""
+
 ENOUGH_CHARACTERS = 4
 """This many different characters prove UTF-8 at once."""
 
@@ -60,7 +63,8 @@ class Decoder:
         marked = next(((codec, writing) for mark, codec, writing in MARKS if head.startswith(mark)), None)
         asked = said or DEFAULT_ENCODING
         _check(asked)
-        self.codec, self.encoding = marked or (asked, asked)
+        unmarked = _with_order(asked) if _name(asked) in _OF_EITHER_ORDER else asked
+        self.codec, self.encoding = marked or (unmarked, unmarked)
         """Codecs to read with, and to write with."""
 
         self.handler = handler_for(self.codec)

@@ -159,15 +159,12 @@ def _spread_objects(beginning: Beginning, _names: ColumnNames, _chosen: str) -> 
     if not text.startswith("{") or _parsed(beginning.first_line) is not None:
         return None
     try:
-        found, _ = json.JSONDecoder().raw_decode(text)
+        json.JSONDecoder().raw_decode(text)
     except RecursionError:
         return None
     except json.JSONDecodeError as exc:
         if exc.pos < len(text) - (0 if beginning.is_whole else NEAR_THE_END_CHARS):
             return None
-        found = {}
-    if not isinstance(found, dict):
-        return None
     return "each JSON object is spread over several lines; `jq -c . FILE > OUT` writes one a line"
 
 

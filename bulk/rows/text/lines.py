@@ -215,7 +215,7 @@ class LineSource:
             text = self._decoder.decode(data)
             if self._decoder.handler == "strict":
                 text.encode()
-        except UnicodeError as exc:
+        except (UnicodeDecodeError, UnicodeEncodeError) as exc:
             raise InputError(self._advice(exc), file=self.name, line=self._line_of(exc)) from exc
         # Some codecs accept halves of surrogate pairs. No request can carry them, so they are damage too.
         damaged_at = first_damaged(text)
@@ -228,18 +228,15 @@ class LineSource:
             raise InputError(message, file=self.name, line=self._line_at(text[:damaged_at]))
         return text
 
-    def _advice(self, exc: UnicodeError) -> str:
+    def _advice(self, exc: UnicodeDecodeError | UnicodeEncodeError) -> str:
         found = f"byte 0x{exc.object[exc.start]:02X}" if isinstance(exc, UnicodeDecodeError) else "a character"
         codec = self._decoder.codec
         return f"{found} is not valid {codec}; name the file's encoding with --encoding, or fetch the file again"
 
-    def _line_of(self, exc: UnicodeError) -> int:
-        before = ""
-        if isinstance(exc, UnicodeDecodeError):
-            before = exc.object[: exc.start].decode(self._decoder.codec, "replace")
-        elif isinstance(exc, UnicodeEncodeError):
-            before = exc.object[: exc.start]
-        return self._line_at(before)
+    def _line_of(self, exc: UnicodeDecodeError | UnicodeEncodeError) -> int:
+        if isinstance(exc, UnicodeEncodeError):
+            return self._line_at(exc.object[: exc.start])
+        return self._line_at(exc.object[: exc.start].decode(self._decoder.codec, "replace"))
 
     def _line_at(self, before: str) -> int:
         """Return the number of the line in which this text ends; it follows the text read so far."""

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
+import structlog
 
 from bulk.cli.flags.common import ENVIRONMENT_HELP
 from bulk.engine.ingest import ingest
@@ -16,7 +18,7 @@ from bulk.model import Action, Dialect, Target
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from bulk.model import Summary
@@ -27,6 +29,18 @@ def _no_settings_in_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "no-config"))
     for name in re.findall(r"(?:BULK|ALIBABA_CLOUD)_\w+", ENVIRONMENT_HELP):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    for handler in set(root.handlers) - set(handlers):
+        handler.close()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import subprocess
 import sys
 from dataclasses import fields
@@ -9,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 import pytest
-import structlog
 
 from bulk.cli.app import COMMANDS, app, main
 from bulk.cli.commands.fleet import FLEET_COMMANDS
@@ -18,7 +16,7 @@ from bulk.events import RunStopping
 from bulk.model import Summary
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from bulk.settings import Settings
@@ -54,18 +52,6 @@ def engine(monkeypatch: pytest.MonkeyPatch, make_summary: Callable[..., Summary]
     stand_in = Engine(make_summary())
     monkeypatch.setattr("bulk.engine.run.run", stand_in.run)
     return stand_in
-
-
-@pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    for handler in set(root.handlers) - set(handlers):
-        handler.close()
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_run_prints_the_summary_and_returns_its_exit_code(
@@ -358,3 +344,25 @@ def test_ctrl_c_while_the_program_is_loaded_is_no_traceback() -> None:
     )
 
     assert (child.returncode, child.stdout, child.stderr) == (130, "", "")
+
+
+def test_condition_of_the_machine_is_told_with_its_remedy_and_is_no_bug(
+    engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.ending = OSError(28, "No space left on device")
+
+    assert main([*RUN, "--json"]) == 3
+
+    printed = capsys.readouterr()
+    assert "make room" in printed.err
+    assert "then run the same command again" in printed.err
+    assert "bug" not in printed.err
+    assert json.loads(printed.out)["stopped"] in printed.err
+
+
+def test_command_without_a_summary_fails_with_an_object_of_two_keys(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["status", str(tmp_path / "gone.db"), "--json"]) == 3
+
+    assert set(json.loads(capsys.readouterr().out)) == {"exit_code", "stopped"}

@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from bulk.cli.execution import execute
+from bulk.cli.execution import execute, execute_in_thread
 
 STUCK = """
 import os, signal, sys, time
@@ -190,3 +190,123 @@ def test_what_was_loaded_is_not_collected_while_the_work_goes_on() -> None:
         assert execute(work, Stop()) > 10_000
     finally:
         gc.unfreeze()
+
+
+@pytest.fixture
+def exits(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Return the codes with which the process would have ended at once."""
+    codes: list[int] = []
+    monkeypatch.setattr("os._exit", codes.append)
+    return codes
+
+
+@pytest.mark.parametrize(
+    ("impatient_after_s", "exit_codes"), [(0.0, [143]), (3600.0, [])], ids=["a second later", "within a second"]
+)
+def test_second_signal_ends_the_process_only_if_it_comes_later(
+    impatient_after_s: float,
+    exit_codes: list[int],
+    exits: list[int],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr("bulk.cli.execution._IMPATIENT_AFTER_S", impatient_after_s)
+    stop = Stop()
+
+    async def work() -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.event.wait()
+
+    execute(work, stop)
+
+    assert exits == exit_codes
+    assert stop.asked == [("interrupted by Ctrl-C", 130)]
+    assert capfd.readouterr().err.startswith("Exited immediately.") == bool(exit_codes)
+
+
+def test_program_with_its_own_signals_keeps_them_and_its_silent_threads() -> None:
+    answered, asked = threading.Event(), threading.Event()
+    before = signal.getsignal(signal.SIGINT)
+
+    def resolve() -> None:
+        asked.set()
+        answered.wait()
+
+    async def work() -> str:
+        assert signal.getsignal(signal.SIGINT) is before or threading.current_thread() is threading.main_thread()
+        working = asyncio.get_running_loop().run_in_executor(None, resolve)
+        await asyncio.to_thread(asked.wait)
+        working.cancel()
+        return "ended"
+
+    results: list[str] = []
+    thread = threading.Thread(target=lambda: results.append(execute_in_thread(work)))
+    try:
+        thread.start()
+        thread.join()
+    finally:
+        answered.set()
+
+    assert results == ["ended"]
+
+
+async def kind_of_loop() -> str:
+    return type(asyncio.get_running_loop()).__module__.partition(".")[0]
+
+
+def test_fast_loop_is_taken_where_it_is_installed() -> None:
+    pytest.importorskip("uvloop")
+
+    assert execute(kind_of_loop, Stop()) == "uvloop"
+
+
+@pytest.mark.parametrize("error", [RuntimeError("can't start new thread"), MemoryError()])
+def test_system_that_allows_few_threads_gets_the_loop_that_needs_none(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
+
+    def start_a_few(thread: threading.Thread) -> None:
+        if sum(one.is_alive() for one in started) == 3:
+            raise error
+        start(thread)
+        started.append(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", start_a_few)
+
+    assert execute(kind_of_loop, Stop()) == "asyncio"
+
+    assert not any(thread.is_alive() for thread in started)
+
+
+def test_machine_without_the_fast_loop_gets_pythons(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bulk.cli.execution.find_spec", lambda _name: None)
+
+    assert execute(kind_of_loop, Stop()) == "asyncio"
+
+
+@pytest.mark.parametrize(
+    ("limits", "set_to"), [((10, 20), [(20, 20)]), ((20, 20), [])], ids=["below what is allowed", "at its highest"]
+)
+@pytest.mark.parametrize("refusal", [None, ValueError("not allowed to raise maximum limit"), OSError(1, "refused")])
+def test_open_files_are_raised_as_far_as_allowed_and_a_refusal_is_no_error(
+    limits: tuple[int, int],
+    set_to: list[tuple[int, int]],
+    refusal: Exception | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[tuple[int, int]] = []
+
+    def set_limits(_which: int, wanted: tuple[int, int]) -> None:
+        asked.append(wanted)
+        if refusal:
+            raise refusal
+
+    monkeypatch.setattr("resource.getrlimit", lambda _which: limits)
+    monkeypatch.setattr("resource.setrlimit", set_limits)
+
+    assert execute(kind_of_loop, Stop())
+
+    assert asked == set_to

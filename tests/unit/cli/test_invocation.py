@@ -87,3 +87,16 @@ def test_accounts_are_named_where_options_are_read(arguments: list[str], again: 
     invocation = Invocation(("bulk",), tuple(arguments))
 
     assert invocation.again_with("--account", ["eu", "-x"], without=("--limit",)) == again
+
+
+def test_program_is_called_by_its_place_where_the_working_folder_is_gone(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["bin/bulk"])
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+
+    assert installed.exists()
+    assert Invocation.here(["run", "-"]).again == "bin/bulk run -"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bulk.logs.backlog import Backlog, Descriptor, StandardError, write_if_ready
+from bulk.logs.backlog import Backlog, BacklogStream, Descriptor, StandardError, write_if_ready
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -168,3 +168,36 @@ def test_signal_handler_drops_what_a_stopped_terminal_does_not_take() -> None:
     finally:
         os.close(ours)
         os.close(theirs)
+
+
+def test_without_a_thread_stderr_gets_what_it_can_take_at_once(
+    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    reading, writing = pipe
+    stream = BacklogStream(Backlog(StandardError(writing), name="test", note=note), writing)
+    text = bytes(range(256)) * 40
+
+    stream.write(text)
+
+    assert os.read(reading, 100_000) == text
+    assert stream.drain(0.0)
+
+
+def test_stream_is_that_of_its_descriptor(pipe: tuple[int, int]) -> None:
+    _, writing = pipe
+    stream = BacklogStream(Backlog(StandardError(writing), name="test", note=note), writing)
+
+    assert (stream.name, stream.fileno(), stream.writable(), stream.isatty()) == (writing, writing, True, False)
+
+
+def test_reader_that_left_is_no_error_to_a_signal_handler() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    write_if_ready(writing, b"nobody reads this")
+    os.close(writing)
+    write_if_ready(writing, b"it is closed")

@@ -72,3 +72,18 @@ def test_named_pipe_is_not_waited_for_when_it_is_named(path: Path) -> None:
 def test_file_that_cannot_be_opened_is_said_at_once(path: Path) -> None:
     with pytest.raises(IsADirectoryError):
         LogFile(path.parent)
+
+
+def test_what_can_be_offered_goes_only_to_a_file_that_is_open(path: Path) -> None:
+    log = LogFile(path)
+    log.offer(b"1\n")
+    before = path.read_bytes()
+    path.unlink()
+    path.parent.rmdir()
+    with pytest.raises(FileNotFoundError):
+        log.write(b"lost\n")
+    path.parent.mkdir()
+    log.offer(b"nobody opens it for this\n")
+
+    assert before == b"1\n"
+    assert not path.exists()

@@ -494,3 +494,24 @@ def test_console_lines_are_plain_unless_colours_are_asked_for(capsys: pytest.Cap
     assert "\x1b" not in line
     assert "rate.lowered" in line
     assert "per_s=5.0" in line
+
+
+def test_event_that_is_of_no_interest_to_a_log_is_not_logged(heard: Heard) -> None:
+    heard.listen(Event())
+
+    assert heard.all() == []
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        RateChanged(action=Action.LIST, per_s=5.0, asked_per_s=10.0, throttled=False, unshared="no folder"),
+        rate(5.0, throttled=True),
+        rate(6.0, throttled=False),
+    ],
+)
+def test_change_of_a_rate_that_comes_again_and_again_is_told_now_and_then(heard: Heard, changed: Event) -> None:
+    for _ in range(50):
+        heard.listen(changed)
+
+    assert 1 <= len(heard.all()) < 10

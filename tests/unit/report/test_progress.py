@@ -14,7 +14,9 @@ from bulk.events import (
     AccountTakenOver,
     ClockCorrected,
     ConnectionsShort,
+    CredentialsNotRenewed,
     IngestProgressed,
+    LedgerUpgraded,
     RateChanged,
     RunStopping,
 )
@@ -282,3 +284,35 @@ def test_live_progress_says_that_the_rate_is_halved_because_others_cannot_be_hea
 
     said = " ".join(stream.getvalue().split())
     assert said.count("can't be heard, so that list requests are sent at 5 of 10 a second: no folder") == 1
+
+
+def test_bar_of_a_few_more_accounts_than_are_shown_whole_counts_no_others(state: RunState) -> None:
+    five = [
+        replace(account, stopped="no key" if number < 3 else None, left_s=4.0, settled=20)
+        for number, account in enumerate(accounts(5))
+    ]
+
+    lines = drawn(replace(state, accounts=tuple(five)), 80)
+
+    assert [line.split()[0] for line in lines[-5:]] == [f"factory-{number:03}" for number in range(5)]
+    assert not [line for line in lines if "more account" in line]
+
+
+@pytest.mark.parametrize("live", [False, True])
+def test_upgrade_of_the_ledger_is_said_with_its_copy(live: bool) -> None:
+    stream = Terminal()
+
+    with progress("modules.csv", stream=stream, live=live) as listen:
+        listen(LedgerUpgraded(ledger="l.db", layout=1, copy="l.db.v1.bak"))
+
+    assert "upgraded from layout 1; as it was before: l.db.v1.bak" in " ".join(stream.getvalue().split())
+
+
+def test_live_progress_says_that_keys_could_not_be_renewed() -> None:
+    stream = Terminal()
+
+    with progress("modules.csv", stream=stream, live=True) as listen:
+        listen(CredentialsNotRenewed("a role: no answer"))
+
+    said = " ".join(stream.getvalue().split())
+    assert "The keys could not be renewed, a role: no answer: the old ones are used until they expire" in said

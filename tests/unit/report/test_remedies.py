@@ -23,3 +23,8 @@ def test_failed_rows_whose_code_has_no_remedy_are_tried_again(code: str | None) 
 @pytest.mark.parametrize("outcome", sorted(SHOWN_OUTCOMES))
 def test_every_outcome_that_is_listed_says_what_to_do(outcome: Outcome) -> None:
     assert remedy(reason(outcome)).endswith(".")
+
+
+@pytest.mark.parametrize("outcome", [Outcome.FAILED, Outcome.INVALID, Outcome.PENDING])
+def test_product_without_a_target_is_to_be_mapped_whatever_became_of_the_row(outcome: Outcome) -> None:
+    assert remedy(reason(outcome, "product_key.unmapped")).startswith("Give the product a line in the map")

@@ -228,3 +228,20 @@ def test_runs_say_what_they_did_and_an_apply_who_began_it(status: LedgerStatus) 
         "  r1  2026-11-21T21:20:18.338Z  sync, exit code 5",
     ]
     assert ["command" in run for run in keys] == [True, False]  # type: ignore[attr-defined]  # the keys are those of a JSON object
+
+
+def test_json_has_what_waits_and_what_was_cut_off_only_where_there_is_any(status: LedgerStatus) -> None:
+    approval = Approval(
+        account="",
+        made_at="2026-11-27T17:31:00.000Z",
+        until="2026-11-28T17:31:00.000Z",
+        plan="p.jsonl",
+        changes={"update": 2},
+        reasons={"max_updates": 2},
+    )
+
+    keys: Any = status_json(replace(status, approvals=(approval,)), None)
+
+    assert keys["approvals"][0]["plan"] == "p.jsonl"
+    assert "cut_off" not in keys
+    assert "approvals" not in status_json(status, None)

@@ -245,3 +245,24 @@ def test_example_says_whose_it_is() -> None:
     reason = Reason(Outcome.FAILED, "iot.Code", 2, 7, "refused", "factory-007")
 
     assert reason_lines([reason], width=80, room=9)[1] == "    line 7 of factory-007: refused"
+
+
+@pytest.mark.parametrize("source", ["in.xlsx", "in.XLSM"])
+def test_rows_of_a_workbook_are_exported_as_csv(source: str) -> None:
+    assert retry_command("l.db", source) == "bulk results l.db --retry-file in.retry.csv"
+
+
+@pytest.mark.parametrize(
+    ("undo_file", "ledger"),
+    [
+        ("l.db.undo-cafe0001.csv", "l.db.undo-cafe0001.csv.ledger.db"),
+        ("undo.csv", "undo.csv.cafe0001.ledger.db"),
+        ("cafe0001/undo.csv", "cafe0001/undo.csv.cafe0001.ledger.db"),
+    ],
+)
+def test_each_undo_file_is_restored_in_a_ledger_of_its_own(
+    make_summary: Callable[..., Any], undo_file: str, ledger: str
+) -> None:
+    lines = summary_lines(make_summary(run_id="cafe0001beef", undo=undo_file, outcomes={"updated": 1}), width=200)
+
+    assert f"bulk sync {undo_file} --ledger {ledger} --max-updates 100%" in "\n".join(lines)

@@ -11,6 +11,7 @@ from bulk.events import (
     IngestProgressed,
     LaneClosed,
     LaneOpened,
+    LookStarted,
     PlanStarted,
     RateChanged,
     RetryScheduled,
@@ -333,3 +334,22 @@ def test_time_left_is_not_known_where_an_account_at_work_settles_nothing(
     tally(settled_of("cn"))
 
     assert tally.look().left_s is None
+
+
+def test_account_with_nothing_left_takes_no_time(tally: Tally, make_started: Callable[..., Any]) -> None:
+    tally(make_started(accounts={"cn": account(10), "eu": account(60)}))
+
+    cn, eu = tally.look().accounts
+
+    assert (cn.left_s, cn.is_done) == (0.0, True)
+    assert eu.left_s == 5.0
+
+
+def test_look_is_as_far_as_its_products_are_listed(tally: Tally) -> None:
+    tally(LookStarted("Exporting", 4))
+    tally(LaneOpened("pk1", 0))
+    tally(LaneClosed("pk1"))
+
+    state = tally.look()
+
+    assert (state.products, state.listed, state.doing) == (4, 1, "Exporting")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.rows import open_input
+from bulk.rows import findings, open_input
 from bulk.rows.tabular.noise import noise_of
 from bulk.settings import ReadSettings
 
@@ -105,3 +105,24 @@ def test_column_without_a_name_is_said_if_it_says_something(tmp_path: Path) -> N
 
     assert rows.found.carried == ("column 6, without a name",)
     assert "Sent as it is, in 1 row: references of HTML, such as &amp;" in rows.found.notices
+
+
+def test_keys_of_very_many_kinds_are_not_all_remembered(
+    found: Callable[..., InputFound], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(findings, "MAX_CARRIED", 5)
+    lines = [f'{{"ProductKey":"a1","ModuleName":"m{number}","x{number}":1}}' for number in range(3_000)]
+
+    told = found("\n".join(lines), "m.jsonl")
+
+    assert len(told.carried) >= 5
+    assert not any(f"x{number}" in told.carried for number in range(2_500, 3_000))
+
+
+def test_only_the_first_lines_left_out_are_named_and_all_are_counted(found: Callable[..., InputFound]) -> None:
+    body = "".join(f"a1,m{number}\n-----,----\n" for number in range(findings.MAX_LISTED_LINES + 3))
+
+    (notice,) = found(f"ProductKey,ModuleName\n{body}").notices
+
+    assert notice.startswith("Not rows, left out: line 3 (a line of dashes), line 5")
+    assert notice.endswith("line 13 (a line of dashes) and 3 more")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -184,3 +185,49 @@ def test_number_beyond_floating_point_in_the_first_line_hides_no_key(read: Read)
     text = '{"ProductKey":"a1","ModuleName":"mcu","ratio":1e400}'
 
     assert [row[:3] for row in read(text, name="m.jsonl")] == [(1, "a1", "mcu")]
+
+
+def test_rows_of_a_conflict_are_invalid_to_its_end_however_many_they_are(read_lines: Read) -> None:
+    rows = read_lines("<<<<<<< ours", *[GOOD] * 200, "=======", GOOD, ">>>>>>> theirs", GOOD)
+
+    assert [row[-1] for row in rows[1:201]] == [
+        "the line is in the merge conflict of line 2; resolve the conflict in git, then run again"
+    ] * 200
+    assert rows[-1][1:3] == ("a1", "mcu")
+    assert rows[-2][-1].startswith("the line is git's mark of a merge conflict")
+
+
+def test_input_that_begins_with_a_line_without_an_end_is_read_from_the_next(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "MAX_RECORD_CHARS", 1_000)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 500)
+
+    rows = read('{"ProductKey": "a1", "ModuleName": "' + "x" * 5_000 + '"}\n' + GOOD, name="m.jsonl")
+
+    assert [(row[0], row[1]) for row in rows] == [(1, None), (2, "a1")]
+    assert "is longer than" in rows[0][-1]
+
+
+def test_repeated_key_is_looked_for_even_in_what_is_nested_too_deeply_to_look(read_lines: Read) -> None:
+    deep = "[" * 900 + "]" * 900
+    line = '{"ProductKey":"a1","ModuleName":"x","note":":","n":' + f"{deep}}}"
+
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(600)
+    try:
+        ((*_, problem),) = read_lines(line)
+    finally:
+        sys.setrecursionlimit(limit)
+
+    assert problem == "the line is nested too deeply"
+
+
+def test_input_that_is_one_line_without_an_end_has_no_object_at_its_beginning(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "MAX_RECORD_CHARS", 1_000)
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 500)
+
+    with pytest.raises(InputError, match="line 1: no line at its beginning is a JSON object"):
+        read('{"ProductKey": "a1", "ModuleName": "' + "x" * 5_000 + '"}\n\n', name="m.jsonl")

@@ -4,6 +4,7 @@ import gzip
 import hashlib
 import io
 import os
+import sys
 import threading
 import tracemalloc
 from pathlib import Path
@@ -395,3 +396,18 @@ def test_stdin_and_a_pipe_have_no_hash(tmp_path: Path) -> None:
     writer.join()
 
     assert (of_stdin, of_pipe) == ("", "")
+
+
+@pytest.mark.parametrize("said", ["utf-16", "UTF16", "utf_32"])
+def test_wide_text_without_a_mark_is_read_in_this_machines_order_and_written_so_again(
+    tmp_path: Path, said: str
+) -> None:
+    path = tmp_path / "m.csv"
+    order = f"utf-{said[-2:]}-{sys.byteorder[0]}e"
+    path.write_bytes(TEXT.encode(order))
+
+    with open_input(str(path), ReadSettings(encoding=said)) as reader:
+        rows = next(reader.batches()).valid
+
+    assert [row[1:4] for row in rows] == [("a1", "mcu", "主控"), ("a1", "wifi", "无线")]
+    assert reader.shape.encoding == order

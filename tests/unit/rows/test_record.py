@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import orjson
 import pytest
 
-from bulk.rows.record import CellRecords, object_of, of_cells, of_line, taken_apart
+from bulk.rows.record import CellRecords, object_of, of_cells, of_line, taken_apart, with_own_key
 
 VALUES = ("p1", "a", "主控", None)
 
@@ -38,3 +39,29 @@ def test_cells_and_lines_are_read_back() -> None:
 @pytest.mark.parametrize("text", ["{", "[1]", "7", '"x"'])
 def test_line_that_is_no_object_is_none(text: str) -> None:
     assert object_of(text) is None
+
+
+@pytest.mark.parametrize(
+    ("record", "own"),
+    [
+        ("[0,1,2,3]", '["source","a","主控",""]'),
+        ('["x",1,0]', '["x","a","source"]'),
+        ('[0,"0",7]', '["source","0",7]'),
+        ('{"ProductKey":"source"}', '{"ProductKey":"source"}'),
+    ],
+)
+def test_record_keeps_the_texts_that_a_map_replaced(record: str, own: str) -> None:
+    assert with_own_key(record, ("source", "a", "主控", "")) == own
+
+
+def test_number_too_large_for_a_double_in_an_object_too_deep_to_spell_is_no_object() -> None:
+    text = '{"n":1e999,"deep":' + "[" * 100_000 + "]" * 100_000 + "}"
+
+    assert object_of(text) is None
+
+
+def test_number_is_spelled_as_in_the_line() -> None:
+    found = object_of('{"n":1.50,"big":1e999}')
+
+    assert found is not None
+    assert orjson.dumps(found) == b'{"n":1.50,"big":1e999}'

@@ -10,9 +10,10 @@ from bulk.model import Dialect
 from bulk.sandbox.accounts.account import Account
 from bulk.sandbox.actions import ACTION_NAMES
 from bulk.sandbox.call import read_call
-from bulk.sandbox.config import SandboxConfig
+from bulk.sandbox.config import SANDBOX_ACCESS_KEY_ID, SANDBOX_ACCESS_KEY_SECRET, SandboxConfig
 from bulk.sandbox.gateway import TIMESTAMP_WINDOW_S, Gateway, Throttle
 from bulk.sandbox.results import Refusal
+from bulk.sandbox.signature import canonical_request, v3_signature, v3_string_to_sign
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -221,3 +222,38 @@ def test_nonces_within_the_window_are_remembered(make_call: CallMaker) -> None:
         code_of(make_call(), gateway=gateway)
 
     assert code_of(make_call({"SignatureNonce": "nonce-0"}), gateway=gateway) == "SignatureNonceUsed"
+
+
+V3 = ("x-acs-action", "x-acs-version", "x-acs-date", "x-acs-signature-nonce")
+
+
+def v3_call(
+    secret: str = SANDBOX_ACCESS_KEY_SECRET, *, signed: tuple[str, ...] = V3, query: str = "ProductKey=p"
+) -> Call:
+    """Return a request that is signed in its headers, as newer SDKs do it."""
+    values = ("ListOTAModuleByProduct", "2018-01-20", "2024-11-19T09:47:43Z", "nonce")
+    headers = dict(zip(V3, values, strict=True))
+    canonical = canonical_request(
+        "GET", "/", query={"ProductKey": "p"}, headers=headers, signed_headers=signed, body=b""
+    )
+    signature = v3_signature(secret, v3_string_to_sign(canonical))
+    headers["authorization"] = (
+        f"ACS3-HMAC-SHA256 Credential={SANDBOX_ACCESS_KEY_ID},SignedHeaders={';'.join(signed)},Signature={signature}"
+    )
+    return read_call("GET", f"/?{query}", headers=headers, body=b"", dialect=None)
+
+
+def test_v3_request_passes_with_its_own_secret_and_only_as_it_was_signed() -> None:
+    assert code_of(v3_call()) is None
+    assert code_of(v3_call("another secret")) == "SignatureDoesNotMatch"
+    assert code_of(v3_call(query="ProductKey=q")) == "SignatureDoesNotMatch"
+
+
+@pytest.mark.parametrize("name", V3)
+def test_v3_request_that_leaves_a_header_unsigned_is_refused(name: str) -> None:
+    refusal = Gateway(SandboxConfig()).check(
+        v3_call(signed=tuple(other for other in V3 if other != name)), now=NOW, tick_s=0.0
+    )
+
+    assert isinstance(refusal, Refusal)
+    assert (refusal.code, name in refusal.message) == ("IncompleteSignature", True)

@@ -152,3 +152,23 @@ def test_packages_are_numbered_one_after_the_other(console: Console) -> None:
 
     assert (first, second) == ("1", "2")
     assert [(package.module_name, package.version) for package in console.world.packages()] == [("m1", "2.0")]
+
+
+@pytest.mark.parametrize("spec", ["update=100%", "delete=100%", "package=100%"])
+def test_rival_finds_nothing_to_change_in_a_product_without_modules(spec: str, world: World) -> None:
+    console = Console(world, clock=lambda: 0.0)
+    world.put(StoredModule(product_key="p", module_name="default"))
+
+    assert play(spec, console, [seen(action, "p") for action in (LIST, PACKAGES)]).done == []
+
+    assert [module.module_name for module in world.modules("p")] == ["default"]
+
+
+def test_rival_drops_no_product_where_there_is_none(world: World) -> None:
+    assert play("drop-product=100%", Console(world, clock=lambda: 0.0), [seen(PRODUCTS, "")]).done == []
+
+
+def test_move_of_another_listing_is_neither_made_nor_used_up(console: Console) -> None:
+    done = play("create=1x,product=1x", console, [seen(PRODUCTS, ""), seen(LIST), seen(LIST)]).done
+
+    assert [act.kind for act in done] == [RivalMove.PRODUCT, RivalMove.CREATE]

@@ -94,3 +94,15 @@ def test_bash_takes_the_script(tmp_path: Path, capsys: pytest.CaptureFixture[str
     )
 
     assert done.stdout.strip() == "complete -o nosort -F _bulk_completion bulk"
+
+
+def test_shell_that_this_click_can_not_complete_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("bulk.cli.commands.completion.get_completion_class", lambda _shell: None)
+
+    assert main(["completion", "fish"]) == 2
+
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "this version of click has no completion for fish" in printed.err

@@ -238,3 +238,25 @@ def test_rows_and_full_products_of_a_plan_say_whose_they_are(plan: Plan) -> None
         "    30  over budget  天河     pk3      mod-11  all slots are taken",
         "    99  invalid      -        -        -       ModuleName is missing",
     ]
+
+
+def test_jsonl_has_no_header_to_name(plan: Plan) -> None:
+    found = InputFound(
+        format="jsonl", encoding="utf-8", delimiter=None, header_line=None, columns={}, carried=(), notices=()
+    )
+
+    assert plan_lines(replace(plan, found=found))[1] == "Read as JSONL, UTF-8"
+
+
+def test_product_whose_slots_go_to_earlier_lines_alone_says_only_that(plan: Plan) -> None:
+    lines = plan_lines(replace(plan, full_products=(FullProduct("pk3", (), (30,), given_to=(3, 4)),)))
+
+    at = lines.index("  pk3: no slot for line 30")
+    assert lines[at + 1 : at + 3] == ["    the slots left go to lines 3, 4", ""]
+
+
+def test_no_account_takes_longest_where_none_takes_time(of_accounts: Callable[[int], Plan]) -> None:
+    plan = of_accounts(3)
+    at_once = {name: replace(account, seconds=0.0) for name, account in plan.accounts.items()}
+
+    assert not [line for line in plan_lines(replace(plan, accounts=at_once)) if "takes longest" in line]

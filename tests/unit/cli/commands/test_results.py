@@ -119,3 +119,43 @@ def test_summary_and_report_of_stdin_name_a_retry_file_that_run_can_read(
     assert "results s.db --retry-file s.retry.csv" in capsys.readouterr().out
     main(["report", "s.db", "-o", "page.html"])
     assert "results s.db --retry-file s.retry.csv" in (tmp_path / "page.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--retry-file", "-"), "--retry-file -: the rows to try again go to a file, not to stdout"),
+        (("--retry-file", "again.xlsx"), "rows of a workbook are written as CSV; name a .csv file"),
+    ],
+)
+def test_retry_file_that_a_run_could_not_read_is_refused(
+    ledger: Path, arguments: tuple[str, ...], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(ledger.parent.iterdir())
+
+    assert main(["results", str(ledger), *arguments]) == 2
+
+    assert words in capsys.readouterr().err
+    assert sorted(ledger.parent.iterdir()) == before
+
+
+def test_results_and_retry_file_are_written_side_by_side(ledger: Path, tmp_path: Path) -> None:
+    out, retry = tmp_path / "out.csv", tmp_path / "retry.csv"
+
+    assert main(["results", str(ledger), "-o", str(out), "--retry-file", str(retry)]) == 0
+
+    assert len(out.read_text(encoding="utf-8").splitlines()) == 4
+    assert len(retry.read_text(encoding="utf-8").splitlines()) == 4
+
+
+def test_reader_of_a_pipe_gets_every_row_and_the_ledger_is_closed_before(
+    ledger: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading, writing = os.pipe()
+    with os.fdopen(reading, encoding="utf-8") as reader:
+        with os.fdopen(writing, "w", encoding="utf-8") as stdout:
+            monkeypatch.setattr("sys.stdout", stdout)
+            assert main(["results", str(ledger)]) == 0
+            monkeypatch.undo()
+
+        assert [record["line"] for record in csv.DictReader(reader)] == ["2", "3", "4"]

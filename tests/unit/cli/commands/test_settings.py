@@ -3,15 +3,22 @@ from __future__ import annotations
 import json
 from dataclasses import fields
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from bulk.cli.app import main
 from bulk.cli.commands.run import run
 from bulk.cli.commands.settings import settings as settings_command
+from bulk.cloud.keys.sources import KeysSource, open_credentials
+from bulk.events import CredentialsFound, CredentialsNotRenewed
 from bulk.settings import ReadSettings, Settings
 from bulk.settings.account import AccountSettings
 from bulk.settings.keys import ACCOUNT_KEYS, KEYS, NOT_IN_A_FILE
+
+if TYPE_CHECKING:
+    from bulk.cloud.keys.credentials import CredentialProvider
+    from bulk.events import Listener
 
 SECRET = "s3cr3tS3cr3tS3cr3t"
 FILE = """
@@ -349,3 +356,33 @@ def test_keys_of_a_rehearsal_are_the_sandboxs_own(capsys: pytest.CaptureFixture[
 
     of_accounts = capsys.readouterr().out.splitlines()[-2:]
     assert [line.rpartition("; ")[2] for line in of_accounts] == ["key: the sandbox's own"] * 2
+
+
+def test_list_is_shown_by_its_texts(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["settings", "--null", "NULL", "--null", "n/a"]) == 0
+
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if line.startswith("null ")]
+    assert line.split(maxsplit=1)[1].startswith("'NULL', 'n/a'  ")
+
+
+@pytest.mark.parametrize("accounts", [False, True])
+def test_key_is_shown_with_the_place_where_it_was_found_whatever_else_happens(
+    accounts: bool, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if accounts:
+        request.getfixturevalue("_accounts")
+    opened = KeysSource(key_env="CN")
+
+    async def open_slowly(_source: KeysSource, *, listener: Listener, **_: Any) -> CredentialProvider:
+        keys = await open_credentials(opened, environ={"CN_ACCESS_KEY_ID": "LTAIlate", "CN_ACCESS_KEY_SECRET": "s"})
+        listener(CredentialsFound("a slow source"))
+        listener(CredentialsNotRenewed("no answer"))
+        return keys
+
+    for place in ("bulk.engine.accounts", "bulk.engine.sessions.connect"):
+        monkeypatch.setattr(f"{place}.open_credentials", open_slowly)
+
+    if accounts:
+        assert shown_of_accounts(capsys)["cn"]["access_key_id"] == ("LTAI…", "a slow source")
+    else:
+        assert shown(capsys)["access_key_id"] == ("LTAI…", "a slow source")

@@ -11,6 +11,7 @@ import pytest
 from bulk.cli.app import main
 from bulk.cli.invocation import Invocation
 from bulk.cli.screens.sync import plan_sync_lines, sync_lines
+from bulk.control.reconcile import Withheld
 from bulk.engine.sync.plan_file import PlanHeader, write_plan
 from bulk.engine.sync.planning import SyncPlan
 from bulk.ledger.planning import PlannedEntry
@@ -292,3 +293,34 @@ def test_the_screen_of_a_plan_shows_what_a_delete_takes_away_and_a_create_brings
 
     assert '  a1Demo00001 mcu: AliasName "alias", Desc "text"' in shown
     assert '  line 4, a1Demo00001 nfc: AliasName "NFC"' in shown
+
+
+def test_plan_that_is_only_a_part_offers_nothing_to_apply() -> None:
+    summary = replace(SUMMARY, stopped="interrupted by Ctrl-C")
+    plan = SyncPlan(summary=summary, ledger="l.db", planned={}, withheld={}, examples=(), surplus={})
+
+    shown = plan_sync_lines(plan, output="plan.jsonl", approve="bulk apply plan.jsonl")
+
+    assert "  nothing is known yet" in shown
+    assert shown[-1] == "Not all products were listed: this is only a part, and no plan was written."
+
+
+def test_what_waits_for_a_reason_without_a_note_is_shown_with_it() -> None:
+    reasons = (
+        Reason(Outcome.WITHHELD, "max_deletes", 4, 2, None),
+        Reason(Outcome.WITHHELD, Withheld.LOOKS_LIKE_RENAME, 3, 3, None),
+    )
+
+    shown = "\n".join(sync_lines(replace(SUMMARY, reasons=reasons)))
+
+    assert "  3 rows: " in shown
+    assert "  4 rows: " not in shown
+
+
+def test_sync_that_withholds_nothing_says_nothing_of_it() -> None:
+    none = replace(SUMMARY, withheld=dict.fromkeys(SUMMARY.withheld or {}, 0), plan=None, notes=())
+
+    shown = "\n".join(sync_lines(none))
+
+    assert "Withheld" not in shown
+    assert "\n\n\n" not in shown

@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import io
+from typing import TYPE_CHECKING
+
 import click
 import pytest
 
+from bulk.cli.app import main
 from bulk.cli.flags.values import (
     read_columns,
     read_delimiter,
@@ -13,6 +17,9 @@ from bulk.cli.flags.values import (
 )
 from bulk.model import Outcome
 from bulk.settings import FailureCap
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 COMMAND = click.Command("run")
 MAP = click.Option(["--map"])
@@ -102,3 +109,28 @@ def test_interval_is_a_number_of_seconds(text: str, seconds: float) -> None:
 def test_interval_that_nobody_can_wait_for_is_refused_with_its_bounds(text: str) -> None:
     with pytest.raises(click.BadParameter, match=r"from 0\.1 to 86,400"):
         read_interval(text)
+
+
+class Terminal(io.TextIOWrapper):
+    """Stdin of somebody who types."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(("kind", "count"), [(Terminal, 1), (io.TextIOWrapper, 0)])
+def test_only_a_terminal_is_told_how_to_end_its_rows(
+    kind: type[io.TextIOWrapper],
+    count: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.stdin", kind(io.BytesIO(b"ProductKey,ModuleName\npk1,m\n")))
+
+    main(
+        ["plan", "-", "--offline", "--format", "csv", "--ledger", "l.db", "--endpoint", "https://h.tuyacloud.com:8686/"]
+    )
+
+    assert capsys.readouterr().err.count("Ctrl-D on a line of its own ends them") == count

@@ -55,3 +55,10 @@ def test_few_accounts_are_shown_whole_those_in_trouble_first() -> None:
         "                → Check them.",
         "-      listing  the keys were refused",
     ]
+
+
+def test_many_accounts_in_trouble_leave_none_to_call_well() -> None:
+    lines = shown({f"factory-{number:03}": (WELL[0], REFUSED, SKIPPED) for number in range(150)})
+
+    assert lines[0].startswith("FAILED keys     150 accounts, factory-000, ")
+    assert not [line for line in lines if "nothing is wrong" in line]

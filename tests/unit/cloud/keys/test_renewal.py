@@ -267,3 +267,29 @@ async def test_sources_that_never_answer_at_the_start_are_no_mistake_in_a_settin
 
     assert caught.value.exit_code == 3
     fetch.leave.set()
+
+
+async def test_request_that_comes_while_refused_keys_are_replaced_is_signed_with_the_new_ones() -> None:
+    tested = renewal(SECOND)
+    replacing = asyncio.create_task(tested.keys.replace(FIRST.credentials))
+    signing = asyncio.create_task(tested.keys.current())
+    await asyncio.sleep(0)
+
+    tested.fetch.leave.set()
+
+    assert await signing == SECOND.credentials
+    assert await replacing is None
+
+
+async def test_keys_that_are_refused_while_others_are_asked_for_are_not_asked_for_twice() -> None:
+    tested = renewal(SECOND)
+    tested.clock.now = 60.0
+    await tested.keys.current()
+    replacing = asyncio.create_task(tested.keys.replace(FIRST.credentials))
+    await asyncio.sleep(0)
+
+    await tested.answered()
+
+    assert await replacing is None
+    assert tested.fetch.anew == [False]
+    assert await tested.keys.current() == SECOND.credentials

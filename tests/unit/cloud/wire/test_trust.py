@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import ssl
 from typing import TYPE_CHECKING
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from bulk.cloud.codes import TABLE
 from bulk.cloud.wire.trust import Authorities, authorities, trusted
@@ -88,3 +93,34 @@ def test_machine_that_knows_no_authority_says_so(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: nothing)
 
     assert "knows no certificate authority" in refusal({})
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Path:
+    """Return the file of a certificate authority."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "authority")])
+    began = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), 1, began, began + dt.timedelta(days=3650))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "authority.pem"
+    path.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return path
+
+
+def test_machine_that_names_nothing_trusts_as_aiohttp_does(authority: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: USUAL._replace(openssl_cafile=str(authority)))
+
+    assert trusted({}) is True
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_authority_of_a_file_is_trusted_and_nothing_but_http_is_spoken(authority: Path, variable: str) -> None:
+    context = trusted({variable: str(authority), "SSL_CERT_DIR": ""})
+
+    assert isinstance(context, ssl.SSLContext)
+    assert context.verify_mode is ssl.CERT_REQUIRED
+    assert [known["subject"] for known in context.get_ca_certs()] == [((("commonName", "authority"),),)]

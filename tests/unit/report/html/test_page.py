@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
+from bulk.ledger.views.approvals import CutOff
 from bulk.ledger.views.status import AccountStanding
 from bulk.model import Outcome
 from bulk.report.html.page import render
@@ -260,3 +261,43 @@ def test_name_of_an_account_stays_text(page_of: Callable[..., Page], text: str) 
 
     assert text in page.text
     assert {tag for tag, _ in page.tags}.isdisjoint({"img", "svg", "b"})
+
+
+@pytest.mark.parametrize(
+    ("exit_codes", "words"), [((3, 3), "stopped: 2 of 2 accounts"), ((3, 0), "exit code 1"), ((0, 0), "exit code 1")]
+)
+def test_accounts_that_each_stopped_for_a_reason_of_their_own_are_counted(
+    finished: Callable[[], Any], exit_codes: tuple[int, ...], words: str
+) -> None:
+    content = finished().content()
+    accounts = {
+        f"factory-{number}": AccountStanding(
+            target="https://h (tuya)",
+            rows=60,
+            outcomes=content.status.outcomes,
+            absent=0,
+            exit_code=exit_code,
+            stopped=f"no key {number}" if exit_code else None,
+        )
+        for number, exit_code in enumerate(exit_codes)
+    }
+    content = replace(content, status=replace(content.status, accounts=accounts))
+
+    page = Page(render(content, written_at=datetime.fromtimestamp(0, UTC)))
+
+    line = next(line for line in page.text.splitlines() if "The last run" in line)
+    assert words in line
+    assert ("stopped" in line) == (exit_codes == (3, 3))
+
+
+@pytest.mark.parametrize(("plan", "is_offered"), [("plan cafe.jsonl", True), (None, False)])
+def test_apply_that_was_cut_off_is_offered_again_where_its_plan_is_known(
+    finished: Callable[[], Any], plan: str | None, is_offered: bool
+) -> None:
+    content = finished().content()
+    runs = tuple(replace(run, summary=None) for run in content.status.runs)
+    content = replace(content, status=replace(content.status, runs=runs, cut_off=CutOff(plan=plan, changes=3)))
+
+    page = Page(render(content, written_at=datetime.fromtimestamp(0, UTC)))
+
+    assert ("bulk apply 'plan cafe.jsonl'" in page.text) == is_offered

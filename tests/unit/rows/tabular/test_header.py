@@ -9,6 +9,7 @@ import pytest
 
 from bulk.errors import InputError, SettingsError
 from bulk.rows import encode_header, encode_record, open_input
+from bulk.rows.tabular.header import reason
 from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
@@ -177,3 +178,22 @@ def test_lines_of_jsonl_are_not_skipped(read: Read) -> None:
 def test_skipped_lines_are_within_bounds(skip_lines: int) -> None:
     with pytest.raises(SettingsError, match="skip_lines takes 0 to 10,000"):
         ReadSettings(skip_lines=skip_lines)
+
+
+@pytest.mark.parametrize("content", ["\n \n\n", "sep=;\n\n"])
+def test_file_without_header_and_rows_is_empty(read: Read, content: str) -> None:
+    with pytest.raises(InputError, match="it is empty"):
+        read(content, no_header=True)
+
+
+def test_single_key_among_cells_that_name_nothing_is_no_row_to_lose(read: Read) -> None:
+    with pytest.raises(InputError, match="no column for ProductKey and ModuleName") as caught:
+        read("a1Lamp00001,!!!\n")
+
+    assert "looks like a row" not in str(caught.value)
+
+
+def test_line_that_is_malformed_in_a_way_of_its_own_is_told_with_the_readers_words() -> None:
+    assert reason("new-line character seen in unquoted field", ",") == (
+        "is malformed (new-line character seen in unquoted field)"
+    )

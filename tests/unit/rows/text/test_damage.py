@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -247,3 +248,21 @@ def test_damaged_row_is_kept_legibly_and_written_again_byte_by_byte(
         assert all(cell == legible(cell) for cell in cells(reader.shape, record))
     again = encode_record(reader.shape, record).encode(reader.shape.encoding, handler_for(reader.shape.encoding))
     assert content.endswith(again.removeprefix(b"\xff\xfe"))
+
+
+def test_text_in_another_encoding_is_refused_before_all_of_a_long_file_is_read(
+    read: Read, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lines_module, "CHUNK_BYTES", 4_096)
+    rows = "".join(f"a1,m{number},网关{number % 97},\n" for number in range(30_000)).encode("gb18030")
+    torn = gzip.compress(HEADER + rows, compresslevel=1)[:-100]
+
+    # If its end were read, that would be the error.
+    with pytest.raises(InputError, match="gb18030"):
+        read(torn, name="m.csv.gz")
+
+
+def test_chinese_punctuation_speaks_for_the_encoding_that_has_it(read: Read) -> None:
+    rows = read(HEADER + "a1,m,灯光，模块。,\n".encode("gb18030"))
+
+    assert "(as gb18030 it reads '灯光，模块。'" in rows[0][6]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import re
 import shutil
@@ -218,3 +219,36 @@ def test_what_no_delimiter_divides_is_named(read: Read, content: str, said: str,
 def test_name_that_tells_no_format_is_helped_by_the_text(read: Read, content: str, looks: str) -> None:
     with pytest.raises(InputError, match=rf"jsonl \(it looks like {looks}\)"):
         read(content, name="m.txt")
+
+
+def test_objects_over_several_lines_that_are_nested_too_deeply_are_left_to_the_reader_of_lines(read: Read) -> None:
+    content = '{"ProductKey": "a1",\n"ModuleName": "m", "n": ' + "[" * 100_000
+
+    with pytest.raises(InputError) as caught:
+        read(content, name="m.jsonl")
+
+    assert "spread over several lines" not in str(caught.value)
+
+
+def test_way_of_a_packed_file_unpacks_it_first(read: Read) -> None:
+    spread = "\n".join(json.dumps(row, indent=2) for row in ROWS)
+
+    with pytest.raises(InputError, match=re.escape("`jq -c . <(gzip -dc ")) as caught:
+        read(gzip.compress(spread.encode()), name="m.jsonl.gz")
+
+    assert "m.lines.jsonl`" in str(caught.value)
+
+
+def test_way_of_a_packed_file_in_another_encoding_converts_it_too(read: Read) -> None:
+    spread = "\n".join(json.dumps(row, indent=2, ensure_ascii=False) for row in ROWS)
+
+    with pytest.raises(InputError, match=re.escape(" | iconv -f gb18030 -t UTF-8)")):
+        read(gzip.compress(spread.encode("gb18030")), name="m.jsonl.gz", encoding="gb18030")
+
+
+@pytest.mark.parametrize("cut", [0, 30])
+def test_object_that_is_spread_far_beyond_the_beginning_is_named_so(read: Read, cut: int) -> None:
+    content = json.dumps({"ProductKey": "a1", "ModuleName": "m", "notes": ["x" * 100] * 5_000}, indent=1)
+
+    with pytest.raises(InputError, match="each JSON object is spread over several lines"):
+        read(content[: len(content) - cut], name="m.jsonl")

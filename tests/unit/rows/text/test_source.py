@@ -220,3 +220,42 @@ def test_name_that_would_be_taken_for_an_escape_sequence_is_shown_quoted(tmp_pat
         pass
 
     assert str(caught.value).isprintable()
+
+
+def test_silent_fifo_is_looked_at_again_until_its_writer_comes(
+    fifo: Path, monkeypatch: pytest.MonkeyPatch, rows_of: Callable[[RowReader], list[Row]]
+) -> None:
+    monkeypatch.setattr("bulk.rows.text.source._LOOK_EVERY_S", 0.0)
+    looks: list[int] = []
+
+    def write_late() -> None:
+        looks.append(len(looks))
+        if len(looks) == 4:
+            with closing(os.fdopen(os.open(fifo, os.O_WRONLY), "wb")) as writer:
+                writer.write(TABLE)
+
+    with open_input(str(fifo), ReadSettings(), while_waiting=write_late) as reader:
+        rows = rows_of(reader)
+
+    assert len(rows) == 1
+    assert len(looks) > 4
+
+
+def test_bytes_that_another_reader_took_first_are_not_taken_for_the_end(
+    fifo: Path, monkeypatch: pytest.MonkeyPatch, rows_of: Callable[[RowReader], list[Row]]
+) -> None:
+    monkeypatch.setattr("select.select", lambda readable, *_: (readable, [], []))
+    writers = [os.fdopen(os.open(fifo, os.O_RDWR), "wb", buffering=0)]
+    looks: list[int] = []
+
+    def write_late() -> None:
+        looks.append(len(looks))
+        if len(looks) == 4:
+            writers[0].write(TABLE)
+        elif len(looks) == 6:
+            writers[0].close()
+
+    with open_input(str(fifo), ReadSettings(), while_waiting=write_late) as reader:
+        rows = rows_of(reader)
+
+    assert len(rows) == 1
