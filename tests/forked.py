@@ -25,9 +25,14 @@ _HOST = Path(__file__).with_name("fork_host.py")
 
 
 class ForkHost:
-    """Starts children; the Python that forks them is itself started with the first."""
+    """Starts children; the Python that forks them is itself started with the first.
 
-    def __init__(self) -> None:
+    Args:
+        environ: What that Python makes of its own streams, warnings and locale, which its children share.
+    """
+
+    def __init__(self, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = environ
         self._control, self._other = socket.socketpair()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -81,6 +86,7 @@ class ForkHost:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             pass_fds=[number],
+            env=self._environ,
         )
 
 

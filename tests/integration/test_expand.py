@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.forked import BULK
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,9 +101,7 @@ def test_signal_leaves_the_file_as_it_was(folder: Path, number: signal.Signals, 
         try:
             os.write(writing, PRODUCTS.encode())
             # The unfinished file is there once the work has begun, and signals are obeyed by then.
-            while not list(folder.glob(".bulk-*.tmp")):
-                assert child.poll() is None
-                os.sched_yield()
+            wait_until(lambda: [*folder.glob(".bulk-*.tmp")] or child.poll() is not None, "nothing is written")
             child.send_signal(number)
 
             assert child.wait(30) == exit_code
