@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.model import MAX_CUSTOM_MODULES, OtaModule
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
+from tests.crash.judge import FULL, OTHER
 from tests.forked import Forked
 
 if TYPE_CHECKING:
@@ -152,6 +154,18 @@ def run_child(child: Callable[..., AbstractAsyncContextManager[Child]]) -> Calla
             return await started.ended(patience_s=patience_s)
 
     return run_one
+
+
+@pytest.fixture
+def full_job(make_job: Callable[..., Job]) -> Job:
+    """Return a file with a full product and another one."""
+    job = make_job(products=0)
+    job.wanted[:] = [
+        *(OtaModule(FULL, f"m{index}", f"alias{index}", "text") for index in range(MAX_CUSTOM_MODULES)),
+        *(OtaModule(OTHER, f"m{index}", f"alias{index}", "text") for index in range(3)),
+    ]
+    job.write()
+    return job
 
 
 @pytest.fixture
