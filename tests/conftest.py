@@ -25,6 +25,7 @@ from blockbuster import blockbuster_ctx
 from hypothesis import HealthCheck, settings
 
 from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
+from tests.forked import ForkHost
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Iterator
@@ -289,6 +290,13 @@ def meeting_place(tmp_path_factory: pytest.TempPathFactory) -> str:
 def _no_runs_of_this_machine(monkeypatch: pytest.MonkeyPatch, meeting_place: str) -> None:
     """Let no test share a rate with runs of whoever runs it, nor leave files where they meet."""
     monkeypatch.setattr("bulk.engine.sessions.shared_window._PLACES", (meeting_place,))
+
+
+@pytest.fixture(scope="session")
+def fork_host() -> Iterator[ForkHost]:
+    host = ForkHost()
+    yield host
+    host.close()
 
 
 @pytest.fixture

@@ -8,18 +8,22 @@ import os
 import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.model import MAX_CUSTOM_MODULES, OtaModule
 from bulk.sandbox import FaultPlan, Sandbox, SandboxConfig
+from tests.crash.judge import FULL, OTHER
+from tests.forked import Forked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractAsyncContextManager
-    from pathlib import Path
 
     from tests.conftest import Job
+    from tests.forked import ForkHost
 
 PATIENCE_S = 40.0
 """How long a child may take that has nothing to wait for; only reached where a test fails."""
@@ -57,7 +61,7 @@ class Ended:
 class Child:
     """A run of `bulk`."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
+    def __init__(self, process: asyncio.subprocess.Process | Forked) -> None:
         self.process = process
 
     @property
@@ -84,46 +88,29 @@ class Child:
 
 
 @pytest.fixture
-def child() -> Callable[..., AbstractAsyncContextManager[Child]]:
+def child(child_in: Callable[..., AbstractAsyncContextManager[Child]]) -> Callable[..., Any]:
     """Return what starts `bulk run`, or another command, for a job; a patch is Python that is run before."""
 
-    @asynccontextmanager
-    async def start(
+    def start(
         job: Job,
         box: Sandbox,
         *flags: str,
         command: str = "run",
-        patch: str = "",
         environ: dict[str, str] | None = None,
-        preexec: Callable[[], None] | None = None,
-    ) -> AsyncIterator[Child]:
-        called = [sys.executable, "-c", _PROGRAM.format(patch=patch), command, str(job.path), "--json"]
-        told = ["--endpoint", box.endpoint, "--dialect", "alibaba", "--qps", "0", "--list-qps", "0"]
+        **options: Any,
+    ) -> AbstractAsyncContextManager[Child]:
+        told = ["--json", "--endpoint", box.endpoint, "--dialect", "alibaba", "--qps", "0", "--list-qps", "0"]
         keys = {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": box.credentials.access_key_id,
             "ALIBABA_CLOUD_ACCESS_KEY_SECRET": box.credentials.access_key_secret,
         }
-        process = await asyncio.create_subprocess_exec(
-            *called,
-            *told,
-            *flags,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=os.environ | keys | (environ or {}),
-            preexec_fn=preexec,
-        )
-        try:
-            yield Child(process)
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
+        return child_in(Path.cwd(), command, str(job.path), *told, *flags, environ=keys | (environ or {}), **options)
 
     return start
 
 
 @pytest.fixture
-def child_in() -> Callable[..., AbstractAsyncContextManager[Child]]:
+def child_in(fork_host: ForkHost) -> Callable[..., AbstractAsyncContextManager[Child]]:
     """Return what starts a command of `bulk` in a folder, as its settings there say."""
 
     @asynccontextmanager
@@ -134,14 +121,19 @@ def child_in() -> Callable[..., AbstractAsyncContextManager[Child]]:
         patch: str = "",
         preexec: Callable[[], None] | None = None,
     ) -> AsyncIterator[Child]:
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-c", _PROGRAM.format(patch=patch), *words),
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=os.environ | environ,
-            cwd=folder,
-            preexec_fn=preexec,
-        )
+        program, environ = _PROGRAM.format(patch=patch), os.environ | environ
+        process: asyncio.subprocess.Process | Forked
+        if preexec is None:
+            process = await Forked.start(fork_host, program, words, environ=environ, folder=folder)
+        else:  # is for a process that is executed
+            process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-c", program, *words),
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+                env=environ,
+                cwd=folder,
+                preexec_fn=preexec,
+            )
         try:
             yield Child(process)
         finally:
@@ -162,6 +154,18 @@ def run_child(child: Callable[..., AbstractAsyncContextManager[Child]]) -> Calla
             return await started.ended(patience_s=patience_s)
 
     return run_one
+
+
+@pytest.fixture
+def full_job(make_job: Callable[..., Job]) -> Job:
+    """Return a file with a full product and another one."""
+    job = make_job(products=0)
+    job.wanted[:] = [
+        *(OtaModule(FULL, f"m{index}", f"alias{index}", "text") for index in range(MAX_CUSTOM_MODULES)),
+        *(OtaModule(OTHER, f"m{index}", f"alias{index}", "text") for index in range(3)),
+    ]
+    job.write()
+    return job
 
 
 @pytest.fixture

@@ -15,13 +15,32 @@ if TYPE_CHECKING:
     import random
     from pathlib import Path
 
+    from bulk.model import OtaModule
     from bulk.sandbox import Sandbox, Seen
     from bulk.sandbox.worlds.console import Console
 
 Key = tuple[str, str]
 Texts = tuple[str, str]
 WRITES = {Action.CREATE, Action.UPDATE, Action.DELETE}
+FULL, OTHER = "a1Full000001", "a1Other00001"
 _SURELY_NOTHING_DONE = ("Throttling", "InvalidTimeStamp")
+
+
+def customs(box: Sandbox, product_key: str) -> dict[str, OtaModule]:
+    return {
+        module.module_name: module for module in box.modules(product_key) if module.module_name != RESERVED_MODULE_NAME
+    }
+
+
+def never_blindly_repeated(box: Sandbox) -> None:
+    in_doubt: set[tuple[str, str]] = set()
+    for seen in box.seen:
+        if seen.action == Action.LIST:
+            in_doubt = {key for key in in_doubt if key[0] != seen.product_key}
+        elif seen.action in WRITES:
+            key = seen.product_key, seen.module_name
+            assert key not in in_doubt, f"sent again, and nobody listed: {seen}"
+            in_doubt.add(key)
 
 
 @dataclass

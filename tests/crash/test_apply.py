@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bulk.model import MAX_CUSTOM_MODULES, RESERVED_MODULE_NAME, Action, OtaModule
+from bulk.model import Action, OtaModule
+from tests.crash.judge import FULL, OTHER, customs, never_blindly_repeated
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,38 +18,7 @@ if TYPE_CHECKING:
     from bulk.sandbox import Sandbox, Seen
     from tests.conftest import Job
 
-FULL, OTHER = "a1Full000001", "a1Other00001"
 NOTHING_GOES = ("--prune", "--max-updates", "0", "--max-deletes", "0")
-WRITES = (Action.CREATE, Action.UPDATE, Action.DELETE)
-
-
-@pytest.fixture
-def job(make_job: Callable[..., Job]) -> Job:
-    """Return a file with a full product and another one."""
-    job = make_job(products=0)
-    job.wanted[:] = [
-        *(OtaModule(FULL, f"m{index}", f"alias{index}", "text") for index in range(MAX_CUSTOM_MODULES)),
-        *(OtaModule(OTHER, f"m{index}", f"alias{index}", "text") for index in range(3)),
-    ]
-    job.write()
-    return job
-
-
-def customs(box: Sandbox, product_key: str) -> dict[str, OtaModule]:
-    return {
-        module.module_name: module for module in box.modules(product_key) if module.module_name != RESERVED_MODULE_NAME
-    }
-
-
-def never_blindly_repeated(box: Sandbox) -> None:
-    in_doubt: set[tuple[str, str]] = set()
-    for seen in box.seen:
-        if seen.action == Action.LIST:
-            in_doubt = {key for key in in_doubt if key[0] != seen.product_key}
-        elif seen.action in WRITES:
-            key = seen.product_key, seen.module_name
-            assert key not in in_doubt, f"sent again, and nobody listed: {seen}"
-            in_doubt.add(key)
 
 
 @pytest.mark.parametrize(
@@ -58,20 +28,20 @@ def never_blindly_repeated(box: Sandbox) -> None:
 async def test_the_same_command_goes_on_with_an_apply_that_was_killed(
     action: Action,
     number: int,
-    job: Job,
+    full_job: Job,
     box_with: Callable[..., Sandbox],
     child_in: Callable[..., AbstractAsyncContextManager[Any]],
     run_child: Callable[..., Any],
     watch: Callable[..., None],
 ) -> None:
     async with box_with() as box:
-        await run_child(job, box, command="sync")
+        await run_child(full_job, box, command="sync")
         box.console().create(OTHER, "theirs", alias_name="theirs", desc="text")
         for index in range(2):
-            job.wanted[index] = OtaModule(FULL, f"new{index}", f"another{index}", "text")
+            full_job.wanted[index] = OtaModule(FULL, f"new{index}", f"another{index}", "text")
             box.console().update(OTHER, f"m{index}", alias_name="by hand", desc="text")
-        job.write()
-        withheld = await run_child(job, box, *NOTHING_GOES, command="sync")
+        full_job.write()
+        withheld = await run_child(full_job, box, *NOTHING_GOES, command="sync")
         plan = withheld.summary["plan"]
         environ = {
             "ALIBABA_CLOUD_ACCESS_KEY_ID": box.credentials.access_key_id,
@@ -80,7 +50,7 @@ async def test_the_same_command_goes_on_with_an_apply_that_was_killed(
         told = ("--endpoint", box.endpoint, "--dialect", "alibaba", "--qps", "0", "--list-qps", "0", "--json")
         words = ("apply", plan, *told)
 
-        async with child_in(job.path.parent, *words, environ=environ) as running:
+        async with child_in(full_job.path.parent, *words, environ=environ) as running:
             met = {"times": 0}
 
             def kill(seen: Seen) -> None:
@@ -91,16 +61,18 @@ async def test_the_same_command_goes_on_with_an_apply_that_was_killed(
             watch(box, kill)
             killed = await running.ended()
         watch(box, lambda _: None)
-        async with child_in(job.path.parent, *words, environ=environ) as running:
+        async with child_in(full_job.path.parent, *words, environ=environ) as running:
             finished = await running.ended()
-        async with child_in(job.path.parent, *words, environ=environ) as running:
+        async with child_in(full_job.path.parent, *words, environ=environ) as running:
             refused = await running.ended()
         before = len(box.seen)
-        quiet = await run_child(job, box, "--prune", command="sync")
+        quiet = await run_child(full_job, box, "--prune", command="sync")
 
         never_blindly_repeated(box)
         assert {seen.action for seen in list(box.seen)[before:]} == {Action.LIST}
-        assert customs(box, FULL).keys() == {module.module_name for module in job.wanted if module.product_key == FULL}
+        assert customs(box, FULL).keys() == {
+            module.module_name for module in full_job.wanted if module.product_key == FULL
+        }
         assert customs(box, OTHER).keys() == {"m0", "m1", "m2", "theirs"}
         assert customs(box, OTHER)["m0"].alias_name == "alias0"
     assert (withheld.returncode, killed.returncode) == (5, -signal.SIGKILL)

@@ -117,7 +117,7 @@ async def kill_some_time(child: StartChild, job: Job, box: Sandbox, watch: Watch
     loop = asyncio.get_running_loop()
     async with child(job, box, "--concurrency", str(dice.randint(1, 8))) as running:
         if dice.random() < 0.2:
-            loop.call_later(dice.uniform(0.0, 1.0), running.signal, signal.SIGKILL)
+            loop.call_later(dice.uniform(0.0, 0.1), running.signal, signal.SIGKILL)
         else:
             requests, delay_s, met = dice.randint(1, 25), dice.choice([0.0, dice.uniform(0, 0.03)]), len(box.seen)
 

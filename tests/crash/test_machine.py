@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import stat
-import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,13 +12,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.conditions import condition_of
+from tests.forked import texts
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable
+    from typing import Any
 
-    from tests.conftest import Job
+    from tests.forked import ForkHost
 
-    MakeJob = Callable[..., Job]
+    Bulk = Callable[..., subprocess.CompletedProcess[str]]
 
 NOBODY = 12_345
 PROGRAM = """
@@ -47,13 +49,14 @@ needs_open_environment = pytest.mark.skipif(
 )
 
 
-def bulk(*arguments: str | Path, before: str = "", **options: object) -> subprocess.CompletedProcess[str]:
-    # -P, as for an installed `bulk`: modules are not looked for in the working folder, where CPython 3.13.0 to 3.13.2
-    # raise SystemError once it is gone (python/cpython#130932).
-    command = [sys.executable, "-P", "-c", PROGRAM.format(before=before), *map(str, arguments)]
-    return subprocess.run(  # type: ignore[call-overload, no-any-return]  # options are those of Popen
-        command, capture_output=True, encoding="utf-8", timeout=60, check=False, **options
-    )
+@pytest.fixture
+def bulk(fork_host: ForkHost) -> Bulk:
+    """Return what runs a command after some Python."""
+
+    def run(*arguments: str | Path, before: str = "", **options: Any) -> subprocess.CompletedProcess[str]:
+        return texts(fork_host.run(PROGRAM.format(before=before), *arguments, **options))
+
+    return run
 
 
 def limited(kind: int, most: int) -> str:
@@ -76,8 +79,10 @@ def open_folder(tmp_path: Path) -> Path:
 
 @needs_root
 @pytest.mark.parametrize("command", [("run", "m.csv"), ("plan", "m.csv"), ("doctor",), ("settings",)])
-def test_user_without_a_home_is_told_where_keys_were_looked_for(command: tuple[str, ...], open_folder: Path) -> None:
-    ended = bulk(*command, *NOWHERE, before=NO_HOME + AS_NOBODY, cwd=open_folder)
+def test_user_without_a_home_is_told_where_keys_were_looked_for(
+    command: tuple[str, ...], open_folder: Path, bulk: Bulk
+) -> None:
+    ended = bulk(*command, *NOWHERE, before=NO_HOME + AS_NOBODY, folder=open_folder)
 
     said = " ".join((ended.stdout + ended.stderr).split())
     assert "~/.aliyun/config.json: there is no home folder: HOME is not set" in said
@@ -87,38 +92,38 @@ def test_user_without_a_home_is_told_where_keys_were_looked_for(command: tuple[s
 
 @needs_root
 @needs_open_environment
-def test_home_and_working_folder_of_another_user_are_passed_over(open_folder: Path, tmp_path: Path) -> None:
+def test_home_and_working_folder_of_another_user_are_passed_over(open_folder: Path, tmp_path: Path, bulk: Bulk) -> None:
     closed = tmp_path / "closed"
     closed.mkdir(mode=0o700)
     before = f"os.environ.pop('XDG_CONFIG_HOME', None); os.environ['HOME'] = {str(closed)!r}\n{AS_NOBODY}"
 
-    ended = bulk("run", open_folder / "m.csv", "--sandbox", before=before, cwd=closed)
+    ended = bulk("run", open_folder / "m.csv", "--sandbox", before=before, folder=closed)
 
     assert ended.returncode == 0, ended.stderr
     assert "No settings are taken from ./bulk.toml: its folder can't be looked into" in ended.stderr
     assert f"No settings are taken from {closed}/.config/bulk/bulk.toml" in ended.stderr
 
 
-def test_working_folder_that_was_removed_is_named(open_folder: Path, tmp_path: Path) -> None:
+def test_working_folder_that_was_removed_is_named(open_folder: Path, tmp_path: Path, bulk: Bulk) -> None:
     gone = tmp_path / "gone"
     gone.mkdir()
     before = "os.rmdir(os.getcwd())\n"
 
-    by_name = bulk("run", "m.csv", "--sandbox", before=before, cwd=gone)
+    by_name = bulk("run", "m.csv", "--sandbox", before=before, folder=gone)
     gone.mkdir()
-    by_path = bulk("run", open_folder / "m.csv", "--sandbox", before=before, cwd=gone)
+    by_path = bulk("run", open_folder / "m.csv", "--sandbox", before=before, folder=gone)
 
     assert by_name.returncode == 3
     assert "the working folder was removed: change to another one" in by_name.stderr
     assert by_path.returncode == 0, by_path.stderr
 
 
-def test_plan_without_a_temporary_folder_names_the_variable(open_folder: Path) -> None:
+def test_plan_without_a_temporary_folder_names_the_variable(open_folder: Path, bulk: Bulk) -> None:
     before = "import tempfile; tempfile._candidate_tempdir_list = lambda: ['/nosuch']\n"
 
-    planned = bulk("plan", "m.csv", "--sandbox", before=before, cwd=open_folder)
-    run = bulk("run", "m.csv", "--sandbox", before=before, cwd=open_folder)
-    results = bulk("results", "m.csv.sandbox.db", before=before, cwd=open_folder)
+    planned = bulk("plan", "m.csv", "--sandbox", before=before, folder=open_folder)
+    run = bulk("run", "m.csv", "--sandbox", before=before, folder=open_folder)
+    results = bulk("results", "m.csv.sandbox.db", before=before, folder=open_folder)
 
     assert planned.returncode == 3
     assert "set TMPDIR to a folder that may be written" in planned.stderr
@@ -126,8 +131,8 @@ def test_plan_without_a_temporary_folder_names_the_variable(open_folder: Path) -
 
 
 @pytest.mark.parametrize("most", [10, 14, 18])
-def test_too_few_open_files_are_named_with_the_limit(most: int, open_folder: Path) -> None:
-    ended = bulk("run", "m.csv", "--sandbox", before=limited(resource.RLIMIT_NOFILE, most), cwd=open_folder)
+def test_too_few_open_files_are_named_with_the_limit(most: int, open_folder: Path, bulk: Bulk) -> None:
+    ended = bulk("run", "m.csv", "--sandbox", before=limited(resource.RLIMIT_NOFILE, most), folder=open_folder)
 
     assert ended.returncode == 3
     assert "ulimit -n" in ended.stderr
@@ -136,21 +141,21 @@ def test_too_few_open_files_are_named_with_the_limit(most: int, open_folder: Pat
 
 @needs_root
 @pytest.mark.parametrize("most", [1, 3])
-def test_too_few_threads_are_named_with_the_limit(most: int, open_folder: Path) -> None:
+def test_too_few_threads_are_named_with_the_limit(most: int, open_folder: Path, bulk: Bulk) -> None:
     before = limited(resource.RLIMIT_NPROC, most) + AS_NOBODY
 
-    ended = bulk("run", "m.csv", "--sandbox", before=before, cwd=open_folder)
+    ended = bulk("run", "m.csv", "--sandbox", before=before, folder=open_folder)
 
     assert ended.returncode == 3
     assert "ulimit -u" in ended.stderr
     assert "bug in bulk" not in ended.stderr
 
 
-def test_condition_that_no_room_knows_is_no_bug(open_folder: Path) -> None:
+def test_condition_that_no_room_knows_is_no_bug(open_folder: Path, bulk: Bulk) -> None:
     before = "import errno, bulk.engine.run as m\n"
     before += "def full(*a, **k): raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT), '/data/x')\nm.held = full\n"
 
-    ended = bulk("run", "m.csv", "--sandbox", "--json", before=before, cwd=open_folder)
+    ended = bulk("run", "m.csv", "--sandbox", "--json", before=before, folder=open_folder)
 
     assert ended.returncode == 3
     assert "Error: /data/x: Disk quota exceeded: the disk quota is used up: make room" in ended.stderr
@@ -178,13 +183,13 @@ Timer(1.0, end).start()
     ],
 )
 def test_thread_that_a_silent_network_holds_does_not_hold_up_the_end(
-    place: str, flags: tuple[str, ...], open_folder: Path
+    place: str, flags: tuple[str, ...], open_folder: Path, bulk: Bulk
 ) -> None:
     setting, _, name = place.rpartition("; ")
     keys = {f"ALIBABA_CLOUD_ACCESS_KEY_{part}": "k" * 20 for part in ("ID", "SECRET")} if "socket" in place else {}
     before = f"{setting}\n{SILENT.format(place=name)}"
 
-    ended = bulk("run", "m.csv", *flags, "--json", before=before, cwd=open_folder, env=os.environ | keys)
+    ended = bulk("run", "m.csv", *flags, "--json", before=before, folder=open_folder, environ=os.environ | keys)
 
     assert ended.returncode == 143, ended.stderr
     assert '"exit_code":143' in ended.stdout

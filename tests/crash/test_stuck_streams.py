@@ -16,6 +16,8 @@ from typing import IO, TYPE_CHECKING, Any
 
 import pytest
 
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -77,9 +79,7 @@ def fill(descriptor: int) -> None:
 def has_begun(job: Job) -> None:
     """Return once the run sends: its ledger is there, and the sandbox has met a request."""
     state = job.path.with_name(f"{job.path.name}.sandbox.db.cloud.jsonl")
-    end_at = time.monotonic() + PATIENCE_S
-    while not (state.exists() and state.stat().st_size):
-        assert time.monotonic() < end_at, "the run does not begin"
+    wait_until(lambda: state.exists() and state.stat().st_size, "the run does not begin")
 
 
 def ended_by(process: subprocess.Popen[str], number: signal.Signals) -> float:
@@ -250,8 +250,7 @@ def test_rotated_log_goes_on_in_the_new_file(make_job: MakeJob) -> None:
         stderr=subprocess.PIPE,
     ) as process:
         has_begun(job)
-        while not log.stat().st_size:
-            pass
+        wait_until(lambda: log.stat().st_size, "nothing is logged")
         log.rename(log.with_name("run.log.1"))
         process.communicate(timeout=PATIENCE_S)
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import signal
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.ledger.binding import Takeover
 from bulk.ledger.store import Ledger
 from bulk.model import Dialect, Target
+
+if TYPE_CHECKING:
+    from tests.forked import ForkHost
 
 LEDGERS = Path("tests/data/ledgers-0.1.0").absolute()
 TARGETS = {"cn": Target(Dialect.TUYA, "sandbox"), "eu": Target(Dialect.TUYA, "https://eu.example.com")}
@@ -44,10 +46,6 @@ targets = {"cn": Target(Dialect.TUYA, "sandbox"), "eu": Target(Dialect.TUYA, "ht
 Ledger.open(Path("ledger.sqlite"), targets=targets).close()
 """
 """Opens a ledger with accounts, and dies at a statement of SQL."""
-
-
-def open_dying_at(folder: Path, step: int) -> int:
-    return subprocess.run([sys.executable, "-c", _OPEN, str(step)], cwd=folder, check=False).returncode
 
 
 def facts(ledger: Path) -> dict[str, list[tuple[object, ...]]]:
@@ -96,7 +94,9 @@ def test_a_ledger_of_0_1_0_that_gets_accounts_keeps_all_it_knew(tmp_path: Path, 
     assert accounts(ledger) == {"cn", "eu"}
 
 
-def test_a_takeover_that_is_killed_at_any_step_is_finished_by_the_next_run(upgraded: Path, tmp_path: Path) -> None:
+def test_a_takeover_that_is_killed_at_any_step_is_finished_by_the_next_run(
+    upgraded: Path, tmp_path: Path, fork_host: ForkHost
+) -> None:
     expected = facts(upgraded / "ledger.sqlite")
     seen = set()
     for step in range(1, 200):
@@ -104,7 +104,7 @@ def test_a_takeover_that_is_killed_at_any_step_is_finished_by_the_next_run(upgra
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(upgraded, folder)
 
-        code = open_dying_at(folder, step)
+        code = fork_host.run(_OPEN, str(step), folder=folder).returncode
 
         ledger = folder / "ledger.sqlite"
         assert facts(ledger) == expected

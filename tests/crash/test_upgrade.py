@@ -11,11 +11,21 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.ledger.store import Ledger
 from bulk.model import Dialect, Target
+from tests.forked import BULK, texts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.forked import ForkHost
+
+    Bulk = Callable[..., subprocess.CompletedProcess[str]]
+    UpgradeDyingAt = Callable[..., int]
 
 LEDGERS = Path("tests/data/ledgers-0.1.0").absolute()
 INPUTS = {
@@ -62,14 +72,19 @@ Ledger.open(Path("ledger.sqlite"), targets={"": Target(Dialect.TUYA, "sandbox")}
 """Opens a ledger, and dies at a step (a statement of SQL, or a call that changes the folder) or at a statement."""
 
 
-def bulk(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "bulk", *args]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+@pytest.fixture
+def bulk(fork_host: ForkHost) -> Bulk:
+    return lambda folder, *words: texts(fork_host.run(BULK, *words, folder=folder))
 
 
-def upgrade_dying_at(folder: Path, step: int = 0, *, statement: str = "") -> int:
-    command = [sys.executable, "-c", _UPGRADE, str(step), statement]
-    return subprocess.run(command, cwd=folder, check=False).returncode
+@pytest.fixture
+def upgrade_dying_at(fork_host: ForkHost) -> UpgradeDyingAt:
+    """Return what upgrades the ledger in a folder and dies, and returns its exit code."""
+
+    def start(folder: Path, step: int = 0, *, statement: str = "") -> int:
+        return fork_host.run(_UPGRADE, str(step), statement, folder=folder).returncode
+
+    return start
 
 
 def upgrade(folder: Path) -> None:
@@ -105,7 +120,9 @@ def again(folder: Path) -> Path:
     return folder / "ledger.sqlite"
 
 
-def test_an_upgrade_that_is_killed_at_any_step_leaves_a_whole_ledger_that_the_next_run_upgrades(written: Path) -> None:
+def test_an_upgrade_that_is_killed_at_any_step_leaves_a_whole_ledger_that_the_next_run_upgrades(
+    written: Path, upgrade_dying_at: UpgradeDyingAt
+) -> None:
     ledger = written / "ledger.sqlite"
     expected = facts(ledger)
     layouts = []
@@ -131,7 +148,7 @@ def test_an_upgrade_that_is_killed_at_any_step_leaves_a_whole_ledger_that_the_ne
 
 @pytest.mark.parametrize(("kept", "found"), [(0.0, 1), (0.3, 1), (0.999, 1), (1.0, 2)])
 def test_an_upgrade_of_which_a_crash_of_the_machine_kept_a_part_of_the_log_is_whole_or_none(
-    kept: float, found: int, written: Path
+    kept: float, found: int, written: Path, upgrade_dying_at: UpgradeDyingAt
 ) -> None:
     ledger, log = written / "ledger.sqlite", written / "ledger.sqlite-wal"
     expected = facts(ledger)  # puts the log into the file: what comes into it now is the upgrade's
@@ -160,7 +177,7 @@ def test_half_a_copy_of_an_upgrade_that_died_is_replaced(written: Path) -> None:
 
 
 @pytest.mark.parametrize("state", INPUTS)
-def test_a_run_goes_on_with_a_ledger_of_0_1_0(state: str, tmp_path: Path) -> None:
+def test_a_run_goes_on_with_a_ledger_of_0_1_0(state: str, tmp_path: Path, bulk: Bulk) -> None:
     folder = tmp_path / state
     shutil.copytree(LEDGERS / state, folder)
     ledger, cloud = folder / "ledger.sqlite", folder / "ledger.sqlite.cloud.jsonl"
@@ -206,7 +223,7 @@ def test_the_copy_put_back_is_upgraded_again(written: Path) -> None:
         ("report", "ledger.sqlite", "-o", "page.html"),
     ],
 )
-def test_every_command_refuses_a_newer_layout_by_name(command: tuple[str, ...], tmp_path: Path) -> None:
+def test_every_command_refuses_a_newer_layout_by_name(command: tuple[str, ...], tmp_path: Path, bulk: Bulk) -> None:
     folder = tmp_path / "finished"
     shutil.copytree(LEDGERS / "finished", folder)
     with closing(sqlite3.connect(folder / "ledger.sqlite")) as connection:
@@ -221,7 +238,7 @@ def test_every_command_refuses_a_newer_layout_by_name(command: tuple[str, ...], 
     assert (folder / "ledger.sqlite").read_bytes() == before
 
 
-def test_status_sees_a_run_of_0_1_0_that_is_at_work(written: Path) -> None:
+def test_status_sees_a_run_of_0_1_0_that_is_at_work(written: Path, bulk: Bulk) -> None:
     """It holds the lock and has the log open; its ledger is copied as it is at this moment."""
     ledger = written / "ledger.sqlite"
     with closing(sqlite3.connect(ledger, isolation_level=None)) as at_work:

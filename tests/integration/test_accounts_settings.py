@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sys
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -12,10 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.sandbox import Account, FaultPlan, Sandbox, SandboxConfig
+from tests.forked import BULK, Forked
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from tests.forked import ForkHost
 
 NAMES = ("cn", "eu", "us")
 ROWS = "".join(f"{name},a1Product{name},m{row}\n" for row in range(2) for name in NAMES)
@@ -32,6 +33,7 @@ class Desk:
 
     folder: Path
     box: Sandbox
+    host: ForkHost
     environ: dict[str, str] = field(default_factory=dict)
 
     def settings(self, text: str = "", **of_accounts: str) -> None:
@@ -46,14 +48,8 @@ class Desk:
 
     async def bulk(self, *arguments: str, **environ: str) -> tuple[int, str, str]:
         """Run a command; return its exit code and what it printed on stdout and stderr."""
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "bulk", *arguments),
-            cwd=self.folder,
-            env={"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "COLUMNS": "300"} | self.environ | environ,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )
+        environ = {"HOME": str(self.folder), "PATH": "/usr/bin:/bin", "COLUMNS": "300"} | self.environ | environ
+        process = await Forked.start(self.host, BULK, arguments, environ=environ, folder=self.folder)
         out, err = await process.communicate()
         assert process.returncode is not None
         return process.returncode, out.decode(), err.decode()
@@ -63,7 +59,7 @@ class Desk:
 
 
 @asynccontextmanager
-async def desk_with(folder: Path, faults: str = "") -> AsyncIterator[Desk]:
+async def desk_with(folder: Path, fork_host: ForkHost, faults: str = "") -> AsyncIterator[Desk]:
     accounts = tuple(
         Account(
             name=name,
@@ -78,7 +74,7 @@ async def desk_with(folder: Path, faults: str = "") -> AsyncIterator[Desk]:
         for number, name in enumerate(NAMES)
     )
     async with Sandbox(SandboxConfig(accounts=accounts)) as box:
-        desk = Desk(folder, box)
+        desk = Desk(folder, box, fork_host)
         for account in accounts:
             desk.environ[f"{account.name.upper()}_ACCESS_KEY_ID"] = account.access_key_id
             desk.environ[f"{account.name.upper()}_ACCESS_KEY_SECRET"] = account.access_key_secret
@@ -88,8 +84,8 @@ async def desk_with(folder: Path, faults: str = "") -> AsyncIterator[Desk]:
 
 
 @pytest.fixture
-async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
-    async with desk_with(tmp_path) as desk:
+async def desk(tmp_path: Path, fork_host: ForkHost) -> AsyncIterator[Desk]:
+    async with desk_with(tmp_path, fork_host) as desk:
         yield desk
 
 
@@ -193,8 +189,8 @@ async def test_sample_product_of_another_account_stops_it_before_anything_is_wri
     assert "a1Productcn" in summary["accounts"]["eu"]["stopped"]
 
 
-async def test_no_secret_of_any_account_is_written_or_shown(tmp_path: Path) -> None:
-    async with desk_with(tmp_path, "code:SignatureDoesNotMatch=100%") as desk:
+async def test_no_secret_of_any_account_is_written_or_shown(tmp_path: Path, fork_host: ForkHost) -> None:
+    async with desk_with(tmp_path, fork_host, "code:SignatureDoesNotMatch=100%") as desk:
         shown = []
         for arguments in (
             ("run", "in.csv", "-vv", "--log-file", "bulk.log"),

@@ -11,10 +11,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forked import BULK
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
-BULK = (sys.executable, "-m", "bulk")
+    from tests.forked import ForkHost
+
+    Bulk = Callable[..., subprocess.CompletedProcess[bytes]]
+
 PRODUCTS = "ProductKey,ProductName\na1Lamp00001,灯\na1Lamp00002,\n"
 MODULES = 'ModuleName,AliasName,Desc\nmcu,主控,"two\nlines"\nled,,\n'
 
@@ -26,12 +33,18 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def bulk(folder: Path, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*BULK, *arguments], cwd=folder, input=stdin, capture_output=True, check=False)
+@pytest.fixture
+def bulk(fork_host: ForkHost) -> Bulk:
+    return lambda folder, *words: fork_host.run(BULK, *words, folder=folder)
+
+
+def bulk_reading(stdin: bytes, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "bulk", *arguments]
+    return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, check=False)
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.jsonl", "out.NDJSON"])
-def test_run_reads_what_was_expanded(folder: Path, name: str) -> None:
+def test_run_reads_what_was_expanded(folder: Path, name: str, bulk: Bulk) -> None:
     expanded = bulk(folder, "expand", "p.csv", "--modules", "m.csv", "-o", name, "--json")
     ran = bulk(folder, "run", name, "--sandbox", "--qps", "0", "--list-qps", "0", "--json")
 
@@ -41,7 +54,9 @@ def test_run_reads_what_was_expanded(folder: Path, name: str) -> None:
 
 
 def test_products_come_from_stdin(folder: Path) -> None:
-    done = bulk(folder, "expand", "-", "--format", "csv", "--modules", "m.csv", "-o", "o.csv", stdin=PRODUCTS.encode())
+    done = bulk_reading(
+        PRODUCTS.encode(), folder, "expand", "-", "--format", "csv", "--modules", "m.csv", "-o", "o.csv"
+    )
 
     assert (done.returncode, done.stdout.decode()) == (0, "4 rows in o.csv: 2 products with 2 modules each\n")
 
@@ -61,7 +76,9 @@ def test_products_come_from_stdin(folder: Path) -> None:
         (("twice.csv", "--modules", "m.csv", "-o", "out.csv"), "line 3: ProductKey 'a1' is in line 2 already"),
     ],
 )
-def test_nothing_is_written_where_something_is_wrong(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+def test_nothing_is_written_where_something_is_wrong(
+    folder: Path, arguments: tuple[str, ...], said: str, bulk: Bulk
+) -> None:
     (folder / "link.csv").symlink_to("p.csv")
     (folder / "out.csv").write_text("as it was")
     (folder / "twice.csv").write_text("ProductKey\na1\na1\n")
@@ -78,15 +95,13 @@ def test_nothing_is_written_where_something_is_wrong(folder: Path, arguments: tu
 def test_signal_leaves_the_file_as_it_was(folder: Path, number: signal.Signals, exit_code: int) -> None:
     (folder / "out.csv").write_text("as it was")
     reading, writing = os.pipe()
-    command = [*BULK, "expand", "-", "--format", "csv", "--modules", "m.csv", "-o", "out.csv"]
+    command = [sys.executable, "-m", "bulk", "expand", "-", "--format", "csv", "--modules", "m.csv", "-o", "out.csv"]
     with subprocess.Popen(command, cwd=folder, stdin=reading, stderr=subprocess.PIPE) as child:
         os.close(reading)
         try:
             os.write(writing, PRODUCTS.encode())
             # The unfinished file is there once the work has begun, and signals are obeyed by then.
-            while not list(folder.glob(".bulk-*.tmp")):
-                assert child.poll() is None
-                os.sched_yield()
+            wait_until(lambda: [*folder.glob(".bulk-*.tmp")] or child.poll() is not None, "nothing is written")
             child.send_signal(number)
 
             assert child.wait(30) == exit_code

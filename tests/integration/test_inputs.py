@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.waiting import wait_until
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -31,9 +33,7 @@ def test_first_signal_ends_a_run_whose_fifo_nobody_writes_to(tmp_path: Path, num
     with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as run:
         try:
             # The ledger is taken right before the input is opened, and signals are obeyed by then.
-            while not (tmp_path / "L.lock").exists():
-                assert run.poll() is None
-                os.sched_yield()
+            wait_until(lambda: (tmp_path / "L.lock").exists() or run.poll() is not None, "no ledger is taken")
             os.kill(run.pid, number)
 
             assert run.wait(30) == 128 + number

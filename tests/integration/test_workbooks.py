@@ -7,10 +7,19 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-BULK = (sys.executable, "-m", "bulk")
+from tests.forked import BULK
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.forked import ForkHost
+
+    Bulk = Callable[..., subprocess.CompletedProcess[bytes]]
+
 BOOKS = Path(__file__).parents[1] / "data" / "workbooks"
 UNPACED = ("--sandbox", "--qps", "0", "--list-qps", "0")
 
@@ -21,11 +30,17 @@ def book(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
     return Path(shutil.copy(BOOKS / request.param, tmp_path / "book.xlsx"))
 
 
-def bulk(folder: Path, *arguments: str, stdin: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run([*BULK, *arguments], cwd=folder, input=stdin, capture_output=True, check=False)
+@pytest.fixture
+def bulk(fork_host: ForkHost) -> Bulk:
+    return lambda folder, *words: fork_host.run(BULK, *words, folder=folder)
 
 
-def test_workbook_is_run_and_what_is_left_is_written_as_csv(book: Path) -> None:
+def bulk_reading(stdin: bytes, folder: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "bulk", *arguments]
+    return subprocess.run(command, cwd=folder, input=stdin, capture_output=True, check=False)
+
+
+def test_workbook_is_run_and_what_is_left_is_written_as_csv(book: Path, bulk: Bulk) -> None:
     planned = bulk(book.parent, "plan", book.name, "--offline", "--endpoint", "http://127.0.0.1:9", "--json")
     ran = bulk(book.parent, "run", book.name, *UNPACED)
     wrote = bulk(book.parent, "results", "book.xlsx.sandbox.db", "--retry-file", "book.retry.csv")
@@ -43,7 +58,7 @@ def test_workbook_is_run_and_what_is_left_is_written_as_csv(book: Path) -> None:
     assert json.loads(again.stdout)["outcomes"]["invalid"] >= 1
 
 
-def test_rows_are_those_that_a_person_sees(book: Path) -> None:
+def test_rows_are_those_that_a_person_sees(book: Path, bulk: Bulk) -> None:
     ran = bulk(book.parent, "run", book.name, *UNPACED, "--json")
     listed = bulk(book.parent, "results", "book.xlsx.sandbox.db", "--format", "jsonl")
 
@@ -58,10 +73,10 @@ def test_rows_are_those_that_a_person_sees(book: Path) -> None:
     assert [rows[line]["code"] for line in (8, 9, 10)] == ["desc.cell", "module_name.cell", "product_key.cell"]
 
 
-def test_workbook_comes_from_stdin_and_its_sheet_from_the_settings_file(book: Path) -> None:
+def test_workbook_comes_from_stdin_and_its_sheet_from_the_settings_file(book: Path, bulk: Bulk) -> None:
     (book.parent / "bulk.toml").write_text('sheet = "模块"\n', encoding="utf-8")
 
-    ran = bulk(book.parent, "run", "-", "--format", "xlsx", "--ledger", "L", *UNPACED, stdin=book.read_bytes())
+    ran = bulk_reading(book.read_bytes(), book.parent, "run", "-", "--format", "xlsx", "--ledger", "L", *UNPACED)
     shown = bulk(book.parent, "settings")
 
     assert ran.returncode == 1, ran.stderr
@@ -70,7 +85,7 @@ def test_workbook_comes_from_stdin_and_its_sheet_from_the_settings_file(book: Pa
     assert "模块" in shown.stdout.decode()
 
 
-def test_workbook_is_not_written_again_under_its_own_ending(book: Path) -> None:
+def test_workbook_is_not_written_again_under_its_own_ending(book: Path, bulk: Bulk) -> None:
     bulk(book.parent, "run", book.name, *UNPACED)
     refused = bulk(book.parent, "results", "book.xlsx.sandbox.db", "--retry-file", "again.xlsx")
 

@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.legible import legible
 from bulk.shell import shell_join, shell_path
+from tests.forked import BULK, ForkHost
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,20 +61,19 @@ def test_input_of_any_name_is_run_and_shown(tmp_path: Path) -> None:
     name = os.fsdecode("模块".encode("gbk") + b".csv")
     (tmp_path / name).write_text("ProductKey,ModuleName\npk1,mod-1\n", encoding="utf-8")
 
-    def told(*args: str) -> subprocess.CompletedProcess[bytes]:
-        command = [sys.executable, "-m", "bulk", *args]
-        environ = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
-        return subprocess.run(command, cwd=tmp_path, env=environ, capture_output=True, check=False)
-
+    environ = os.environ | {"PYTHONIOENCODING": "utf-8:strict"}
     ledger = f"{name}.sandbox.db"
-    ended = [
-        told("plan", name, "--sandbox", "--json"),
-        told("run", name, "--sandbox", "--json"),
-        told("run", name, "--sandbox"),
-        told("status", ledger),
-        told("status", ledger, "--json"),
-        told("results", ledger),
+    commands = [
+        ("plan", name, "--sandbox", "--json"),
+        ("run", name, "--sandbox", "--json"),
+        ("run", name, "--sandbox"),
+        ("status", ledger),
+        ("status", ledger, "--json"),
+        ("results", ledger),
     ]
+
+    with closing(ForkHost(environ)) as host:
+        ended = [host.run(BULK, *command, folder=tmp_path, environ=environ) for command in commands]
 
     assert [(one.returncode, b"bug" in one.stderr) for one in ended] == [(0, False)] * len(ended), ended
     assert json.loads(ended[1].stdout)["input"] == legible(name)

@@ -3,28 +3,36 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
+import pytest
+
+from tests.forked import BULK, texts
+
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
     from pathlib import Path
+
+    from tests.forked import ForkHost
+
+    Bulk = Callable[..., subprocess.CompletedProcess[str]]
 
 TITLED = (
     "Date,2024-01-02,\nProductKey,ModuleName,owner\na1Lamp00001,wifi,ann\na1Lamp00001,bad name,bob\n------,----,----\n"
 )
 
 
-def bulk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+@pytest.fixture
+def bulk(fork_host: ForkHost) -> Bulk:
     environ = {name: value for name, value in os.environ.items() if not name.startswith("BULK_")}
-    command = [sys.executable, "-m", "bulk", *arguments]
-    return subprocess.run(command, cwd=folder, env=environ, capture_output=True, check=False, text=True)
+    return lambda folder, *words: texts(fork_host.run(BULK, *words, folder=folder, environ=environ))
 
 
 RUN = ("--sandbox", "--qps", "0", "--list-qps", "0", "--skip-lines", "1")
 
 
-def test_run_names_once_on_stderr_what_is_not_sent(tmp_path: Path) -> None:
+def test_run_names_once_on_stderr_what_is_not_sent(tmp_path: Path, bulk: Bulk) -> None:
     (tmp_path / "m.csv").write_text(TITLED)
 
     done = bulk(tmp_path, "run", "m.csv", *RUN)
@@ -38,7 +46,7 @@ def test_run_names_once_on_stderr_what_is_not_sent(tmp_path: Path) -> None:
     assert "owner" not in done.stdout
 
 
-def test_plan_says_what_was_found_of_the_input(tmp_path: Path) -> None:
+def test_plan_says_what_was_found_of_the_input(tmp_path: Path, bulk: Bulk) -> None:
     (tmp_path / "m.csv").write_text(TITLED)
 
     done = bulk(tmp_path, "plan", "m.csv", "--offline", *RUN)
@@ -49,7 +57,7 @@ def test_plan_says_what_was_found_of_the_input(tmp_path: Path) -> None:
     assert "Carried" not in done.stderr
 
 
-def test_retry_file_is_read_by_the_same_flags(tmp_path: Path) -> None:
+def test_retry_file_is_read_by_the_same_flags(tmp_path: Path, bulk: Bulk) -> None:
     (tmp_path / "m.csv").write_text(TITLED)
     bulk(tmp_path, "run", "m.csv", *RUN)
 

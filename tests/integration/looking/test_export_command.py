@@ -6,20 +6,22 @@ import asyncio
 import json
 import os
 import signal
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.forked import BULK, Forked
 from tests.integration.looking.conftest import box_of, fill, names_in
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
     from pathlib import Path
+    from typing import Any
 
     from bulk.sandbox import Sandbox
+    from tests.forked import ForkHost
 
-BULK = (sys.executable, "-m", "bulk")
+    Bulk = Callable[..., Coroutine[Any, Any, tuple[int, bytes, bytes]]]
 
 
 def environment(box: Sandbox) -> dict[str, str]:
@@ -31,16 +33,17 @@ def environment(box: Sandbox) -> dict[str, str]:
     }
 
 
-async def bulk(folder: Path, box: Sandbox, *arguments: str) -> tuple[int, bytes, bytes]:
-    process = await asyncio.create_subprocess_exec(
-        *BULK, *arguments, cwd=folder, env=environment(box), stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    out, err = await process.communicate()
-    assert process.returncode is not None
-    return process.returncode, out, err
+@pytest.fixture
+def bulk(fork_host: ForkHost) -> Bulk:
+    async def run(folder: Path, box: Sandbox, *arguments: str) -> tuple[int, bytes, bytes]:
+        process = await Forked.start(fork_host, BULK, arguments, environ=environment(box), folder=folder)
+        out, err = await process.communicate()
+        return await process.wait(), out, err
+
+    return run
 
 
-async def test_command_tells_what_it_wrote_and_names_what_it_left_out(tmp_path: Path) -> None:
+async def test_command_tells_what_it_wrote_and_names_what_it_left_out(tmp_path: Path, bulk: Bulk) -> None:
     async with box_of() as box:
         fill(box, [("a1Own000001", "m")])
         box.console().add_product("a1Dist00002", is_owned=False)
@@ -63,7 +66,7 @@ async def test_command_tells_what_it_wrote_and_names_what_it_left_out(tmp_path: 
     ],
 )
 async def test_what_can_not_be_is_refused_before_anything_is_asked(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, bulk: Bulk, arguments: tuple[str, ...], said: str
 ) -> None:
     (tmp_path / "p.csv").write_text("ProductKey\na1\n")
     async with box_of() as box:
@@ -76,23 +79,15 @@ async def test_what_can_not_be_is_refused_before_anything_is_asked(
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-async def test_signal_leaves_no_file(tmp_path: Path, number: signal.Signals, exit_code: int) -> None:
+async def test_signal_leaves_no_file(
+    tmp_path: Path, fork_host: ForkHost, number: signal.Signals, exit_code: int
+) -> None:
     asked = asyncio.Event()
     async with box_of() as box:
         fill(box, [(f"a1P{index:08}", "m") for index in range(50)])
         box.let_in(lambda seen, _: asked.set() if seen.product_key else None)
-        process = await asyncio.create_subprocess_exec(
-            *BULK,
-            "export",
-            "-o",
-            "o.csv",
-            "--list-qps",
-            "1",
-            cwd=tmp_path,
-            env=environment(box),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        )
+        words = ("export", "-o", "o.csv", "--list-qps", "1")
+        process = await Forked.start(fork_host, BULK, words, environ=environment(box), folder=tmp_path)
         await asked.wait()
         process.send_signal(number)
         _, err = await process.communicate()

@@ -33,9 +33,13 @@ if TYPE_CHECKING:
     from bulk.engine.sync.planning import SyncPlan
     from bulk.events import Listener
     from bulk.model import Summary
+    from bulk.sandbox import Seen
+    from bulk.sandbox.worlds.console import Console
 
 Cells = tuple[str, str, str, str]
 
+FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
+LIST, PACKAGES = "ListOTAModuleByProduct", "ListOTAFirmware"
 EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 WRITES = {"CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"}
 
@@ -127,6 +131,35 @@ class Nights:
 
     def mark(self) -> int:
         return len(self.box.seen)
+
+    def when(
+        self, action: str, act: Callable[[Console], object], *, product_key: str | None = None, nth: int | None = None
+    ) -> Counter[str]:
+        """Let somebody else act once the platform has met an action, of any product or one: each time, or the nth.
+
+        Returns:
+            How often it has met the action.
+        """
+        met: Counter[str] = Counter()
+
+        def look(seen: Seen, console: Console) -> None:
+            if seen.action == action and product_key in (None, seen.product_key):
+                met[action] += 1
+                if nth in (None, met[action]):
+                    act(console)
+
+        self.box.let_in(look)
+        return met
+
+    def never_sent_blindly(self) -> None:
+        in_doubt: set[tuple[str | None, str | None]] = set()
+        for seen in self.box.seen:
+            if seen.action == LIST:
+                in_doubt = {key for key in in_doubt if key[0] != seen.product_key}
+            elif seen.module_name:
+                key = seen.product_key, seen.module_name
+                assert key not in in_doubt, f"sent again, and nobody listed: {seen}"
+                in_doubt.add(key)
 
     def records(self, columns: str = "outcome, code") -> dict[tuple[str, str], tuple[Any, ...]]:
         with closing(connect(self.ledger)) as connection:

@@ -14,13 +14,13 @@ from bulk.control.guard import Limit
 from bulk.engine.sync.apply import apply
 from bulk.errors import LedgerTargetError, SettingsError
 from bulk.ledger.times import iso_utc
+from tests.integration.sync.conftest import FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from tests.integration.sync.conftest import Nights
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
 NOTHING = {"created": 0, "updated": 0, "deleted": 0}
 
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.control.guard import Limit
 from bulk.errors import InputError
+from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from bulk.model import Summary
     from tests.integration.sync.conftest import Cells, Nights
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 ANOTHER_FILE: list[Cells] = [(f"a1Else{number:05d}", "m0", "", "") for number in range(20)]
 
 

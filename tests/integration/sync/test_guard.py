@@ -16,12 +16,11 @@ from bulk.errors import LedgerTargetError, SettingsError
 from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
 from bulk.settings import Settings
+from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 NOTHING = {"created": 0, "updated": 0, "deleted": 0}
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.cloud import paging
-from bulk.control.guard import Limit
 from bulk.errors import InputError, SettingsError
+from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
 
 WRITES = {"CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"}
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 
 
 def mode_of(path: Path) -> int:

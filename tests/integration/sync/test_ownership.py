@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bulk.control.guard import Limit
+from tests.integration.sync.conftest import EVERYTHING_GOES
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
 
 OTHER, THIRD = "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 
 
 async def test_a_run_that_lists_a_product_without_our_modules_ends_ownership(synced: Nights) -> None:

@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.control.guard import Limit
 from bulk.sandbox import FaultPlan
 from bulk.sandbox.worlds.stored import StoredModule
+from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, LIST, OTHER, PACKAGES, THIRD
 
 if TYPE_CHECKING:
     from bulk.sandbox import Seen
     from bulk.sandbox.worlds.console import Console
     from tests.integration.sync.conftest import Nights
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
-
 
 async def test_a_rival_who_makes_the_very_module_of_a_swap_leaves_nothing_to_make_up_for(synced: Nights) -> None:
     synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
 
-    def make_it(seen: Seen, console: Console) -> None:
-        if seen.action == "DeleteOTAModule":
-            console.create(FULL, "new", alias_name="new", desc=None)
-
-    synced.box.let_in(make_it)
+    synced.when("DeleteOTAModule", lambda console: console.create(FULL, "new", alias_name="new", desc=None))
 
     summary = await synced.sync(prune=True)
 
@@ -52,7 +46,7 @@ async def test_a_rival_who_makes_room_lets_the_create_go_first(synced: Nights) -
     synced.write([*synced.without((FULL, "m0")), (FULL, "new", "new", "")])
 
     def make_room(seen: Seen, console: Console) -> None:
-        if seen.action == "ListOTAFirmware" and "m0" in synced.modules(FULL):
+        if seen.action == PACKAGES and "m0" in synced.modules(FULL):
             console.delete(FULL, "m0")
 
     synced.box.let_in(make_room)
@@ -79,16 +73,9 @@ async def test_all_that_needs_a_delete_waits_where_the_key_may_not_delete(nights
 
 
 async def test_a_package_that_the_platform_alone_knows_of_is_the_reason_that_is_counted(synced: Nights) -> None:
-    asked = {"times": 0}
     synced.write([*synced.without((OTHER, "m1")), (THIRD, "n", "n", "")])
 
-    def pack(seen: Seen, console: Console) -> None:
-        if seen.action == "ListOTAFirmware":
-            asked["times"] += 1
-            if asked["times"] == 2:
-                console.add_package(OTHER, "m1")
-
-    synced.box.let_in(pack)
+    synced.when(PACKAGES, lambda console: console.add_package(OTHER, "m1"), nth=2)
     before = synced.mark()
 
     await synced.sync(prune=True, **EVERYTHING_GOES)
@@ -98,16 +85,9 @@ async def test_a_package_that_the_platform_alone_knows_of_is_the_reason_that_is_
 
 
 async def test_an_update_whose_module_is_gone_has_moved_and_is_not_ours_any_more(synced: Nights) -> None:
-    looked = {"times": 0}
     synced.box.console().update(OTHER, "m1", alias_name="hand", desc="desc 1")
 
-    def delete_it(seen: Seen, console: Console) -> None:
-        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
-            looked["times"] += 1
-            if looked["times"] == 2:
-                console.delete(OTHER, "m1")
-
-    synced.box.let_in(delete_it)
+    synced.when(LIST, lambda console: console.delete(OTHER, "m1"), product_key=OTHER, nth=2)
 
     summary = await synced.sync()
 
@@ -119,16 +99,11 @@ async def test_a_delete_that_waited_long_for_its_turn_is_sent_by_a_new_listing_a
     synced: Nights, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("bulk.engine.sync.known._FRESH_S", -1.0)
-    looked = {"times": 0}
     synced.write([*synced.without((OTHER, "m1")), (THIRD, "n", "n", "")])
 
-    def use_it(seen: Seen, console: Console) -> None:
-        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
-            looked["times"] += 1
-            if looked["times"] == 2:
-                console.update(OTHER, "m1", alias_name="used", desc="now")
-
-    synced.box.let_in(use_it)
+    synced.when(
+        LIST, lambda console: console.update(OTHER, "m1", alias_name="used", desc="now"), product_key=OTHER, nth=2
+    )
     before = synced.mark()
 
     await synced.sync(prune=True, **EVERYTHING_GOES)
@@ -159,18 +134,11 @@ async def test_an_approval_to_delete_is_none_to_leave_a_product_empty(synced: Ni
     synced.write([row for row in synced.rows if row[0] != OTHER] + [(THIRD, f"n{n}", "n", f"{n}") for n in range(4)])
     waiting = await synced.sync(prune=True, prune_products=(OTHER,), max_deletes=Limit(0))
     assert waiting.plan is not None
-    looked = {"times": 0}
-
-    def leave(seen: Seen, console: Console) -> None:
-        if seen.action == "ListOTAModuleByProduct" and seen.product_key == OTHER:
-            looked["times"] += 1
-            if looked["times"] == 1:
-                console.delete(OTHER, "theirs")
 
     if instant == "before the look":
         console.delete(OTHER, "theirs")
     else:
-        synced.box.let_in(leave)
+        synced.when(LIST, lambda console: console.delete(OTHER, "theirs"), product_key=OTHER, nth=1)
 
     summary = await synced.apply(Path(waiting.plan))
 

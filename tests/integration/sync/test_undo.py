@@ -7,7 +7,7 @@ import errno
 import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,12 +17,10 @@ from bulk.engine.sync.run import sync
 from bulk.errors import SettingsError
 from bulk.ledger.views.undo import write_undo_file
 from bulk.report.results import write_results
+from tests.integration.sync.conftest import EVERYTHING_GOES, OTHER, THIRD
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 
 
 async def test_an_undo_file_restores_what_updates_and_deletes_replaced(synced: Nights, tmp_path: Path) -> None:

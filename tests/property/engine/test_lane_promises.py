@@ -35,6 +35,7 @@ from bulk.model import (
     Row,
     Settlement,
 )
+from tests.property.simulated import ModulesOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -86,7 +87,7 @@ class CrashedError(Exception):
 
 
 @dataclass
-class ModelPlatform:
+class ModelPlatform(ModulesOnly):
     """The platform's rules, in memory; what befalls each request is given, and then everything is fine."""
 
     modules: dict[Key, OtaModule]
@@ -111,15 +112,6 @@ class ModelPlatform:
 
     def customs(self) -> int:
         return sum(key[1] != RESERVED_MODULE_NAME for key in self.modules)
-
-    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for packages here")
-
-    async def list_products(self, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
-
-    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
 
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         luck = await self._luck(None)

@@ -21,6 +21,7 @@ from bulk.engine.sessions.session import Clock, RateGroup, Session
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.model import Accepted, Action, Change, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
+from tests.property.simulated import ModulesOnly
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -54,7 +55,7 @@ class Outage:
 
 
 @dataclass
-class Platform:
+class Platform(ModulesOnly):
     outage: Outage
     poisoned: frozenset[str] = frozenset()
     """Names of modules that the platform can't make."""
@@ -62,15 +63,6 @@ class Platform:
     modules: dict[str, dict[str, OtaModule]] = field(default_factory=dict)
     asked: list[tuple[Action, float]] = field(default_factory=list)
     creates: Counter[tuple[str, str]] = field(default_factory=Counter)
-
-    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for packages here")
-
-    async def list_products(self, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
-
-    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
 
     async def list_modules(self, product_key: str, /, **_: object) -> Listing | Failure:
         if await self._is_met(Action.LIST):

@@ -17,6 +17,7 @@ from bulk.engine.sessions.session import Clock, RateGroup, Session
 from bulk.engine.stop import StopSignal
 from bulk.events import ignore
 from bulk.model import Accepted, Action, Failure, FailureKind, Lane, Listing, OtaModule, Outcome, Row
+from tests.property.simulated import ModulesOnly
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
@@ -30,19 +31,10 @@ NO_KEY = Failure(kind=FailureKind.FATAL, code="InvalidAccessKeyId.NotFound", mes
 
 
 @dataclass
-class Platform:
+class Platform(ModulesOnly):
     refuses: bool = False
     created_at: list[float] = field(default_factory=list)
     listed_at: list[float] = field(default_factory=list)
-
-    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for packages here")
-
-    async def list_products(self, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
-
-    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
 
     async def list_modules(self, _product_key: str, /, **_: object) -> Listing | Failure:
         self.listed_at.append(asyncio.get_running_loop().time())

@@ -17,15 +17,9 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 import pytest
 
 from bulk.cloud.wire.transport import at_once
-from bulk.control.breaker import Breaker
-from bulk.control.retry import RetryPolicy
-from bulk.engine.lanes.dispatch import Dispatcher
-from bulk.engine.lanes.lane import work_off
-from bulk.engine.sessions.recorder import Counters
-from bulk.engine.sessions.session import Clock, RateGroup, Session
+from bulk.engine.sessions.session import Clock, RateGroup
 from bulk.engine.stop import StopSignal
 from bulk.errors import LedgerError, StoppedError, TurnMissedError
-from bulk.events import ignore
 from bulk.fleet.holding import held_shard
 from bulk.fleet.lease import Host, Instant, Terms
 from bulk.fleet.manifest import Member
@@ -40,29 +34,25 @@ from bulk.model import (
     Action,
     Dialect,
     Failure,
-    FailureKind,
-    Lane,
     Listing,
     OtaModule,
     Outcome,
     Row,
     Target,
 )
+from tests.property.simulated import LOST, PER_S, RATES, Ledger, ModulesOnly, no_second_is_too_full, work_off_account
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine, Iterable
     from pathlib import Path
 
     from bulk.cloud.wire.transport import Leave
     from bulk.fleet.store import Absent
-    from bulk.model import Attempt, Change, Settlement
+    from bulk.model import Change, Settlement
 
     Simulate = Callable[[Coroutine[Any, Any, None]], None]
 
-PER_S = 10
-RATES = {Action.CREATE: float(PER_S), Action.LIST: float(PER_S)}
 TERMS = Terms()
-LOST = Failure(kind=FailureKind.DOUBTFUL, code="timeout", message="no answer")
 LATEST_S = TERMS.request_timeout_s * 0.9
 """So late a request of a process that was killed may still arrive."""
 
@@ -211,21 +201,12 @@ class Cloud:
 
 
 @dataclass
-class Platform:
+class Platform(ModulesOnly):
     """An account's platform, as a process with a fence reaches it."""
 
     cloud: Cloud
     process: Process
     fence: int
-
-    async def list_packages(self, _product_key: str | None, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for packages here")
-
-    async def list_products(self, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
-
-    async def show_product(self, _product_key: str, /, **_: object) -> Failure:
-        raise AssertionError("nobody asks for products here")
 
     async def list_modules(self, product_key: str, /, *, leave: Leave = at_once) -> Listing | Failure:
         def answer() -> Listing:
@@ -238,41 +219,6 @@ class Platform:
             return self.cloud.create(change.wanted.product_key, change.wanted.module_name)
 
         return await self.cloud.send(self.process, self.fence, Action.CREATE, answer, leave)
-
-
-@dataclass
-class Ledger:
-    """A shard's, on a machine's own disk."""
-
-    rows: dict[str, list[Row]]
-    outcomes: dict[tuple[str, tuple[str, str]], tuple[Outcome, bool]] = field(default_factory=dict)
-
-    def settle(self, settlement: Settlement) -> None:
-        self.outcomes[settlement.account, settlement.module.key] = settlement.outcome, settlement.in_doubt
-
-    def note(self, attempt: Attempt) -> None:
-        assert attempt.account in self.rows
-
-    def amend(self, statement: str, *parameters: object) -> None:
-        raise AssertionError(f"{statement} {parameters}: nothing here was ours before")
-
-    async def claim(self, settlements: Iterable[Settlement]) -> None:
-        await asyncio.sleep(0.01)
-        for settlement in settlements:
-            self.settle(settlement)
-
-    def open_lanes(self, account: str) -> list[Lane]:
-        lanes: dict[str, list[Row]] = {}
-        for row in self.rows[account]:
-            outcome, in_doubt = self.outcomes.get((account, row.module.key), (Outcome.PENDING, False))
-            if outcome in TRIED_AGAIN_OUTCOMES:
-                again = row._replace(in_doubt=in_doubt or outcome is Outcome.SENDING)
-                lanes.setdefault(row.module.product_key, []).append(again)
-        return [Lane(product_key, tuple(rows)) for product_key, rows in lanes.items()]
-
-    @property
-    def is_done(self) -> bool:
-        return not any(self.open_lanes(account) for account in self.rows)
 
 
 @dataclass
@@ -420,28 +366,23 @@ class Fleet:
         group = RateGroup(RATES, clock=clock, may_send=may_send)
         stop = platform.process.stop
         group.close_on(stop)
-        session = Session(
-            account=name,
+        await work_off_account(
+            ledger,
+            name,
+            seed=self.seed,
+            start_in_s=random.Random(name).uniform(0, 1 / PER_S),
             platform=platform,
             group=group,
             writer=writer,
-            breaker=Breaker(now=clock.monotonic()),
-            counters=Counters(),
             stop=stop,
-            listener=ignore,
-            policy=RetryPolicy(max_attempts=20),
-            uniform=random.Random(self.seed).uniform,
             clock=clock,
         )
-        await stop.sleep(random.Random(name).uniform(0, 1 / PER_S))
-        await Dispatcher(session, concurrency=20).run(_one_by_one(ledger, name), lambda lane: work_off(lane, session))
 
     def windows_hold(self) -> None:
         """Check that no second at a platform had more than ten requests of one action, whoever sent them."""
         for name, cloud in self.clouds.items():
             for action, times in cloud.arrived.items():
-                for first, eleventh in zip(sorted(times), sorted(times)[PER_S:], strict=False):
-                    assert eleventh - first >= 1.0, (name, action, first)
+                no_second_is_too_full(times, (name, action))
 
     def nothing_is_broken(self) -> None:
         assert {name: cloud.broken for name, cloud in self.clouds.items() if cloud.broken} == {}
@@ -479,11 +420,6 @@ async def _stored(process: Process, shard: int) -> list[Settlement]:
         pass
     assert names
     return found
-
-
-async def _one_by_one(ledger: Ledger, account: str) -> AsyncIterator[Lane]:
-    for lane in ledger.open_lanes(account):
-        yield lane
 
 
 def befall(simulate: Simulate, fleet: Fleet) -> float:

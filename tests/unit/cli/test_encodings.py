@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import io
 import os
-import subprocess
-import sys
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bulk.cli.streams import standard_streams
+from tests.forked import BULK, ForkHost
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 COMMANDS = [
@@ -36,15 +38,12 @@ ENVIRONMENTS = [
 ]
 
 
-def bulk(*arguments: str, folder: Path, environ: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "bulk", *arguments],
-        cwd=folder,
-        env=os.environ | environ,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+@contextmanager
+def bulk_in(environ: dict[str, str], folder: Path) -> Iterator[Callable[..., subprocess.CompletedProcess[bytes]]]:
+    """Start a Python in an environment, and let it run commands in a folder."""
+    environ = os.environ | environ
+    with closing(ForkHost(environ)) as host:
+        yield lambda *words: host.run(BULK, *words, folder=folder, environ=environ)
 
 
 @pytest.fixture
@@ -56,7 +55,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("environ", ENVIRONMENTS, ids=lambda environ: " ".join(f"{k}={v}" for k, v in environ.items()))
 def test_no_command_breaks(environ: dict[str, str], folder: Path) -> None:
-    ended = [bulk(*command, folder=folder, environ=environ) for command in COMMANDS]
+    with bulk_in(environ, folder) as bulk:
+        ended = [bulk(*command) for command in COMMANDS]
 
     assert [each.returncode for each in ended] == [1, 1, 0, 0, 0, 0]
     for each in ended:
@@ -65,7 +65,8 @@ def test_no_command_breaks(environ: dict[str, str], folder: Path) -> None:
 
 
 def test_what_latin_1_lacks_is_written_another_way(folder: Path) -> None:
-    ended = bulk("plan", "m.csv", "--sandbox", folder=folder, environ={"PYTHONIOENCODING": "latin-1"})
+    with bulk_in({"PYTHONIOENCODING": "latin-1"}, folder) as bulk:
+        ended = bulk("plan", "m.csv", "--sandbox")
 
     shown = ended.stdout.decode("latin-1")
     assert r"\u6a21" in shown
@@ -85,6 +86,7 @@ def test_characters_of_ours_have_a_stand_in(text: str, shown: bytes) -> None:
 def test_json_is_utf_8_whatever_the_terminal(folder: Path) -> None:
     (folder / "m.csv").rename(folder / "模块.csv")
 
-    ended = bulk("plan", "模块.csv", "--sandbox", "--json", folder=folder, environ={"PYTHONIOENCODING": "latin-1"})
+    with bulk_in({"PYTHONIOENCODING": "latin-1"}, folder) as bulk:
+        ended = bulk("plan", "模块.csv", "--sandbox", "--json")
 
     assert '"input":"模块.csv"' in ended.stdout.decode("utf-8")
