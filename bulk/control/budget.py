@@ -103,9 +103,11 @@ def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int
     if taken:
         holders.append(f"{len(taken)} by modules on the platform ({', '.join(map(_shown, sorted(taken)))})")
     if admitted:
-        holders.append(f"{len(admitted)} by earlier rows (lines {', '.join(str(row.line) for row in admitted)})")
+        lines = ", ".join(str(row.line) for row in admitted)
+        earlier = "an earlier row (line" if len(admitted) == 1 else "earlier rows (lines"
+        holders.append(f"{len(admitted)} by {earlier} {lines})")
     if held:
-        holders.append(f"{held} by earlier rows that are still open")
+        holders.append("1 by an earlier row that is still open" if held == 1 else f"{held} by earlier rows that are still open")
     return (
         f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}; "
         "delete a module that is no longer used, or take the row out"

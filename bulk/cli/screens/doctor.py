@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bulk.engine.checks.diagnosis import Check, Verdict
 from bulk.engine.checks.together import listed
 from bulk.report.tones import Tone
+from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +77,7 @@ def _many(accounts: Mapping[str, Sequence[Check]], *, width: int, paint: Paint) 
             yield from check_lines(told, width=width, paint=paint)
     well = [name for name, checks in accounts.items() if not _gravity(checks) < len(_GRAVEST_FIRST)]
     if well:
-        told = Check("accounts", Verdict.PASSED, f"nothing is wrong with {len(well)} accounts: {listed(well)}")
+        told = Check("accounts", Verdict.PASSED, f"nothing is wrong with {spell_count(len(well), 'account')}: {listed(well)}")
         yield from check_lines(told, width=width, paint=paint)
 
 

@@ -182,7 +182,7 @@ def test_command_shows_a_fleet_that_nobody_has_begun(tmp_path: Path, capsys: pyt
     assert main(["fleet", "status", fleet.url]) == 0
 
     out = capsys.readouterr().out
-    assert "     7  waiting     not begun" in out
+    assert "     7  waiting     not started" in out
     assert f"  bulk fleet work {fleet.url} --shard 0" in out
 
 

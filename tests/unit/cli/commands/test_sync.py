@@ -37,7 +37,7 @@ SUMMARY = Summary(
     withheld={"creates": 0, "updates": 3, "deletes": 1},
     surplus=1,
     plan="m.csv.ledger.db.plan-cafe0001.jsonl",
-    notes=("3 updates planned: the limit is 2, 2 of 10 managed modules",),
+    notes=("3 updates planned: the limit is 2, 20% of 10 managed modules",),
 )
 
 

@@ -186,7 +186,7 @@ def test_shards_that_were_never_begun_need_no_cause() -> None:
 
     shown = "\n".join(status_lines(status(waiting, done)))
 
-    assert "not begun" in shown
+    assert "not started" in shown
     assert "  Let your engine continue, or work here:" in shown
     assert "Now: " not in shown
 
