@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from bulk.control.diff import Difference
     from bulk.model import OtaModule, Row
 
-__all__ = ["Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
+__all__ = ["WHAT_FREES_A_SLOT", "Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
+
+WHAT_FREES_A_SLOT = "; delete a module that is no longer used, or take the row out"
+"""End of the message of a row without a slot. A screen that says what to do leaves it out."""
 
 _GRACE_S = 60.0
 """GmtCreate is exact to the minute only: a module made at 10:00:59 is listed as made at 10:00."""
@@ -108,10 +111,7 @@ def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int
         holders.append(f"{len(admitted)} by {earlier} {lines})")
     if held:
         holders.append("1 by an earlier row that is still open" if held == 1 else f"{held} by earlier rows that are still open")
-    return (
-        f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}; "
-        "delete a module that is no longer used, or take the row out"
-    )
+    return f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}{WHAT_FREES_A_SLOT}"
 
 
 def _shown(name: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bulk.legible import brief_run_id
@@ -25,7 +26,6 @@ from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from bulk.ledger.views.pulse import Pulse
     from bulk.ledger.views.status import LedgerStatus, RunRecord
@@ -160,7 +160,8 @@ def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
     shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     for run in shown[:_SHOWN_RUNS]:
         ending = spell_ending(run, is_at_work=status.is_at_work(run))
-        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {_task(run)}{ending}", width)
+        began = f"{datetime.fromisoformat(run.started_at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        yield cut(f"  {brief_run_id(run.run_id)}  {began}  {_task(run)}{ending}", width)
     if len(shown) > _SHOWN_RUNS:
         yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"
 

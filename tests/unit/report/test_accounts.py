@@ -53,7 +53,8 @@ def test_accounts_that_stopped_for_one_reason_share_it() -> None:
     shown = table(*stopped, line("us", {"pending": 1}, stopped="the key is not known", exit_code=3))
 
     assert shown[1:] == [
-        "  40 accounts, cn-0, cn-1, cn-2 and 37 more:  no network",
+        "  40 accounts: cn-0, cn-1, cn-2 and 37 more",
+        "      no network",
         "  us         3       0 of 1  the key is not known",
     ]
 
