@@ -110,7 +110,9 @@ def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int
         earlier = "an earlier row (line" if len(admitted) == 1 else "earlier rows (lines"
         holders.append(f"{len(admitted)} by {earlier} {lines})")
     if held:
-        holders.append("1 by an earlier row that is still open" if held == 1 else f"{held} by earlier rows that are still open")
+        holders.append(
+            "1 by an earlier row that is still open" if held == 1 else f"{held} by earlier rows that are still open"
+        )
     return f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}{WHAT_FREES_A_SLOT}"
 
 

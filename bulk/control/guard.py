@@ -186,6 +186,8 @@ def lost_too_much(look: AccountLook) -> Objection | None:
         if (before - now) * 100 > before * _LOST_PERCENT:
             return Objection(withheld, f"the input has {_counted(now, noun)}, and had {before:,} in the last good sync")
     if _is_another(look.common_keys, look.good_keys):
-        message = f"the input has {look.common_keys:,} of the {_counted(look.good_keys, 'module')} of the last good sync"
+        message = (
+            f"the input has {look.common_keys:,} of the {_counted(look.good_keys, 'module')} of the last good sync"
+        )
         return Objection(Withheld.OTHER_KEYS, message)
     return None

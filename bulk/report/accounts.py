@@ -212,7 +212,10 @@ def _blocks(
         first = together[0]
         about, tone = first.reason or first.note, first.shown_tone
         if len(together) > 1:
-            yield len(together), [paint(f"  {_names(together, width)}", tone), *_wrapped(about, "      ", width, reason_lines)]
+            yield (
+                len(together),
+                [paint(f"  {_names(together, width)}", tone), *_wrapped(about, "      ", width, reason_lines)],
+            )
         else:
             row = f"  {_row(first.name, first.cells, widths)}"
             yield 1, _block(row, about, width, reason_lines, paint, tone)

@@ -77,7 +77,9 @@ def _many(accounts: Mapping[str, Sequence[Check]], *, width: int, paint: Paint) 
             yield from check_lines(told, width=width, paint=paint)
     well = [name for name, checks in accounts.items() if not _gravity(checks) < len(_GRAVEST_FIRST)]
     if well:
-        told = Check("accounts", Verdict.PASSED, f"nothing is wrong with {spell_count(len(well), 'account')}: {listed(well)}")
+        told = Check(
+            "accounts", Verdict.PASSED, f"nothing is wrong with {spell_count(len(well), 'account')}: {listed(well)}"
+        )
         yield from check_lines(told, width=width, paint=paint)
 
 

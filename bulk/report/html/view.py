@@ -79,8 +79,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "chart_data": charts,
         "reasons": [_reason(reason) for reason in status.reasons],
         "crowded": [
-            product._replace(message=without_advice(product.message or "not recorded"))
-            for product in content.crowded
+            product._replace(message=without_advice(product.message or "not recorded")) for product in content.crowded
         ],
         "most_products": MOST_PRODUCTS,
         "over_budget_command": f"{results} {Outcome.OVER_BUDGET}",

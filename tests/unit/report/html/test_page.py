@@ -261,3 +261,76 @@ def test_name_of_an_account_stays_text(page_of: Callable[..., Page], text: str) 
 
     assert text in page.text
     assert {tag for tag, _ in page.tags}.isdisjoint({"img", "svg", "b"})
+
+
+def headings(page: Page) -> list[str | None]:
+    return [attributes.get("id") for tag, attributes in page.tags if tag == "h2"]
+
+
+def test_reasons_come_before_charts_and_each_section_has_a_link(page_of: Callable[..., Page]) -> None:
+    page = page_of(3)
+
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert headings(page) == ["outcomes", "accounts", "reasons", "pace", "rows", "runs"]
+    assert links == [f"#{name}" for name in headings(page)]
+
+
+def test_input_without_rows_has_a_page_that_says_so(book: Any) -> None:
+    book.begin("r1")
+    book.read_in()
+    book.end("r1", exit_code=0)
+
+    page = Page(book.page())
+
+    assert "The input has no rows." in page.text
+    assert headings(page) == ["outcomes", "runs"]
+
+
+def test_exit_code_has_words(finished: Callable[[], Any]) -> None:
+    book = finished()
+    book.begin("r2")
+    book.end("r2", exit_code=5)
+
+    assert "exit code 5, changes withheld" in Page(book.page()).text
+
+
+def test_reason_that_accounts_share_is_said_once(finished: Callable[[], Any]) -> None:
+    content = finished().content()
+    one = AccountStanding(
+        target="https://h (tuya)", rows=2, outcomes={"pending": 2}, absent=0, exit_code=3, stopped="no right"
+    )
+    accounts = {"cn": one, "eu": replace(one, stopped="no network"), "us": one}
+    status = replace(content.status, accounts=accounts)
+
+    page = Page(render(replace(content, status=status), written_at=datetime.fromtimestamp(0, UTC)))
+
+    words = " ".join(page.text.split())
+    assert words.count("no right") == 1
+    assert words.index("no right") < words.index("us 3 0 of 2 the same as cn") < words.index("no network")
+    assert "Platform" not in [attributes.get("data-label") for _, attributes in page.tags]
+
+
+def test_accounts_of_several_platforms_each_name_theirs(finished: Callable[[], Any]) -> None:
+    content = finished().content()
+    one = AccountStanding(target="https://h (tuya)", rows=0, outcomes={}, absent=0, exit_code=0, stopped=None)
+    accounts = {"cn": one, "eu": replace(one, target="https://eu (alibaba)")}
+    status = replace(content.status, accounts=accounts)
+
+    page = Page(render(replace(content, status=status), written_at=datetime.fromtimestamp(0, UTC)))
+
+    assert [attributes.get("data-label") for _, attributes in page.tags].count("Platform") == 2
+
+
+def test_words_with_hyphens_are_kept_whole_and_stay_text(book: Any) -> None:
+    book.read_in(("a1", "m1"))
+    book.settle("a1", "m1", Outcome.WITHHELD, message="more than --max-updates <b-c> allows")
+
+    text = book.page()
+
+    assert 'more than <span class="whole">--max-updates</span> <span class="whole">&lt;b-c&gt;</span> allows' in text
+
+
+def test_blank_cells_of_a_row_have_a_word(book: Any) -> None:
+    book.read_in(invalid=('["a 1",""]', "ModuleName is missing"))
+
+    assert "a 1, (blank)" in " ".join(Page(book.page()).text.split())
