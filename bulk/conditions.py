@@ -24,8 +24,8 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.ENOSPC: "the disk is full: make room",
         errno.EDQUOT: "the disk quota is used up: make room, or ask for more",
         errno.EROFS: "the file system is read-only: name a place that can be written, or mount it for writing",
-        errno.EMFILE: "this process has as many open files as its limit allows: raise the limit, as with `ulimit -n 1024`",
-        errno.ENFILE: "the machine has as many open files as its limit allows: end other programs, or raise fs.file-max",
+        errno.EMFILE: "this process has opened all the files it may: raise the limit, as with `ulimit -n 1024`",
+        errno.ENFILE: "the machine has opened all the files it may: end other programs, or raise fs.file-max",
         errno.ENOMEM: "there is not enough memory: raise the limit (`ulimit -v`, or the container's), or free some",
         errno.EFBIG: "the file may not grow so large: raise the limit, as with `ulimit -f unlimited`, "
         "or use another file system",
@@ -61,8 +61,8 @@ _PLAIN: Mapping[int, str] = MappingProxyType(
 """The same for errors that need no explanation if the message says which option named the file."""
 
 _THREADS = (
-    "the system starts no further threads: raise the limit on processes (`ulimit -u`, or the container's limit on pids), "
-    "or on memory (`ulimit -v`)"
+    "the system starts no further threads: raise the limit on processes (`ulimit -u`, or the container's limit on "
+    "pids), or on memory (`ulimit -v`)"
 )
 _MEMORY = _ADVICE[errno.ENOMEM]
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})

@@ -299,7 +299,7 @@ def _counts(state: RunState, separator: str) -> str:
 def _rates(state: RunState) -> str:
     if state.phase:
         return f"{state.create_per_s:,.1f}/s"
-    granted = f" of {spell_rate(state.allowed_per_s)}" if state.allowed_per_s else ""
+    granted = f" of {spell_rate(state.allowed_per_s)}" if state.allowed_per_s else "/s"
     return f"creates {state.create_per_s:,.1f}{granted}"
 
 

@@ -135,7 +135,8 @@ def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
 
 def _done(status: LedgerStatus) -> str:
     gravities = [gravity_of(account.outcomes, stopped=None) for account in status.accounts.values()]
-    return f"{sum(gravity is not Gravity.OPEN for gravity in gravities):,} of {spell_count(len(gravities), 'account')} done"
+    done = sum(gravity is not Gravity.OPEN for gravity in gravities)
+    return f"{done:,} of {spell_count(len(gravities), 'account')} done"
 
 
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:

@@ -40,5 +40,4 @@ def _messages(module: Path) -> Iterator[str]:
     documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
-            if " " in node.value:
-                yield node.value
+            yield from [node.value] if " " in node.value else []

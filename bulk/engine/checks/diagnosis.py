@@ -139,7 +139,9 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
         product_key: The product that was listed; ``None``: a made-up one.
     """
     if not isinstance(answer, Failure):
-        detail = f"{len(answer.modules)} module{'' if len(answer.modules) == 1 else 's'} in {product_key or f'the made-up product {MADE_UP_PRODUCT}'}"
+        count = len(answer.modules)
+        where = product_key or f"the made-up product {MADE_UP_PRODUCT}"
+        detail = f"{count} module{'' if count == 1 else 's'} in {where}"
         return Check("listing", Verdict.PASSED, f"{detail}; only a create can show whether creating is allowed")
     if product_key is None and answer.kind in _TELLS_OF_A_PRODUCT:
         detail = f"{answer.code} for the made-up product {MADE_UP_PRODUCT}, as it should be"

@@ -254,7 +254,7 @@ def test_input_without_rows_is_said_in_words(make_summary: Callable[..., Any]) -
     assert first == "Finished: the input has no rows, 0.2 s"
 
 
-def test_what_to_do_about_a_full_product_is_said_once(make_summary: Callable[..., Any]) -> None:
+def test_what_to_do_about_a_full_product_is_said_once() -> None:
     message = f"the product's 10 slots are taken: 10 by modules on the platform{WHAT_FREES_A_SLOT}"
     reason = Reason(Outcome.OVER_BUDGET, None, 1, 7, message)
 
