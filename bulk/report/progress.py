@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, TextIO
 
 from bulk.events import (
@@ -28,6 +29,7 @@ from bulk.report.account_progress import account_words, phase_words, progress_li
 from bulk.report.tally import RunState, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
+    folded,
     outcome_words,
     spell_count,
     spell_duration,
@@ -168,7 +170,7 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
     def tell(line: str) -> None:
         try:
-            stream.write(f"{line}\n")
+            stream.write(f"{folded(line, get_terminal_size().columns) if stream.isatty() else line}\n")
             stream.flush()
         except (OSError, ValueError):
             # The reader left (`2>&1 | head`): the run goes on without display.

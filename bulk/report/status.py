@@ -21,6 +21,7 @@ from bulk.report.wording import (
     spell_ending,
     spell_rate,
     task_words,
+    wrapped,
 )
 from bulk.shell import shell_path
 
@@ -64,7 +65,7 @@ def status_lines(
     lines = [
         *approval_lines(waiting_of(status.approvals, now=now, program=program), width=width, paint=paint),
         *cut_off_lines(status.cut_off, width=width, paint=paint, program=program),
-        paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
+        *(paint(line, Tone.HEADING) for line in wrapped(f"{status.path}: {_what_is_in(status)}", width)),
         cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),
         *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
@@ -151,6 +152,10 @@ def _rates(status: LedgerStatus, pulse: Pulse) -> str:
         f"creates {pulse.per_s[Action.CREATE]:,.1f}{of}, {others}/s"
         f" in the last {spell_duration(round(pulse.span_s))}{failures}"
     )
+
+
+def _what_is_in(status: LedgerStatus) -> str:
+    return f"{spell_count(status.rows, 'row')} of {status.input}" if status.input else "no input was read yet"
 
 
 def _work(status: LedgerStatus) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from itertools import pairwise
@@ -23,6 +24,7 @@ __all__ = [
     "cut",
     "cut_middle",
     "filled",
+    "folded",
     "outcome_words",
     "padded",
     "spell_count",
@@ -36,6 +38,8 @@ __all__ = [
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW = 10
 _SECOND_COLUMN = "\ufdd0"  # no text has this: Unicode keeps it for programs
+_HARD_SPACE = "\ufdd1"  # nor this
+_QUOTED = re.compile(r"`[^`]*`")
 
 MEANINGS: Mapping[Outcome, str] = MappingProxyType(
     {
@@ -94,6 +98,20 @@ def wrapped(text: str, width: int) -> list[str]:
     """Return the text on as many lines as needed. Long words are not broken: they are paths and codes to copy."""
     indent = text[: len(text) - len(text.lstrip())]
     return filled(text, width, rest=f"{indent}  ", break_words=False)
+
+
+def folded(text: str, width: int) -> str:
+    """Return a message for a terminal, which would break lines inside words.
+
+    A command stays on one line, so that it can be copied: text between backticks, and a line that is indented.
+    """
+    lines = [_QUOTED.sub(_unbroken, line) for line in text.splitlines()]
+    parts = (part for line in lines for part in ([line] if line[:1] in {"", " "} else wrapped(line, width)))
+    return "\n".join(parts).replace(_HARD_SPACE, " ")
+
+
+def _unbroken(found: re.Match[str]) -> str:
+    return found.group().replace(" ", _HARD_SPACE)
 
 
 def filled(

@@ -115,7 +115,7 @@ def test_ledger_without_input_says_so(status: LedgerStatus) -> None:
     empty = replace(status, input=None, rows=0, outcomes={}, reasons=(), runs=())
 
     assert status_lines(empty) == [
-        "in.csv.ledger.db: 0 rows of no input yet",
+        "in.csv.ledger.db: no input was read yet",
         "To https://h (tuya)",
         "No run is at work on it.",
         "",

@@ -9,6 +9,7 @@ from bulk.report.wording import (
     cut,
     cut_middle,
     filled,
+    folded,
     outcome_words,
     padded,
     spell_count,
@@ -93,3 +94,21 @@ def test_filled_text_keeps_every_character() -> None:
     text = "模块 " * 30 + "module " * 20
 
     assert " ".join(" ".join(filled(text, 40)).split()) == " ".join(text.split())
+
+
+def test_folded_message_breaks_no_word_and_no_command() -> None:
+    message = (
+        "Error: modules.csv, line 1: no column for Account, and the settings name accounts; see the accounts with "
+        "`bulk settings --settings bulk.toml --json`, or give all rows to one: add --account NAME\n\n  bulk run a b c"
+    )
+
+    shown = folded(message, 80)
+
+    assert shown.splitlines() == [
+        "Error: modules.csv, line 1: no column for Account, and the settings name",
+        "  accounts; see the accounts with",
+        "  `bulk settings --settings bulk.toml --json`, or give all rows to one: add",
+        "  --account NAME",
+        "",
+        "  bulk run a b c",
+    ]
