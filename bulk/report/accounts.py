@@ -37,6 +37,7 @@ _WIDEST_NAME = 32
 _REASON_LINES = (3, 2, 1)
 """Lines that a reason may use, most first: the first number that fits is chosen."""
 
+_NEAR_WORDS = 6
 _FEWEST_COLUMNS = 16
 """With fewer columns than this after an account's figures, its reason goes below them."""
 
@@ -244,12 +245,19 @@ def _wrapped(text: str, indent: str, width: int, lines: int) -> list[str]:
     if len(whole) <= lines or lines == 1:
         return filled(text, width, first=indent, rest="      ", lines=lines)
     words = text.split()
-    beginning = filled(text, width, first=indent, rest="      ", lines=1)[0].removesuffix(" …").split()
-    for at in range(len(beginning), len(words)):
-        shortened = filled(" ".join([*beginning, "…", *words[at:]]), width, first=indent, rest="      ")
+    code = words[:1] if words[0].endswith(":") else whole[0].split()
+    for at in range(len(code), len(words)):
+        kept = words[_clause_from(words, at) :]
+        shortened = filled(" ".join([*code, "…", *kept]), width, first=indent, rest="      ")
         if len(shortened) <= lines:
             return shortened
     return whole[:lines]
+
+
+def _clause_from(words: Sequence[str], at: int) -> int:
+    """Return where a clause begins, if one does soon: half a clause is hard to read."""
+    ends = (number for number in range(at, min(at + _NEAR_WORDS, len(words) - 1)) if words[number][-1] in ".:;")
+    return next((number + 1 for number in ends), at)
 
 
 def _by_reason(lines: Sequence[AccountLine]) -> list[list[AccountLine]]:

@@ -20,7 +20,7 @@
   const clock = (at, step) => new Date(at * 1000).toISOString().slice(...(step < 60 ? [11, 19] : step < DAY ? [11, 16] : [5, 10]));
   const figure = (value) => (value == null ? "" : value.toLocaleString("en", { maximumFractionDigits: 2 }));
   const line = (label, stroke, more) => ({ label, stroke, width: 1.5, value: (_, value) => figure(value), ...more });
-  const points = (at, width) => ({ show: at.length < width / 20, size: 4 });
+  const points = (at, width) => ({ show: at.length < width / 20, size: at.length === 1 ? 9 : 4 });
 
   function axes() {
     const axis = { stroke: color("soft"), grid: { stroke: color("grid"), width: 1 }, ticks: { stroke: color("grid"), width: 1 } };
