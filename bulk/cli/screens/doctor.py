@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulk.engine.checks.diagnosis import Check, Verdict
 from bulk.engine.checks.together import listed
 from bulk.report.tones import Tone
-from bulk.report.wording import spell_count
+from bulk.report.wording import filled, spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,10 +94,5 @@ def _of_accounts(names: Sequence[str]) -> str:
 def _wrapped(text: str, width: int) -> list[str]:
     # Users copy addresses and paths, so they are never broken.
     indent = " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(
-        text,
-        max(width, _FEWEST_COLUMNS),
-        subsequent_indent=f"{indent}  " if indent else "",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    rest = f"{indent}  " if indent else ""
+    return filled(text, max(width, _FEWEST_COLUMNS), rest=rest, break_words=False)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from bulk.fleet.standing import Standing
 from bulk.report.accounts import AccountLine, Gravity, account_line, account_table
 from bulk.report.summary import outcome_lines
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import cut, spell_count, spell_duration
+from bulk.report.wording import cut, filled, spell_count, spell_duration
 from bulk.shell import shell_join
 
 if TYPE_CHECKING:
@@ -88,9 +87,7 @@ def _shards(status: FleetStatus, width: int, paint: Paint) -> Iterator[str]:
         for shard in shards[:_SHOWN_SHARDS]:
             yield cut(f"          {shard.number}: {_about(shard)}", width)
             if shard.why:
-                yield from textwrap.wrap(
-                    shard.why, width, initial_indent=" " * 13, subsequent_indent=" " * 13, max_lines=3, placeholder=" …"
-                )
+                yield from filled(shard.why, width, first=" " * 13, rest=" " * 13, lines=3)
         if len(shards) > _SHOWN_SHARDS:
             yield f"          and {spell_count(len(shards) - _SHOWN_SHARDS, 'more shard')}"
 
