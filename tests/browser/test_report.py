@@ -333,3 +333,16 @@ def test_cells_in_scripts_of_both_directions_keep_their_order(browser: Any, page
     assert [text for text, _, _ in cells] == ["a1Lamp00001", "وحدة", "التحكم", "描述"]
     assert [place for _, *place in cells] == sorted(place for _, *place in cells)
     assert browser.run("return document.documentElement.scrollWidth;") <= width
+
+
+@pytest.mark.parametrize(("width", "media"), [(360, ""), (680, "print"), (768, ""), (1_200, "")])
+def test_a_product_key_is_on_one_line(browser: Any, page: Path, width: int, media: str) -> None:
+    browser.screen(width, media=media)
+    browser.open(page)
+
+    heights = browser.run("""
+        return [...document.querySelectorAll("section[aria-labelledby=budget] th bdi, [data-label=Product] bdi")]
+          .filter((key) => /^a1Prod\\d+$/.test(key.textContent)).map((key) => key.getClientRects().length);
+    """)
+
+    assert set(heights) == {1}

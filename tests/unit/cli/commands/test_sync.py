@@ -15,6 +15,7 @@ from bulk.engine.sync.plan_file import PlanHeader, write_plan
 from bulk.engine.sync.planning import SyncPlan
 from bulk.ledger.planning import PlannedEntry
 from bulk.model import ROW_OUTCOMES, Outcome, Reason, Summary, SyncFigures
+from bulk.report.wording import columns_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -263,3 +264,15 @@ def test_the_screen_of_a_plan_shows_what_a_delete_takes_away_and_a_create_brings
 
     assert '  a1Demo00001 mcu: AliasName "alias", Desc "text"' in shown
     assert '  line 4, a1Demo00001 nfc: AliasName "NFC"' in shown
+
+
+def test_the_screen_of_a_plan_shows_both_of_two_long_texts() -> None:
+    before, after = "控制器 " * 20, "controller " * 20
+    entry = PlannedEntry("", "a1Demo00001", "mcu", "update", "same", after, "mcu", "same", before, 2, None, None)
+    plan = SyncPlan(summary=SUMMARY, ledger="l.db", planned={"update": 1}, withheld={}, examples=(entry,), surplus={})
+
+    lines = plan_sync_lines(plan)
+
+    assert lines[-2].startswith('    Desc         "控制器 控制器')
+    assert lines[-1].startswith('               → "controller controller')
+    assert all(columns_of(line) <= 80 for line in lines[-2:])
