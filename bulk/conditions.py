@@ -24,8 +24,8 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.ENOSPC: "the disk is full: make room",
         errno.EDQUOT: "the disk quota is used up: make room, or ask for more",
         errno.EROFS: "the file system is read-only: name a place that can be written, or mount it for writing",
-        errno.EMFILE: "this process may open no more files: raise the limit, as with `ulimit -n 1024`",
-        errno.ENFILE: "the machine has no more open files to give: end other programs, or raise fs.file-max",
+        errno.EMFILE: "this process has opened all the files it may: raise the limit, as with `ulimit -n 1024`",
+        errno.ENFILE: "the machine has opened all the files it may: end other programs, or raise fs.file-max",
         errno.ENOMEM: "there is not enough memory: raise the limit (`ulimit -v`, or the container's), or free some",
         errno.EFBIG: "the file may not grow so large: raise the limit, as with `ulimit -f unlimited`, "
         "or use another file system",
@@ -42,7 +42,7 @@ _ADVICE: Mapping[int, str] = MappingProxyType(
         errno.EOPNOTSUPP: "the file system does not offer this: use a local disk",
         errno.ETXTBSY: "another program uses the file: wait, or choose another name",
         errno.EBUSY: "another program uses it: wait, or choose another name",
-        errno.EAGAIN: "the machine gives no more of it at the moment: raise the limit, or try later",
+        errno.EAGAIN: "a limit of the machine is reached: raise it, or try again later",
         errno.EINTR: "the system broke off: try again",
     }
 )
@@ -61,8 +61,8 @@ _PLAIN: Mapping[int, str] = MappingProxyType(
 """The same for errors that need no explanation if the message says which option named the file."""
 
 _THREADS = (
-    "the system gives no more threads: raise the limit on processes (`ulimit -u`, or the container's limit on pids), "
-    "or on memory (`ulimit -v`)"
+    "the system starts no further threads: raise the limit on processes (`ulimit -u`, or the container's limit on "
+    "pids), or on memory (`ulimit -v`)"
 )
 _MEMORY = _ADVICE[errno.ENOMEM]
 _SHORTAGES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import sys
 import traceback
 from dataclasses import dataclass, fields
 from types import MappingProxyType
@@ -12,7 +13,7 @@ import click
 
 from bulk.cli.help import LazyGroup
 from bulk.cli.invocation import Invocation
-from bulk.cli.output import print_json, tell
+from bulk.cli.output import print_json, screen_width, tell
 from bulk.cli.streams import ended_in_time, standard_streams
 from bulk.conditions import condition_of
 from bulk.distribution import DISTRIBUTION
@@ -20,6 +21,7 @@ from bulk.errors import BulkError
 from bulk.exits import ExitCode
 from bulk.model import Summary
 from bulk.redaction import masked
+from bulk.report.wording import folded
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -144,11 +146,16 @@ def _bug(exc: Exception, invocation: Invocation) -> _Ending:
 def _show(exc: click.ClickException) -> None:
     said = io.StringIO()
     exc.show(said)
-    tell(said.getvalue().rstrip())
+    _say(said.getvalue().rstrip())
 
 
 def _complain(message: str) -> None:
-    tell(f"Error: {message}")
+    _say(f"Error: {message}")
+
+
+def _say(message: str) -> None:
+    """Print a message: whole in a file or a pipe, and on a terminal without a line break inside a word."""
+    tell(folded(message, screen_width()) if sys.stderr.isatty() else message)
 
 
 def _failure(ending: _Ending, invocation: Invocation) -> dict[str, object]:

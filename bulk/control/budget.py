@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from bulk.control.diff import Difference
     from bulk.model import OtaModule, Row
 
-__all__ = ["Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
+__all__ = ["WHAT_FREES_A_SLOT", "Decision", "RowDecision", "decide", "judge", "who_holds_the_slots"]
+
+WHAT_FREES_A_SLOT = "; delete a module that is no longer used, or take the row out"
+"""End of the message of a row without a slot. A screen that says what to do leaves it out."""
 
 _GRACE_S = 60.0
 """GmtCreate is exact to the minute only: a module made at 10:00:59 is listed as made at 10:00."""
@@ -103,13 +106,14 @@ def who_holds_the_slots(taken: Sequence[str], admitted: Sequence[Row], held: int
     if taken:
         holders.append(f"{len(taken)} by modules on the platform ({', '.join(map(_shown, sorted(taken)))})")
     if admitted:
-        holders.append(f"{len(admitted)} by earlier rows (lines {', '.join(str(row.line) for row in admitted)})")
+        lines = ", ".join(str(row.line) for row in admitted)
+        earlier = "an earlier row (line" if len(admitted) == 1 else "earlier rows (lines"
+        holders.append(f"{len(admitted)} by {earlier} {lines})")
     if held:
-        holders.append(f"{held} by earlier rows that are still open")
-    return (
-        f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}; "
-        "delete a module that is no longer used, or take the row out"
-    )
+        holders.append(
+            "1 by an earlier row that is still open" if held == 1 else f"{held} by earlier rows that are still open"
+        )
+    return f"the product's {MAX_CUSTOM_MODULES} slots are taken: {', '.join(holders)}{WHAT_FREES_A_SLOT}"
 
 
 def _shown(name: str) -> str:

@@ -148,7 +148,7 @@ def refuse_other_file(*, keys: int, common: int, last_good_keys: int | None) -> 
         return "the input has no valid row, and a sync would treat every module as surplus"
     if last_good_keys and _is_another(common, last_good_keys):
         return (
-            f"the input has {common:,} of the {last_good_keys:,} modules of the last one that went through: "
+            f"the input has {common:,} of the {_counted(last_good_keys, 'module')} of the last one that went through: "
             "this looks like another file. A job of its own needs a ledger of its own: name one with --ledger"
         )
     return None
@@ -163,7 +163,12 @@ def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, wh
     if not planned or planned + sent <= allowed:
         return None
     before = f" and {sent:,} sent in the last {SENT_SPAN_S / 3_600:.0f} hours" if sent else ""
-    return f"{planned:,} {kind}s planned{before}: the limit is {allowed:,}, {limit} of {modules:,} {which} modules"
+    share = "" if limit.percent is None else f", {limit} of {_counted(modules, f'{which} module')}"
+    return f"{_counted(planned, kind)} planned{before}: the limit is {allowed:,}{share}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def lost_too_much(look: AccountLook) -> Objection | None:
@@ -174,13 +179,15 @@ def lost_too_much(look: AccountLook) -> Objection | None:
     """
     if look.last_good is None:
         return None
-    for withheld, what, now, before in (
-        (Withheld.FEWER_ROWS, "rows", look.input.rows, look.last_good.rows),
-        (Withheld.FEWER_PRODUCTS, "products", look.input.products, look.last_good.products),
+    for withheld, noun, now, before in (
+        (Withheld.FEWER_ROWS, "row", look.input.rows, look.last_good.rows),
+        (Withheld.FEWER_PRODUCTS, "product", look.input.products, look.last_good.products),
     ):
         if (before - now) * 100 > before * _LOST_PERCENT:
-            return Objection(withheld, f"the input has {now:,} {what}, and had {before:,} in the last good sync")
+            return Objection(withheld, f"the input has {_counted(now, noun)}, and had {before:,} in the last good sync")
     if _is_another(look.common_keys, look.good_keys):
-        message = f"the input has {look.common_keys:,} of the {look.good_keys:,} modules of the last good sync"
+        message = (
+            f"the input has {look.common_keys:,} of the {_counted(look.good_keys, 'module')} of the last good sync"
+        )
         return Objection(Withheld.OTHER_KEYS, message)
     return None

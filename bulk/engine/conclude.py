@@ -132,7 +132,7 @@ def _stopped(accounts: Mapping[str, AccountSummary]) -> str | None:
     reasons = {name: account.stopped for name, account in accounts.items() if account.stopped}
     for name, reason in reasons.items():
         first = f"account {name}: {reason}"
-        return first if len(reasons) == 1 else f"{len(reasons)} accounts stopped, the first: {first}"
+        return first if len(reasons) == 1 else f"{len(reasons)} accounts, the first: {first}"
     return None
 
 

@@ -25,7 +25,7 @@ __all__ = ["Held", "held_shard", "latest_fence"]
 
 _Result = TypeVar("_Result")
 
-_LOST = "another machine took shard {}: it goes on there, and nothing is sent from here any more"
+_LOST = "another machine took shard {} and continues it; this process sends nothing more for it"
 
 
 class Held:

@@ -891,7 +891,7 @@ WHERE number <= :changes
 ORDER BY kind, number;
 
 -- name: surplus_by_reason
--- Modules of ours that left the file and stay, the most frequent reason first, each with an example.
+-- Owned modules that left the file and stay, the most frequent reason first, each with an example.
 SELECT coalesce(m.code, 'unknown') AS reason, count(*) AS modules, min(m.product_key), m.module_name, m.account
 FROM modules AS m
 WHERE m.outcome = 'surplus' AND m.owned AND NOT EXISTS (

@@ -27,7 +27,7 @@ ACCOUNT_METRICS: Mapping[str, str] = MappingProxyType(
     {
         "bulk_account_rows": "Rows of the input, by account and outcome.",
         "bulk_account_requests": "Requests of this run, by account, action and result: ok, or the failure's class.",
-        "bulk_account_stopped": "1: the account can't go on, so no more requests are sent for it.",
+        "bulk_account_stopped": "1: the account stopped, and nothing more is sent for it.",
         "bulk_account_exit_code": "Exit code of a run of this account alone; absent: at work, or not tried.",
     }
 )

@@ -53,8 +53,8 @@ def account_words(accounts: Sequence[AccountState]) -> str:
 
 
 def phase_words(phase: SyncPhase | None) -> str:
-    """Return the noun for what a phase of a sync counts; empty for a run, which counts rows."""
-    return _WORDS[phase] if phase else ""
+    """Return the noun for what is counted: rows, or what a phase of a sync counts."""
+    return _WORDS[phase] if phase else " rows"
 
 
 def accounts_at_work(accounts: Sequence[AccountState]) -> list[AccountState]:

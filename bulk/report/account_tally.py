@@ -34,7 +34,7 @@ class AccountState:
     """Time left at its present speed; ``None``: not known, or it stopped."""
 
     stopped: str | None
-    """Why no more requests are sent for it; ``None``: it is at work, or done."""
+    """Why nothing more is sent for it; ``None``: it is at work, or done."""
 
     phase: SyncPhase | None = None
     """In a sync, ``rows`` counts the products that it looks at, or its changes; ``None``: it counts rows."""
@@ -79,7 +79,7 @@ class AccountTallies:
             self._early[account] += 1
 
     def stop(self, account: str, reason: str) -> None:
-        """Note that no more requests are sent for an account."""
+        """Note that nothing more is sent for an account."""
         self._stopped[account] = reason
 
     def stopped_by_name(self) -> dict[str, str | None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 from enum import IntEnum
 from types import MappingProxyType
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import MEANINGS, columns_of, cut, cut_middle, outcome_words, padded, spell_count
+from bulk.report.wording import MEANINGS, columns_of, cut, cut_middle, filled, outcome_words, padded, spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -38,6 +37,7 @@ _WIDEST_NAME = 32
 _REASON_LINES = (3, 2, 1)
 """Lines that a reason may use, most first: the first number that fits is chosen."""
 
+_NEAR_WORDS = 6
 _FEWEST_COLUMNS = 16
 """With fewer columns than this after an account's figures, its reason goes below them."""
 
@@ -211,14 +211,22 @@ def _blocks(
     widths = _widths(lines, headings)
     for together in _by_reason(lines):
         first = together[0]
+        about, tone = first.reason or first.note, first.shown_tone
         if len(together) > 1:
-            names = ", ".join(line.name for line in together[:_NAMED_TOGETHER])
-            more = len(together) - _NAMED_TOGETHER
-            text = f"{len(together):,} accounts, {names}{f' and {more:,} more' if more > 0 else ''}:"
+            yield (
+                len(together),
+                [paint(f"  {_names(together, width)}", tone), *_wrapped(about, "      ", width, reason_lines)],
+            )
         else:
-            text = _row(first.name, first.cells, widths)
-        about = first.reason or first.note
-        yield len(together), _block(f"  {text}", about, width, reason_lines, paint, first.shown_tone)
+            row = f"  {_row(first.name, first.cells, widths)}"
+            yield 1, _block(row, about, width, reason_lines, paint, tone)
+
+
+def _names(accounts: Sequence[AccountLine], width: int) -> str:
+    """Return how many accounts there are, and the first names."""
+    names = ", ".join(line.name for line in accounts[:_NAMED_TOGETHER])
+    more = len(accounts) - _NAMED_TOGETHER
+    return cut(f"{len(accounts):,} accounts: {names}{f' and {more:,} more' if more > 0 else ''}", width - 2)
 
 
 def _block(row: str, about: str, width: int, lines: int, paint: Paint, tone: Tone) -> list[str]:
@@ -232,15 +240,24 @@ def _block(row: str, about: str, width: int, lines: int, paint: Paint, tone: Ton
 
 
 def _wrapped(text: str, indent: str, width: int, lines: int) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent=indent,
-        subsequent_indent="      ",
-        max_lines=lines,
-        placeholder=" …",
-        break_on_hyphens=False,
-    )
+    """Return a reason on at most so many lines: the code at its beginning, and the remedy at its end, stay."""
+    whole = filled(text, width, first=indent, rest="      ")
+    if len(whole) <= lines or lines == 1:
+        return filled(text, width, first=indent, rest="      ", lines=lines)
+    words = text.split()
+    code = words[:1] if words[0].endswith(":") else whole[0].split()
+    for at in range(len(code), len(words)):
+        kept = words[_clause_from(words, at) :]
+        shortened = filled(" ".join([*code, "…", *kept]), width, first=indent, rest="      ")
+        if len(shortened) <= lines:
+            return shortened
+    return whole[:lines]
+
+
+def _clause_from(words: Sequence[str], at: int) -> int:
+    """Return where a clause begins, if one does soon: half a clause is hard to read."""
+    ends = (number for number in range(at, min(at + _NEAR_WORDS, len(words) - 1)) if words[number][-1] in ".:;")
+    return next((number + 1 for number in ends), at)
 
 
 def _by_reason(lines: Sequence[AccountLine]) -> list[list[AccountLine]]:

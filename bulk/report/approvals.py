@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bulk.ledger.views.approvals import Approval, CutOff
     from bulk.report.tones import Paint
 
-__all__ = ["Waiting", "approval_lines", "change_words", "cut_off_lines", "waiting_of"]
+__all__ = ["Waiting", "approval_lines", "change_noun", "change_words", "cut_off_lines", "waiting_of"]
 
 _NOUNS = {"create": "create", "update": "update", "delete": "delete", "adopt": "adoption"}
 """Kind of change → its noun, in the order of screens."""
@@ -94,6 +94,11 @@ def cut_off_lines(
     return [*head, "  To go on, with the same settings:", f"  {command}", ""]
 
 
+def change_noun(kind: str) -> str:
+    """Return the noun for a kind of change."""
+    return _NOUNS[kind]
+
+
 def change_words(changes: Mapping[str, int]) -> str:
     """Return ``27 updates, 6 deletes``."""
     return ", ".join(spell_count(changes[kind], noun) for kind, noun in _NOUNS.items() if changes.get(kind))
@@ -118,16 +123,18 @@ def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
     yield from (paint(line, Tone.WARNING) for line in wrapped(head, width))
     if list(one.accounts) != [""]:
         yield from _accounts(one.accounts, width)
+    digits = max((len(f"{count:,}") for count in one.reasons.values()), default=0)
     for reason, count in one.reasons.most_common():
-        yield from wrapped(f"  {count:,}: {withheld_words(reason)}", width)
+        changes = spell_count(count, "change")
+        yield from wrapped(f"  {changes:>{digits + len(changes) - len(f'{count:,}')}}: {withheld_words(reason)}", width)
     if one.command is None:
         yield from wrapped("  Its plan is not there: run the sync again, from a file, for a new one.", width)
         return
     if one.is_old:
         how = "The next sync decides again. To approve what this one decided"
     else:
-        how = f"Until {until}: read the plan, then approve it"
-    yield from wrapped(f"  {how}, with the settings of the sync:", width)
+        how = f"Read the plan. Approve it by {until}"
+    yield from wrapped(f"  {how}, with the sync's settings:", width)
     yield f"  {one.command}"
 
 

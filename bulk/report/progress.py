@@ -10,6 +10,7 @@ import os
 import threading
 import time
 from contextlib import contextmanager
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING, TextIO
 
 from bulk.events import (
@@ -28,6 +29,7 @@ from bulk.report.account_progress import account_words, phase_words, progress_li
 from bulk.report.tally import RunState, Tally, open_rows
 from bulk.report.wording import (
     MEANINGS,
+    folded,
     outcome_words,
     spell_count,
     spell_duration,
@@ -168,7 +170,7 @@ def _lines(tally: Tally, stream: TextIO) -> Iterator[Listener]:
 
     def tell(line: str) -> None:
         try:
-            stream.write(f"{line}\n")
+            stream.write(f"{folded(line, get_terminal_size().columns) if stream.isatty() else line}\n")
             stream.flush()
         except (OSError, ValueError):
             # The reader left (`2>&1 | head`): the run goes on without display.
@@ -299,7 +301,7 @@ def _counts(state: RunState, separator: str) -> str:
 def _rates(state: RunState) -> str:
     if state.phase:
         return f"{state.create_per_s:,.1f}/s"
-    granted = f" of {spell_rate(state.allowed_per_s)}" if state.allowed_per_s else ""
+    granted = f" of {spell_rate(state.allowed_per_s)}" if state.allowed_per_s else "/s"
     return f"creates {state.create_per_s:,.1f}{granted}"
 
 

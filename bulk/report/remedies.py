@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from bulk.cloud.codes import look_up
+from bulk.control.budget import WHAT_FREES_A_SLOT
 from bulk.model import Outcome
 
 if TYPE_CHECKING:
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
     from bulk.model import Reason
 
-__all__ = ["remedy"]
+__all__ = ["message_of", "remedy", "without_advice"]
 
 _BY_OUTCOME: Mapping[Outcome, str] = MappingProxyType(
     {
@@ -35,6 +36,16 @@ _BY_CODE: Mapping[str | None, str] = MappingProxyType(
     }
 )
 """Reasons that have their own remedy, for any outcome."""
+
+
+def message_of(reason: Reason) -> str:
+    """Return the example's message, without the advice that `remedy` gives too."""
+    return without_advice(reason.example_message or "no message")
+
+
+def without_advice(message: str) -> str:
+    """Return a row's message without the advice at its end."""
+    return message.removesuffix(WHAT_FREES_A_SLOT)
 
 
 def remedy(reason: Reason) -> str:

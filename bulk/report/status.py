@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from bulk.legible import brief_run_id
@@ -20,12 +21,12 @@ from bulk.report.wording import (
     spell_ending,
     spell_rate,
     task_words,
+    wrapped,
 )
 from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from datetime import datetime
 
     from bulk.ledger.views.pulse import Pulse
     from bulk.ledger.views.status import LedgerStatus, RunRecord
@@ -66,7 +67,7 @@ def status_lines(
     lines = [
         *approval_lines(waiting_of(status.approvals, now=now, program=program), width=width, paint=paint),
         *cut_off_lines(status.cut_off, width=width, paint=paint, program=program),
-        paint(f"{status.path}: {spell_count(status.rows, 'row')} of {status.input or 'no input yet'}", Tone.HEADING),
+        *(paint(line, Tone.HEADING) for line in wrapped(f"{status.path}: {_what_is_in(status)}", width)),
         cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),
         *([cut(f"Now: {_rates(status, pulse)}", width)] if pulse else []),
@@ -139,7 +140,8 @@ def status_line(status: LedgerStatus, pulse: Pulse | None) -> str:
 
 def _done(status: LedgerStatus) -> str:
     gravities = [gravity_of(account.outcomes, stopped=None) for account in status.accounts.values()]
-    return f"{sum(gravity is not Gravity.OPEN for gravity in gravities):,} of {len(gravities):,} accounts done"
+    done = sum(gravity is not Gravity.OPEN for gravity in gravities)
+    return f"{done:,} of {spell_count(len(gravities), 'account')} done"
 
 
 def _rates(status: LedgerStatus, pulse: Pulse) -> str:
@@ -156,6 +158,10 @@ def _rates(status: LedgerStatus, pulse: Pulse) -> str:
     )
 
 
+def _what_is_in(status: LedgerStatus) -> str:
+    return f"{spell_count(status.rows, 'row')} of {status.input}" if status.input else "no input was read yet"
+
+
 def _work(status: LedgerStatus) -> str:
     return f"At work: {status.holder}" if status.holder else "No run is at work on it."
 
@@ -164,7 +170,8 @@ def _runs(status: LedgerStatus, width: int) -> Iterator[str]:
     shown = sorted(status.runs, key=lambda run: run.started_at, reverse=True)
     for run in shown[:_SHOWN_RUNS]:
         ending = spell_ending(run, is_at_work=status.is_at_work(run))
-        yield cut(f"  {brief_run_id(run.run_id)}  {run.started_at}  {_task(run)}{ending}", width)
+        began = f"{datetime.fromisoformat(run.started_at).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        yield cut(f"  {brief_run_id(run.run_id)}  {began}  {_task(run)}{ending}", width)
     if len(shown) > _SHOWN_RUNS:
         yield f"  and {spell_count(len(shown) - _SHOWN_RUNS, 'earlier run')}"
 

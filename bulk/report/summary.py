@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import textwrap
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import TYPE_CHECKING
@@ -12,9 +11,9 @@ from bulk.exits import ExitCode
 from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Action, Outcome
 from bulk.model.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
-from bulk.report.remedies import remedy
+from bulk.report.remedies import message_of, remedy
 from bulk.report.tones import Tone, plain, tone_of
-from bulk.report.wording import MEANINGS, cut, outcome_words, spell_count, spell_duration, wrapped
+from bulk.report.wording import MEANINGS, cut, filled, outcome_words, spell_count, spell_duration, wrapped
 from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
@@ -252,12 +251,15 @@ def _accounts(summary: Summary, width: int, paint: Paint, pending: str | None) -
 
 def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
     done = sum(summary.outcomes.get(outcome, 0) for outcome in PROVISIONED_OUTCOMES)
-    share = f"{done:,} of {spell_count(summary.rows, 'row')} provisioned, {spell_duration(summary.elapsed_s)}"
+    took = spell_duration(summary.elapsed_s)
+    share = f"{done:,} of {spell_count(summary.rows, 'row')} provisioned, {took}"
     if summary.stopped:
         alone = len(stopped_accounts(summary))
         of_accounts = f"{alone:,} of {spell_count(len(summary.accounts), 'account')}; the others went through"
         why = wrapped(f"Stopped: {summary.stopped if _stopped_as_a_whole(summary) else of_accounts}", width)
         return [*(paint(line, Tone.BAD) for line in why), *wrapped(share, width)]
+    if not summary.rows:
+        return [paint(f"Finished: the input has no rows, {took}", Tone.WARNING)]
     tone = Tone.GOOD if summary.exit_code == ExitCode.DONE else Tone.WARNING
     return [paint(line, tone) for line in wrapped(f"Finished: {share}", width)]
 
@@ -312,18 +314,10 @@ def _reason(reason: Reason, width: int, *, example_lines: int, remedy_lines: int
     code = f", {reason.code}" if reason.code else ""
     head = f"  {spell_count(reason.rows, 'row')} {outcome_words(reason.outcome)}{code}"
     of = f" of {reason.example_account}" if reason.example_account else ""
-    example = f"line {reason.example_line}{of}: {reason.example_message or 'no message'}"
+    example = f"line {reason.example_line}{of}: {message_of(reason)}"
     to_do = f"to do: {remedy(reason)}"
     return [cut(head, width), *_indented(example, width, example_lines), *_indented(to_do, width, remedy_lines)]
 
 
 def _indented(text: str, width: int, lines: int) -> list[str]:
-    return textwrap.wrap(
-        text,
-        width,
-        initial_indent="    ",
-        subsequent_indent="      ",
-        max_lines=lines,
-        placeholder=" …",
-        break_on_hyphens=False,
-    )
+    return filled(text, width, first="    ", rest="      ", lines=lines)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 import unicodedata
 from itertools import accumulate, pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from bulk.exits import ExitCode
 from bulk.legible import brief_run_id
 from bulk.model import Outcome
 
@@ -21,6 +23,8 @@ __all__ = [
     "columns_of",
     "cut",
     "cut_middle",
+    "filled",
+    "folded",
     "outcome_words",
     "padded",
     "spell_count",
@@ -33,6 +37,9 @@ __all__ = [
 
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW = 10
+_SECOND_COLUMN = "\ufdd0"  # no text has this: Unicode keeps it for programs
+_HARD_SPACE = "\ufdd1"  # nor this
+_QUOTED = re.compile(r"`[^`]*`")
 
 MEANINGS: Mapping[Outcome, str] = MappingProxyType(
     {
@@ -54,6 +61,16 @@ MEANINGS: Mapping[Outcome, str] = MappingProxyType(
     }
 )
 """One line for each outcome, in the order in which every screen shows them."""
+
+
+_ENDINGS: Mapping[int, str] = MappingProxyType(
+    {
+        ExitCode.INCOMPLETE: "some rows not provisioned",
+        ExitCode.WITHHELD: "changes withheld",
+        ExitCode.CHANGED: "something changed",
+    }
+)
+"""Exit code → what it says of a run that did not stop. 0 needs no words."""
 
 
 def cut(text: str, width: int) -> str:
@@ -80,7 +97,50 @@ def columns_of(text: str) -> int:
 def wrapped(text: str, width: int) -> list[str]:
     """Return the text on as many lines as needed. Long words are not broken: they are paths and codes to copy."""
     indent = text[: len(text) - len(text.lstrip())]
-    return textwrap.wrap(text, width, subsequent_indent=f"{indent}  ", break_on_hyphens=False, break_long_words=False)
+    return filled(text, width, rest=f"{indent}  ", break_words=False)
+
+
+def folded(text: str, width: int) -> str:
+    """Return a message for a terminal, which would break lines inside words.
+
+    A command stays on one line, so that it can be copied: text between backticks, and a line that is indented.
+    """
+    lines = [_QUOTED.sub(_unbroken, line) for line in text.splitlines()]
+    parts = (part for line in lines for part in ([line] if line[:1] in {"", " "} else wrapped(line, width)))
+    return "\n".join(parts).replace(_HARD_SPACE, " ")
+
+
+def _unbroken(found: re.Match[str]) -> str:
+    return found.group().replace(" ", _HARD_SPACE)
+
+
+def filled(
+    text: str, width: int, *, first: str = "", rest: str = "", lines: int | None = None, break_words: bool = True
+) -> list[str]:
+    """Return the text on as many lines as needed, at most ``lines``; a Chinese character needs two columns.
+
+    Args:
+        text: On one line.
+        width: Columns of the terminal.
+        first: Blanks before the first line.
+        rest: Blanks before each other line.
+        lines: Most lines; a text that needs more ends in ``…``.
+        break_words: Whether a word that is longer than a line is broken.
+    """
+    # textwrap counts characters: behind a wide one, a second takes its other column.
+    spread = text if text.isascii() else "".join(map(_as_wide_as_shown, text))
+    found = textwrap.wrap(
+        spread,
+        # A wide character that is broken off its second column must still fit.
+        width - (len(spread) != len(text)),
+        initial_indent=first,
+        subsequent_indent=rest,
+        max_lines=lines,
+        placeholder=" …",
+        break_on_hyphens=False,
+        break_long_words=break_words,
+    )
+    return [line.replace(_SECOND_COLUMN, "") for line in found]
 
 
 def padded(text: str, width: int) -> str:
@@ -114,7 +174,8 @@ def spell_duration(seconds: float) -> str:
 def spell_ending(run: RunRecord, *, is_at_work: bool) -> str:
     """Return how a run ended, if it did."""
     if run.exit_code is not None:
-        return f"exit code {run.exit_code}" + (f", stopped: {run.stopped}" if run.stopped else "")
+        why = f"stopped: {run.stopped}" if run.stopped else _ENDINGS.get(run.exit_code)
+        return f"exit code {run.exit_code}" + (f", {why}" if why else "")
     return "at work" if is_at_work else "killed, or the power failed"
 
 
@@ -131,6 +192,10 @@ def spell_rate(per_s: float) -> str:
     if per_s == 0:
         return "unlimited"
     return f"{per_s:,.0f}/s" if per_s >= _TENTHS_BELOW * 10 or per_s == int(per_s) else f"{per_s:.1f}/s"
+
+
+def _as_wide_as_shown(character: str) -> str:
+    return character + _SECOND_COLUMN if _columns_of_character(character) > 1 else character
 
 
 def _beginning(text: str, width: int) -> str:

@@ -123,7 +123,7 @@ class Document:
         tables = self._top.pop(kind, {})
         if isinstance(tables, dict) and all(isinstance(table, dict) for table in tables.values()):
             return tables
-        hint = "; what is the same for all of them stands at the top of the file" if kind is TableKind.ACCOUNT else ""
+        hint = "; write what is the same for all of them at the top of the file" if kind is TableKind.ACCOUNT else ""
         raise SettingsError(f"{self.name}: {kind} are tables: write [{kind}.NAME] and its keys below{hint}")
 
     def _account(self, table: Mapping[str, object], at: _Table) -> AccountSettings:

@@ -150,3 +150,21 @@ def page_of_sync(tmp_path_factory: pytest.TempPathFactory) -> Path:
     assert main(sync) == 5
     assert main(["report", str(ledger), "-o", str(report)]) == 0
     return report
+
+
+@pytest.fixture(scope="session")
+def page_of_scripts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the report of an input with Chinese, Arabic and very long cells."""
+    folder = tmp_path_factory.mktemp("scripts")
+    source, ledger, report = folder / "模块清单 2026.csv", folder / "账本.db", folder / "report.html"
+    rows = [
+        ("a1Lamp00001", "وحدة", "التحكم", "描述"),
+        ("a1Lamp00001", "sensor", "传感器" * 70, ""),
+        ("a1Lamp00001", "x" * 64, "主控制器" * 8, "描述" * 45),
+    ]
+    with source.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([("ProductKey", "ModuleName", "AliasName", "Desc"), *rows])
+    run = ["run", str(source), "--sandbox", "--ledger", str(ledger), "--qps", "0", "--list-qps", "0"]
+    assert main(run) == 1
+    assert main(["report", str(ledger), "-o", str(report)]) == 0
+    return report

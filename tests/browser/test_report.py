@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -228,3 +229,120 @@ def test_accounts_in_trouble_are_seen_and_the_others_unfold(browser: Any, page_o
     assert len(unfolded) == 40
     assert browser.run("return document.documentElement.scrollWidth;") <= width
     assert browser.complaints() == []
+
+
+AXIS = """
+    window.drawn = [];
+    const fill = CanvasRenderingContext2D.prototype.fillText;
+    CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
+      window.drawn.push(text);
+      return fill.call(this, text, ...rest);
+    };
+"""
+
+
+def test_time_axis_of_a_short_run_says_no_time_twice(browser: Any, page: Path) -> None:
+    script = browser.driver.execute_cdp_cmd("Page.addScriptToEvaluateOnNewDocument", {"source": AXIS})
+    try:
+        browser.open(page)
+        drawn = browser.run("return window.drawn;")
+    finally:
+        browser.driver.execute_cdp_cmd("Page.removeScriptToEvaluateOnNewDocument", script)
+
+    times = [text for text in drawn if text.count(":") == 2]
+    assert times
+    assert [time for time, following in pairwise(times) if time == following] == []
+
+
+@pytest.mark.parametrize("chart", ["rate-chart", "latency-chart"])
+def test_lines_of_a_chart_differ_without_colour(browser: Any, page: Path, chart: str) -> None:
+    browser.open(page)
+
+    styles = browser.run(f"""
+        return [...document.querySelectorAll("#{chart} .u-series:not(:first-child) .u-marker")]
+          .map((marker) => getComputedStyle(marker).borderTopStyle);
+    """)
+
+    assert set(styles) == {"solid", "dashed", "dotted"}
+
+
+@pytest.mark.parametrize("width", [320, 360, 768, 1_200])
+def test_an_option_is_never_broken_at_its_hyphens(browser: Any, page_of_sync: Path, width: int) -> None:
+    browser.screen(width)
+    browser.open(page_of_sync)
+
+    lines = browser.run("""
+        return [...document.querySelectorAll("main .whole")].filter((word) => word.textContent.startsWith("--max-"))
+          .map((word) => {
+            const range = document.createRange();
+            range.selectNodeContents(word);
+            return range.getClientRects().length;
+          });
+    """)
+
+    assert set(lines) == {1}
+
+
+def test_changes_that_wait_say_each_reason_once(browser: Any, page_of_sync: Path) -> None:
+    browser.open(page_of_sync)
+
+    groups = browser.run("""
+        return [...document.querySelectorAll("section[aria-labelledby=waiting] tr.group")].map((row) => row.innerText);
+    """)
+
+    assert groups == [
+        "Deletes: more deletes than --max-deletes allows",
+        "Updates: more updates than --max-updates allows",
+    ]
+
+
+def test_links_lead_to_every_section(browser: Any, page_of_sync: Path) -> None:
+    browser.open(page_of_sync)
+
+    links = browser.run("return [...document.querySelectorAll('nav a')].map((link) => link.hash.slice(1));")
+
+    assert links == browser.run("return [...document.querySelectorAll('main h2')].map((heading) => heading.id);")
+    assert links[:3] == ["waiting", "outcomes", "reasons"]
+
+
+@pytest.mark.parametrize("name", ["page", "page_of_accounts", "page_of_sync"])
+def test_paper_leaves_room_for_reasons(browser: Any, request: pytest.FixtureRequest, name: str) -> None:
+    browser.screen(680, media="print")  # A4 without its margins
+    browser.open(request.getfixturevalue(name))
+
+    widths = browser.run("""
+        return [...document.querySelectorAll("td.why, td.remedy, [data-label='For example']")]
+          .map((cell) => cell.offsetWidth).filter((width) => width);
+    """)
+
+    assert min(widths) >= 150
+    assert browser.run("return document.documentElement.scrollWidth;") <= 680
+    assert browser.run("return document.querySelector('nav').offsetParent;") is None
+
+
+@pytest.mark.parametrize("width", [320, 768, 1_200])
+def test_cells_in_scripts_of_both_directions_keep_their_order(browser: Any, page_of_scripts: Path, width: int) -> None:
+    browser.screen(width)
+    browser.open(page_of_scripts)
+
+    cells = browser.run("""
+        return [...document.querySelectorAll("#row-table tbody tr:first-child [data-label=Row] bdi")]
+          .map((cell) => [cell.textContent, cell.getBoundingClientRect().top, cell.getBoundingClientRect().left]);
+    """)
+
+    assert [text for text, _, _ in cells] == ["a1Lamp00001", "وحدة", "التحكم", "描述"]
+    assert [place for _, *place in cells] == sorted(place for _, *place in cells)
+    assert browser.run("return document.documentElement.scrollWidth;") <= width
+
+
+@pytest.mark.parametrize(("width", "media"), [(360, ""), (680, "print"), (768, ""), (1_200, "")])
+def test_a_product_key_is_on_one_line(browser: Any, page: Path, width: int, media: str) -> None:
+    browser.screen(width, media=media)
+    browser.open(page)
+
+    heights = browser.run("""
+        return [...document.querySelectorAll("section[aria-labelledby=budget] th bdi, [data-label=Product] bdi")]
+          .filter((key) => /^a1Prod\\d+$/.test(key.textContent)).map((key) => key.getClientRects().length);
+    """)
+
+    assert set(heights) == {1}

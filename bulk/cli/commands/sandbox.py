@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
+import textwrap
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -36,9 +37,29 @@ class _SandboxCommand(GroupedCommand):
         for heading, module in _grammars():
             _, _, grammar = (module.__doc__ or "").partition("\n\n")
             with formatter.section(heading):
+                indent = " " * formatter.current_indent
                 for line in grammar.strip("\n").splitlines():
-                    formatter.write(f"{' ' * formatter.current_indent}{line}\n" if line else "\n")
+                    for part in _within(line, formatter.width - len(indent)):
+                        formatter.write(f"{indent}{part}\n" if part else "\n")
         super().format_epilog(ctx, formatter)
+
+
+def _within(line: str, width: int) -> list[str]:
+    """Return a line of a grammar on as many lines as needed; its last column stays a column."""
+    if len(line) <= width:
+        return [line]
+    columns = re.match(r"\s*\S.*?\s{2,}|\s*", line)
+    beginning = columns.group() if columns else ""
+    text = line[len(beginning) :]
+    comment = "# " if text.startswith("# ") else ""
+    return textwrap.wrap(
+        text,
+        width,
+        initial_indent=beginning,
+        subsequent_indent=" " * len(beginning) + comment,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
 
 
 def _grammars() -> Iterator[tuple[str, ModuleType]]:

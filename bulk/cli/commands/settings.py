@@ -47,7 +47,7 @@ _NOT_SETTINGS = frozenset(
       columns = { ProductKey = "pk", Desc = "note" }
       [accounts.factory]                  # for rows with Account factory
       region = "cn-beijing"
-      key_env = "FACTORY"                 # its key is in FACTORY_ACCESS_KEY_ID, …
+      key_env = "FACTORY"                 # from FACTORY_ACCESS_KEY_ID, …
 
     An account can have: ACCOUNT_KEYS. What it leaves out is taken from the profile, or from the file's top. If there
     are accounts, --endpoint, --region, --instance-id and --profile are refused.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulk.engine.checks.diagnosis import Check, Verdict
 from bulk.engine.checks.together import listed
 from bulk.report.tones import Tone
+from bulk.report.wording import filled, spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -76,7 +76,9 @@ def _many(accounts: Mapping[str, Sequence[Check]], *, width: int, paint: Paint) 
             yield from check_lines(told, width=width, paint=paint)
     well = [name for name, checks in accounts.items() if not _gravity(checks) < len(_GRAVEST_FIRST)]
     if well:
-        told = Check("accounts", Verdict.PASSED, f"nothing is wrong with {len(well)} accounts: {listed(well)}")
+        told = Check(
+            "accounts", Verdict.PASSED, f"nothing is wrong with {spell_count(len(well), 'account')}: {listed(well)}"
+        )
         yield from check_lines(told, width=width, paint=paint)
 
 
@@ -92,10 +94,5 @@ def _of_accounts(names: Sequence[str]) -> str:
 def _wrapped(text: str, width: int) -> list[str]:
     # Users copy addresses and paths, so they are never broken.
     indent = " " * (len(text) - len(text.lstrip()))
-    return textwrap.wrap(
-        text,
-        max(width, _FEWEST_COLUMNS),
-        subsequent_indent=f"{indent}  " if indent else "",
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
+    rest = f"{indent}  " if indent else ""
+    return filled(text, max(width, _FEWEST_COLUMNS), rest=rest, break_words=False)

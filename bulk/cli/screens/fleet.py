@@ -70,7 +70,7 @@ def fleet_line(look: FleetLook) -> str:
     per_s = sum(one.per_s for one in progress if one.state is ShardState.WORKING)
     failed = [f"{spell_count(len(look.shards.failed), 'shard')} given up"] if look.shards.failed else []
     figures = [
-        f"{settled:,} of {rows:,} ({100 * settled // rows if rows else 100}%)",
+        f"{settled:,} of {rows:,} rows ({100 * settled // rows if rows else 100}%)",
         _words(outcomes),
         f"{per_s:,.1f} a second",
         f"{done} of {spell_count(len(look.manifest.shards), 'shard')} done, {len(look.working)} at work",

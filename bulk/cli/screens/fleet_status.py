@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from typing import TYPE_CHECKING
 
 from bulk.fleet.standing import Standing
 from bulk.report.accounts import AccountLine, Gravity, account_line, account_table
 from bulk.report.summary import outcome_lines
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import cut, spell_count, spell_duration
+from bulk.report.wording import cut, filled, spell_count, spell_duration
 from bulk.shell import shell_join
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ _MEANINGS = {
     Standing.GIVEN_UP: ("given up after several failed tries", Tone.BAD),
     Standing.STOPPED: ("ended early, with rows left to do", Tone.BAD),
     Standing.SILENT: ("silent for longer than its lease", Tone.WARNING),
-    Standing.WAITING: ("not begun", Tone.WARNING),
+    Standing.WAITING: ("not started", Tone.WARNING),
     Standing.WORKING: ("at work", Tone.GOOD),
     Standing.INCOMPLETE: ("finished, some rows not provisioned", Tone.WARNING),
     Standing.DONE: ("finished, every row provisioned", Tone.GOOD),
@@ -73,7 +72,7 @@ def status_lines(status: FleetStatus, *, width: int = 80, paint: Paint = plain) 
 
 def _account_line(name: str, account: AccountStatus) -> AccountLine:
     if account.rows is None:
-        return AccountLine(name=name, gravity=Gravity.OPEN, cells=(f"{account.shard}", "-"), note="not begun")
+        return AccountLine(name=name, gravity=Gravity.OPEN, cells=(f"{account.shard}", "-"), note="not started")
     known = {**account.outcomes}
     known["pending"] = known.get("pending", 0) + max(0, account.rows - sum(known.values()))
     return account_line(name, known, exit_code=account.shard, stopped=account.stopped)
@@ -88,9 +87,7 @@ def _shards(status: FleetStatus, width: int, paint: Paint) -> Iterator[str]:
         for shard in shards[:_SHOWN_SHARDS]:
             yield cut(f"          {shard.number}: {_about(shard)}", width)
             if shard.why:
-                yield from textwrap.wrap(
-                    shard.why, width, initial_indent=" " * 13, subsequent_indent=" " * 13, max_lines=3, placeholder=" …"
-                )
+                yield from filled(shard.why, width, first=" " * 13, rest=" " * 13, lines=3)
         if len(shards) > _SHOWN_SHARDS:
             yield f"          and {spell_count(len(shards) - _SHOWN_SHARDS, 'more shard')}"
 
@@ -98,7 +95,7 @@ def _shards(status: FleetStatus, width: int, paint: Paint) -> Iterator[str]:
 def _about(shard: ShardStatus) -> str:
     done = shard.rows - shard.outcomes.get("pending", 0)
     parts = [
-        f"{done:,} of {shard.rows:,} rows",
+        f"{done:,} of {spell_count(shard.rows, 'row')}",
         f"{shard.per_s:,.1f}/s" if shard.per_s else "",
         shard.holder or "",
         f"heard {spell_duration(shard.heard_s_ago)} ago" if shard.heard_s_ago is not None else "",

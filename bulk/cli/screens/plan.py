@@ -16,6 +16,7 @@ from bulk.report.wording import (
     columns_of,
     cut,
     cut_middle,
+    filled,
     outcome_words,
     padded,
     spell_count,
@@ -35,6 +36,7 @@ _SHOWN_PRODUCTS = 5
 _SHOWN_LINES = 8
 """Most line numbers that are shown of a full product's rows; the others are only counted."""
 
+_HOLDER_LINES = 2
 _ACCOUNT_LINES = 14
 _TO_CREATE = "to create"
 _DELIMITERS = MappingProxyType({",": "comma", "\t": "tab", ";": "semicolon", "|": "vertical bar"})
@@ -127,7 +129,7 @@ def _account(name: str, account: PlannedAccount) -> AccountLine:
         weight=creates,
         cells=(f"{account.rows:,}", f"{creates:,}", spell_duration(account.seconds) if account.seconds else "-"),
         note=not_provisioned(account.outcomes),
-        reason=f"not whole: {account.stopped}" if account.stopped else None,
+        reason=f"incomplete: {account.stopped}" if account.stopped else None,
     )
 
 
@@ -155,7 +157,7 @@ def _full(plan: Plan, width: int) -> Iterator[str]:
     for product in plan.full_products[:_SHOWN_PRODUCTS]:
         of = f" of {product.account}" if product.account else ""
         yield cut(f"  {product.product_key}{of}: no slot for {_line_numbers(product.lines)}", width)
-        yield cut(f"    {'; '.join(_holders(product))}", width)
+        yield from filled("; ".join(_holders(product)), width, first="    ", rest="      ", lines=_HOLDER_LINES)
     more = len(plan.full_products) - _SHOWN_PRODUCTS
     if more > 0:
         yield f"  and {spell_count(more, 'more product')}: see --json"

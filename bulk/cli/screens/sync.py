@@ -13,7 +13,7 @@ from bulk.model import Outcome
 from bulk.model.inputs import has_no_place
 from bulk.report.summary import summary_lines
 from bulk.report.tones import Tone, plain
-from bulk.report.wording import cut, spell_count, wrapped
+from bulk.report.wording import columns_of, cut, spell_count, wrapped
 from bulk.shell import shell_join, shell_path
 
 if TYPE_CHECKING:
@@ -179,22 +179,30 @@ def _example(entry: PlannedEntry, width: int) -> Iterator[str]:
     place = f"  line {entry.line}, " if entry.line else "  "
     of = f"{entry.account}, " if entry.account else ""
     name = f"{place}{of}{entry.product_key} {entry.module_name}"
-    texts = list(_texts(entry))
     if entry.kind != "update":
+        texts = list(_texts(entry))
         yield cut(f"{name}: {', '.join(texts)}" if texts else name, width)
         return
     yield cut(name, width)
-    yield from (cut(f"    {text}", width) for text in texts)
+    yield from _differences(entry, width)
+
+
+def _differences(entry: PlannedEntry, width: int) -> Iterator[str]:
+    """Yield the fields that differ, old → new: on one line, or, if they are too long, one above the other."""
+    found, wanted = (entry.found_alias, entry.found_desc), (entry.wanted_alias, entry.wanted_desc)
+    for name, before, after in zip(_FIELDS, found, wanted, strict=True):
+        if (before or "") != (after or ""):
+            line = f"    {name:<9}  {_shown(before)} → {_shown(after)}"
+            if columns_of(line) <= width:
+                yield line
+            else:
+                yield cut(f"    {name:<9}    {_shown(before)}", width)
+                yield cut(f"    {'':<9}  → {_shown(after)}", width)
 
 
 def _texts(entry: PlannedEntry) -> Iterator[str]:
-    """Yield the fields that differ, old → new; of a new or a deleted module, those that it has."""
+    """Yield the fields that a new or a deleted module has."""
     found, wanted = (entry.found_alias, entry.found_desc), (entry.wanted_alias, entry.wanted_desc)
-    if entry.kind == "update":
-        for name, before, after in zip(_FIELDS, found, wanted, strict=True):
-            if (before or "") != (after or ""):
-                yield f"{name:<9}  {_shown(before)} → {_shown(after)}"
-        return
     for name, text in zip(_FIELDS, wanted if entry.found_name is None else found, strict=True):
         if text:
             yield f"{name} {_shown(text)}"

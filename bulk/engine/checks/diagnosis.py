@@ -128,7 +128,7 @@ def keys_check(source: str, key_id: str, answer: Listing | Failure) -> Check:
         return Check("keys", Verdict.PASSED, f"{which}, accepted")
     if answer.code.lower().startswith(_KEY_CODES):
         return Check("keys", Verdict.FAILED, f"{which}, refused: {_said(answer)}", answer.remedy)
-    return Check("keys", Verdict.SKIPPED, f"{which}; the listing below tells no more of them")
+    return Check("keys", Verdict.SKIPPED, f"{which}; the listing below does not show whether the platform accepts them")
 
 
 def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
@@ -139,7 +139,9 @@ def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:
         product_key: The product that was listed; ``None``: a made-up one.
     """
     if not isinstance(answer, Failure):
-        detail = f"{len(answer.modules)} modules in {product_key or f'the made-up product {MADE_UP_PRODUCT}'}"
+        count = len(answer.modules)
+        where = product_key or f"the made-up product {MADE_UP_PRODUCT}"
+        detail = f"{count} module{'' if count == 1 else 's'} in {where}"
         return Check("listing", Verdict.PASSED, f"{detail}; only a create can show whether creating is allowed")
     if product_key is None and answer.kind in _TELLS_OF_A_PRODUCT:
         detail = f"{answer.code} for the made-up product {MADE_UP_PRODUCT}, as it should be"

@@ -33,14 +33,27 @@ def accounts_view(status: LedgerStatus) -> dict[str, Any] | None:
     if not status.accounts:
         return None
     found = [_account(name, account, status) for name, account in status.accounts.items()]
-    ordered = sorted(found, key=lambda account: (account["gravity"], -account["left"]))
+    ordered = _reasons_once(sorted(found, key=lambda account: (account["gravity"], -account["left"])))
     few = len(ordered) <= _SHOWN_WHOLE
     return {
+        # One platform for all is at the top of the page.
+        "with_platform": len({account.target for account in status.accounts.values()} - {None}) > 1,
         "in_all": len(ordered),
         "shown": [account for account in ordered if few or account["gravity"] < Gravity.OPEN],
         "folded": [] if few else list(_folded(ordered)),
         "nameless": status.rows - sum(account.rows for account in status.accounts.values()),
     }
+
+
+def _reasons_once(accounts: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Put accounts that stopped for one reason together; only the first says it, the others name the first."""
+    together: dict[str, list[dict[str, Any]]] = {}
+    for account in accounts:
+        together.setdefault(account["stopped"] or f"account {account['name']}", []).append(account)
+    for first, *others in together.values():
+        for other in others:
+            other["as"] = first["name"]
+    return [account for group in together.values() for account in group]
 
 
 def _account(name: str, account: AccountStanding, status: LedgerStatus) -> dict[str, Any]:
@@ -58,6 +71,7 @@ def _account(name: str, account: AccountStanding, status: LedgerStatus) -> dict[
         # While a run is at work, the end of an earlier one does not matter.
         "exit_code": None if status.holder else account.exit_code,
         "stopped": stopped,
+        "as": None,
         "others": not_provisioned(account.outcomes),
     }
 

@@ -15,7 +15,7 @@ from bulk.rows import InputShape, cells
 
 if TYPE_CHECKING:
     import sqlite3
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from bulk.ledger.views.history import CrowdedProduct
@@ -47,8 +47,8 @@ class OpenRow:
     line: int
     product_key: str | None
     module_name: str | None
-    record: str | None
-    """The row as it was, shortened; only where it could not be read as a module."""
+    record: tuple[str, ...] | None
+    """The row's cells as they were, shortened; only where it could not be read as a module."""
 
     outcome: str
     code: str | None
@@ -132,6 +132,17 @@ def _rows(connection: sqlite3.Connection, ledger: Path, shape: InputShape) -> It
         )
 
 
-def _as_it_was(shape: InputShape, result: Result) -> str:
-    record = result.record if shape.format == "jsonl" else ", ".join(cells(shape, result.record, result.values))
-    return record if len(record) <= _RECORD_CHARACTERS else f"{record[:_RECORD_CHARACTERS]}…"
+def _as_it_was(shape: InputShape, result: Result) -> tuple[str, ...]:
+    record = [result.record] if shape.format == "jsonl" else cells(shape, result.record, result.values)
+    return tuple(_shortened(record))
+
+
+def _shortened(record: Iterable[str]) -> Iterator[str]:
+    """Yield a row's cells, up to `_RECORD_CHARACTERS` in all."""
+    left = _RECORD_CHARACTERS
+    for cell in record:
+        if len(cell) > left:
+            yield f"{cell[:left]}…"
+            return
+        yield cell
+        left -= len(cell)

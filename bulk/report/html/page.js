@@ -14,15 +14,18 @@
 
   const color = (name) => getComputedStyle(root).getPropertyValue(`--${name}`).trim();
   const DAY = 86400;
+  // Nothing is measured within a second: an axis in steps below one would show the same time again and again.
+  const STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, ...[1, 2, 5, 10, 30, 90, 365].map((days) => days * DAY)];
+  const LONG = [12, 4], DASHES = [7, 4], DOTS = [2, 3];
   const clock = (at, step) => new Date(at * 1000).toISOString().slice(...(step < 60 ? [11, 19] : step < DAY ? [11, 16] : [5, 10]));
   const figure = (value) => (value == null ? "" : value.toLocaleString("en", { maximumFractionDigits: 2 }));
   const line = (label, stroke, more) => ({ label, stroke, width: 1.5, value: (_, value) => figure(value), ...more });
-  const points = (at, width) => ({ show: at.length < width / 20, size: 4 });
+  const points = (at, width) => ({ show: at.length < width / 20, size: at.length === 1 ? 9 : 4 });
 
   function axes() {
     const axis = { stroke: color("soft"), grid: { stroke: color("grid"), width: 1 }, ticks: { stroke: color("grid"), width: 1 } };
     const time = (_, splits, __, ___, step) => splits.map((at) => clock(at, step));
-    return [{ ...axis, values: time, space: 70 }, { ...axis, size: 56, values: (_, splits) => splits.map((value) => value.toLocaleString("en")) }];
+    return [{ ...axis, values: time, space: 70, incrs: STEPS }, { ...axis, size: 56, values: (_, splits) => splits.map((value) => value.toLocaleString("en")) }];
   }
 
   function options(width, series) {
@@ -36,8 +39,11 @@
         x: { range: (plot, from, to) => (plot.data[0].length === 1 ? [from - 5, from + 5] : [from, to]) },
         y: { range: (_, __, most) => [0, (most || 1) * 1.1] },
       },
+      // Half of the last time on the axis reaches beyond it.
+      padding: [null, 28, null, null],
       axes: axes(),
-      series: [{ label: "UTC", value: (_, at) => (at == null ? "" : clock(at, 1)) }, ...series],
+      legend: { markers: { width: 2, dash: (plot, at) => ({ [DASHES]: "dashed", [LONG]: "dashed", [DOTS]: "dotted" })[plot.series[at].dash] || "solid" } },
+      series: [{ label: "Time (UTC)", value: (_, at) => (at == null ? "" : clock(at, 1)) }, ...series],
     };
   }
 
@@ -45,11 +51,11 @@
     const small = points(run.at, width);
     const series = [
       line("creates/s", color("accent"), { width: 2, points: small }),
-      line("listings/s", color("list"), { points: small }),
+      line("listings/s", color("list"), { dash: DOTS, points: small }),
     ];
     const values = [run.at, run.per_s.create, run.per_s.list];
     if (run.asked_per_s !== null) {
-      series.push(line("asked/s", color("good"), { dash: [6, 4], points: { show: run.at.length === 1 } }));
+      series.push(line("asked/s", color("good"), { dash: LONG, points: { show: run.at.length === 1 } }));
       values.push(run.at.map(() => run.asked_per_s));
     }
     if (run.throttled_in_all) {
@@ -64,8 +70,8 @@
     const small = points(run.at, width);
     const series = [
       line("p50", color("good"), { points: small }),
-      line("p95", color("warning"), { points: small }),
-      line("p99", color("bad"), { points: small }),
+      line("p95", color("warning"), { dash: DASHES, points: small }),
+      line("p99", color("bad"), { dash: DOTS, points: small }),
     ];
     return [series, [run.at, run.p50_ms, run.p95_ms, run.p99_ms]];
   }

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from jinja2 import Environment, StrictUndefined
-from markupsafe import Markup
+from markupsafe import Markup, escape
 
 from bulk.distribution import installed_version
 from bulk.legible import brief_run_id
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 __all__ = ["render"]
 
 _CHARTING = "vendor/uplot/"
+_BLANKS = re.compile(r"(\s+)")
 
 
 def render(content: Content, *, written_at: datetime, program: Sequence[str] = ("bulk",)) -> str:
@@ -58,7 +60,17 @@ def _template() -> Template:
     environment.filters["thousands"] = "{:,}".format
     environment.filters["words"] = outcome_words
     environment.filters["brief"] = brief_run_id
+    environment.filters["whole"] = _whole
     return environment.from_string(_read("page.html.j2"))
+
+
+def _whole(text: str) -> Markup:
+    """Return a text whose words with hyphens are not broken at them: `--max-updates` is one word."""
+    return Markup("").join(_kept_whole(word) for word in _BLANKS.split(text))
+
+
+def _kept_whole(word: str) -> Markup:
+    return Markup('<span class="whole">{}</span>').format(word) if "-" in word else escape(word)
 
 
 def _policy(style: str, scripts: Sequence[str]) -> str:

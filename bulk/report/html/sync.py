@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.control.reasons import kept_words, withheld_words
-from bulk.report.approvals import change_words, waiting_of
+from bulk.report.approvals import change_noun, change_words, waiting_of
 from bulk.report.wording import task_words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from bulk.ledger.views.status import RunRecord
@@ -38,9 +38,10 @@ def sync_view(content: Content, *, now: datetime, program: Sequence[str]) -> dic
     return {
         "plans": [_plan(one) for one in waiting],
         "waiting_in_all": sum(one.changes.total() for one in waiting),
-        "waiting": [_change(change) for change in record.waiting],
+        "waiting": _groups(record.waiting),
+        "waiting_shown": len(record.waiting),
         "changed_by": _changed_by(record.changed_by, runs),
-        "changed": [_change(change) for change in record.changed],
+        "changed": _groups(record.changed),
         "surplus": [
             {
                 "reason": staying.reason.replace("_", " "),
@@ -81,15 +82,28 @@ def _changed_by(run_id: str | None, runs: Sequence[RunRecord]) -> dict[str, str]
     }
 
 
+def _groups(changes: Iterable[ModuleChange]) -> list[dict[str, Any]]:
+    """Return the changes by kind and reason: each reason is said once."""
+    groups: dict[tuple[str, str | None], list[dict[str, Any]]] = {}
+    for change in changes:
+        groups.setdefault((change.kind, change.withheld), []).append(_change(change))
+    return [
+        {
+            "kind": f"{change_noun(kind)}s".capitalize(),
+            "why": withheld_words(withheld) if withheld else None,
+            "changes": group,
+        }
+        for (kind, withheld), group in groups.items()
+    ]
+
+
 def _change(change: ModuleChange) -> dict[str, Any]:
     return {
         "account": change.account,
         "product_key": change.product_key,
         "module_name": change.module_name,
         "line": change.line,
-        "kind": change.kind,
         "texts": list(_texts(change)),
-        "why": withheld_words(change.withheld) if change.withheld else None,
     }
 
 

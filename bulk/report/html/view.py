@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import PurePath
@@ -13,7 +14,7 @@ from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Action, Outcome
 from bulk.report.html.accounts import accounts_view
 from bulk.report.html.content import MOST_CHANGES, MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.html.sync import sync_view
-from bulk.report.remedies import remedy
+from bulk.report.remedies import message_of, remedy, without_advice
 from bulk.report.summary import retry_command, undo_command
 from bulk.report.tones import Tone, tone_of
 from bulk.report.wording import (
@@ -41,6 +42,7 @@ PRINTED_ROWS = 200
 """Rows that are printed; `page.css` has the same number."""
 
 _MOST_RUNS = 50
+_FIGURE_AND_UNIT = re.compile(r"(\d) (ms|s|min|h|d|UTC)\b")
 
 
 def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -> dict[str, Any]:
@@ -65,6 +67,7 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "ledger": status.path,
         "written_at": _clock_time(written_at),
         "rows_in_all": status.rows,
+        "verdict": _verdict(status, provisioned),
         "provisioned": provisioned,
         "tone": _tone(status),
         "ending": _how_it_ended(status, runs),
@@ -75,7 +78,9 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "charts": charts,
         "chart_data": charts,
         "reasons": [_reason(reason) for reason in status.reasons],
-        "crowded": content.crowded,
+        "crowded": [
+            product._replace(message=without_advice(product.message or "not recorded")) for product in content.crowded
+        ],
         "most_products": MOST_PRODUCTS,
         "over_budget_command": f"{results} {Outcome.OVER_BUDGET}",
         "rows": content.rows,
@@ -89,6 +94,12 @@ def view_of(content: Content, *, written_at: datetime, program: Sequence[str]) -
         "earlier_runs": max(0, len(runs) - _MOST_RUNS),
         "status_command": f"{shell_join(program)} status {shell_path(content.path)} --json",
     }
+
+
+def _verdict(status: LedgerStatus, provisioned: int) -> str:
+    if status.rows:
+        return f"{provisioned:,} of {spell_count(status.rows, 'row')} provisioned"
+    return "The input has no rows" if status.input else "No input was read yet"
 
 
 def _spoken_target(status: LedgerStatus) -> str:
@@ -144,7 +155,7 @@ def _reason(reason: Reason) -> dict[str, Any]:
         "code": reason.code,
         "line": reason.example_line,
         "account": reason.example_account,
-        "message": reason.example_message,
+        "message": message_of(reason),
         "remedy": remedy(reason),
     }
 
@@ -169,12 +180,13 @@ def _chart_words(chart: RunChart, began: str, *, of_accounts: bool) -> str:
         if action is not Action.CREATE and action.figure in chart.requests
     )
     half, most, nearly_all = (f"{latency_ms:,g} ms" for latency_ms in chart.latency_ms if latency_ms is not None)
-    return (
+    words = (
         f"From {began}, for {spell_duration(chart.seconds)}: {spell_count(creates, 'create')} "
         f"({creates / chart.seconds:,.1f}/s on average, {asked}), {others}, "
         f"{throttled}. Half of all requests took up to {half}, 95% up to {most}, 99% up to {nearly_all}. "
         f"A point is {spell_duration(chart.slot_s) if chart.slot_s > 1 else 'one second'}."
     )
+    return _FIGURE_AND_UNIT.sub("\\1\u00a0\\2", words)
 
 
 def _run(run: RunRecord, status: LedgerStatus) -> dict[str, Any]:

@@ -140,7 +140,7 @@ def hint_of(header: Header, *, is_sheet: bool) -> str:
     if len([name for name in header.names if name.strip()]) == 1 and is_sheet:
         return "it is one cell: divide it in a spreadsheet program (Data, Text to Columns),"
     if len(header.names) == 1:
-        return f"it is one cell: name what stands between the cells with {_delimiter_flag(header.names[0])},"
+        return f"it is one cell: name the character between the cells with {_delimiter_flag(header.names[0])},"
     return ""
 
 

@@ -47,7 +47,7 @@ ENCODING = "utf-8-sig"
 AS_TEXT = "format the column as text and enter it again"
 ERROR = Flaw("is the error of a formula: correct the formula, or clear the cell")
 UNCALCULATED = Flaw("is a formula without a result: open the workbook in a spreadsheet program, save it and run again")
-LOST_DIGITS = Flaw(f"is a number of more than 15 digits, and a cell keeps no more than 15: {AS_TEXT}")
+LOST_DIGITS = Flaw(f"is a number of more than 15 digits, and a cell keeps only 15: {AS_TEXT}")
 DATE = Flaw(f"is a date or a time, which spreadsheet programs make of what looks like one: {AS_TEXT}", only_keys=True)
 UNREAD_FORMAT = Flaw(f"is a number, shown in a format that is not read here: {AS_TEXT}")
 MERGED = Flaw("is in a merged cell, of which only the first has the value: unmerge it and fill in each cell")

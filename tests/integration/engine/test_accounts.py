@@ -234,7 +234,7 @@ async def test_five_accounts_in_trouble_cost_seven_others_nothing(
     assert summary.accounts["throttled"].throttled > 0
     assert summary.throttled == summary.accounts["throttled"].throttled
     assert summary.stopped
-    assert summary.stopped.startswith("4 accounts stopped, the first: account wrong: SignatureDoesNotMatch")
+    assert summary.stopped.startswith("4 accounts, the first: account wrong: SignatureDoesNotMatch")
     assert summary.outcomes["created"] == 8 * PER_ACCOUNT
 
 

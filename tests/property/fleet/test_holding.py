@@ -120,7 +120,7 @@ def test_shard_that_another_took_stops_the_work_and_is_not_released(simulate: Si
 
             assert not held.may_send()
             assert machine.stop.reason == (
-                "another machine took shard 0: it goes on there, and nothing is sent from here any more"
+                "another machine took shard 0 and continues it; this process sends nothing more for it"
             )
         assert b"released" not in store.objects["lease/0.1"]
 

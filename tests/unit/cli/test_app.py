@@ -366,3 +366,17 @@ def test_command_without_a_summary_fails_with_an_object_of_two_keys(
     assert main(["status", str(tmp_path / "gone.db"), "--json"]) == 3
 
     assert set(json.loads(capsys.readouterr().out)) == {"exit_code", "stopped"}
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_long_error_is_one_line_in_a_log_and_folded_on_a_terminal(
+    *, is_terminal: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "60")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: is_terminal)
+
+    assert main(["status", str(tmp_path / "a-ledger-that-is-not-there" / "modules.csv.ledger.db")]) == 3
+
+    lines = capsys.readouterr().err.splitlines()
+    assert (len(lines) > 1) is is_terminal
+    assert " ".join(line.strip() for line in lines).startswith("Error: ")

@@ -56,7 +56,7 @@ def test_held_slots_are_kept_back() -> None:
     decision = decide([row(2, "new"), row(3, "newer")], listed(8), held=1)
 
     assert [admitted.line for admitted in decision.admitted] == [2]
-    assert "1 by earlier rows that are still open" in (decision.over_budget[0].message or "")
+    assert "1 by an earlier row that is still open" in (decision.over_budget[0].message or "")
 
 
 def test_the_message_names_who_holds_the_slots() -> None:
@@ -64,7 +64,7 @@ def test_the_message_names_who_holds_the_slots() -> None:
 
     message = decision.over_budget[0].message or ""
     assert "9 by modules on the platform (old-0, old-1," in message
-    assert "1 by earlier rows (lines 2)" in message
+    assert "1 by an earlier row (line 2)" in message
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,18 @@ def test_an_account_whose_rows_look_like_another_job_has_lost_too_much() -> None
     assert "50 of the 1,000 modules" in lost.message
     assert lost_too_much(look(last_good=GOOD, good_keys=1_000, common_keys=900)) is None
     assert lost_too_much(look(good_keys=1_000, common_keys=50)) is None
+
+
+def test_one_of_a_thing_is_no_plural() -> None:
+    shrunk = lost_too_much(look(input=GoodInput(rows=1, products=1), last_good=GoodInput(rows=4, products=1)))
+    too_many = guard(look(owned=1, deletes=1), max_deletes=Limit(0, 50.0))[ChangeKind.DELETE]
+
+    assert shrunk is not None
+    assert shrunk.message == "the input has 1 row, and had 4 in the last good sync"
+    assert too_many.message == "1 delete planned: the limit is 0, 50% of 1 owned module"
+
+
+def test_limit_that_is_a_number_is_said_once() -> None:
+    objection = guard(look(updates=4), max_updates=Limit(3))[ChangeKind.UPDATE]
+
+    assert objection.message == "4 updates planned: the limit is 3"

@@ -53,7 +53,8 @@ def test_accounts_that_stopped_for_one_reason_share_it() -> None:
     shown = table(*stopped, line("us", {"pending": 1}, stopped="the key is not known", exit_code=3))
 
     assert shown[1:] == [
-        "  40 accounts, cn-0, cn-1, cn-2 and 37 more:  no network",
+        "  40 accounts: cn-0, cn-1, cn-2 and 37 more",
+        "      no network",
         "  us         3       0 of 1  the key is not known",
     ]
 
@@ -127,3 +128,19 @@ def test_gravity_is_that_of_the_gravest_row() -> None:
     ]
 
     assert found == [Gravity.IN_TROUBLE, Gravity.OPEN, Gravity.DONE, Gravity.EMPTY]
+
+
+def test_reason_that_is_cut_keeps_the_code_and_the_remedy() -> None:
+    reason = (
+        "SignatureDoesNotMatch: Specified signature is not matched with our calculation. The keys are from environment "
+        "variables K12_…; a run reads these once: correct K12_ACCESS_KEY_ID, K12_ACCESS_KEY_SECRET and "
+        "K12_SECURITY_TOKEN, then run again. The AccessKey secret does not belong to the key id."
+    )
+
+    shown = table(line("cn-1", {"pending": 9}, stopped=reason, exit_code=3), line("eu", {"created": 1}), room=5)
+
+    assert len(shown) == 4 + 1
+    assert "SignatureDoesNotMatch: " in shown[1]
+    assert "…" in shown[1]
+    assert shown[3].endswith("does not belong to the key id.")
+    assert max(map(columns_of, shown)) <= 80

@@ -22,10 +22,9 @@ ONE = Approval(
 def test_what_waits_is_said_with_reasons_time_and_a_command_alone_on_its_line() -> None:
     assert approval_lines(waiting_of([ONE], now=MADE), width=80) == [
         "Waiting for your approval: 27 updates, 6 deletes",
-        "  27: more updates than --max-updates allows",
-        "  6: more deletes than --max-deletes allows",
-        "  Until 2026-11-28 17:31 UTC: read the plan, then approve it, with the settings",
-        "    of the sync:",
+        "  27 changes: more updates than --max-updates allows",
+        "   6 changes: more deletes than --max-deletes allows",
+        "  Read the plan. Approve it by 2026-11-28 17:31 UTC, with the sync's settings:",
         "  bulk apply m.db.plan-cafe00000001.jsonl",
         "",
     ]

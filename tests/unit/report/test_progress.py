@@ -81,7 +81,7 @@ def test_bar_shows_everything_in_80_columns(state: RunState) -> None:
     lines = drawn(state, 80)
 
     assert lines[0].rstrip() == "modules.csv → https://h (tuya)"
-    assert "12,345 of 50,000 (24%)" in lines[1]
+    assert "12,345 of 50,000 rows (24%)" in lines[1]
     assert "1 h 2 min left" in lines[1]
     assert lines[2].rstrip() == "created 12,000 · over budget 340 · failed 5"
     assert lines[3].rstrip() == "creates 9.9 of 10/s · 14 products at once, waiting for the rate limit"
@@ -114,7 +114,7 @@ def test_bar_says_why_it_stops(state: RunState) -> None:
 
 def test_plain_line_says_all_of_it_once(state: RunState) -> None:
     assert plain_line(state) == (
-        "[20 min 40 s] 12,345 of 50,000 (24%); created 12,000, over budget 340, failed 5; creates 9.9 of 10/s;"
+        "[20 min 40 s] 12,345 of 50,000 rows (24%); created 12,000, over budget 340, failed 5; creates 9.9 of 10/s;"
         " 1 h 2 min left; 14 products at once, waiting for the rate limit"
     )
 
@@ -123,7 +123,7 @@ def test_plain_line_leaves_out_what_is_not_known(state: RunState) -> None:
     early = replace(state, counts={}, settled=0, left_s=None, allowed_per_s=0.0, create_per_s=0.0, lanes=1)
 
     assert plain_line(early) == (
-        "[20 min 40 s] 0 of 50,000 (0%); creates 0.0; 1 product at once, waiting for the rate limit"
+        "[20 min 40 s] 0 of 50,000 rows (0%); creates 0.0/s; 1 product at once, waiting for the rate limit"
     )
 
 
@@ -156,7 +156,7 @@ def test_plain_progress_tells_how_it_stands_now_and_then(
 
     class Stream(io.StringIO):
         def flush(self) -> None:
-            if self.getvalue().count("100 of 1,000 (10%)") > 1:
+            if self.getvalue().count("100 of 1,000 rows (10%)") > 1:
                 told_twice.set()
 
     with progress("modules.csv", stream=Stream(), live=False) as listener:
@@ -216,7 +216,10 @@ def test_bar_shows_three_accounts_the_stopped_one_first(state: RunState) -> None
     lines = drawn(replace(state, accounts=accounts(3)), 80)
 
     assert lines[-3].startswith("  factory-001 stopped: SignatureDoesNotMatch: correct the key")
-    assert lines[-2:] == ["  factory-002 20 of 60 (33%), 6.0 s left", "  factory-000 20 of 60 (33%), 4.0 s left"]
+    assert lines[-2:] == [
+        "  factory-002 20 of 60 rows (33%), 6.0 s left",
+        "  factory-000 20 of 60 rows (33%), 4.0 s left",
+    ]
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 200])

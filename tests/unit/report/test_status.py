@@ -64,8 +64,8 @@ def test_ledger_at_rest_shows_outcomes_reasons_and_runs(status: LedgerStatus) ->
         "    to do: Run again. If the code comes back, fix what its message names.",
         "",
         "Runs, the last first",
-        "  r2  2026-11-22T21:20:18.338Z  killed, or the power failed",
-        "  r1  2026-11-21T21:20:18.338Z  exit code 0",
+        "  r2  2026-11-22 21:20 UTC  killed, or the power failed",
+        "  r1  2026-11-21 21:20 UTC  exit code 0",
     ]
 
 
@@ -75,7 +75,7 @@ def test_run_at_work_is_named_and_not_called_dead(status: LedgerStatus) -> None:
     lines = status_lines(replace(status, holder=holder))
 
     assert lines[2] == "At work: run r2 (process 7 on h, since 2026-11-22T21:20:18.338Z)"
-    assert "  r2  2026-11-22T21:20:18.338Z  at work" in lines
+    assert "  r2  2026-11-22 21:20 UTC  at work" in lines
 
 
 def test_run_at_work_shows_how_fast_it_is(status: LedgerStatus) -> None:
@@ -115,7 +115,7 @@ def test_ledger_without_input_says_so(status: LedgerStatus) -> None:
     empty = replace(status, input=None, rows=0, outcomes={}, reasons=(), runs=())
 
     assert status_lines(empty) == [
-        "in.csv.ledger.db: 0 rows of no input yet",
+        "in.csv.ledger.db: no input was read yet",
         "To https://h (tuya)",
         "No run is at work on it.",
         "",
@@ -224,8 +224,8 @@ def test_runs_say_what_they_did_and_an_apply_who_began_it(status: LedgerStatus) 
     keys = status_json(replace(status, runs=(sync, run_record(3))), None)["runs"]
 
     assert lines[-2:] == [
-        "  r2  2026-11-22T21:20:18.338Z  apply of cafe0000 by ops, exit code 0",
-        "  r1  2026-11-21T21:20:18.338Z  sync, exit code 5",
+        "  r2  2026-11-22 21:20 UTC  apply of cafe0000 by ops, exit code 0",
+        "  r1  2026-11-21 21:20 UTC  sync, exit code 5, changes withheld",
     ]
     assert ["command" in run for run in keys] == [True, False]  # type: ignore[attr-defined]  # the keys are those of a JSON object
 

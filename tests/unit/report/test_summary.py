@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.control.budget import WHAT_FREES_A_SLOT
 from bulk.model import Outcome, Reason
 from bulk.report.summary import outcome_lines, reason_lines, retry_command, summary_lines
 from bulk.report.tones import Tone
@@ -266,3 +267,19 @@ def test_each_undo_file_is_restored_in_a_ledger_of_its_own(
     lines = summary_lines(make_summary(run_id="cafe0001beef", undo=undo_file, outcomes={"updated": 1}), width=200)
 
     assert f"bulk sync {undo_file} --ledger {ledger} --max-updates 100%" in "\n".join(lines)
+
+
+def test_input_without_rows_is_said_in_words(make_summary: Callable[..., Any]) -> None:
+    first, *_ = summary_lines(make_summary(elapsed_s=0.2))
+
+    assert first == "Finished: the input has no rows, 0.2 s"
+
+
+def test_what_to_do_about_a_full_product_is_said_once() -> None:
+    message = f"the product's 10 slots are taken: 10 by modules on the platform{WHAT_FREES_A_SLOT}"
+    reason = Reason(Outcome.OVER_BUDGET, None, 1, 7, message)
+
+    shown = "\n".join(reason_lines([reason], width=80, room=20))
+
+    assert "line 7: the product's 10 slots are taken: 10 by modules on the platform\n" in shown
+    assert shown.lower().count("delete a module") == 1

@@ -8,6 +8,8 @@ from bulk.report.wording import (
     columns_of,
     cut,
     cut_middle,
+    filled,
+    folded,
     outcome_words,
     padded,
     spell_count,
@@ -77,3 +79,36 @@ def test_cut_text_of_wide_characters_fits(width: int) -> None:
 def test_name_is_cut_in_its_middle() -> None:
     assert cut_middle("0123456789", 7) == "012…789"
     assert cut_middle("0123456789", 10) == "0123456789"
+
+
+def test_filled_text_counts_the_columns_of_a_terminal_not_characters() -> None:
+    lines = filled("line 2: AliasName has " + "很长的名字" * 20, 80, first="    ", rest="      ", lines=2)
+
+    assert [columns_of(line) <= 80 for line in lines] == [True, True]
+    assert lines[0].startswith("    line 2: AliasName has 很")
+    assert lines[1].startswith("      ")
+    assert lines[1].endswith(" …")
+
+
+def test_filled_text_keeps_every_character() -> None:
+    text = "模块 " * 30 + "module " * 20
+
+    assert " ".join(" ".join(filled(text, 40)).split()) == " ".join(text.split())
+
+
+def test_folded_message_breaks_no_word_and_no_command() -> None:
+    message = (
+        "Error: modules.csv, line 1: no column for Account, and the settings name accounts; see the accounts with "
+        "`bulk settings --settings bulk.toml --json`, or give all rows to one: add --account NAME\n\n  bulk run a b c"
+    )
+
+    shown = folded(message, 80)
+
+    assert shown.splitlines() == [
+        "Error: modules.csv, line 1: no column for Account, and the settings name",
+        "  accounts; see the accounts with",
+        "  `bulk settings --settings bulk.toml --json`, or give all rows to one: add",
+        "  --account NAME",
+        "",
+        "  bulk run a b c",
+    ]

@@ -13,7 +13,7 @@ from bulk.cli.flags.common import json_option
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
-from bulk.report.wording import cut, spell_count
+from bulk.report.wording import filled, spell_count
 from bulk.shell import shell_join
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["merge"]
 
 _SHOWN_SHARDS = 10
+_REASON_LINES = 3
 
 
 @click.command(
@@ -97,7 +98,7 @@ def _lines(done: Merged, url: str) -> Iterator[str]:
     if done.unfinished:
         yield f"Not finished: {spell_count(len(done.unfinished), 'shard')}"
         for number, why in [*done.unfinished.items()][:_SHOWN_SHARDS]:
-            yield cut(f"  shard {number}: {why}", width)
+            yield from filled(f"  shard {number}: {why}", width, rest="    ", lines=_REASON_LINES)
         if len(done.unfinished) > _SHOWN_SHARDS:
             yield f"  and {spell_count(len(done.unfinished) - _SHOWN_SHARDS, 'shard')} more"
         yield "Let the fleet finish, and merge again:"

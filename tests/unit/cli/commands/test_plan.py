@@ -66,7 +66,8 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
         "",
         "Products without a slot for every row",
         "  pk3: no slot for lines 30, 31, 32, 33, 34, 35, 36, 37 and 4 more",
-        "    on the platform: mod-0, mod-1, mod-2, mod-3, mod-4, mod-5, mod-6, mod-7, mo…",
+        "    on the platform: mod-0, mod-1, mod-2, mod-3, mod-4, mod-5, mod-6, mod-7,",
+        "      mod-8, mod-9",
         "",
         "The first rows of each kind",
         "  line  becomes      product  module  why",
@@ -203,7 +204,7 @@ def test_plan_of_three_accounts_says_what_each_would_do(of_accounts: Callable[[i
 
     at = lines.index("Accounts       rows  to create       takes")
     assert lines[at + 1 : at + 5] == [
-        "  factory-001    60          0           -  not whole:",
+        "  factory-001    60          0           -  incomplete:",
         "      InvalidAccessKeyId.NotFound: the key is not known",
         "  factory-000    60         60  1 min 12 s  takes longest",
         "  factory-002    60         48       4.8 s  12 over budget",

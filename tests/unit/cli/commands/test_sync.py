@@ -16,6 +16,7 @@ from bulk.engine.sync.plan_file import PlanHeader, write_plan
 from bulk.engine.sync.planning import SyncPlan
 from bulk.ledger.planning import PlannedEntry
 from bulk.model import ROW_OUTCOMES, Outcome, Reason, Summary, SyncFigures
+from bulk.report.wording import columns_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,7 +39,7 @@ SUMMARY = Summary(
     withheld={"creates": 0, "updates": 3, "deletes": 1},
     surplus=1,
     plan="m.csv.ledger.db.plan-cafe0001.jsonl",
-    notes=("3 updates planned: the limit is 2, 2 of 10 managed modules",),
+    notes=("3 updates planned: the limit is 2, 20% of 10 managed modules",),
 )
 
 
@@ -324,3 +325,15 @@ def test_sync_that_withholds_nothing_says_nothing_of_it() -> None:
 
     assert "Withheld" not in shown
     assert "\n\n\n" not in shown
+
+
+def test_the_screen_of_a_plan_shows_both_of_two_long_texts() -> None:
+    before, after = "控制器 " * 20, "controller " * 20
+    entry = PlannedEntry("", "a1Demo00001", "mcu", "update", "same", after, "mcu", "same", before, 2, None, None)
+    plan = SyncPlan(summary=SUMMARY, ledger="l.db", planned={"update": 1}, withheld={}, examples=(entry,), surplus={})
+
+    lines = plan_sync_lines(plan)
+
+    assert lines[-2].startswith('    Desc         "控制器 控制器')
+    assert lines[-1].startswith('               → "controller controller')
+    assert all(columns_of(line) <= 80 for line in lines[-2:])

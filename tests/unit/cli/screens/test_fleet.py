@@ -96,7 +96,7 @@ def test_the_line_counts_rows_shards_and_the_rate_of_those_at_work() -> None:
 
     line = fleet_line(look(ended, working))
 
-    assert line.startswith("40 of 90 (44%); created 38, failed 2; 8.5 a second; 1 of 3 shards done, 2 at work")
+    assert line.startswith("40 of 90 rows (44%); created 38, failed 2; 8.5 a second; 1 of 3 shards done, 2 at work")
     assert "given up" not in line
 
 
@@ -104,7 +104,7 @@ def test_the_line_names_shards_that_were_given_up_and_a_fleet_without_rows_is_do
     gone = GivenUp(shard=2, fence=5, tries=5, why="no key", at=1.0)
 
     assert "1 shard given up" in fleet_line(look(failed={2: gone}))
-    assert fleet_line(look(manifest=manifest(shards=0, rows=0))).startswith("0 of 0 (100%)")
+    assert fleet_line(look(manifest=manifest(shards=0, rows=0))).startswith("0 of 0 rows (100%)")
 
 
 def test_the_end_names_the_next_command() -> None:
@@ -186,7 +186,7 @@ def test_shards_that_were_never_begun_need_no_cause() -> None:
 
     shown = "\n".join(status_lines(status(waiting, done)))
 
-    assert "not begun" in shown
+    assert "not started" in shown
     assert "  Let your engine continue, or work here:" in shown
     assert "Now: " not in shown
 

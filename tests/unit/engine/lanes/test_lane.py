@@ -230,7 +230,7 @@ async def test_a_row_whose_create_may_still_come_keeps_its_slot(bench: Bench) ->
 
     assert outcomes == {2: "failed", 3: "over_budget"}
     assert "b" not in bench.platform.sent
-    assert "1 by earlier rows that are still open" in (bench.notebook.outcomes[3].message or "")
+    assert "1 by an earlier row that is still open" in (bench.notebook.outcomes[3].message or "")
 
 
 async def test_a_row_in_doubt_from_an_earlier_run_that_is_refused_for_good_leaves_its_slot(bench: Bench) -> None:

@@ -58,7 +58,7 @@ class Page(HTMLParser):
         elif self._inside == "style":
             self.styles.append(data)
         else:
-            self.text += data
+            self.text += data.replace("\xa0", " ")
 
     def policy(self) -> dict[str, list[str]]:
         (content,) = [a["content"] for _, a in self.tags if a.get("http-equiv") == "Content-Security-Policy"]
@@ -103,7 +103,8 @@ def test_policy_lets_only_the_page_s_own_scripts_and_style_run(finished: Callabl
 def test_nothing_is_loaded_from_elsewhere(finished: Callable[[], Any]) -> None:
     page = Page(finished().page())
 
-    assert not [a for _, a in page.tags if {"src", "href", "srcset", "action", "data"} & a.keys()]
+    loads = [a for _, a in page.tags if {"src", "href", "srcset", "action", "data"} & a.keys()]
+    assert [a for a in loads if not (a.get("href") or "").startswith("#")] == []
     assert not [style for style in page.styles if "url(" in style or "@import" in style]
 
 
@@ -301,3 +302,76 @@ def test_apply_that_was_cut_off_is_offered_again_where_its_plan_is_known(
     page = Page(render(content, written_at=datetime.fromtimestamp(0, UTC)))
 
     assert ("bulk apply 'plan cafe.jsonl'" in page.text) == is_offered
+
+
+def headings(page: Page) -> list[str | None]:
+    return [attributes.get("id") for tag, attributes in page.tags if tag == "h2"]
+
+
+def test_reasons_come_before_charts_and_each_section_has_a_link(page_of: Callable[..., Page]) -> None:
+    page = page_of(3)
+
+    links = [attributes["href"] for tag, attributes in page.tags if tag == "a"]
+    assert headings(page) == ["outcomes", "accounts", "reasons", "pace", "rows", "runs"]
+    assert links == [f"#{name}" for name in headings(page)]
+
+
+def test_input_without_rows_has_a_page_that_says_so(book: Any) -> None:
+    book.begin("r1")
+    book.read_in()
+    book.end("r1", exit_code=0)
+
+    page = Page(book.page())
+
+    assert "The input has no rows." in page.text
+    assert headings(page) == ["outcomes", "runs"]
+
+
+def test_exit_code_has_words(finished: Callable[[], Any]) -> None:
+    book = finished()
+    book.begin("r2")
+    book.end("r2", exit_code=5)
+
+    assert "exit code 5, changes withheld" in Page(book.page()).text
+
+
+def test_reason_that_accounts_share_is_said_once(finished: Callable[[], Any]) -> None:
+    content = finished().content()
+    one = AccountStanding(
+        target="https://h (tuya)", rows=2, outcomes={"pending": 2}, absent=0, exit_code=3, stopped="no right"
+    )
+    accounts = {"cn": one, "eu": replace(one, stopped="no network"), "us": one}
+    status = replace(content.status, accounts=accounts)
+
+    page = Page(render(replace(content, status=status), written_at=datetime.fromtimestamp(0, UTC)))
+
+    words = " ".join(page.text.split())
+    assert words.count("no right") == 1
+    assert words.index("no right") < words.index("us 3 0 of 2 the same as cn") < words.index("no network")
+    assert "Platform" not in [attributes.get("data-label") for _, attributes in page.tags]
+
+
+def test_accounts_of_several_platforms_each_name_theirs(finished: Callable[[], Any]) -> None:
+    content = finished().content()
+    one = AccountStanding(target="https://h (tuya)", rows=0, outcomes={}, absent=0, exit_code=0, stopped=None)
+    accounts = {"cn": one, "eu": replace(one, target="https://eu (alibaba)")}
+    status = replace(content.status, accounts=accounts)
+
+    page = Page(render(replace(content, status=status), written_at=datetime.fromtimestamp(0, UTC)))
+
+    assert [attributes.get("data-label") for _, attributes in page.tags].count("Platform") == 2
+
+
+def test_words_with_hyphens_are_kept_whole_and_stay_text(book: Any) -> None:
+    book.read_in(("a1", "m1"))
+    book.settle("a1", "m1", Outcome.WITHHELD, message="more than --max-updates <b-c> allows")
+
+    text = book.page()
+
+    assert 'more than <span class="whole">--max-updates</span> <span class="whole">&lt;b-c&gt;</span> allows' in text
+
+
+def test_blank_cells_of_a_row_have_a_word(book: Any) -> None:
+    book.read_in(invalid=('["a 1",""]', "ModuleName is missing"))
+
+    assert "a 1, (blank)" in " ".join(Page(book.page()).text.split())

@@ -29,7 +29,7 @@ def test_command_shows_a_fleet_that_nobody_has_begun(fleet: Fleet, capsys: pytes
     assert main(["fleet", "status", fleet.url]) == 0
 
     out = capsys.readouterr().out
-    assert f"     {ACCOUNTS}  waiting     not begun" in out
+    assert f"     {ACCOUNTS}  waiting     not started" in out
     assert f"  bulk fleet work {fleet.url} --shard 0" in out
 
 
