@@ -153,8 +153,15 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
         tell(f"  was empty, and a blank cell does not restore that: {field}")
     if len(undo.not_restored) > _SHOWN_FIELDS:
         tell(f"  and {len(undo.not_restored) - _SHOWN_FIELDS:,} more such fields")
-    command = restore_command(str(undo_file), undo.run_id, program=invocation.program)
-    tell(f"Restore them, with your settings, in a ledger of their own and without --prune:\n  {command}")
+    command = restore_command(
+        str(undo_file),
+        undo.run_id,
+        program=invocation.program,
+        platform=("--sandbox",) if undo.is_of_sandbox else (),
+        rehearsed_in=str(ledger) if undo.is_of_sandbox else None,
+    )
+    settings = "" if undo.is_of_sandbox else ", with the settings of the run"
+    tell(f"To restore them{settings}:\n  {command}")
 
 
 @contextmanager

@@ -133,6 +133,7 @@ def show_summary(
             program=invocation.program,
             approve=approve,
             resume=resume,
+            platform=invocation.platform,
             input_format=settings.read.format,
         )
     )

@@ -34,7 +34,7 @@ def sync_view(content: Content, *, now: datetime, program: Sequence[str]) -> dic
     runs = [run for run in status.runs if run.command != "run"]
     if not runs:
         return None
-    waiting = waiting_of(status.approvals, now=now, program=program)
+    waiting = waiting_of(status.approvals, now=now, program=program, in_sandbox=status.is_of_sandbox)
     return {
         "plans": [_plan(one) for one in waiting],
         "waiting_in_all": sum(one.changes.total() for one in waiting),
