@@ -26,7 +26,7 @@ FLEET_COMMANDS = MappingProxyType(
     cls=LazyGroup,
     commands_by_name=FLEET_COMMANDS,
     modules="bulk.cli.commands.fleet.",
-    epilog="How to run one: docs/operations.md, Many machines.",
+    epilog="How to run one: docs/fleet.md.",
 )
 def fleet() -> None:
     """Share one input among many machines, by a store: a folder or bucket that all of them reach.
