@@ -55,6 +55,7 @@ VOLATILE = (
     (re.compile(r"at most \d+/s|unlimited"), "at N/s"),
     (re.compile(r"\d+(\.\d+)?/s"), "N/s"),
     (re.compile(r"\b\d+(\.\d+)? (s|min)\b"), "N s"),
+    (re.compile(r"(?<=before run )[0-9a-f]{8}|(?<=\.(?:plan|undo)-)[0-9a-f]{12}"), "ID"),
 )
 """What differs from run to run → what stands in for it."""
 

@@ -147,8 +147,8 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
 
     with writable(undo_file):
         undo = write_undo_file(ledger, undo_file, run=run_id)
-    what = "module as it was" if undo.rows == 1 else "modules as they were"
-    tell(f"{undo.rows:,} {what} before run {undo.run_id[:8]} in {undo_file}")
+    modules = "module as it was" if undo.rows == 1 else "modules as they were"
+    tell(f"{undo.rows:,} {modules} before run {undo.run_id[:8]} in {undo_file}")
     for field in undo.not_restored[:_SHOWN_FIELDS]:
         tell(f"  was empty, and a blank cell does not restore that: {field}")
     if len(undo.not_restored) > _SHOWN_FIELDS:
@@ -161,7 +161,8 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
         rehearsed_in=str(ledger) if undo.is_of_sandbox else None,
     )
     settings = "" if undo.is_of_sandbox else ", with the settings of the run"
-    tell(f"To restore them{settings}:\n  {command}")
+    what = "it" if undo.rows == 1 else "them"
+    tell(f"To restore {what}{settings}:\n  {command}")
 
 
 @contextmanager
