@@ -31,6 +31,7 @@ NOT_RUN = MappingProxyType(
         ". .venv/bin/activate": "belongs to the command above",
         "/opt/bulk/bin/python ": "installs, as above",
         "useradd ": "needs a machine of one's own",
+        "ln -s ": "needs a machine of one's own",
         "install -d ": "gives folders to a user whom the command above makes",
         "systemctl ": "needs a machine that systemd runs",
         "journalctl ": "needs a machine that systemd runs",
