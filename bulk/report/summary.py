@@ -280,8 +280,9 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
 
 
 def _effort(summary: Summary, width: int) -> Iterator[str]:
-    extras = {"retries": summary.retries, "throttled": summary.throttled, "recovered": summary.recovered}
-    figures = [*_requests(summary), *(f"{number:,} {name}" for name, number in extras.items() if number)]
+    extras = {"throttled": summary.throttled, "recovered": summary.recovered}
+    retries = [f"{summary.retries:,} {'retry' if summary.retries == 1 else 'retries'}"] if summary.retries else []
+    figures = [*_requests(summary), *retries, *(f"{number:,} {name}" for name, number in extras.items() if number)]
     # Keep each figure on one line with its noun.
     kept = ", ".join(figure.replace(" ", _HARD_SPACE) for figure in figures)
     yield from (line.replace(_HARD_SPACE, " ") for line in wrapped(f"Requests: {kept}", width))

@@ -1,4 +1,4 @@
-"""The files of the pages about running bulk are what systemd, cron, Kubernetes and Prometheus read, and what they start works."""
+"""The files of the pages about running bulk are what schedulers and Prometheus read, and what they start works."""
 
 from __future__ import annotations
 

@@ -60,6 +60,7 @@ def _plan(one: Waiting) -> dict[str, Any]:
         "until": f"{one.until:%Y-%m-%d %H:%M} UTC",
         "is_old": one.is_old,
         "command": one.command,
+        "in_sandbox": one.in_sandbox,
         "plan": one.plan,
         "reasons": [{"words": withheld_words(reason), "count": count} for reason, count in one.reasons.most_common()],
         "accounts": [

@@ -74,6 +74,7 @@ def test_effort_names_only_what_there_was(make_summary: Callable[..., Any]) -> N
 
     assert "Requests: 2 lists, 10 creates (2.0/s)" in quiet
     assert "Requests: 2 lists, 10 creates (2.0/s), 3 retries, 1,200 throttled, 1 recovered" in busy
+    assert "1 retry" in "\n".join(summary_lines(make_summary(outcomes={"created": 10}, retries=1)))
     assert "No longer in the input: 2 modules of earlier ones" in busy
 
 

@@ -31,6 +31,6 @@ FLEET_COMMANDS = MappingProxyType(
 def fleet() -> None:
     """Share one input among many machines, by a store: a folder or bucket that all of them reach.
 
-    About 150 accounts fit one process of bulk run. A fleet is for more, for several regions or egress addresses, and
-    for machines that may vanish.
+    One process of bulk run can work on about 150 accounts. Use a fleet for more accounts, for several regions or
+    outgoing addresses, and for machines that may disappear.
     """
