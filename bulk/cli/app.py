@@ -51,7 +51,7 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """Exit codes of a run that ended before it sent anything."""
 
-_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "figures", "undo"})
+_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "figures", "undo", "to_accept"})
 """Parts of a summary that are not keys of its JSON, or that exist only once work on an account began."""
 
 _ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})

@@ -33,6 +33,10 @@ _PLATFORM_OPTIONS_WITH_VALUE = frozenset(
 )
 """Options that say where requests go, who signs them, how fast they are sent and which texts may be sent."""
 
+_NOT_OF_A_PLAN = frozenset({"--detailed-exitcode", "--sync", "--json"})
+_NOT_OF_A_WHOLE_PLAN = frozenset({"--metrics-file", "--only", "--limit", "--output", "-o"})
+"""Options with a value that `bulk plan` does not have, or that would leave products out or write elsewhere."""
+
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
@@ -111,6 +115,20 @@ class Invocation:
             elif argument not in _SYNC_FLAGS and not _is_of_a_sync(argument):
                 kept.append(argument)
         return shell_join([*self.program, *kept])
+
+    def accepting(self, plan: str, input_name: str) -> tuple[str, str]:
+        """Return the command lines that write a plan of the whole input of a sync, and that apply it.
+
+        Args:
+            plan: Where to write the plan.
+            input_name: The input, as it was named on the command line.
+        """
+        kept = [word for word in self._without(_NOT_OF_A_WHOLE_PLAN) if word not in _NOT_OF_A_PLAN and word[:2] != "-o"]
+        behind = kept.index(self.command) if self.command in kept else 0
+        words = ["plan", "--sync", *_spelled("--output", plan)]
+        return shell_join([*self.program, *kept[:behind], *words, *kept[behind + 1 :]]), self.approving(
+            plan, input_name
+        )
 
     @property
     def platform(self) -> tuple[str, ...]:

@@ -99,7 +99,7 @@ class AccountLook:
 
     deletes: int
     updates_sent: int = 0
-    """Sent within `SENT_SPAN_S`."""
+    """Sent within `SENT_SPAN_S`; adoptions too."""
 
     deletes_sent: int = 0
     input: GoodInput

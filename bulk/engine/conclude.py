@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 import orjson
@@ -32,7 +32,7 @@ _OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
 """Keys that the summary of a run does not have."""
 
 
-_NO_KEYS = ("reasons", "notes", "figures", "undo")
+_NO_KEYS = ("reasons", "notes", "figures", "undo", "to_accept")
 """Fields that are for screens and metrics."""
 
 
@@ -57,7 +57,7 @@ def conclude(job: Job, done: Done) -> Summary:
     counters = Counters.sum_of(part.counters for part in job.parts)
     accounts = _accounts(job, counted, read_in=done.read_in) if job.names_accounts else {}
     own_code = _exit_code(outcomes, job.stop, read_in=done.read_in)
-    exit_code = gravest(own_code, *(account.exit_code for account in accounts.values()))
+    exit_code = gravest(own_code, *(one.exit_code for one in accounts.values() if one.exit_code is not None))
     return Summary(
         run_id=done.run_id,
         ledger=str(ledger.path),
@@ -104,8 +104,12 @@ def _count(job: Job) -> Counted:
 def _accounts(job: Job, counted: Counted, *, read_in: bool) -> dict[str, AccountSummary]:
     # Excluded accounts did nothing, and nothing stopped them.
     parts = {account.name: part_of(account, stop=StopSignal(), listener=ignore) for account in job.accounts}
-    parts |= {part.name: part for part in job.parts}
-    return {name: _account(counted.by_account.get(name, {}), part, read_in=read_in) for name, part in parts.items()}
+    tried = {part.name: part for part in job.parts}
+    ended = {
+        name: _account(counted.by_account.get(name, {}), part, read_in=read_in)
+        for name, part in (parts | tried).items()
+    }
+    return {name: one if name in tried else replace(one, exit_code=None) for name, one in ended.items()}
 
 
 def _account(outcomes: Mapping[str, int], part: Part, *, read_in: bool) -> AccountSummary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bulk.engine.threads import interruptible
@@ -75,7 +76,7 @@ async def ingest(
                 intake.add(batch)
                 announce(intake.rows - len(batch), intake.rows)
                 obey()
-        return reader.found
+            return replace(reader.found, sha256=reader.sha256())
 
     found = await interruptible(work, interrupt=cancelled.set)
     listener(InputRead(found))

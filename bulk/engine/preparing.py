@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from bulk.engine.accounts import accounts_of
 from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.keys import KeyRing, given_keys
-from bulk.engine.threads import held
+from bulk.engine.threads import held, in_thread
 from bulk.events import LedgerUpgraded
 from bulk.ledger.store import Ledger
+from bulk.rows.text.source import must_be_there
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -76,12 +77,15 @@ class Prepared:
         return {account.name: account.target for account in self.accounts}
 
     @asynccontextmanager
-    async def ledger(self, path: Path) -> AsyncIterator[Ledger]:
+    async def ledger(self, path: Path, input_name: str) -> AsyncIterator[Ledger]:
         """Hold the ledger until the block ends, and announce it if the ledger was upgraded.
 
         Raises:
+            InputError: There is no such input, and no ledger either: a name that was mistyped leaves no ledger behind.
             LedgerError: It can't be used, is held by another run, or belongs to another target.
         """
+        if not await in_thread(path.exists):
+            await in_thread(must_be_there, input_name)
         async with held(Ledger.open, path, targets=self.targets) as ledger:
             if ledger.upgrade:
                 layout, copy = ledger.upgrade

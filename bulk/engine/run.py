@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from bulk.engine.lanes.sending import Feed
     from bulk.engine.sessions.keys import KeyRing
     from bulk.events import Listener
-    from bulk.model import Summary
+    from bulk.model import InputFound, Summary
     from bulk.settings import Settings
 
 __all__ = ["Run", "run"]
@@ -76,7 +76,7 @@ async def run(
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
     prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop)
-    async with prepared.ledger(path) as ledger:
+    async with prepared.ledger(path, input_name) as ledger:
         job = Run(
             input_name=input_name,
             settings=settings,
@@ -143,13 +143,14 @@ class Run(Job):
             # No row has changed since the run began. Counting a million rows again takes seconds.
             self._counted = counting.result()
 
-    async def _read_input(self) -> None:
+    async def _read_input(self) -> InputFound:
         try:
-            await self.read_in()
+            found = await self.read_in()
         finally:
             for before, account, modules in self.ledger.takeovers:
                 self.listener(AccountTakenOver(account=account, before=before, keys=modules))
         self._read_in = True
+        return found
 
     async def _send(self, feeds: Sequence[Feed], keys: KeyRing) -> None:
         with self.stop.following(lambda: self.listener(RunStopping(self.stop.reason or ""))):

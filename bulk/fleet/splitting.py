@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from bulk.engine.accounts import accounts_of
+from bulk.engine.job import map_of
 from bulk.engine.threads import in_thread
 from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.events import InputRead, ignore
@@ -19,7 +20,7 @@ from bulk.fleet.manifest import MANIFEST, Manifest, Member, Shard, sha256_of
 from bulk.fleet.slices import slice_line
 from bulk.fleet.store import ABSENT, Outage, Put
 from bulk.model import AccountNames
-from bulk.rows import open_input
+from bulk.rows.products.mapped import open_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from bulk.events import Listener
     from bulk.fleet.store import Absent, Store
     from bulk.model.inputs import InputFound, ReadRows
+    from bulk.rows.products.product_map import ProductMap
     from bulk.settings import Settings
 
 __all__ = ["MOST_ACCOUNTS", "member_of", "shards_of", "split"]
@@ -104,15 +106,17 @@ async def split(
 
     Raises:
         SettingsError: An account has no rate group, or the store has a fleet of another input or does not answer.
-        InputError: The input can't be read, or a product belongs to two accounts.
+        InputError: The input or the map of its products can't be read, the map is for another target, or a product
+            belongs to two accounts.
         StoppedError: A stop was requested.
     """
     accounts = accounts_of(settings)
+    product_map = await map_of(settings, accounts)
     parts = shards_of([account for account in accounts if account.is_tried], shards)
     before = _read(await store.get(MANIFEST))
     with TemporaryDirectory(prefix="bulk-split-") as name:
         folder, split_id = Path(name), secrets.token_hex(8)
-        written = await in_thread(_write_slices, input_name, settings, accounts, parts, folder, stop)
+        written = await in_thread(_write_slices, input_name, settings, accounts, product_map, parts, folder, stop)
         listener(InputRead(written.found))
         made = [
             await in_thread(_shard, folder / str(number), number, part, written.rows[number], split_id)
@@ -204,6 +208,7 @@ def _write_slices(
     input_name: str,
     settings: Settings,
     accounts: Iterable[Account],
+    product_map: ProductMap | None,
     parts: Sequence[Sequence[str]],
     folder: Path,
     stop: StopSignal,
@@ -220,7 +225,9 @@ def _write_slices(
     with ExitStack() as files:
         slices = [_Slice(files.enter_context((folder / str(number)).open("wb"))) for number in range(len(parts))]
         places = {name: slices[number] for number, part in enumerate(parts) for name in part}
-        reader = files.enter_context(open_input(input_name, settings.read, accounts=names, while_waiting=obey))
+        reader = files.enter_context(
+            open_rows(input_name, settings.read, accounts=names, product_map=product_map, while_waiting=obey)
+        )
         for batch in reader.batches(_BATCH_ROWS):
             _share_out(batch, places, products, otherwise=slices[0])
             obey()

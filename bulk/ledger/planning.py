@@ -104,7 +104,7 @@ class Figures(NamedTuple):
     updates: int
     deletes: int
     updates_sent: int
-    """Modules with an update sent since a given time, not approved and not planned again."""
+    """Modules that were updated or adopted since a given time, not approved and not planned again."""
 
     deletes_sent: int
     managed: int

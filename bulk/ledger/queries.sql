@@ -671,7 +671,7 @@ SELECT
     s.product_key, s.line, s.module_name, s.alias_name, s."desc", s.attempts,
     s.in_doubt OR s.outcome = 'sending', s.claimed, s.settled_at, s.outcome, s.message,
     iif(s.as_recorded, s.undone, 0), s.undone_at,
-    iif(s.as_recorded AND s.outcome = 'failed' AND NOT s.in_doubt AND s.attempts > 0, s.code, NULL),
+    iif(s.as_recorded AND s.outcome = 'failed' AND s.attempts > 0, s.code, NULL),
     iif(s.claimed = 'update', (
         SELECT c.found_alias FROM claims AS c
         WHERE c.account = :account AND c.product_key = s.product_key AND c.module_name = s.module_name
@@ -714,20 +714,24 @@ SELECT * FROM temp.approved WHERE product_key = ?;
 INSERT INTO plans (account, run_id, made_at, input, input_sha256, flags) VALUES (?, ?, ?, ?, ?, ?);
 
 -- name: forget_plans
--- A new plan of an account takes the place of all before; one of a part, of those of the same part. Of a finished one the
+-- A new plan (?3) takes the place of all before; one of a part, of those of the same part. Of a finished one the
 -- record stays.
-DELETE FROM plans WHERE account = ?1 AND finished_at IS NULL AND (?2 IS NULL OR flags = ?2);
+DELETE FROM plans WHERE account = ?1 AND finished_at IS NULL AND (?2 IS NULL OR flags = ?2) AND run_id <> ?3;
 
 -- name: forget_planned
+-- What was adopted since a moment (?2) stays: it counts among what a night has done.
 DELETE FROM planned WHERE account = ?1 AND run_id NOT IN (
     SELECT run_id FROM plans WHERE account = ?1 AND finished_at IS NULL
+) AND NOT (
+    adopted AND withheld IS NULL AND run_id IN (SELECT run_id FROM runs WHERE started_at >= ?2)
 );
 
 -- name: forget_old_plans
 DELETE FROM plans WHERE coalesce(finished_at, made_at) < ?;
 
 -- name: forget_planned_of_no_plan
-DELETE FROM planned WHERE (account, run_id) NOT IN (SELECT account, run_id FROM plans);
+DELETE FROM planned WHERE (account, run_id) NOT IN (SELECT account, run_id FROM plans)
+    AND run_id NOT IN (SELECT run_id FROM runs WHERE started_at >= ?);
 
 -- name: plan_change
 INSERT OR REPLACE INTO planned (
@@ -929,8 +933,14 @@ GROUP BY account;
 SELECT
     (SELECT count(*) FROM planned WHERE account = :account AND run_id = :run_id AND kind = 'update'),
     (SELECT count(*) FROM planned WHERE account = :account AND run_id = :run_id AND kind = 'delete'),
-    (SELECT count(DISTINCT c.product_key || '/' || lower(c.module_name)) FROM claims AS c
-     WHERE c.account = :account AND c.kind = 'update' AND c.at >= :since AND NOT c.approved AND NOT EXISTS (
+    (SELECT count(*) FROM (
+        SELECT c.product_key, c.module_name FROM claims AS c
+        WHERE c.account = :account AND c.kind = 'update' AND c.at >= :since AND NOT c.approved
+        UNION
+        SELECT a.product_key, a.module_name FROM planned AS a
+        WHERE a.account = :account AND a.adopted AND a.withheld IS NULL AND a.run_id IN (
+            SELECT run_id FROM runs WHERE started_at >= :since AND command <> 'apply')
+     ) AS c WHERE NOT EXISTS (
         SELECT 1 FROM planned AS p WHERE p.account = :account AND p.run_id = :run_id AND p.kind = 'update'
           AND p.product_key = c.product_key AND p.module_name = c.module_name)),
     (SELECT count(DISTINCT c.product_key || '/' || lower(c.module_name)) FROM claims AS c

@@ -52,7 +52,7 @@ def forget_old(
     with translated(path):
         removed = sum(_forget(connection, kind, before, stopped) for kind in _KINDS)
         if connection.execute(query("forget_old_plans"), (before,)).rowcount:
-            connection.execute(query("forget_planned_of_no_plan"))
+            connection.execute(query("forget_planned_of_no_plan"), (before,))
         return removed
 
 

@@ -85,6 +85,9 @@ class InputFound:
     sheet: str | None = None
     """For a workbook: the sheet that is read."""
 
+    sha256: str = ""
+    """Of the file's bytes, once a job has read them all; empty: it is no file."""
+
 
 def has_no_place(path: str) -> bool:
     """Say whether an input is a descriptor, such as stdin: it has no folder, and it can't be read twice."""

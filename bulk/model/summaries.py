@@ -41,8 +41,8 @@ class AccountSummary:
     stopped: str | None
     """Why its requests ended early, with the remedy; ``None``: it went through."""
 
-    exit_code: int
-    """The exit code that the run would have without other accounts."""
+    exit_code: int | None
+    """The exit code that the run would have without other accounts; ``None``: ``--account`` left this one out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +118,9 @@ class Summary:
 
     notes: tuple[str, ...] = ()
     """Notes on a sync for the user, one sentence each. Not a key of the JSON."""
+
+    to_accept: bool = False
+    """A sync's input lost much, and no change waits: to accept it, apply a plan of it. Not a key of the JSON."""
 
     reasons: tuple[Reason, ...] = field(default=())
     """Why rows are not provisioned, most frequent first. Not a key of the JSON."""

@@ -28,7 +28,7 @@ ACCOUNT_METRICS: Mapping[str, str] = MappingProxyType(
         "bulk_account_rows": "Rows of the input, by account and outcome.",
         "bulk_account_requests": "Requests of this run, by account, action and result: ok, or the failure's class.",
         "bulk_account_stopped": "1: the account can't go on, so no more requests are sent for it.",
-        "bulk_account_exit_code": "What the run would have exited with for this account alone; absent while at work.",
+        "bulk_account_exit_code": "Exit code of a run of this account alone; absent: at work, or not tried.",
     }
 )
 """Every metric that only a run with accounts has → its help text."""

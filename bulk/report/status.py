@@ -50,6 +50,7 @@ def status_lines(
     paint: Paint = plain,
     now: datetime | None = None,
     program: Sequence[str] = ("bulk",),
+    go_on: str | None = None,
 ) -> list[str]:
     """Return the screen that shows a ledger: first, what waits for approval.
 
@@ -60,6 +61,7 @@ def status_lines(
         paint: Adds colours, or nothing.
         now: Aware time by which a plan is too old; ``None``: treat no plan as too old.
         program: What starts `bulk` here.
+        go_on: The command that tries again what a fleet has left; ``None``: it is not a fleet's ledger, or not known.
     """
     waiting = waiting_of(status.approvals, now=now, program=program, in_sandbox=status.is_of_sandbox)
     lines = [
@@ -82,6 +84,8 @@ def status_lines(
     if told:
         reasons = reason_lines(told, width=width, room=_REASONS_ROOM, all_by="bulk status --json")
         lines += ["", paint("Why rows are not provisioned", Tone.HEADING), *reasons]
+        if go_on:
+            lines += ["To go on, with the settings of the fleet:", f"  {go_on}"]
     if status.runs:
         lines += ["", paint("Runs, the last first", Tone.HEADING), *_runs(status, width)]
     return lines

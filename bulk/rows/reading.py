@@ -44,13 +44,21 @@ class RowReader:
     """The rows of an open input, to be read once."""
 
     def __init__(
-        self, name: str, reader: DelimitedReader | JsonLinesReader, *, sheet: SheetSource | None = None
+        self,
+        name: str,
+        reader: DelimitedReader | JsonLinesReader,
+        *,
+        sha256: Callable[[], str],
+        sheet: SheetSource | None = None,
     ) -> None:
         self.name = name
         """The input as the user named it."""
 
         self.shape: InputShape = reader.shape
         """Layout of its records."""
+
+        self.sha256 = sha256
+        """Returns the SHA-256 of the input's bytes, if it is a file. Call it after the rows were read."""
 
         self._reader = reader
         self._sheet = sheet
@@ -121,11 +129,12 @@ def open_input(
         # Checked only now: an input that is no table is refused first, and advice on formats would not help there.
         if expected != WORKBOOK or not is_zip(opened.head):
             chosen = None if expected == WORKBOOK else expected
-            yield RowReader(path, _text_reader(opened, path, settings, chosen=chosen, sought=sought, accounts=accounts))
+            text = _text_reader(opened, path, settings, chosen=chosen, sought=sought, accounts=accounts)
+            yield RowReader(path, text, sha256=opened.sha256)
             return
         with open_sheet(opened.stream, name=path, sheet=settings.sheet, while_waiting=while_waiting) as sheet:
             reader = DelimitedReader(sheet, settings, format=WORKBOOK, sought=sought, accounts=accounts)
-            yield RowReader(path, reader, sheet=sheet)
+            yield RowReader(path, reader, sha256=opened.sha256, sheet=sheet)
 
 
 def _text_reader(

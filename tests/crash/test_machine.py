@@ -48,7 +48,9 @@ needs_open_environment = pytest.mark.skipif(
 
 
 def bulk(*arguments: str | Path, before: str = "", **options: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", PROGRAM.format(before=before), *map(str, arguments)]
+    # -P, as for an installed `bulk`: modules are not looked for in the working folder, where CPython 3.13.0 to 3.13.2
+    # raise SystemError once it is gone (python/cpython#130932).
+    command = [sys.executable, "-P", "-c", PROGRAM.format(before=before), *map(str, arguments)]
     return subprocess.run(  # type: ignore[call-overload, no-any-return]  # options are those of Popen
         command, capture_output=True, encoding="utf-8", timeout=60, check=False, **options
     )

@@ -169,19 +169,21 @@ async def test_a_kill_before_a_swap_is_undone_loses_no_module(
         killed = await run_child(job, box, *SYNC, command="sync", patch=_KILL_AT_THE_REMAKE.format(step=step))
         after_kill = customs(box, FULL)
         second = await run_child(job, box, *SYNC, command="sync")
-        after_second = customs(box, FULL)
+        after_second, before_nights = customs(box, FULL), len(box.seen)
         nights = [(await run_child(job, box, *SYNC, command="sync"), customs(box, FULL)) for _ in range(2)]
 
         never_past_ten(box)
-        if refused == 1:
+        if second.returncode == 0:
             as_the_file_says(box, job)
+        later = {seen.action for seen in list(box.seen)[before_nights:]}
     assert killed.returncode == -signal.SIGKILL
     assert "new" not in after_kill
     assert ("m3" in after_kill) == remade
     assert len(after_second) == MAX_CUSTOM_MODULES, "it, or what it was deleted for, is there again"
     assert second.returncode == (1 if remade or refused > 1 else 0)
+    assert later == {Action.LIST}, "nothing is deleted again for what was refused for good"
     (_, before), (last, there) = nights
-    assert there == before, "what was refused again is not deleted and made again every night"
+    assert there == before == after_second
     assert ("new" in there) != ("m3" in there)
     assert last.returncode == (0 if "new" in there else 1)
 

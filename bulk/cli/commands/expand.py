@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -11,6 +10,7 @@ import click
 from bulk.cli.flags.amount import read_settings_of
 from bulk.cli.flags.common import json_option, reading_options
 from bulk.cli.flags.destinations import check_inputs_are_kept, writable
+from bulk.cli.flags.places import table_option
 from bulk.cli.flags.values import read_input_name
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import print_json, print_lines, tell
@@ -20,6 +20,8 @@ from bulk.exits import ExitCode
 from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bulk.engine.stop import StopSignal
     from bulk.rows.products.expansion import Expansion
     from bulk.settings import ReadSettings
@@ -58,17 +60,7 @@ _WHAT = "What is written"
     heading=_WHAT,
     help="If SET is a workbook, the sheet to read.  [default: the only one with content]",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    metavar="FILE",
-    cls=GroupedOption,
-    any_text=True,  # a file may have such a name
-    heading=_WHAT,
-    help="Write to this file, whose name ends in .csv, .jsonl or .ndjson.",
-)
+@table_option(_WHAT)
 @reading_options
 @json_option
 @click.pass_context

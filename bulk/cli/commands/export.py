@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,7 @@ import click
 from bulk.cli.flags.amount import settings_of
 from bulk.cli.flags.common import ENVIRONMENT_HELP, json_option, log_options, looking_options
 from bulk.cli.flags.destinations import check_inputs_are_kept
+from bulk.cli.flags.places import table_option
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import print_json, print_lines, tell
 from bulk.cli.streams import ended_in_time
@@ -19,6 +19,7 @@ from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bulk.engine.looking.manifest import AccountExport, Exported
 
@@ -41,17 +42,7 @@ _MOST_NAMED = 20
     After any other code than 0, FILE is as it was.
     """,
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    metavar="FILE",
-    cls=GroupedOption,
-    any_text=True,  # a file may have such a name
-    heading=_WHAT,
-    help="Write to this file, whose name ends in .csv, .jsonl or .ndjson.",
-)
+@table_option(_WHAT)
 @click.option(
     "--products",
     default="all",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,13 +9,16 @@ import click
 from bulk.cli.flags.amount import settings_of
 from bulk.cli.flags.common import ENVIRONMENT_HELP, json_option, log_options, looking_options
 from bulk.cli.flags.destinations import check_inputs_are_kept
+from bulk.cli.flags.places import table_option
 from bulk.cli.flags.values import read_input_name
-from bulk.cli.help import GroupedCommand, GroupedOption
+from bulk.cli.help import GroupedCommand
 from bulk.cli.output import print_json, print_lines, tell
 from bulk.cli.streams import ended_in_time
 from bulk.report.wording import spell_count
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bulk.engine.looking.mapping import MappedProduct, ProductMapping
 
 __all__ = ["map"]
@@ -39,17 +41,7 @@ _MOST_NAMED = 20
     """,
 )
 @click.argument("export", metavar="EXPORT", type=click.Path(), callback=read_input_name)
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path),
-    required=True,
-    metavar="MAP",
-    cls=GroupedOption,
-    any_text=True,  # a file may have such a name
-    heading="What is written",
-    help="Write to this file, whose name ends in .csv, .jsonl or .ndjson. It must not be there yet.",
-)
+@table_option("What is written", metavar="MAP", besides=" It must not be there yet.")
 @looking_options
 @json_option
 @log_options

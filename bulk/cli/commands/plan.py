@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from bulk.cli.commands.sync import accepting
 from bulk.cli.flags.amount import settings_of
 from bulk.cli.flags.common import ENVIRONMENT_HELP, input_argument, json_option, log_options, settings_options
 from bulk.cli.flags.destinations import STDOUT, check_run_destinations
@@ -143,7 +144,9 @@ def _plan_sync(
         else:
             shown = str(output) if output else None
             invocation: Invocation = ctx.obj
-            approve = invocation.approving(shown, input_name) if shown and made.planned else None
+            accepts = made.summary.to_accept and not (settings.only or settings.limit)
+            approve = invocation.approving(shown, input_name) if shown and (made.planned or accepts) else None
+            accept = () if shown and accepts else accepting(invocation, made.summary, made.ledger)
             width, paint = screen_width(), paint_for_stdout()
-            print_lines(plan_sync_lines(made, width=width, paint=paint, output=shown, approve=approve))
+            print_lines(plan_sync_lines(made, width=width, paint=paint, output=shown, approve=approve, accept=accept))
     return stop.exit_code or made.exit_code

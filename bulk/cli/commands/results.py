@@ -6,6 +6,7 @@ import os
 import stat
 import sys
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -29,8 +30,16 @@ if TYPE_CHECKING:
 __all__ = ["results"]
 
 _WHICH = "Which rows, in which form"
-_TO = "Where they go"
 _SHOWN_FIELDS = 5
+
+_to = partial(
+    click.option,
+    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
+    metavar="FILE",
+    cls=GroupedOption,
+    any_text=True,  # beside an input that has such a name
+    heading="Where they go",
+)
 
 
 @click.command(cls=GroupedCommand)
@@ -62,34 +71,12 @@ _SHOWN_FIELDS = 5
     heading=_WHICH,
     help="Also protect cells of the input that a spreadsheet would run as formulas.",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(dir_okay=False, path_type=Path, allow_dash=True),
-    metavar="FILE",
-    cls=GroupedOption,
-    any_text=True,  # beside an input that has such a name
-    heading=_TO,
-    help="Write to this file; - is stdout.  [default: stdout]",
-)
-@click.option(
+@_to("-o", "--output", help="Write to this file; - is stdout.  [default: stdout]")
+@_to(
     "--retry-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    cls=GroupedOption,
-    any_text=True,  # beside an input that has such a name
-    heading=_TO,
     help="Write the rows not provisioned, in the input's own format (of a workbook: CSV), to fix and run again.",
 )
-@click.option(
-    "--undo-file",
-    type=click.Path(dir_okay=False, path_type=Path),
-    metavar="FILE",
-    cls=GroupedOption,
-    any_text=True,  # beside an input that has such a name
-    heading=_TO,
-    help="Write the input that restores what the updates and deletes of a sync replaced.",
-)
+@_to("--undo-file", help="Write the input that restores what the updates and deletes of a sync replaced.")
 @click.option(
     "--run",
     "run_id",
@@ -117,10 +104,8 @@ def results(
 
     After the rows come the modules that a sync deleted, or left on the platform for a reason.
     """
-    if retry_file == STDOUT:
-        raise SettingsError("--retry-file -: the rows to try again go to a file, not to stdout; name one")
-    if undo_file == STDOUT:
-        raise SettingsError("--undo-file -: what restores the modules goes to a file, not to stdout; name one")
+    _refuse_stdout("--retry-file", retry_file, "the rows to try again go")
+    _refuse_stdout("--undo-file", undo_file, "what restores the modules goes")
     if run_id and undo_file is None:
         raise SettingsError("--run says whose changes --undo-file restores: add --undo-file FILE")
     if retry_file is not None and retry_file.suffix.lower() in WORKBOOK_SUFFIXES:
@@ -139,6 +124,11 @@ def results(
     with _opened(output) as out:
         write_results(ledger, out, format=form, outcomes=outcomes, excel_safe=excel_safe)
     return ExitCode.DONE
+
+
+def _refuse_stdout(option: str, path: Path | None, what_goes: str) -> None:
+    if path == STDOUT:
+        raise SettingsError(f"{option} -: {what_goes} to a file, not to stdout; name one")
 
 
 def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: str) -> None:

@@ -123,9 +123,11 @@ def _lines(*, as_json: bool) -> Iterator[Show]:
 
 
 def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
+    from bulk.report.continuing import continuing_command  # noqa: PLC0415 - as in _look()
     from bulk.report.status import status_lines  # noqa: PLC0415 - as in _look()
 
     invocation: Invocation = click.get_current_context().obj
+    is_merged = bool(read.runs) and read.runs[-1].command == "merge"
     return status_lines(
         read,
         pulse,
@@ -133,6 +135,7 @@ def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
         paint=paint_for_stdout(),
         now=datetime.now(UTC),
         program=invocation.program,
+        go_on=continuing_command(Path(read.path), program=invocation.program) if is_merged else None,
     )
 
 

@@ -22,13 +22,16 @@ from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_wi
 from bulk.cli.streams import ended_in_time
 from bulk.errors import SettingsError
 from bulk.exits import ExitCode
+from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bulk.cli.invocation import Invocation
     from bulk.model import Summary
     from bulk.settings import Settings
 
-__all__ = ["show_summary", "sync"]
+__all__ = ["accepting", "show_summary", "sync"]
 
 _TRYING = ("--limit", "--only", "--account")
 _FINE = frozenset({ExitCode.DONE, ExitCode.CHANGED})
@@ -115,12 +118,19 @@ def sync(ctx: click.Context, /, input_name: str, *, detailed: bool, as_json: boo
             print_json(to_json(summary))
         else:
             approve = invocation.approving(summary.plan, input_name) if summary.plan else None
-            show_summary(summary, invocation, settings, resume=resume(summary), approve=approve)
+            accept = accepting(invocation, summary, summary.ledger)
+            show_summary(summary, invocation, settings, resume=resume(summary), approve=approve, accept=accept)
     return summary.exit_code
 
 
 def show_summary(
-    summary: Summary, invocation: Invocation, settings: Settings, *, resume: str | None, approve: str | None = None
+    summary: Summary,
+    invocation: Invocation,
+    settings: Settings,
+    *,
+    resume: str | None,
+    approve: str | None = None,
+    accept: Sequence[str] = (),
 ) -> None:
     """Print the screen that ends a sync or an apply."""
     from bulk.cli.screens.sync import sync_lines  # noqa: PLC0415 - `--help` need not wait for it
@@ -132,11 +142,19 @@ def show_summary(
             paint=paint_for_stdout(),
             program=invocation.program,
             approve=approve,
+            accept=accept,
             resume=resume,
             platform=invocation.platform,
             input_format=settings.read.format,
         )
     )
+
+
+def accepting(invocation: Invocation, summary: Summary, ledger: str) -> Sequence[str]:
+    """Return the commands that accept an input that lost much; none: it did not, or it can't be read again."""
+    if not summary.to_accept or has_no_place(summary.input):
+        return ()
+    return invocation.accepting(f"{ledger}.plan.jsonl", summary.input)
 
 
 def _resume(invocation: Invocation, summary: Summary, *, stopped: bool) -> str | None:

@@ -335,7 +335,7 @@ def working_options(command: _Decorated) -> _Decorated:
 
 def splitting_options(command: _Decorated) -> _Decorated:
     """Let a command take the options of ``settings_options`` that matter when it divides an input."""
-    return _all((*_PLACE, *_WHOSE, _CREATES, _LISTINGS[0], _REQUEST[1], *_READING, *_KEPT), command)
+    return _all((*_PLACE, *_WHOSE, _CREATES, _LISTINGS[0], _REQUEST[1], *_READING, _MAP, *_KEPT), command)
 
 
 def reading_options(command: _Decorated) -> _Decorated:

@@ -51,6 +51,7 @@ def sync_lines(
     platform: Sequence[str] = (),
     input_format: str | None = None,
     pending: str | None = None,
+    accept: Sequence[str] = (),
 ) -> list[str]:
     """Return the screen that ends a sync.
 
@@ -64,6 +65,7 @@ def sync_lines(
         platform: Options that name the platform, for the command that undoes the sync.
         input_format: As in `bulk.report.summary.summary_lines`.
         pending: As there.
+        accept: The commands that accept an input that lost much; none: it did not, or an approval accepts it.
     """
     lines = summary_lines(
         summary,
@@ -76,11 +78,17 @@ def sync_lines(
         pending=pending,
         changed=list(_changed(summary, width, program)),
     )
-    return [*lines, *_withheld(summary, width, paint, approve)]
+    return [*lines, *_withheld(summary, width, paint, approve), *_accepting(accept)]
 
 
 def plan_sync_lines(
-    plan: SyncPlan, *, width: int = 80, paint: Paint = plain, output: str | None = None, approve: str | None = None
+    plan: SyncPlan,
+    *,
+    width: int = 80,
+    paint: Paint = plain,
+    output: str | None = None,
+    approve: str | None = None,
+    accept: Sequence[str] = (),
 ) -> list[str]:
     """Return the screen that says what a sync would do.
 
@@ -90,6 +98,7 @@ def plan_sync_lines(
         paint: Adds colours, or nothing.
         output: Where the whole plan was written; ``None``: nowhere.
         approve: The command that carries it out.
+        accept: As of `sync_lines`.
     """
     lines = [*wrapped(f"Plan of a sync for {plan.summary.input}: nothing was changed", width), ""]
     lines = [*(paint(line, Tone.HEADING) for line in lines[:-1]), ""]
@@ -110,7 +119,7 @@ def plan_sync_lines(
         lines += ["", f"All changes: {output}"]
     if approve:
         lines.append(f"Carry it out:  {approve}")
-    return lines
+    return [*lines, *_accepting(accept)]
 
 
 def _nothing(plan: SyncPlan) -> str:
@@ -148,6 +157,10 @@ def _withheld(summary: Summary, width: int, paint: Paint, approve: str | None) -
         yield from wrapped("  No plan was written: stdin can't be read again. Run the sync on a file.", width)
     if approve:
         yield f"  Approve it:  {approve}"
+
+
+def _accepting(commands: Sequence[str]) -> list[str]:
+    return ["", "To accept the input as it is now:", *(f"  {command}" for command in commands)] if commands else []
 
 
 def _notes(notes: Sequence[str], width: int) -> list[str]:

@@ -246,7 +246,7 @@ class _Check:
         module = _module(row)
         if is_other:
             if not self.scope.leaves_out or self.scope.has(account, row[1]):
-                self.comparison.add(account, [(row[0], module)])
+                self.comparison.add_row(account, row[0], module, file=self.other or "")
             return
         place = product_map.place_of(account, row[1]) if product_map else None
         if isinstance(place, str):

@@ -22,7 +22,8 @@ CREATE TABLE there (
     PRIMARY KEY (account, key, folded)
 ) WITHOUT ROWID;
 CREATE TABLE unread (account TEXT, key TEXT, reason TEXT, PRIMARY KEY (account, key)) WITHOUT ROWID;
-CREATE TABLE invalid (line INTEGER, account TEXT, key TEXT, name TEXT, reason TEXT);
+CREATE TABLE invalid (line INTEGER, account TEXT, key TEXT, name TEXT, reason TEXT, of_other INTEGER);
+CREATE INDEX invalid_of_other ON invalid (key) WHERE of_other;
 """
 _JUDGED = """
 SELECT w.line, w.account, w.key, w.name, w.alias, w."desc", t.name, t.alias, t."desc", u.reason
@@ -32,6 +33,12 @@ LEFT JOIN unread AS u ON u.account = w.account AND u.key = w.key
 UNION ALL SELECT line, account, key, name, NULL, NULL, NULL, NULL, NULL, reason FROM invalid
 ORDER BY 1
 """
+_HIDING = """
+SELECT line, reason FROM invalid
+WHERE of_other AND key = ? AND (name = '' OR lower(name) = ?) AND account IN ('', ?)
+ORDER BY line LIMIT 1
+"""
+_TWIN = 'SELECT line, name, alias, "desc" FROM there WHERE account = ? AND key = ? AND folded = ?'
 _SURPLUS = """
 SELECT line, account, key, name FROM there
 WHERE NOT EXISTS (
@@ -86,18 +93,32 @@ class Comparison:
 
     def invalid(self, rows: Iterable[Finding], *, of_other: bool = False) -> None:
         """Add rows that can't be read; ``of_other``: of the other file. They ask for nothing, but hide what exists."""
-        added = [row[1:] for row in rows]
-        self._database.executemany("INSERT INTO invalid VALUES (?, ?, ?, ?, ?)", added)
+        added = [(*row[1:], of_other) for row in rows]
+        self._database.executemany("INSERT INTO invalid VALUES (?, ?, ?, ?, ?, ?)", added)
         if of_other:
             self.unread_of_other += len(added)
         else:
             self.rows += len(added)
 
     def add(self, account: str, modules: Iterable[tuple[int | None, OtaModule]]) -> None:
-        """Add existing modules, each with its line if it comes from a file."""
+        """Add existing modules that were listed, or are of a file, each with its line there."""
         added = [(account, *_cells(module), line) for line, module in modules]
         with self._turn:
             self._database.executemany("INSERT OR IGNORE INTO there VALUES (?, ?, ?, ?, ?, ?, ?)", added)
+
+    def add_row(self, account: str, line: int, module: OtaModule, *, file: str) -> None:
+        """Add a row of the other file. If it contradicts an earlier one, it can't be read, as in a run."""
+        before = self._database.total_changes
+        self.add(account, [(line, module)])
+        if self._database.total_changes > before:
+            return
+        key, folded, *texts = _cells(module)
+        first, *others = self._database.execute(_TWIN, (account, key, folded)).fetchone()
+        if texts != others:
+            reason = f"{file}: contradicts line {first}, which has other texts for the same module"
+            self.invalid(
+                [Finding(Verdict.UNREAD, line, account, module.product_key, module.module_name, reason)], of_other=True
+            )
 
     def leave_unread(self, account: str, product_key: str, reason: str) -> None:
         """Note that the modules of a product are unknown."""
@@ -119,7 +140,7 @@ class Comparison:
             if reason is not None:
                 yield Finding(Verdict.UNREAD, line, account, key, name, reason)
             elif there[0] is None:
-                yield Finding(Verdict.MISSING, line, account, key, name, "not there")
+                yield self._not_there(line, account, key, name)
             elif found := differences(OtaModule(key, name, alias, desc), OtaModule(key, *there)):
                 words = "; ".join(f"{each.field}: wanted {each.wanted!r}, found {each.found!r}" for each in found)
                 yield Finding(Verdict.DIFFERENT, line, account, key, name, words)
@@ -127,6 +148,17 @@ class Comparison:
             for line, account, key, name in self._database.execute(_SURPLUS):
                 where = f"line {line} of the other file" if line else "on the platform"
                 yield Finding(Verdict.SURPLUS, None, account, key, name, f"{where}, and no row asks for it")
+
+    def _not_there(self, line: int, account: str, key: str, name: str) -> Finding:
+        hiding = (
+            self._database.execute(_HIDING, (key, name.casefold(), account)).fetchone()
+            if self.unread_of_other
+            else None
+        )
+        if hiding is None:
+            return Finding(Verdict.MISSING, line, account, key, name, "not there")
+        reason = f"it may be there, in line {hiding[0]}, which can't be read: {hiding[1]}"
+        return Finding(Verdict.UNREAD, line, account, key, name, reason)
 
     def close(self) -> None:
         """Discard the comparison."""

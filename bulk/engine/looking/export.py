@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from bulk.atomic import replaced
 from bulk.conditions import explain_os_error
 from bulk.engine.accounts import accounts_of
-from bulk.engine.looking.manifest import AccountExport, Exported, manifest_bytes, manifest_path
+from bulk.engine.looking.manifest import ALL, AccountExport, Exported, manifest_bytes, manifest_path
 from bulk.engine.looking.opening import ahead_of, opened_lookers
 from bulk.engine.looking.order import in_order, side_by_side, until_stopped
 from bulk.engine.looking.wanted import wanted_products
@@ -46,9 +46,6 @@ if TYPE_CHECKING:
     from bulk.settings import ReadSettings, Settings
 
 __all__ = ["ALL", "Exported", "export"]
-
-ALL = "all"
-"""All products in the list of an account's products."""
 
 _MOST_NAMED = 20
 _WRITTEN_TOGETHER = 1_000

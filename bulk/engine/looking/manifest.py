@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from bulk.model import Product, Target
     from bulk.rows.products.read_back import ReadOtherwise
 
-__all__ = ["AccountExport", "Exported", "Source", "as_keys", "manifest_bytes", "manifest_path", "read_source"]
+__all__ = ["ALL", "AccountExport", "Exported", "Source", "as_keys", "manifest_bytes", "manifest_path", "read_source"]
 
+
+ALL = "all"
+"""All products in the list of an account's products."""
 
 _MOST_READ_OTHERWISE = 1_000
 
@@ -115,6 +118,9 @@ class Source:
     without_rows: tuple[tuple[str, str, str], ...]
     """Account, ProductKey and ProductName of products that may have no row: without modules, or distributed."""
 
+    is_whole: bool = True
+    """False: it has only the products of a file. Whether a ProductName is unique at the source is then not known."""
+
 
 def manifest_path(path: Path) -> Path:
     """Return where the manifest of an export is."""
@@ -159,6 +165,7 @@ def read_source(export: Path) -> Source | None:
                 for account, each in accounts
                 for product in (*each["without_modules"], *each["distributed"])
             ),
+            is_whole=found.get("products_of", ALL) == ALL,
         )
     except (OSError, ValueError, TypeError, KeyError):
         return None

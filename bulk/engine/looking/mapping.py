@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 __all__ = ["MappedProduct", "ProductMapping", "SourceProduct", "TargetProduct", "map_products", "matched"]
 
 
+_BY_NAME = "ProductName"
+_NOT_UNIQUE = "its ProductName may not be unique: the export has only some products of its source (--products)"
+
 _ITSELF = "the target's keys see this very product: they may be those of the source"
 
 
@@ -102,6 +105,7 @@ def matched(
     *,
     others: Sequence[SourceProduct] = (),
     one_platform: Collection[tuple[str, str]] = (),
+    is_whole: bool = True,
 ) -> tuple[MappedProduct, ...]:
     """Match products, in the order of the sources.
 
@@ -113,6 +117,7 @@ def matched(
         others: Products of the source without a row in the export. A name that one of them also has is not unique.
         one_platform: Pairs of source and target accounts that are on one platform. A ProductKey is one product there,
             and must not be mapped to itself.
+        is_whole: The sources and the others are all products of the source. Otherwise none matches by its name.
     """
     own = {
         (target, source.product_key)
@@ -138,6 +143,10 @@ def matched(
     known = {source[:2] for source in sources}
     besides = [_one(other, accounts, by_key, by_name) for other in others if other[:2] not in known]
     taken = Counter(product.target for product in (*found, *besides) if product.target)
+    if not is_whole:
+        found = [
+            product._replace(target=None, how=_NOT_UNIQUE) if product.how == _BY_NAME else product for product in found
+        ]
     return tuple(_undoubled(product, taken) for product in found)
 
 
@@ -160,7 +169,7 @@ def _one(
         return MappedProduct(source, None, "the target has no such ProductKey, and the export has no ProductName")
     same_name = of(by_name.get(source.name, ()))
     if len(same_name) == 1:
-        return MappedProduct(source, same_name[0], "ProductName")
+        return MappedProduct(source, same_name[0], _BY_NAME)
     if same_name:
         return MappedProduct(source, None, f"{len(same_name)} products of the target have this ProductName")
     return MappedProduct(source, None, "the target has neither this ProductKey nor this ProductName")
@@ -219,7 +228,13 @@ async def map_products(
             for account, products in zip(accounts, listed, strict=True)
             for product in products
         ]
-        products = matched(sources, targets, others=others, one_platform=_on_one_platform(accounts, platforms))
+        products = matched(
+            sources,
+            targets,
+            others=others,
+            one_platform=_on_one_platform(accounts, platforms),
+            is_whole=source is None or source.is_whole,
+        )
         await in_thread(_write, path, written, products, accounts, platforms)
         missing = f"{export} has no manifest beside it: the map does not say which platform its products are of"
         return ProductMapping(path=str(path), products=products, notices=() if platforms else (missing,))

@@ -77,7 +77,7 @@ async def apply(
     _refuse_other_target(plan, header, accounts_of(settings))
     stop = stop or StopSignal()
     prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
-    async with prepared.ledger(Path(header.ledger)) as ledger:
+    async with prepared.ledger(Path(header.ledger), header.input) as ledger:
         await in_thread(_refuse_other_ledger, plan, header, ledger)
         job = Sync(
             input_name=header.input,

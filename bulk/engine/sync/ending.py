@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["changes_of", "code_of", "notes_of_input", "unprovisioned"]
 
 
-def code_of(account: AccountSummary, part: Part | None, night: Night | None, waiting: Mapping[str, int]) -> int:
-    """Return the exit code of the sync as if this were its only account."""
+def code_of(account: AccountSummary, part: Part | None, night: Night | None, waiting: Mapping[str, int]) -> int | None:
+    """Return the exit code of the sync as if this were its only account; ``None``: it was not tried."""
     if part is None or night is None or account.exit_code not in {ExitCode.DONE, ExitCode.INCOMPLETE}:
         return account.exit_code
     codes = [part.stop.exit_code] if part.stop.exit_code is not None and not night.finished else []

@@ -44,7 +44,7 @@ def figures_by_account(
     ledger: Ledger,
     parts: Iterable[Part],
     nights: Mapping[str, Night],
-    exit_codes: Mapping[str, int],
+    exit_codes: Mapping[str, int | None],
     *,
     is_narrowed: bool,
 ) -> dict[str, SyncFigures]:

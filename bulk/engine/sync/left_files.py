@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
 from bulk.ledger.views.undo import write_undo_file
+from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,9 +65,8 @@ class LeftFiles:
         """Write what undoes the run's updates and deletes, and return its path; ``None``: nothing to undo."""
         path = undo_path(self._ledger, self._run_id)
         with suppress(SettingsError):  # the run sent no update and no delete
-            return self._leave(
-                "undo", path, lambda: self._write_undo(path), "the ledger has it: bulk results LEDGER --undo-file FILE"
-            )
+            again = f"bulk results {shell_path(str(self._ledger))} --undo-file FILE --run {self._run_id}"
+            return self._leave("undo", path, lambda: self._write_undo(path), f"the ledger has it: {again}")
         return None
 
     def _write_undo(self, path: Path) -> None:

@@ -24,6 +24,7 @@ from bulk.model import (
     FailureKind,
     OtaModule,
     Outcome,
+    Packages,
     Row,
 )
 
@@ -44,8 +45,11 @@ _CONTESTED_NIGHTS = 3
 """An update that was found undone on this many nights in a row is not sent again."""
 
 _MADE_AGAIN = frozenset({"restored", Kept.CREATE_REFUSED.value})
-"""Codes of a module that was deleted for a create that was then impossible. The row alone does not show that: it also
-fails if its product can't be listed."""
+"""Codes of a module that was deleted for a create that was then impossible. Until a code says so, the open swap does.
+The row alone does not show that: it also fails if its product can't be listed."""
+
+_WITHOUT_SLOT = frozenset({Outcome.OVER_BUDGET, Outcome.FAILED})
+"""Outcomes of a missing module that is not created in this night."""
 
 _FOR_GOOD = frozenset({FailureKind.REFUSED, FailureKind.UNRECOGNISED})
 _REPLIED = 400
@@ -140,7 +144,7 @@ class Look:
 
 def _refused(state: ProductState) -> dict[str, str]:
     """Return rows whose create was refused after a delete for it, and would be refused again; each with its code."""
-    if not any(one.code in _MADE_AGAIN for one in state.owned):
+    if not (state.swaps or any(one.code in _MADE_AGAIN for one in state.owned)):
         return {}
     return {
         record.row.module.key[1]: record.failed
@@ -150,13 +154,12 @@ def _refused(state: ProductState) -> dict[str, str]:
 
 
 async def held_packages(session: Session, product_key: str, listing: Listing) -> frozenset[str] | None:
-    """Return the casefolded names of modules that have, or may have, a package; ``None``: unknown."""
-    packages = await session.calls.list_packages(product_key)
-    if packages is None or isinstance(packages, Failure):
+    """Return the casefolded names of listed modules that have, or may have, a package; ``None``: unknown."""
+    listed = await session.calls.list_packages(product_key)
+    if listed is None or isinstance(listed, Failure):
         return None
-    if any(package.module_name is None for package in packages):
-        return frozenset(module.key[1] for module in listing.modules)
-    return frozenset(package.module_name.casefold() for package in packages if package.module_name)
+    packages = Packages(listed)
+    return frozenset(module.key[1] for module in listing.modules if packages.of(module.module_name))
 
 
 def _reconcile(state: ProductState, listing: Listing, terms: Terms) -> Reconciliation:
@@ -183,7 +186,7 @@ class _HandOver:
             self._keep(surplus.module, surplus.kept)
         for name in decided.lost:
             self._lose(name)
-        without_slot = {each.row.module.key for each in decided.settled if each.outcome is Outcome.OVER_BUDGET}
+        without_slot = {each.row.module.key for each in decided.settled if each.outcome in _WITHOUT_SLOT}
         for swap in self._state.swaps:
             self._look_at_swap(swap, without_slot)
         for row, module in decided.adopted:

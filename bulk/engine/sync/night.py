@@ -37,9 +37,9 @@ if TYPE_CHECKING:
     from bulk.ledger.looking import LookReader
     from bulk.model import OtaModule
 
-__all__ = ["Night", "NightTerms", "amend_gone_products"]
+__all__ = ["Night", "NightTerms", "amend_gone_products", "forget_plans"]
 
-_ACCEPT = "if that is right, accept it with bulk plan INPUT --sync -o PLAN, then bulk apply PLAN"
+_ACCEPT = "if that is right, accept it: write a plan of the whole input, and apply it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,11 +61,22 @@ class NightTerms:
     keys: KeyCounts = field(default_factory=KeyCounts)
     """Counts of the account's part of the whole input."""
 
+    input_name: str = ""
+    input_sha256: str = ""
+    flags: str = "{}"
+    """JSON: options of the plan, as the ledger keeps them."""
+
 
 def amend_gone_products(writer: PlanWriter, account: str, run_id: str, options: SyncOptions) -> None:
     """Count our modules in products that no row names; nothing looks at these products."""
     besides = orjson.dumps(options.prune_products).decode()
     writer.amend("surplus_of_gone_products", iso_utc(SYSTEM_CLOCK.wall()), run_id, account, besides)
+
+
+def forget_plans(writer: PlanWriter, account: str, run_id: str, flags: str | None = None) -> None:
+    """Forget earlier plans of an account: all, or those with the same flags; until then they wait for approval."""
+    writer.amend("forget_plans", account, flags, run_id)
+    writer.amend("forget_planned", account, iso_utc(SYSTEM_CLOCK.wall() - SENT_SPAN_S))
 
 
 @dataclass(kw_only=True)
@@ -81,6 +92,9 @@ class Night:
     unlisted: int = field(default=0, init=False)
     lost: Withheld | None = field(default=None, init=False)
     """Why the input lost too much to continue without a person; ``None``: it did not."""
+
+    to_accept: bool = field(default=False, init=False)
+    """It did, and no delete waits with whose approval a person would accept that."""
 
     left: int = field(default=0, init=False)
     """Deletes that were due and were not carried out."""
@@ -129,7 +143,15 @@ class Night:
         writer.amend("withhold_swapped", account, run_id)
         if not terms.is_narrowed:
             amend_gone_products(writer, account, run_id, terms.options)
+        self._replace_plans(writer)
         await writer.claim(())
+
+    def _replace_plans(self, writer: PlanWriter) -> None:
+        """Put the plan in the place of earlier ones. A look that was cut off has no plan, and so replaces none."""
+        terms, account = self.terms, self.account
+        made_at = iso_utc(SYSTEM_CLOCK.wall())
+        writer.amend("begin_plan", account, terms.run_id, made_at, terms.input_name, terms.input_sha256, terms.flags)
+        forget_plans(writer, account, terms.run_id, terms.flags if terms.is_narrowed else None)
 
     async def _withhold(self, session: Session, writer: PlanWriter) -> None:
         look, options = await self._counted(session), self.terms.options
@@ -140,6 +162,7 @@ class Night:
         if lost := lost_too_much(look):
             self.lost = lost.withheld
             if lost not in objections.values():
+                self.to_accept = True
                 self._note(f"{lost.message}: {_ACCEPT}")
 
     async def _counted(self, session: Session) -> AccountLook:

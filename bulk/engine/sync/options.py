@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from bulk.control.guard import MAX_DELETES, MAX_UPDATES, Limit
 from bulk.errors import SettingsError
+from bulk.settings.values import is_wanted
+from bulk.shell import shell_quote
 
 if TYPE_CHECKING:
     from bulk.settings import Settings
@@ -33,7 +35,7 @@ class SyncOptions:
         """Refuse contradictions.
 
         Raises:
-            SettingsError: ``prune_products`` without ``prune``, or beside ``limit``.
+            SettingsError: ``prune_products`` without ``prune``, beside ``limit``, or outside ``only``.
         """
         if self.prune_products and not self.prune:
             raise SettingsError("{0} deletes only together with {1}: add it", "prune_products", "prune")
@@ -41,6 +43,13 @@ class SyncOptions:
             raise SettingsError(
                 "{0} is a trial on the file's first products, and {1} names others: use {2}",
                 "limit",
+                "prune_products",
+                "only",
+            )
+        outside = [key for key in self.prune_products if not is_wanted(key, settings.only)]
+        if outside:
+            raise SettingsError(
+                f"{{0}} {outside[0]} is outside {{1}}: also give {{1}} {shell_quote(outside[0])}, or leave {{0}} out",
                 "prune_products",
                 "only",
             )

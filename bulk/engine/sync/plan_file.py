@@ -23,7 +23,6 @@ __all__ = [
     "PlanHeader",
     "read_entries",
     "read_header",
-    "sha256_of",
     "write_plan",
 ]
 
@@ -137,18 +136,6 @@ def read_entries(path: Path, account: str) -> Iterator[PlannedEntry]:
             entry = _entry(path, number, line)
             if entry.account == account:
                 yield entry
-
-
-def sha256_of(path: str) -> str:
-    """Return the SHA-256 of a file's bytes; empty if the file can't be read twice.
-
-    Raises:
-        OSError: It can't be read.
-    """
-    if not Path(path).is_file():
-        return ""
-    with Path(path).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 _KINDS: Mapping[str, Any] = MappingProxyType(

@@ -24,9 +24,9 @@ from bulk.engine.sync.decided import Decided
 from bulk.engine.sync.ending import changes_of, code_of, notes_of_input, unprovisioned
 from bulk.engine.sync.figures import figures_by_account, surplus_by_account
 from bulk.engine.sync.left_files import LeftFiles
-from bulk.engine.sync.night import Night, NightTerms, amend_gone_products
+from bulk.engine.sync.night import Night, NightTerms, amend_gone_products, forget_plans
 from bulk.engine.sync.options import SyncOptions
-from bulk.engine.sync.plan_file import PlanHeader, sha256_of, write_plan
+from bulk.engine.sync.plan_file import PlanHeader, write_plan
 from bulk.engine.sync.protection import protection_of
 from bulk.engine.sync.scope import Scope, opened_looks
 from bulk.engine.threads import in_thread
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from bulk.engine.sessions.session import Session
     from bulk.events import Listener
     from bulk.ledger.looking import LookReader
-    from bulk.ledger.writer import LedgerWriter
     from bulk.model import Summary
     from bulk.settings import Settings
 
@@ -94,7 +93,7 @@ async def sync(
     path = ledger_path(input_name, settings)
     stop = stop or StopSignal()
     prepared = await Prepared.of(settings, credentials, listener=listener, stop=stop, syncs=True)
-    async with prepared.ledger(path) as ledger:
+    async with prepared.ledger(path, input_name) as ledger:
         job = Sync(
             input_name=input_name,
             settings=settings,
@@ -158,8 +157,7 @@ class Sync(Run):
             connection, run_id=self.run_id, at=time.time()
         )
         self.ledger.check_intake = self._refuse_other_file
-        await self._read_input()
-        self._sha256 = await in_thread(sha256_of, self.input_name)
+        self._sha256 = (await self._read_input()).sha256
         scope = Scope(self.settings, tuple(part.name for part in self.parts), self.options.prune_products)
         async with opened_looks(scope, self.ledger, self.parts, plan=self.plan_path) as looks, self._announced(looks):
             if looks:
@@ -179,7 +177,6 @@ class Sync(Run):
         async with writing(self.ledger, run_id=self.run_id, stop=self.stop) as writer:
             for part, _ in readers:
                 self._nights[part.name] = Night(account=part.name, terms=await in_thread(self._terms, part))
-                self._begin_plan(part, writer)
 
             async def through(number: int, session: Session, room: Room) -> None:
                 part, lanes = readers[number]
@@ -188,7 +185,7 @@ class Sync(Run):
             parts = [part for part, _ in readers]
             for part in self.parts:
                 if part not in parts and not self.is_narrowed:
-                    self._forget_plans(part, writer, flags=None)
+                    forget_plans(writer, part.name, self.run_id)
                     amend_gone_products(writer, part.name, self.run_id, self.options)
             await in_all_sessions(self, parts, keys, through, writer=writer, states=states)
 
@@ -209,25 +206,10 @@ class Sync(Run):
             keep_products=products,
             keeps_all=all_stay,
             keys=self._keys.get(part.name, KeyCounts()),
+            input_name=self.input_name,
+            input_sha256=self._sha256,
+            flags=orjson.dumps(self.flags()).decode(),
         )
-
-    def _begin_plan(self, part: Part, writer: LedgerWriter) -> None:
-        flags = orjson.dumps(self.flags()).decode()
-        self._forget_plans(part, writer, flags=flags if self.is_narrowed else None)
-        writer.amend(
-            "begin_plan",
-            part.name,
-            self.run_id,
-            iso_utc(time.time()),
-            self.input_name,
-            self._sha256,
-            flags,
-        )
-
-    def _forget_plans(self, part: Part, writer: LedgerWriter, *, flags: str | None) -> None:
-        """Forget the plans that a new one replaces: all, or those for the same part of the account."""
-        writer.amend("forget_plans", part.name, flags)
-        writer.amend("forget_planned", part.name)
 
     def flags(self) -> dict[str, object]:
         """Return the options of the plan."""
@@ -292,6 +274,7 @@ class Sync(Run):
                 is_narrowed=self.is_narrowed,
             ),
             notes=notes,
+            to_accept=any(night.to_accept for night in self._nights.values()),
             reasons=self.ledger.reasons() if exit_code not in {ExitCode.DONE, ExitCode.CHANGED} else (),
         )
 

@@ -297,13 +297,14 @@ class _Work(Carrying):
         ending = await self._carry_out(again)
         row = ending.row or again.row
         if ending.outcome is Outcome.CREATED:
-            self._account.close_swap(module)
             self._session.recorder.settle(
                 row,
                 Outcome.SURPLUS,
                 code="restored",
                 message="it was deleted for a module that could then not be created, and was made again",
             )
+            # Last: an open swap, like the code, tells the next night not to delete it again.
+            self._account.close_swap(module)
         elif ending.rest is not Rest.STOPPED:
             self._account.undone.append(module)
             if not row.in_doubt:

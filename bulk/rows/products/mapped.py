@@ -40,6 +40,7 @@ class MappedReader:
             names_accounts: The job's settings name accounts, so that each row needs one.
         """
         self.name = reader.name
+        self.sha256 = reader.sha256
         self.shape: InputShape = replace(reader.shape, is_mapped=True)
         self._reader = reader
         self._map = product_map
@@ -55,7 +56,7 @@ class MappedReader:
         """Yield all rows in file order, as `RowReader.batches` does.
 
         Raises:
-            InputError: As there.
+            InputError: As there; or a product of the source is another product's target.
         """
         for rows in self._reader.batches(size):
             yield self._mapped(rows)
@@ -68,6 +69,7 @@ class MappedReader:
             cells = self._kept.of(row)
             place = self._map.place_of(cells.get(ACCOUNT, "") if isinstance(cells, dict) else "", key)
             if isinstance(place, str):
+                self._map.refuse_own_product(key, file=self.name, line=line)
                 problem = field_problem(Field.PRODUCT_KEY, FieldKind.UNMAPPED, value=key, cause=place)
                 done.invalid.append((line, with_own_key(record, row[1:5]), problem.code, problem.text, nobody))
                 continue

@@ -78,6 +78,9 @@ class ProductMap:
     sources: frozenset[tuple[str, str]]
     """Accounts of the source and their platforms, if known."""
 
+    on_the_source: frozenset[str] = frozenset()
+    """Target's ProductKeys on a platform of the source: there, a ProductKey of the source is the same product."""
+
     def place_of(self, account: str, product_key: str) -> Place | str:
         """Return the product of the target; a text: why there is none.
 
@@ -95,6 +98,24 @@ class ProductMap:
             self.by_product.get((account if account in accounts else accounts[0], product_key)) if accounts else None
         )
         return place or self.path
+
+    def refuse_own_product(self, product_key: str, *, file: str, line: int) -> None:
+        """Refuse an input with a product that is a target of the map, and that the map itself does not move.
+
+        Args:
+            product_key: ProductKey of the source, which the map does not have.
+            file: The input.
+            line: Its line with that product.
+
+        Raises:
+            InputError: The input is refused.
+        """
+        if product_key in self.on_the_source:
+            why = (
+                f"product {product_key!r} is one of the source, and {self.path} moves another product's modules into "
+                "it: correct TargetProductKey there"
+            )
+            raise InputError(why, file=file, line=line)
 
     def refuse_other_targets(self, targets: Mapping[str, str]) -> None:
         """Refuse a job whose platform is not the map's target, or is its source.
@@ -214,12 +235,18 @@ def _made(reading: _Reading) -> ProductMap:
         accounts[entry.product_key] = (*accounts.get(entry.product_key, ()), entry.account)
         if entry.target:
             targets[entry.place.account] = targets.get(entry.place.account, frozenset()) | {entry.target}
+    platforms = frozenset(entry.source for entry in reading.entries if entry.source)
     return ProductMap(
         reading.path,
         {(entry.account, entry.product_key): entry.place for entry in reading.entries},
         accounts,
         targets,
         frozenset((entry.account, entry.source) for entry in reading.entries if entry.source),
+        frozenset(
+            entry.place.product_key
+            for entry in reading.entries
+            if platforms & targets.get(entry.place.account, frozenset())
+        ),
     )
 
 

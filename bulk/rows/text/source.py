@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import gzip
+import hashlib
 import io
 import os
 import re
@@ -14,7 +15,8 @@ import select
 import stat
 import sys
 import zlib
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from bulk.errors import InputError
@@ -23,7 +25,7 @@ from bulk.rows.text.kinds import HEAD_BYTES, foreign_kind
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "is_zip", "open_bytes", "reading"]
+__all__ = ["STDIN", "ByteStream", "Opened", "asks_a_person", "is_zip", "must_be_there", "open_bytes", "reading"]
 
 STDIN = "-"
 GZIP_MAGIC = b"\x1f\x8b"
@@ -34,6 +36,8 @@ MAX_LAYERS = 2
 DESCRIPTOR = re.compile(r"/dev/(?:fd/)?(\d+|stdin)|/proc/(?:self|thread-self)/fd/(\d+)")
 
 _LOOK_EVERY_S = 0.2
+_NO_NAME = "no file can have this name ({})"
+_READ_BYTES = 1 << 18
 
 
 class ByteStream(Protocol):
@@ -54,11 +58,32 @@ class Opened(NamedTuple):
     """The first `HEAD_BYTES` of the stream."""
 
     is_packed: bool
+    sha256: Callable[[], str]
+    """Returns the SHA-256 of all bytes as they are in the file, packed or not; of a pipe or stdin, an empty text."""
 
     @property
     def is_whole_in_head(self) -> bool:
         """Whether the head is the whole input."""
         return len(self.head) < HEAD_BYTES
+
+
+class _Hashed:
+    """A file whose bytes are hashed while they are read."""
+
+    def __init__(self, source: ByteStream) -> None:
+        self._source = source
+        self._hash = hashlib.sha256()
+
+    def read(self, size: int, /) -> bytes:
+        data = self._source.read(size)
+        self._hash.update(data)
+        return data
+
+    def sha256(self) -> str:
+        """Return the hash of the whole file; what nobody has read yet is read now."""
+        while self.read(_READ_BYTES):
+            pass
+        return self._hash.hexdigest()
 
 
 class _Steady:
@@ -150,12 +175,37 @@ def open_bytes(
         opened = nullcontext(stdin or _process_stdin()) if path == STDIN else _file(path)
     with opened as stream:
         with reading(path):
-            unpacked, is_packed = _unpacked(_as_it_comes(stream, while_waiting))
+            is_file = path != STDIN and _is_regular(stream)
+            hashed = _Hashed(stream) if is_file else None
+            unpacked, is_packed = _unpacked(hashed or _as_it_comes(stream, while_waiting))
             head = unpacked.peek(HEAD_BYTES)
         foreign = foreign_kind(head, path, format=format)
         if foreign:
             raise InputError(foreign, file=path)
-        yield Opened(unpacked, head, is_packed)
+        yield Opened(unpacked, head, is_packed, hashed.sha256 if hashed else str)
+
+
+def must_be_there(path: str) -> None:
+    """Look whether a file could be opened, without opening it: a pipe's writer would take the end of that for ours.
+
+    Raises:
+        InputError: There is no such file, or this user may not read it.
+        OSError: The working folder is gone.
+    """
+    if path == STDIN or DESCRIPTOR.fullmatch(path):
+        return
+    if not Path(path).is_absolute():
+        with suppress(PermissionError):
+            Path.cwd()
+    with reading(path):
+        try:
+            mode = Path(path).stat().st_mode
+        except ValueError as exc:
+            raise InputError(_NO_NAME.format(exc), file=path) from exc
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError
+        if not os.access(path, os.R_OK):
+            raise PermissionError
 
 
 def asks_a_person(stdin: ByteStream | None) -> bool:
@@ -196,7 +246,7 @@ def _file(path: str) -> io.FileIO:
     try:
         return io.FileIO(path, opener=_without_waiting)
     except ValueError as exc:
-        raise InputError(f"no file can have this name ({exc})", file=path) from exc
+        raise InputError(_NO_NAME.format(exc), file=path) from exc
 
 
 def _without_waiting(path: str, flags: int) -> int:
@@ -221,10 +271,18 @@ def _process_stdin() -> ByteStream:
 
 
 def _as_it_comes(stream: ByteStream, while_waiting: Callable[[], None]) -> ByteStream:
+    file = _file_of(stream)
+    return stream if file is None or _is_regular(stream) else _Pipe(file, while_waiting)
+
+
+def _file_of(stream: ByteStream) -> io.FileIO | None:
     file = stream if isinstance(stream, io.FileIO) else getattr(stream, "raw", None)
-    if not isinstance(file, io.FileIO) or stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return stream
-    return _Pipe(file, while_waiting)
+    return file if isinstance(file, io.FileIO) else None
+
+
+def _is_regular(stream: ByteStream) -> bool:
+    file = _file_of(stream)
+    return file is not None and stat.S_ISREG(os.fstat(file.fileno()).st_mode)
 
 
 def _unpacked(stream: ByteStream) -> tuple[_Steady, bool]:

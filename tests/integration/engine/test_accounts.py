@@ -357,6 +357,7 @@ async def test_account_leaves_the_rows_of_others_outside(accounts: Callable[...,
     assert [summary.accounts[name].outcomes["pending"] for name in ("north", "west")] == [PER_ACCOUNT, PER_ACCOUNT]
     assert not job.boxes["north"].seen
     assert summary.exit_code == 1
+    assert [summary.accounts[name].exit_code for name in ("north", "south", "west")] == [None, 0, None]
     assert summary.accounts["north"].requests == {"list": 0, "create": 0}
     (started,) = [event for event in told if isinstance(event, RunStarted)]
     assert (started.outside, list(started.accounts)) == (2 * PER_ACCOUNT, ["south"])

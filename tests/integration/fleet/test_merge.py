@@ -24,6 +24,7 @@ from bulk.ledger.storage.lock import hold
 from bulk.ledger.store import Ledger
 from bulk.ledger.views.status import read_status
 from bulk.model import Action, Attempt, OtaModule, Outcome, Settlement
+from bulk.report.continuing import continuing_command
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
 
@@ -158,11 +159,56 @@ def test_commands_read_the_merged_ledger(tmp_path: Path, capsys: pytest.CaptureF
     ]
 
     assert ends == [0, 0, 0]
-    assert "39  created" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "39  created" in shown
+    assert f" run {tmp_path / 'in.csv'} --ledger {ledger}\n" in shown
     out = written.read_text()
     account = (line - 2) % ACCOUNTS
     assert f"a{account},pk{account},m{line - 2},Nr. {line - 2},failed,iot.X,no such product,Q,1" in out
     assert read_status(fleet.ledger).accounts["a0"].target == "https://platform0 (alibaba)"
+
+
+def test_the_command_that_goes_on_is_printed_where_the_input_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fleet = Fleet(tmp_path)
+    asyncio.run(merge_with_one_that_failed(fleet))
+    ledger, source = str(fleet.ledger), tmp_path / "in.csv"
+    there = f"  bulk run {source} --ledger {ledger}\n"
+
+    ends = [main(["fleet", "merge", fleet.url, "-o", ledger])]
+    merged = capsys.readouterr().out
+    source.unlink()
+    ends += [main(["fleet", "merge", fleet.url, "-o", ledger]), main(["status", ledger])]
+    elsewhere = capsys.readouterr().out
+
+    assert ends == [1, 1, 0]
+    assert there in merged
+    assert "To go on" not in elsewhere
+
+
+def test_no_command_goes_on_where_its_map_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tables = [f'[accounts.a{n}]\nendpoint = "https://p{n}"\nrate_group = "g{n}"\nkey_env = "K"' for n in range(2)]
+    (tmp_path / "bulk.toml").write_text("\n".join([*tables, ""]))
+    (tmp_path / "export.csv").write_text("ProductKey,ModuleName\ns0,m0\n")
+    (tmp_path / "map.csv").write_text(
+        "ProductKey,TargetAccount,TargetProductKey,Target\ns0,a0,t0,https://p0 (alibaba)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+
+    ends = [
+        main(["fleet", "split", "export.csv", "--product-map", "map.csv", "--store", "store"]),
+        main(["fleet", "merge", "store", "-o", "merged.db"]),
+        main(["status", "merged.db"]),
+        main(["results", "merged.db", "-o", "results.csv"]),
+    ]
+
+    assert ends == [0, 1, 0, 0]
+    assert continuing_command(tmp_path / "merged.db") is None
+    header, row = (tmp_path / "results.csv").read_text().splitlines()
+    assert header.endswith("target_account,target_product_key")
+    assert row.startswith("2,s0,m0,pending")
+    assert row.endswith(",a0,t0")
 
 
 async def merge_with_one_that_failed(fleet: Fleet) -> int:

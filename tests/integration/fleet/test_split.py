@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,7 +15,9 @@ from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.fleet.manifest import MANIFEST, Manifest
 from bulk.fleet.slices import read_slice
 from bulk.fleet.splitting import MOST_ACCOUNTS, shards_of, split
+from bulk.fleet.store import ABSENT
 from bulk.fleet.store_url import open_store
+from bulk.rows import InputShape
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
 
@@ -99,6 +102,43 @@ def test_account_without_a_group_that_all_machines_see_alike_is_refused() -> Non
 def test_number_of_shards_that_leaves_one_empty_is_refused(shards: int) -> None:
     with pytest.raises(SettingsError, match="give 1 to 3"):
         shards_of(accounts_of(settings_of(3)), shards)
+
+
+def map_of_two(folder: Path, *, target: str = "https://platform{0} (alibaba)") -> str:
+    """Write a map of the products of two accounts of a source to two accounts of the target."""
+    lines = [f"old{number},s{number},a{number},t{number},{target.format(number)}" for number in range(2)]
+    path = folder / "map.csv"
+    path.write_text("\n".join(["Account,ProductKey,TargetAccount,TargetProductKey,Target", *lines, ""]))
+    (folder / "export.csv").write_text(
+        "Account,ProductKey,ModuleName\nold0,s0,m0\nold1,s1,m1\nold1,elsewhere,m2\n", encoding="utf-8"
+    )
+    return str(path)
+
+
+async def test_rows_of_another_platform_are_split_by_their_products_of_the_target(tmp_path: Path, store: Store) -> None:
+    settings = replace(settings_of(2), product_map=await asyncio.to_thread(map_of_two, tmp_path))
+
+    manifest = await split(str(tmp_path / "export.csv"), settings, store, stop=StopSignal(), shards=2)
+    stored = [await slice_of(store, shard) for shard in manifest.shards]
+
+    assert {name: rows.valid[0][:3] for rows in stored for name in rows.accounts} == {
+        "a0": (2, "t0", "m0"),
+        "a1": (3, "t1", "m1"),
+    }
+    assert [row[0] for rows in stored for row in rows.invalid] == [4]
+    assert InputShape.from_json(manifest.shape).is_mapped
+
+
+async def test_a_map_for_another_target_is_refused_before_anything_is_stored(tmp_path: Path, store: Store) -> None:
+    product_map = await asyncio.to_thread(map_of_two, tmp_path, target="https://another{0} (alibaba)")
+
+    with pytest.raises(InputError, match="it is for https://another0"):
+        await split(
+            str(tmp_path / "export.csv"), replace(settings_of(2), product_map=product_map), store, stop=StopSignal()
+        )
+
+    assert await store.get(MANIFEST) is ABSENT
+    assert await store.names("input") == ()
 
 
 async def test_store_with_another_fleet_is_refused_and_stays_as_it_is(tmp_path: Path, store: Store) -> None:

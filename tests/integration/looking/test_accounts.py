@@ -14,6 +14,7 @@ import pytest
 from bulk.engine.looking.check import check
 from bulk.engine.looking.export import export
 from bulk.engine.looking.mapping import map_products
+from bulk.engine.plan import plan
 from bulk.engine.run import run
 from bulk.errors import InputError, SettingsError, UnreadError
 from bulk.model import Dialect
@@ -171,6 +172,42 @@ async def test_modules_go_to_another_account_of_one_platform_and_never_back(tmp_
 
     assert summary.outcomes["created"] == 1
     assert there == {"mcu"}
+
+
+async def test_a_product_that_was_taken_out_of_the_map_is_no_target_of_another_one(tmp_path: Path) -> None:
+    exported, mapped = tmp_path / "e.csv", tmp_path / "m.csv"
+    async with served("old", "new", dialect=Dialect.ALIBABA) as box:
+        fill(box, [("a1Old000001", "mcu"), ("a1Old000002", "led")], account="old")
+        fill(box, [("a1New000001",)], account="new")
+        every, both = told(box, "old", "new", **FROM), keys(box, "old", "new")
+        await export(exported, replace(every, only_accounts=("old",)), credentials=both)
+        await map_products(str(exported), mapped, replace(every, only_accounts=("new",)), credentials=both)
+        await to_thread(complete, mapped, {"a1Old000001": ("new", "a1Old000002")})
+        before = box.requests["create"]
+        settings = replace(every, product_map=str(mapped))
+        for job in (run, plan, check):
+            with pytest.raises(InputError, match="product 'a1Old000002' is one of the source") as raised:
+                await job(str(exported), settings, credentials=both)
+            assert str(raised.value).startswith(f"{exported}, line 3: ")
+
+        assert box.requests["create"] == before
+
+
+async def test_an_export_of_some_products_does_not_show_whether_a_name_is_unique(
+    source: Sandbox, tmp_path: Path
+) -> None:
+    """Two products of the source are Hubs: the file names one of them."""
+    exported, mapped, some = tmp_path / "e.csv", tmp_path / "m.csv", tmp_path / "p.csv"
+    some.write_text("Account,ProductKey\neu,a1Eu0000003\n", encoding="utf-8")
+    every = told(source, "cn", "eu", **FROM)
+    await export(exported, every, products=str(some), credentials=keys(source, "cn", "eu"))
+    async with served("east", dialect=Dialect.TUYA) as target:
+        fill(target, [("T1",)], account="east", names={"T1": "Hub"})
+
+        made = await map_products(str(exported), mapped, told(target, "east", **TO), credentials=keys(target, "east"))
+
+    assert [(product.source.name, product.target) for product in made.products] == [("Hub", None)]
+    assert "only some products of its source" in mapped.read_text(encoding="utf-8")
 
 
 def complete(path: Path, places: dict[str, tuple[str, str]]) -> None:

@@ -199,6 +199,27 @@ async def test_rows_that_can_not_be_read_name_what_they_ask_for(tmp_path: Path) 
     assert (done.rows, done.equal) == (3, 0)
 
 
+async def test_what_a_row_of_the_other_file_hides_is_unread_never_missing(tmp_path: Path) -> None:
+    first = written(tmp_path / "a.csv", HEADER + "a1A,M1,x,d\na1A,m2,x,d\na1B,m3,x,d\n")
+    second = written(tmp_path / "b.csv", HEADER + "a1A,m1,$,d\na1A,m2,x,d\na1B,,x,d\na1C,n,,\n")
+    done = await check(first, Settings(), other=second)
+
+    assert counts_of(done) == {"unread": 4}
+    assert (done.rows, done.equal, done.exit_code) == (3, 1, 1)
+    assert "may be there, in line 2, which can't be read: " in done.examples[0].reason
+    assert str(tmp_path / "b.csv") in done.examples[0].reason
+
+
+async def test_rows_of_the_other_file_that_contradict_each_other_are_not_equal(tmp_path: Path) -> None:
+    first = written(tmp_path / "a.csv", HEADER + "a1A,m,x,d\n")
+    second = written(tmp_path / "b.csv", HEADER + "a1A,m,x,d\na1A,m,x,d\na1A,M,y,d\n")
+    done = await check(first, Settings(), other=second)
+
+    assert counts_of(done) == {"unread": 1}
+    assert (done.rows, done.equal, done.exit_code) == (1, 1, 1)
+    assert done.examples[0].reason == f"{second}: contradicts line 2, which has other texts for the same module"
+
+
 async def test_pattern_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
     source = written(tmp_path / "a.csv", HEADER + "a1A,m,,\n")
     async with box_of() as box:

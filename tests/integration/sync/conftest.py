@@ -20,6 +20,7 @@ from bulk.engine.sync.apply import apply
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.planning import plan_sync
 from bulk.engine.sync.run import sync
+from bulk.events import ignore
 from bulk.model import RESERVED_MODULE_NAME, Dialect
 from bulk.sandbox import Sandbox, SandboxConfig
 from bulk.settings import Settings
@@ -28,7 +29,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
     from pathlib import Path
 
+    from bulk.engine.stop import StopSignal
     from bulk.engine.sync.planning import SyncPlan
+    from bulk.events import Listener
     from bulk.model import Summary
 
 Cells = tuple[str, str, str, str]
@@ -82,13 +85,23 @@ class Nights:
     async def run(self, **changes: Any) -> Summary:
         return await run(str(self.file), self.settings(**changes), credentials=self.keys())
 
-    async def sync(self, *, settings: dict[str, Any] | None = None, detailed: bool = False, **options: Any) -> Summary:
+    async def sync(
+        self,
+        *,
+        settings: dict[str, Any] | None = None,
+        detailed: bool = False,
+        stop: StopSignal | None = None,
+        listener: Listener = ignore,
+        **options: Any,
+    ) -> Summary:
         return await sync(
             str(self.file),
             self.settings(**(settings or {})),
             SyncOptions(**options),
             detailed_exit_code=detailed,
             credentials=self.keys(),
+            listener=listener,
+            stop=stop,
         )
 
     async def plan(self, output: Path | None = None, **options: Any) -> SyncPlan:

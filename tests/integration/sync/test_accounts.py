@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import csv
+import re
 from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
 from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.control.guard import Limit
+from bulk.engine.conclude import summary_json
 from bulk.engine.sync.apply import apply
 from bulk.engine.sync.options import SyncOptions
 from bulk.engine.sync.planning import plan_sync
 from bulk.engine.sync.run import sync
 from bulk.errors import LedgerTargetError
 from bulk.model import Dialect
+from bulk.report.summary import summary_lines
 from bulk.sandbox import Sandbox, SandboxConfig
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
@@ -120,6 +124,18 @@ async def test_an_account_that_is_left_out_makes_no_surplus(estate: Estate) -> N
         0,
         {"creates": 0, "updates": 0, "deletes": 3},
     )
+
+
+async def test_an_account_that_is_left_out_has_no_exit_code_of_its_own(estate: Estate) -> None:
+    estate.write([*ROWS, ("cn", "a1cn000009", "m0", "alias0")])
+
+    summary = await estate.sync(settings={"only_accounts": ("eu",)})
+    shown = "\n".join(summary_lines(summary))
+
+    assert (summary.exit_code, summary.accounts["cn"].outcomes["pending"]) == (1, 1)
+    assert {name: account.exit_code for name, account in summary.accounts.items()} == {"cn": None, "eu": 0}
+    assert orjson.loads(summary_json(summary))["accounts"]["cn"]["exit_code"] is None
+    assert re.search(r"cn +- +30 of 31", shown)
 
 
 async def test_an_account_that_left_the_file_is_left_alone(estate: Estate) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -96,6 +98,32 @@ async def test_a_shorter_input_without_deletes_is_accepted_as_the_note_says(sync
 
     assert (applied.exit_code, applied.notes) == (0, ())
     assert (await synced.sync(prune=True)).notes == ()
+
+
+def test_the_commands_that_accept_a_shorter_input_can_be_pasted(tmp_path: Path) -> None:
+    file = tmp_path / "my modules.csv"
+    rows = [f"a1Prod{number:05d},m,alias,text" for number in range(4)]
+    shown = []
+    for kept in (rows, rows[1:]):
+        file.write_text("\n".join(["ProductKey,ModuleName,AliasName,Desc", *kept, ""]), encoding="utf-8")
+        shown.append(bulk("sync", file.name, "--sandbox", folder=tmp_path))
+    commands = shown[1].partition("To accept the input as it is now:\n")[2].splitlines()
+    pasted = subprocess.run(
+        "\n".join(["set -e", *commands]), shell=True, cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    after = bulk("sync", file.name, "--sandbox", folder=tmp_path)
+
+    assert "the input has 3 rows, and had 4 in the last good sync" in shown[1]
+    assert len(commands) == 2
+    assert pasted.returncode == 0, pasted.stderr
+    assert "last good sync" not in after
+    assert "To accept" not in shown[0] + after
+
+
+def bulk(*arguments: str, folder: Path) -> str:
+    """Return what a command shows that goes well."""
+    command = [sys.executable, "-m", "bulk", *arguments]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
 
 
 async def test_an_approved_trial_approves_no_more_than_its_products(synced: Nights) -> None:

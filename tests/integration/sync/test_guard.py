@@ -345,3 +345,31 @@ async def test_an_action_without_the_right_is_tried_once(synced: Nights) -> None
 
     assert (summary.exit_code, summary.withheld) == (5, {"creates": 0, "updates": 3, "deletes": 0})
     assert synced.sent(before)["UpdateOTAModule"] == 1
+
+
+async def test_adoptions_of_earlier_runs_count_against_the_limit_of_tonight(nights: Nights) -> None:
+    """Or one product after the other would be adopted within the limit. What was approved does not count."""
+    for product, modules in ((OTHER, 3), (THIRD, 3)):
+        for index in range(modules):
+            texts = {"alias_name": f"alias{index}", "desc": f"desc {int(product[-1])}"}
+            nights.box.console().create(product, f"m{index}", **texts)
+    first = await nights.sync(settings={"only": (OTHER,)}, adopt=True, max_updates=Limit(4))
+    for _ in range(2):
+        second = await nights.sync(settings={"only": (THIRD,)}, adopt=True, max_updates=Limit(4))
+
+    assert [(one.withheld or {})["updates"] for one in (first, second)] == [0, 3]
+    assert second.notes[0].startswith("3 updates planned and 3 sent in the last 20 hours: the limit is 4")
+    await nights.apply(Path(second.plan or ""))
+    await nights.sync()
+    drift(nights, 1)
+    later = await nights.sync(max_updates=Limit(4))
+    with closing(connect(nights.ledger)) as connection:
+        connection.execute("UPDATE runs SET started_at = ?", (iso_utc(time.time() - 20.5 * 3_600),))
+        connection.commit()
+    drift(nights, 4)
+
+    tomorrow = await nights.sync(max_updates=Limit(4))
+
+    assert later.exit_code == 0
+    assert {nights.records("owned")[THIRD, f"m{index}"] for index in range(3)} == {(1,)}
+    assert (tomorrow.exit_code, (tomorrow.changes or {})["updated"]) == (0, 4)

@@ -120,7 +120,7 @@ async def test_undo_file_that_cannot_be_written_costs_no_summary(
     said = [note for note in night.notes if "can't be written" in note]
     assert [note.partition("); ")[2] for note in said] == [
         "run the sync again for a new one",
-        "the ledger has it: bulk results LEDGER --undo-file FILE",
+        f"the ledger has it: bulk results {synced.ledger} --undo-file FILE --run {night.run_id}",
     ]
     assert all("the disk is full" in note for note in said)
 

@@ -452,7 +452,7 @@ class Life:
     async def _look(self, session: Session, writer: PlayedWriter, run_id: str) -> None:
         look = Look(session=session, writer=writer, run_id=run_id, prune=True, adopt=False)
         self.named = look.lost
-        writer.amend("forget_planned", "")
+        writer.amend("forget_planned", "", "9")
         with closing(LookReader(self.ledger.path, account="", wanted=lambda _: True)) as reader:
             for state in reader.next_lanes():
                 await look.at(state)

@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import os
+import threading
 import tracemalloc
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,13 +19,13 @@ from bulk.settings import ReadSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bulk.rows import RowReader
 
     Row = tuple[Any, ...]
     Read = Callable[..., list[Row]]
 
+WORKBOOKS = Path(__file__).parents[2] / "data" / "workbooks"
 TEXT = "ProductKey,ModuleName,AliasName\na1,mcu,主控\na1,wifi,无线\n"
 JSONL = '{"ProductKey":"a1","ModuleName":"mcu","AliasName":"主控"}\n'
 
@@ -348,3 +351,47 @@ def test_memory_stays_flat_however_long_a_line_is() -> None:
 
     assert [(len(batch.valid), len(batch.invalid)) for batch in batches] == [(1, 1)]
     assert peak_bytes < 16 * 1024 * 1024
+
+
+@pytest.mark.parametrize("name", ["m.csv", "m.csv.gz", "m.jsonl", "openpyxl.xlsx"])
+def test_the_hash_is_that_of_the_bytes_that_were_read(name: str, tmp_path: Path) -> None:
+    content = {
+        "m.csv": TEXT.encode() * 20_000,
+        "m.csv.gz": gzip.compress(TEXT.encode()) + gzip.compress(b"a1,late,\n"),
+        "m.jsonl": JSONL.encode() * 5_000,
+    }.get(name) or (WORKBOOKS / name).read_bytes()
+    path, other = tmp_path / name, tmp_path / "other"
+    path.write_bytes(content)
+    other.write_bytes(b"another file")
+
+    with open_input(str(path), ReadSettings()) as reader:
+        for _ in reader.batches():
+            pass
+        other.replace(path)
+        found = reader.sha256()
+
+    assert found == hashlib.sha256(content).hexdigest()
+
+
+def test_bytes_that_nobody_has_read_yet_are_hashed_too(tmp_path: Path) -> None:
+    path = tmp_path / "m.csv"
+    path.write_text(TEXT * 20_000, encoding="utf-8")
+
+    with open_input(str(path), ReadSettings()) as reader:
+        found = reader.sha256()
+
+    assert found == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_stdin_and_a_pipe_have_no_hash(tmp_path: Path) -> None:
+    fifo = tmp_path / "fifo"
+    os.mkfifo(fifo)
+    writer = threading.Thread(target=fifo.write_text, args=(TEXT,))
+    with open_input("-", ReadSettings(format="csv"), stdin=io.BytesIO(TEXT.encode())) as reader:
+        of_stdin = reader.sha256()
+    writer.start()
+    with open_input(str(fifo), ReadSettings(format="csv")) as reader:
+        of_pipe = reader.sha256()
+    writer.join()
+
+    assert (of_stdin, of_pipe) == ("", "")

@@ -80,6 +80,7 @@ def merge(url: str, *, ledger: Path, as_json: bool) -> int:
 
 
 def _lines(done: Merged, url: str) -> Iterator[str]:
+    from bulk.report.continuing import continuing_command  # noqa: PLC0415 - see above
     from bulk.report.summary import outcome_lines  # noqa: PLC0415 - see above
 
     width = screen_width()
@@ -104,3 +105,6 @@ def _lines(done: Merged, url: str) -> Iterator[str]:
     elif done.exit_code:
         yield "Why rows are not provisioned:"
         yield f"  {shell_join(['bulk', 'status', done.ledger])}"
+        if command := continuing_command(Path(done.ledger)):
+            yield "To go on, with the settings of the fleet:"
+            yield f"  {command}"

@@ -13,6 +13,7 @@ import click
 from bulk.cli.commands.fleet.work import work_by_text
 from bulk.cli.flags.amount import settings_of
 from bulk.cli.flags.common import json_option, working_options
+from bulk.cli.flags.places import work_folder_option
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import print_json, print_lines
 from bulk.cli.streams import ended_in_time
@@ -68,16 +69,7 @@ _OWN_OPTIONS = frozenset({"--engine", "--deadline"})
     heading=_HOW,
     help="Allow tcp:// to a scheduler on another machine: anyone who reaches it can run programs on its workers.",
 )
-@click.option(
-    "--work-folder",
-    type=click.Path(file_okay=False),
-    metavar="FOLDER",
-    envvar="BULK_WORK_FOLDER",
-    cls=GroupedOption,
-    heading=_HOW,
-    any_text=True,  # a folder may have such a name
-    help="Where each machine keeps ledgers of shards; on its own disk.  [default: bulk-fleet-UID in /tmp]",
-)
+@work_folder_option(_HOW)
 @working_options
 @json_option
 @click.pass_context

@@ -10,6 +10,7 @@ import click
 
 from bulk.cli.flags.amount import settings_of
 from bulk.cli.flags.common import json_option, log_options, metrics_option, working_options
+from bulk.cli.flags.places import work_folder_option
 from bulk.cli.help import GroupedCommand, GroupedOption
 from bulk.cli.output import paint_for_stdout, print_json, print_lines, screen_width
 from bulk.cli.streams import ended_in_time
@@ -49,16 +50,7 @@ _HOW = "How it is shared"
     heading=_HOW,
     help="Number of the shard, from 0 on.",
 )
-@click.option(
-    "--work-folder",
-    type=click.Path(file_okay=False),
-    metavar="FOLDER",
-    envvar="BULK_WORK_FOLDER",
-    cls=GroupedOption,
-    heading=_HOW,
-    any_text=True,  # a folder may have such a name
-    help="Where this machine keeps ledgers of shards; on its own disk.  [default: bulk-fleet-UID in /tmp]",
-)
+@work_folder_option(_HOW)
 @working_options
 @json_option
 @log_options

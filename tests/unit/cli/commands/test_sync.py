@@ -51,6 +51,14 @@ SUMMARY = Summary(
             ["sync", "m.csv", "--sandbox", "--prune", "--prune-product", "a1", "--limit", "3"],
             "--limit is a trial on the file's first products, and --prune-product names others: use --only",
         ),
+        (
+            ["sync", "m.csv", "--prune", "--only", "a1De*", "--prune-product=a1Demo9", "--prune-product=a1Gone00001"],
+            "--prune-product a1Gone00001 is outside --only: also give --only a1Gone00001, or leave",
+        ),
+        (
+            ["plan", "m.csv", "--sync", "--sandbox", "--prune", "--only", "a1De*", "--prune-product", "a1Gone00001"],
+            "--prune-product a1Gone00001 is outside --only",
+        ),
         (["plan", "m.csv", "--sandbox", "--prune"], "--prune needs --sync"),
         (["plan", "m.csv", "--sandbox", "-o", "p"], "--output needs --sync"),
         (["plan", "m.csv", "--sandbox", "--sync", "--offline"], "--offline and --sync exclude each other"),
@@ -92,6 +100,27 @@ def test_the_command_that_approves_reaches_what_the_sync_reached(typed: str, app
     arguments = tuple(word.strip("'") for word in typed.split())
 
     assert Invocation(("bulk",), arguments).approving("P", "m.csv") == approving
+
+
+@pytest.mark.parametrize(
+    ("typed", "planning", "applying"),
+    [
+        (
+            "sync m.csv --prune --json --metrics-file f --detailed-exitcode --region r",
+            "bulk plan --sync --output 'l db' m.csv --prune --region r",
+            "bulk apply 'l db' --json --metrics-file f --region r",
+        ),
+        ("-v sync --only=a* --limit 3 -- m.csv", "bulk -v plan --sync --output 'l db' -- m.csv", None),
+        ("plan m.csv --sync --adopt -oP --only a*", "bulk plan --sync --output 'l db' m.csv --adopt", None),
+    ],
+)
+def test_the_commands_that_accept_an_input_are_about_the_whole_input(
+    typed: str, planning: str, applying: str | None
+) -> None:
+    accepting = Invocation(("bulk",), tuple(typed.split())).accepting("l db", "m.csv")
+
+    assert accepting[0] == planning
+    assert applying is None or accepting[1] == applying
 
 
 def test_the_screen_says_what_waits_why_and_how_to_approve_it() -> None:

@@ -41,6 +41,16 @@ def test_name_of_a_product_without_rows_is_a_name_all_the_same() -> None:
     assert matched([source], [target], others=[source, other])[0].target == target
 
 
+def test_a_name_is_not_taken_for_unique_where_only_some_products_are_known() -> None:
+    sources = [SourceProduct("", "k1", "Lamp"), SourceProduct("", "k2", "Fan")]
+    targets = [TargetProduct("", "t1", "Lamp"), TargetProduct("", "k2", "Fan")]
+
+    lamp, fan = matched(sources, targets, is_whole=False)
+
+    assert (lamp.target, fan.target) == (None, targets[1])
+    assert "only some products of its source" in lamp.how
+
+
 def test_on_one_platform_no_product_becomes_itself_or_another_one_of_the_source() -> None:
     lamp, fan = SourceProduct("old", "k1", "Lamp"), SourceProduct("old", "k2", "Fan")
     targets = [TargetProduct("new", "k1", "Lamp"), TargetProduct("new", "k3", "Fan")]
