@@ -80,7 +80,6 @@ class LookReader(ProductWalk):
         *,
         account: str,
         wanted: Callable[[str], bool],
-        limit: int | None = None,
         besides: Iterable[str] = (),
         approved: Iterable[tuple[object, ...]] | None = None,
     ) -> None:
@@ -90,7 +89,6 @@ class LookReader(ProductWalk):
             path: The ledger.
             account: The products' account; empty where no accounts are named.
             wanted: Returns whether a ProductKey is in scope.
-            limit: Only the first so many products of the input.
             besides: Products to look at although no row names them.
             approved: Changes of the plan to apply, as `PlannedEntry`; ``None``: it is not an apply.
 
@@ -101,7 +99,7 @@ class LookReader(ProductWalk):
         self._account = account
         self._applies = approved is not None
         with self._listing() as connection:
-            self._list_products(wanted, limit, besides)
+            self._list_products(wanted, besides)
             if approved is not None:  # as long as the list of products, perhaps
                 connection.execute(query("approved_table"))
                 connection.executemany(query("add_approved"), approved)
@@ -118,10 +116,10 @@ class LookReader(ProductWalk):
             keys = self._next_keys(products)
             return self._states(keys) if keys else []
 
-    def _list_products(self, wanted: Callable[[str], bool], limit: int | None, besides: Iterable[str]) -> None:
+    def _list_products(self, wanted: Callable[[str], bool], besides: Iterable[str]) -> None:
         self._connection.create_function("in_scope", 1, lambda key: int(wanted(key)), deterministic=True)
-        asked = {"account": self._account, "most": -1 if limit is None else limit}
-        self._connection.execute(f"CREATE TEMP TABLE products AS {query('scope_products')}", asked)
+        products = query("scope_products")
+        self._connection.execute(f"CREATE TEMP TABLE products AS {products}", {"account": self._account})
         for key in besides:
             if wanted(key):
                 self._connection.execute(query("add_product_besides"), {"account": self._account, "product_key": key})

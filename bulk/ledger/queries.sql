@@ -651,8 +651,7 @@ SELECT product_key
 FROM rows
 WHERE outcome IS NULL AND account = :account AND in_scope(product_key)
 GROUP BY product_key
-ORDER BY min(line)
-LIMIT :most;
+ORDER BY min(line);
 
 -- name: add_product_besides
 -- Where nothing is ours there is nothing to delete; and it may be another account's product.

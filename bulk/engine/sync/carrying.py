@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING
 from bulk.control.budget import judge, who_holds_the_slots
 from bulk.control.diff import differences
 from bulk.control.reconcile import Kept, Withheld
-from bulk.engine.lanes.change import ChangeWork, Ending, Rest, is_another, is_unchanged
+from bulk.engine.lanes.change import ChangeWork, Rest, is_another, is_unchanged
 from bulk.engine.sync.known import Known
 from bulk.model import ChangeKind, Outcome
 
 if TYPE_CHECKING:
+    from bulk.engine.lanes.change import Ending
     from bulk.engine.sync.account import AccountWork
     from bulk.ledger.planning import PlannedWork, ProductWork
-    from bulk.model import Listing, OtaModule
+    from bulk.model import Failure, Listing, OtaModule
 
 __all__ = ["Carrying"]
 
@@ -27,7 +28,7 @@ class Carrying:
         self._session = account.session
         self._product_key = lane.product_key
         self._known = Known(lane, listing, account.session)
-        self._refusal: Ending | None = None
+        self._refusal: Failure | None = None
         """Why nothing more is sent for this product."""
 
     # What was found.
@@ -99,10 +100,7 @@ class Carrying:
         message = failure.message if failure else self._account.others_changed
         self._session.recorder.settle(each.row, outcome, code=reason.value, message=message)
 
-    def _settle_refused(self, each: PlannedWork, ending: Ending) -> None:
-        failure = ending.failure
-        if failure is None:
-            return
+    def _settle_refused(self, each: PlannedWork, failure: Failure) -> None:
         message = f"skipped: an earlier change of its product failed with: {failure.message}"
         if each.change.kind is ChangeKind.DELETE:
             self._keep(each, failure.code, message)
@@ -127,7 +125,7 @@ class Carrying:
             self._account.deny(each.change.kind, ending.failure)
             self._withhold(each._replace(row=ending.row or each.row), Withheld.NO_PERMISSION)
         elif ending.rest is Rest.REFUSED:
-            self._refusal = ending
+            self._refusal = ending.failure
         if ending.rest not in {Rest.DENIED, Rest.ANEW, Rest.STOPPED}:
             self._account.end(each.change, "done")
         return ending

@@ -45,11 +45,10 @@ def protection_of(ledger: Ledger, account: str, product_map: ProductMap | None =
 
 def _products(ledger: Ledger, account: str, product_map: ProductMap | None) -> Iterator[str | None]:
     """Yield the product of each invalid row; ``None``: unknown."""
-    found = ledger.connection.execute("SELECT shape FROM input").fetchone()
-    shape = InputShape.from_json(found[0]) if found else None
+    shape = InputShape.from_json(ledger.connection.execute("SELECT shape FROM input").fetchone()[0])
     for _, product_key, record in ledger.connection.execute(query("invalid_records"), {"account": account}):
-        if product_key or shape is None:
-            yield product_key or None
+        if product_key:
+            yield product_key
             continue
         place = written_place(shape, record, product_map)
         if place is None:

@@ -5,8 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bulk.ledger.views.approvals import Approval
-from bulk.report.approvals import approval_lines, change_words, waiting_of
+from bulk.ledger.views.approvals import Approval, CutOff
+from bulk.report.approvals import approval_lines, change_words, cut_off_lines, waiting_of
 
 MADE = datetime(2026, 11, 27, 17, 31, tzinfo=UTC)
 ONE = Approval(
@@ -101,3 +101,44 @@ def test_changes_are_named_in_one_order_and_an_adoption_is_no_update() -> None:
     changes = {"adopt": 1, "delete": 2, "create": 1, "update": 1_000}
 
     assert change_words(changes) == "1 create, 1,000 updates, 2 deletes, 1 adoption"
+
+
+def test_accounts_that_fit_on_a_screen_are_all_named() -> None:
+    accounts = [replace(ONE, account=f"factory-{number}", changes={"delete": number}) for number in range(1, 6)]
+
+    lines = approval_lines(waiting_of(accounts, now=MADE), width=80)
+
+    assert lines[1:6] == [f"  factory-{number}: {number} delete{'s' * (number > 1)}" for number in (5, 4, 3, 2, 1)]
+    assert "more account" not in "\n".join(lines)
+
+
+def test_accounts_whose_plan_is_gone_are_told_apart_by_its_time() -> None:
+    """Without a plan's name nothing else shows that they belong together."""
+    gone = replace(ONE, plan=None)
+    later = replace(gone, account="eu", made_at="2026-11-27T18:00:00.000Z")
+
+    assert len(waiting_of([replace(gone, account="cn"), later], now=MADE)) == 2
+    assert len(waiting_of([replace(gone, account="cn"), replace(gone, account="eu")], now=MADE)) == 1
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "lines"),
+    [
+        (None, []),
+        (
+            CutOff(plan="my jobs/p.jsonl", changes=2),
+            [
+                "The last apply was cut off: 2 changes left.",
+                "  To go on, with the same settings:",
+                "  bulk apply 'my jobs/p.jsonl'",
+                "",
+            ],
+        ),
+        (
+            CutOff(plan=None, changes=0),
+            ["The last apply was cut off.", "  To go on, run the same `bulk apply PLAN` again.", ""],
+        ),
+    ],
+)
+def test_an_apply_that_was_cut_off_is_said_with_what_continues_it(cut_off: CutOff | None, lines: list[str]) -> None:
+    assert cut_off_lines(cut_off, width=80) == lines
