@@ -76,10 +76,10 @@ _BUG = "this is a bug in bulk; what the ledger recorded is safe"
 )
 @click.version_option(package_name=DISTRIBUTION, message="%(prog)s %(version)s")
 def app() -> None:
-    """Create OTA modules for thousands of IoT products from one CSV or JSONL file.
+    """Make the OTA modules of thousands of IoT products match one CSV or JSONL file.
 
-    Requests are signed, stay inside the account's rate limit and never ask for more than the ten modules that a product
-    may have. The ledger records every row's result, so running again goes on where a run stopped.
+    bulk keeps to each account's rate limit and to ten modules for each product. The ledger, a file beside the input,
+    records every row's result. So the same command, given again, goes on where a run stopped.
     """
 
 

@@ -115,6 +115,17 @@ class LazyGroup(click.Group):
             raise TypeError(f"{module}.{cmd_name} is no command")
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command that the arguments name; if there is none, say which one is like it."""
+        from difflib import get_close_matches  # noqa: PLC0415 - `--help` need not wait for it
+
+        alike = get_close_matches(args[0], self._overview, n=1)
+        if args[0] not in self._overview and alike and not args[0].startswith("-"):
+            ctx.fail(f"No such command '{args[0]}'. Did you mean '{alike[0]}'?")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's own signature
         """Write the overview without importing any command."""
         with formatter.section("Commands"):

@@ -26,6 +26,13 @@ _SYNC_OPTIONS_WITH_VALUE = frozenset(
 )
 """Options that the plan file already contains, and the one that says where `bulk plan` wrote it."""
 
+_PLATFORM_FLAGS = frozenset({"--sandbox", "--insecure-http", "--lenient-alias", "--lenient-keys"})
+_PLATFORM_OPTIONS_WITH_VALUE = frozenset(
+    {"--endpoint", "--region", "--dialect", "--instance-id", "--profile", "--settings", "--settings-profile"}
+    | {"--qps", "--list-qps"}
+)
+"""Options that say where requests go, who signs them, how fast they are sent and which texts may be sent."""
+
 _NOT_OF_A_PLAN = frozenset({"--detailed-exitcode", "--sync", "--json"})
 _NOT_OF_A_WHOLE_PLAN = frozenset({"--metrics-file", "--only", "--limit", "--output", "-o"})
 """Options with a value that `bulk plan` does not have, or that would leave products out or write elsewhere."""
@@ -122,6 +129,19 @@ class Invocation:
         return shell_join([*self.program, *kept[:behind], *words, *kept[behind + 1 :]]), self.approving(
             plan, input_name
         )
+
+    @property
+    def platform(self) -> tuple[str, ...]:
+        """The options that name the platform: what another command needs to reach the same one."""
+        kept: list[str] = []
+        rest = iter(self.arguments)
+        for argument in rest:
+            name = argument.partition("=")[0]
+            if argument in _PLATFORM_OPTIONS_WITH_VALUE:
+                kept += [argument, *([value] if (value := next(rest, None)) is not None else [])]
+            elif argument in _PLATFORM_FLAGS or name in _PLATFORM_OPTIONS_WITH_VALUE:
+                kept.append(argument)
+        return tuple(kept)
 
     @property
     def command(self) -> str | None:

@@ -145,7 +145,7 @@ def refuse_other_file(*, keys: int, common: int, last_good_keys: int | None) -> 
         last_good_keys: Modules that the last good input asked for; ``None``: there was none.
     """
     if not keys:
-        return "the input has no valid row, and a sync would treat every module as surplus"
+        return "the input has no valid row, so every module would be surplus: correct the file, then run again"
     if last_good_keys and _is_another(common, last_good_keys):
         return (
             f"the input has {common:,} of the {_counted(last_good_keys, 'module')} of the last one that went through: "

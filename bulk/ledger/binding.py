@@ -164,11 +164,15 @@ def _refuse_several(connection: sqlite3.Connection, path: Path, noted: Mapping[s
         )
 
 
+def _way_to(noted: Target) -> str:
+    return "add --sandbox" if noted.is_sandbox else "run on the ledger's own platform"
+
+
 def _of_another_target(account: str, noted: Target, target: Target) -> str:
     if account == NO_ACCOUNT:
         return (
             f"this ledger belongs to {noted}, and this run is for {target}: "
-            "name another ledger with --ledger, or the ledger's own target"
+            f"name another ledger with --ledger, or {_way_to(noted)}"
         )
     return (
         f"account {account!r} of this ledger belongs to {noted}, and the settings give it {target}: "
@@ -182,7 +186,7 @@ def _of_strangers(strange: list[str], noted: Mapping[str, Target], targets: Mapp
     if NO_ACCOUNT in targets or strange == [NO_ACCOUNT]:
         return (
             f"this ledger belongs to {theirs}, and this run is for {ours}: "
-            "name another ledger with --ledger, or the ledger's own target"
+            f"name another ledger with --ledger, or {_way_to(noted[strange[0]])}"
         )
     return (
         f"this ledger belongs to accounts {_listed(strange)} ({theirs}), and no account of this run has a target of "

@@ -78,6 +78,11 @@ class Target:
         """Read an empty instance id as none: an empty variable means that it is not set."""
         object.__setattr__(self, "instance_id", self.instance_id or None)
 
+    @property
+    def is_sandbox(self) -> bool:
+        """Whether it is the sandbox of a command's ``--sandbox``, which has no URL."""
+        return self.endpoint.partition("/")[0] == "sandbox"
+
     def __str__(self) -> str:
         """Return the form in which messages and summaries name a target."""
         instance = f", instance {self.instance_id}" if self.instance_id else ""

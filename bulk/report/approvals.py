@@ -19,7 +19,15 @@ if TYPE_CHECKING:
     from bulk.ledger.views.approvals import Approval, CutOff
     from bulk.report.tones import Paint
 
-__all__ = ["Waiting", "approval_lines", "change_noun", "change_words", "cut_off_lines", "waiting_of"]
+__all__ = [
+    "Waiting",
+    "apply_command",
+    "approval_lines",
+    "change_noun",
+    "change_words",
+    "cut_off_lines",
+    "waiting_of",
+]
 
 _NOUNS = {"create": "create", "update": "update", "delete": "delete", "adopt": "adoption"}
 """Kind of change → its noun, in the order of screens."""
@@ -41,6 +49,9 @@ class Waiting:
     command: str | None
     """Command that approves it, with the settings of the sync; ``None``: there is no plan."""
 
+    in_sandbox: bool = False
+    """Whether it is about a sandbox: then the command needs no other settings."""
+
     accounts: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """Account → kind → changes; one account with an empty name if none are named."""
 
@@ -54,7 +65,11 @@ class Waiting:
 
 
 def waiting_of(
-    approvals: Iterable[Approval], *, now: datetime | None = None, program: Sequence[str] = ("bulk",)
+    approvals: Iterable[Approval],
+    *,
+    now: datetime | None = None,
+    program: Sequence[str] = ("bulk",),
+    in_sandbox: bool = False,
 ) -> list[Waiting]:
     """Return what waits, plan by plan: one command approves all accounts of a plan.
 
@@ -62,13 +77,14 @@ def waiting_of(
         approvals: As the ledger has them.
         now: Aware time; ``None``: treat no plan as too old.
         program: What starts `bulk` here.
+        in_sandbox: Whether the ledger belongs to a sandbox: then the command says so.
     """
     plans: dict[tuple[str | None, str], Waiting] = {}
     for one in approvals:
         # Accounts of one sync start their plans a moment apart: the plan's name shows that they belong together.
         key = (one.plan, "" if one.plan else one.made_at)
         if key not in plans:
-            plans[key] = _waiting(one, now, program)
+            plans[key] = _waiting(one, now, program, in_sandbox=in_sandbox)
         waiting = plans[key]
         waiting.accounts[one.account] = one.changes
         waiting.reasons.update(one.reasons)
@@ -81,7 +97,12 @@ def approval_lines(waiting: Iterable[Waiting], *, width: int, paint: Paint = pla
 
 
 def cut_off_lines(
-    cut_off: CutOff | None, *, width: int, paint: Paint = plain, program: Sequence[str] = ("bulk",)
+    cut_off: CutOff | None,
+    *,
+    width: int,
+    paint: Paint = plain,
+    program: Sequence[str] = ("bulk",),
+    in_sandbox: bool = False,
 ) -> list[str]:
     """Return the lines about an apply that was cut off; none if there is no such apply."""
     if cut_off is None:
@@ -90,8 +111,9 @@ def cut_off_lines(
     head = [paint(line, Tone.WARNING) for line in wrapped(f"The last apply was cut off{left}.", width)]
     if cut_off.plan is None:
         return [*head, *wrapped("  To go on, run the same `bulk apply PLAN` again.", width), ""]
-    command = f"{shell_join(program)} apply {shell_path(cut_off.plan)}"
-    return [*head, "  To go on, with the same settings:", f"  {command}", ""]
+    command = apply_command(cut_off.plan, program, in_sandbox=in_sandbox)
+    settings = "" if in_sandbox else ", with the same settings"
+    return [*head, f"  To go on{settings}:", f"  {command}", ""]
 
 
 def change_noun(kind: str) -> str:
@@ -104,16 +126,21 @@ def change_words(changes: Mapping[str, int]) -> str:
     return ", ".join(spell_count(changes[kind], noun) for kind, noun in _NOUNS.items() if changes.get(kind))
 
 
-def _waiting(approval: Approval, now: datetime | None, program: Sequence[str]) -> Waiting:
+def apply_command(plan: str, program: Sequence[str], *, in_sandbox: bool) -> str:
+    """Return the command that carries out a plan."""
+    return f"{shell_join(program)} apply {shell_path(plan)}{' --sandbox' if in_sandbox else ''}"
+
+
+def _waiting(approval: Approval, now: datetime | None, program: Sequence[str], *, in_sandbox: bool) -> Waiting:
     until = datetime.fromisoformat(approval.until)
     is_old = now is not None and now >= until
     command = None
     if approval.plan is not None:
-        command = f"{shell_join(program)} apply {shell_path(approval.plan)}"
+        command = apply_command(approval.plan, program, in_sandbox=in_sandbox)
         if is_old and now is not None:
             age_s = (now - datetime.fromisoformat(approval.made_at)).total_seconds()
             command += f" --max-age {math.ceil(age_s / 3_600) + 1}h"
-    return Waiting(plan=approval.plan, until=until, is_old=is_old, command=command)
+    return Waiting(plan=approval.plan, until=until, is_old=is_old, command=command, in_sandbox=in_sandbox)
 
 
 def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
@@ -134,7 +161,8 @@ def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
         how = "The next sync decides again. To approve what this one decided"
     else:
         how = f"Read the plan. Approve it by {until}"
-    yield from wrapped(f"  {how}, with the sync's settings:", width)
+    settings = "" if one.in_sandbox else ", with the sync's settings"
+    yield from wrapped(f"  {how}{settings}:", width)
     yield f"  {one.command}"
 
 

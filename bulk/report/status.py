@@ -64,9 +64,10 @@ def status_lines(
         program: What starts `bulk` here.
         go_on: The command that tries again what a fleet has left; ``None``: it is not a fleet's ledger, or not known.
     """
+    waiting = waiting_of(status.approvals, now=now, program=program, in_sandbox=status.is_of_sandbox)
     lines = [
-        *approval_lines(waiting_of(status.approvals, now=now, program=program), width=width, paint=paint),
-        *cut_off_lines(status.cut_off, width=width, paint=paint, program=program),
+        *approval_lines(waiting, width=width, paint=paint),
+        *cut_off_lines(status.cut_off, width=width, paint=paint, program=program, in_sandbox=status.is_of_sandbox),
         *(paint(line, Tone.HEADING) for line in wrapped(f"{status.path}: {_what_is_in(status)}", width)),
         cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),
@@ -75,7 +76,9 @@ def status_lines(
         *outcome_lines(status.outcomes, width=width, paint=paint),
     ]
     if status.absent:
-        lines.append(cut(f"  {spell_count(status.absent, 'module')} of earlier inputs not in the last one", width))
+        lines.append(
+            cut(f"  {spell_count(status.absent, 'module')} of earlier inputs no longer in the last one", width)
+        )
     if status.accounts:
         lines += ["", *_accounts(status, width, paint)]
     told = [reason for reason in status.reasons if reason.outcome is not Outcome.WITHHELD or not status.approvals]

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
-from bulk.model import PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Action, Outcome
+from bulk.model import OPEN_OUTCOMES, PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Action, Outcome
 from bulk.model.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
 from bulk.report.remedies import message_of, remedy
@@ -64,6 +64,7 @@ def summary_lines(
     input_format: str | None = None,
     resume: str | None = None,
     resume_accounts: str | None = None,
+    platform: Sequence[str] = (),
     changed: Sequence[str] = (),
 ) -> list[str]:
     """Return the screen that ends a run, or the part of it that a sync's screen shares.
@@ -77,6 +78,7 @@ def summary_lines(
         input_format: ``csv``, ``tsv`` or ``jsonl``, if known.
         resume: The command that goes on; ``None``: nothing is left to do.
         resume_accounts: The command that goes on with only the accounts that stopped; ``None``: none is needed.
+        platform: Options that name the platform, for the command that undoes a sync.
         changed: Lines about what a sync changed, shown below the first line.
     """
     meanings = MEANINGS if pending is None or summary.stopped else {**MEANINGS, Outcome.PENDING: pending}
@@ -84,7 +86,7 @@ def summary_lines(
     head = [*_title(summary, width, paint), *changed, "", *outcomes, *_accounts(summary, width, paint, pending)]
     commands = [
         line
-        for label, command in _ways_on(summary, program, input_format, resume, resume_accounts)
+        for label, command in _ways_on(summary, program, input_format, resume, resume_accounts, platform)
         for line in _command(paint, label, command, width)
     ]
     foot = ["", *_effort(summary, width), *commands]
@@ -188,15 +190,30 @@ def retry_command(
     return f"{shell_join(program)} results {shell_path(ledger)} --retry-file {shell_path(str(retry))}"
 
 
-def restore_command(undo_file: str, run_id: str, *, program: Sequence[str] = ("bulk",)) -> str:
+def restore_command(
+    undo_file: str,
+    run_id: str,
+    *,
+    program: Sequence[str] = ("bulk",),
+    platform: Sequence[str] = (),
+    rehearsed_in: str | None = None,
+) -> str:
     """Return the command that restores the contents of an undo file, without --prune.
 
     It uses a new ledger for each undo file: a ledger would treat the next file as another job's. Its updates have no
     limit, since you asked for each of them.
+
+    Args:
+        undo_file: The undo file's path.
+        run_id: The run whose changes are undone.
+        program: What starts `bulk` here.
+        platform: Options that name the platform, as they were given to the run.
+        rehearsed_in: The run's ledger, if it belongs to a sandbox: that sandbox is found by the name of the new ledger.
     """
     of_run = "" if run_id[:8] in PurePath(undo_file).name else f".{run_id[:8]}"
-    ledger = shell_path(f"{undo_file}{of_run}.ledger.db")
-    return f"{shell_join(program)} sync {shell_path(undo_file)} --ledger {ledger} --max-updates 100%"
+    new = f"{rehearsed_in}.undo-{run_id[:12]}.csv" if rehearsed_in else f"{undo_file}{of_run}"
+    command = f"{shell_join(program)} sync {shell_path(undo_file)} --ledger {shell_path(f'{new}.ledger.db')}"
+    return " ".join([command, "--max-updates 100%", *([shell_join(platform)] if platform else [])])
 
 
 def undo_command(ledger: str, *, program: Sequence[str] = ("bulk",)) -> str:
@@ -265,13 +282,14 @@ def _title(summary: Summary, width: int, paint: Paint) -> list[str]:
 
 
 def _effort(summary: Summary, width: int) -> Iterator[str]:
-    extras = {"retries": summary.retries, "throttled": summary.throttled, "recovered": summary.recovered}
-    figures = [*_requests(summary), *(f"{number:,} {name}" for name, number in extras.items() if number)]
+    extras = {"throttled": summary.throttled, "recovered": summary.recovered}
+    retries = [f"{summary.retries:,} {'retry' if summary.retries == 1 else 'retries'}"] if summary.retries else []
+    figures = [*_requests(summary), *retries, *(f"{number:,} {name}" for name, number in extras.items() if number)]
     # Keep each figure on one line with its noun.
     kept = ", ".join(figure.replace(" ", _HARD_SPACE) for figure in figures)
     yield from (line.replace(_HARD_SPACE, " ") for line in wrapped(f"Requests: {kept}", width))
     if summary.absent and summary.changes is None:
-        absent = f"Absent: {spell_count(summary.absent, 'module')} of earlier inputs not in this one"
+        absent = f"No longer in the input: {spell_count(summary.absent, 'module')} of earlier ones"
         yield from wrapped(absent, width)
     yield f"Ledger: {summary.ledger}"
 
@@ -292,13 +310,16 @@ def _ways_on(
     input_format: str | None,
     resume: str | None,
     resume_accounts: str | None,
+    platform: Sequence[str],
 ) -> Iterator[tuple[str, str]]:
     if resume:
-        yield "Go on with:", resume
+        is_open = any(summary.outcomes.get(outcome) for outcome in OPEN_OUTCOMES)
+        yield "Go on with:" if summary.stopped or is_open else "Run again with:", resume
     if resume_accounts:
         yield "Once fixed, only what stopped:", resume_accounts
     if summary.undo:
-        yield "To undo its changes:", restore_command(summary.undo, summary.run_id, program=program)
+        undo = restore_command(summary.undo, summary.run_id, program=program, platform=platform)
+        yield "To undo its changes:", undo
     if any(summary.outcomes.get(outcome) for outcome in _FOR_A_RETRY):
         command = retry_command(summary.ledger, summary.input, program=program, input_format=input_format)
         yield "Rows not provisioned:", command

@@ -50,7 +50,7 @@ MEANINGS: Mapping[Outcome, str] = MappingProxyType(
         Outcome.DRIFTED: "there already, but alias, description or case differ",
         Outcome.MOVED: "changed since it was listed, so nothing was sent",
         Outcome.WITHHELD: "decided, but it needs your approval first",
-        Outcome.OVER_BUDGET: "its product has no slot left of its ten",
+        Outcome.OVER_BUDGET: "all ten slots of its product are taken",
         Outcome.INVALID: "breaks a rule; fix it in the file",
         Outcome.FAILED: "the platform refused it, or attempts ran out",
         Outcome.UNKNOWN: "sent; result unknown",

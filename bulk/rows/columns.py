@@ -146,7 +146,7 @@ class ColumnNames:
         flags = " ".join(self._flag(field, header, position) for field, position in near.items())
         without = " ".join(f"--map {field}=" for field in near)
         use = "use" if set(near) == {Field.ACCOUNT} else "send"
-        return f"{looks}; to {use} it add {flags}; to carry it without sending it add {without}"
+        return f"{looks}; to {use} it add {flags}; to keep it for the results without sending it add {without}"
 
     def ambiguity(self, field: Field, positions: Sequence[int], header: Sequence[str]) -> str | None:
         """Say which columns contradict each other, if more than one means the field."""

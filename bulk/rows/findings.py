@@ -83,7 +83,7 @@ class Remarks:
 
 def carried_notice(columns: Sequence[str]) -> str:
     """Say which columns are not sent."""
-    return f"Carried, not sent: {listed(columns)}"
+    return f"Columns not sent, but kept in the results: {listed(columns)}"
 
 
 def _spell(count: int, noun: str) -> str:

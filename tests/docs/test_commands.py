@@ -31,6 +31,7 @@ NOT_RUN = MappingProxyType(
         ". .venv/bin/activate": "belongs to the command above",
         "/opt/bulk/bin/python ": "installs, as above",
         "useradd ": "needs a machine of one's own",
+        "ln -s ": "needs a machine of one's own",
         "install -d ": "gives folders to a user whom the command above makes",
         "systemctl ": "needs a machine that systemd runs",
         "journalctl ": "needs a machine that systemd runs",
@@ -55,6 +56,7 @@ VOLATILE = (
     (re.compile(r"at most \d+/s|unlimited"), "at N/s"),
     (re.compile(r"\d+(\.\d+)?/s"), "N/s"),
     (re.compile(r"\b\d+(\.\d+)? (s|min)\b"), "N s"),
+    (re.compile(r"(?<=before run )[0-9a-f]{8}|(?<=\.(?:plan|undo)-)[0-9a-f]{12}"), "ID"),
 )
 """What differs from run to run → what stands in for it."""
 

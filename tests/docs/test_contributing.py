@@ -21,8 +21,8 @@ COPIED = ("bulk", "pyproject.toml", "CHANGELOG.md", "tests/conftest.py", "tests/
 
 TABLE, TEST, CHANGELOG = "bulk/cloud/codes.py", "tests/unit/cloud/test_codes.py", "CHANGELOG.md"
 PLACES = {
+    TEST: '        ("InvalidModuleName", FailureKind.REFUSED),\n',
     TABLE: "    # OTA modules\n",
-    TEST: '    ("code", "kind"),\n    [\n',
     CHANGELOG: "\n### Added\n\n",
 }
 """File → what the line of the page goes below: as the page says in words."""
@@ -70,11 +70,11 @@ def test_the_first_pull_request_touches_the_three_files_that_it_names(section: l
 
     assert named == list(PLACES)
     assert all((ROOT / name).is_file() for name in named)
-    assert [fence.language for fence in section] == ["text", "text", "sh", "markdown"]
+    assert [fence.language for fence in section] == ["text", "sh", "text", "markdown"]
 
 
 def test_the_first_pull_request_is_made_as_the_page_says(section: list[Fence], project: Path) -> None:
-    in_table, in_test, command, in_changelog = (fence.text for fence in section)
+    in_test, command, in_table, in_changelog = (fence.text for fence in section)
 
     put(project, TEST, in_test)
     without = run(command, project)

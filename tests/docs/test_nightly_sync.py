@@ -1,4 +1,4 @@
-"""The nightly sync of docs/operations.md, from the first night to the lost ledger, against a sandbox of its own."""
+"""docs/nightly.md, from the first night to the lost ledger, against a sandbox of its own."""
 
 from __future__ import annotations
 
@@ -85,17 +85,15 @@ def age(plan: Path, hours: float) -> None:
 
 @pytest.fixture
 def blocks(fences: list[Fence]) -> list[list[str]]:
-    """Return the commands of the chapter, a block after the other."""
-    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
-    first, last = (page[: page.index(title)].count("\n") for title in ("## The nightly sync\n", "## Many machines\n"))
+    """Return the commands of the page, a block after the other."""
     return [
         fence.text.replace("\\\n", "").splitlines()
         for fence in fences
-        if fence.page == "operations.md" and fence.language == "bash" and first < fence.line < last
+        if fence.page == "nightly.md" and fence.language == "bash"
     ]
 
 
-def test_the_chapter_works_from_the_first_night_to_the_lost_ledger(
+def test_the_page_works_from_the_first_night_to_the_lost_ledger(
     blocks: list[list[str]], fences: list[Fence], night_desk: Desk
 ) -> None:
     desk, modules = night_desk, night_desk.folder / "srv/bulk/modules.csv"
@@ -167,7 +165,7 @@ def plan_id(plan: Path) -> str:
 
 @pytest.mark.parametrize(("heading", "reasons"), [("withheld because", Withheld), ("reason", Kept)])
 def test_every_reason_is_in_its_table(heading: str, reasons: type[Withheld | Kept]) -> None:
-    page = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/nightly.md").read_text(encoding="utf-8")
     table = page.partition(f"| {heading} |")[2].partition("\n\n")[0]
     named = {name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")}
 

@@ -1,4 +1,4 @@
-"""The files of docs/operations.md are what systemd, cron, Kubernetes and Prometheus read, and what they start works."""
+"""The files of the pages about running bulk are what schedulers and Prometheus read, and what they start works."""
 
 from __future__ import annotations
 
@@ -24,27 +24,26 @@ if TYPE_CHECKING:
     from tests.docs.conftest import Desk, Fence
 
 ROOT = Path(__file__).parents[2]
-PAGE = "operations.md"
+PAGES = {"operations.md", "nightly.md", "fleet.md", "troubleshooting.md"}
 NEEDS_PERSON = {ExitCode.INCOMPLETE, ExitCode.UNUSABLE, ExitCode.REFUSED, ExitCode.WITHHELD}
 STOPPING_TAKES_S = 4
 SAMPLES_ARE_NOT_ALL_PROVISIONED = ExitCode.INCOMPLETE
 
 
-@pytest.fixture
-def page() -> str:
-    return (ROOT / "docs" / PAGE).read_text(encoding="utf-8")
+def page(name: str) -> str:
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
 
 
 @pytest.fixture
 def units(fences: list[Fence]) -> dict[str, str]:
     """Return the files whose first line is their path: name → text."""
-    named = [fence.text for fence in fences if fence.page == PAGE and fence.text.startswith("# /")]
+    named = [fence.text for fence in fences if fence.page in PAGES and fence.text.startswith("# /")]
     return {Path(text.splitlines()[0]).name: text for text in named}
 
 
 @pytest.fixture
 def documents(fences: list[Fence]) -> list[dict[str, Any]]:
-    return [yaml.safe_load(fence.text) for fence in fences if fence.page == PAGE and fence.language == "yaml"]
+    return [yaml.safe_load(fence.text) for fence in fences if fence.page in PAGES and fence.language == "yaml"]
 
 
 @pytest.fixture
@@ -161,12 +160,12 @@ def fleet_job(documents: list[dict[str, Any]]) -> dict[str, Any]:
 
 @pytest.fixture
 def array(fences: list[Fence]) -> str:
-    (found,) = [fence.text for fence in fences if fence.page == PAGE and "#SBATCH" in fence.text]
+    (found,) = [fence.text for fence in fences if fence.page in PAGES and "#SBATCH" in fence.text]
     return found
 
 
 def fleet_commands(fences: list[Fence]) -> list[list[str]]:
-    (found,) = [fence.text for fence in fences if fence.page == PAGE and fence.text.startswith("bulk fleet split")]
+    (found,) = [fence.text for fence in fences if fence.page in PAGES and fence.text.startswith("bulk fleet split")]
     return [shlex.split(line)[2:] for line in found.splitlines()]
 
 
@@ -255,15 +254,15 @@ def test_alerts_ask_for_figures_that_there_are(documents: list[dict[str, Any]]) 
     assert {name for names in outcomes for name in names.split("|")} <= set(Outcome)
 
 
-def test_every_exit_code_is_in_the_table(page: str) -> None:
-    table = page.partition("## What each exit code asks for")[2].partition("\n## ")[0]
+def test_every_exit_code_is_in_the_table() -> None:
+    table = page("operations.md").partition("## What each exit code asks for")[2].partition("\n## ")[0]
     codes = re.findall(r"^\| ([\d, ]+) \|", table, re.MULTILINE)
 
     assert [int(code) for row in codes for code in row.split(",")] == list(ExitCode)
 
 
-def test_every_reason_of_the_table_is_one_that_the_program_gives(page: str) -> None:
-    table = page.partition("## Why a run stops")[2].partition("\n## ")[0]
+def test_every_reason_of_the_table_is_one_that_the_program_gives() -> None:
+    table = page("troubleshooting.md").partition("## Why a run stops")[2].partition("\n## ")[0]
     cells = [row.split("|")[1] for row in table.splitlines() if row.startswith("| ")][1:]
     reasons = [reason for cell in cells for reason in re.findall(r"`([^`]+)`", cell)]
     sources = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "bulk").rglob("*.py")).lower()

@@ -51,3 +51,31 @@ def test_a_page_works_from_its_first_command_to_its_last(page: str, desk: Desk) 
         if shown is not None:
             expected, actual = stable(shown, counts=True), stable(printed, counts=True)
             assert matches(expected, actual), "\n".join([f"{page}: {command} prints", *actual, "not", *expected])
+
+
+@pytest.mark.parametrize("page", ["sync.md"])
+def test_what_a_sync_prints_can_be_pasted(desk: Desk) -> None:
+    night = "bulk sync samples/modules.csv --prune --sandbox --ledger l.db"
+    original = (desk.folder / "samples/modules.csv").read_text(encoding="utf-8")
+    rows = original.replace("Wi-Fi module", "Wi-Fi and BLE").splitlines(keepends=True)[:21]
+    (desk.folder / "samples/modules.csv").write_text("".join(rows[:20]), encoding="utf-8")
+    assert desk.run(night)[1] in {0, 1}
+    (desk.folder / "samples/modules.csv").write_text("".join(rows[:17]), encoding="utf-8")
+    assert desk.run(night)[1] == 5
+
+    shown, _ = desk.run("bulk status l.db")
+    applied, approved = desk.run(command_after("read the plan, then approve it:", shown))
+    written, _ = desk.run("bulk results l.db --undo-file undo.csv")
+    _, restored = desk.run(command_after("To undo its changes:", applied))
+    _, restored_again = desk.run(command_after("To restore them:", written))
+
+    world, _ = desk.run("bulk sandbox --state l.db.cloud.jsonl --dump")
+    gone = [row.split(",")[1] for row in rows[17:20]]
+    assert (approved in {0, 1}, restored, restored_again) == (True, 0, 0)
+    assert all(f'"{name}"' in "".join(world) for name in gone)
+
+
+def command_after(label: str, lines: list[str]) -> str:
+    (at,) = [at for at, line in enumerate(lines) if line.rstrip().endswith(label)]
+    # The desk leaves its own folder out of what is printed.
+    return lines[at + 1].strip().replace(" /l.db", " l.db")

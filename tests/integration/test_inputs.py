@@ -57,7 +57,7 @@ def test_printed_commands_work_when_they_are_pasted(tmp_path: Path, name: bytes,
     run = [*BULK, "run", *UNPACED, "--", os.fsdecode(name)]
     ended = subprocess.run(run, cwd=tmp_path, env=os.environ | locale, capture_output=True, check=False)
     said = ended.stdout.decode()
-    again = said.partition("Go on with:")[2].partition("Rows not provisioned:")[0].strip()
+    again = said.partition("Run again with:")[2].partition("Rows not provisioned:")[0].strip()
     retry = said.partition("Rows not provisioned:")[2].strip()
     page = bash(
         retry.replace(" results ", " report ").partition(" --retry-file")[0] + " -o page.html", tmp_path, **locale

@@ -81,8 +81,8 @@ def expand(
     ProductName are kept. The reading options are for PRODUCTS; --map, --null and the lenient options are for SET as
     well, which is UTF-8 and has a header.
 
-    FILE is written completely or not at all. If a product or a module is there twice, a cell can't be sent, or there
-    are more than ten modules, their lines are named and nothing is written.
+    FILE is written completely or not at all. It is not written if a product or a module is there twice, if a cell can't
+    be sent, or if there are more than ten modules. The message names the lines.
     """
     from bulk.cli.execution import execute  # noqa: PLC0415 - --help need not wait for it
     from bulk.engine.stop import StopSignal  # noqa: PLC0415 - see above

@@ -39,7 +39,7 @@ _MOST_NAMED = 20
       2  a flag, a setting or the file of products can't be used
       3  a product can't be read, or the work stopped early
       130, 143  interrupted by Ctrl-C, by SIGTERM or SIGHUP
-    By all but 0, FILE is as it was.
+    After any other code than 0, FILE is as it was.
     """,
 )
 @table_option(_WHAT)

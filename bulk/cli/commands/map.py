@@ -52,8 +52,8 @@ def map(  # noqa: A001 - the command is called so
     """Find each exported product's counterpart on the target platform, for --product-map.
 
     The settings are the target's. A counterpart has the same ProductKey, or else the same ProductName if both sides
-    have it once. Products without one stay blank in MAP, with the reason: write their TargetProductKey, or delete the
-    line of a product that you don't move. Nothing is changed on the platform: this command can't write.
+    have it once. If there is none, the cell in MAP is blank, and MAP says why. Write the TargetProductKey into it, or
+    delete the line if you don't move this product. Nothing is changed on the platform: this command can't write.
     """
     settings = settings_of(ctx)
     check_inputs_are_kept("-o", output, [export])

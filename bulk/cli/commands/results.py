@@ -137,14 +137,22 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
 
     with writable(undo_file):
         undo = write_undo_file(ledger, undo_file, run=run_id)
-    what = "module as it was" if undo.rows == 1 else "modules as they were"
-    tell(f"{undo.rows:,} {what} before run {undo.run_id[:8]} in {undo_file}")
+    modules = "module as it was" if undo.rows == 1 else "modules as they were"
+    tell(f"{undo.rows:,} {modules} before run {undo.run_id[:8]} in {undo_file}")
     for field in undo.not_restored[:_SHOWN_FIELDS]:
         tell(f"  was empty, and a blank cell does not restore that: {field}")
     if len(undo.not_restored) > _SHOWN_FIELDS:
         tell(f"  and {len(undo.not_restored) - _SHOWN_FIELDS:,} more such fields")
-    command = restore_command(str(undo_file), undo.run_id, program=invocation.program)
-    tell(f"Restore them, with your settings, in a ledger of their own and without --prune:\n  {command}")
+    command = restore_command(
+        str(undo_file),
+        undo.run_id,
+        program=invocation.program,
+        platform=("--sandbox",) if undo.is_of_sandbox else (),
+        rehearsed_in=str(ledger) if undo.is_of_sandbox else None,
+    )
+    settings = "" if undo.is_of_sandbox else ", with the settings of the run"
+    what = "it" if undo.rows == 1 else "them"
+    tell(f"To restore {what}{settings}:\n  {command}")
 
 
 @contextmanager

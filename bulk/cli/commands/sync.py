@@ -144,6 +144,7 @@ def show_summary(
             approve=approve,
             accept=accept,
             resume=resume,
+            platform=invocation.platform,
             input_format=settings.read.format,
         )
     )

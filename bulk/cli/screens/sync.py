@@ -48,6 +48,7 @@ def sync_lines(
     program: Sequence[str] = ("bulk",),
     approve: str | None = None,
     resume: str | None = None,
+    platform: Sequence[str] = (),
     input_format: str | None = None,
     pending: str | None = None,
     accept: Sequence[str] = (),
@@ -61,6 +62,7 @@ def sync_lines(
         program: What starts `bulk` here.
         approve: The command that approves what is withheld; ``None``: nothing is withheld.
         resume: The command that goes on; ``None``: nothing is left to do.
+        platform: Options that name the platform, for the command that undoes the sync.
         input_format: As in `bulk.report.summary.summary_lines`.
         pending: As there.
         accept: The commands that accept an input that lost much; none: it did not, or an approval accepts it.
@@ -71,6 +73,7 @@ def sync_lines(
         paint=paint,
         program=program,
         resume=resume,
+        platform=platform,
         input_format=input_format,
         pending=pending,
         changed=list(_changed(summary, width, program)),
@@ -105,7 +108,7 @@ def plan_sync_lines(
     lines += [f"  {count:>6,}  {_VERBS[kind]}" for kind, count in kinds] or [_nothing(plan)]
     lines += _reasons("Withheld, because", plan.withheld, width, withheld_words)
     lines += _notes(plan.summary.notes, width)
-    lines += _reasons("Left the file, and stay, because", plan.surplus, width, kept_words)
+    lines += _reasons("Left the file and stay, because", plan.surplus, width, kept_words)
     for kind, count in kinds:
         shown = [entry for entry in plan.examples if entry.kind == kind]
         heading = f"The first of {count:,} {_VERBS[kind]}" if count > len(shown) else _VERBS[kind].capitalize()
@@ -128,9 +131,9 @@ def _changed(summary: Summary, width: int, program: Sequence[str]) -> Iterator[s
     yield from wrapped(f"Changed: {changes}", width)
     if summary.surplus:
         reasons = sum((Counter(figures.surplus) for figures in summary.figures.values()), Counter())
-        why = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in reasons.most_common())
-        left = f"Left the file, and stay: {spell_count(summary.surplus, 'module')}" + (f" ({why})" if why else "")
-        yield from wrapped(left, width)
+        yield from wrapped(f"Left the file and stay: {spell_count(summary.surplus, 'module')}", width)
+        for reason, count in reasons.most_common():
+            yield from wrapped(f"  {count:,}: {kept_words(reason)}", width)
         yield f"  {shell_join(program)} results {shell_path(summary.ledger)} --outcome surplus"
 
 

@@ -128,7 +128,7 @@ def keys_check(source: str, key_id: str, answer: Listing | Failure) -> Check:
         return Check("keys", Verdict.PASSED, f"{which}, accepted")
     if answer.code.lower().startswith(_KEY_CODES):
         return Check("keys", Verdict.FAILED, f"{which}, refused: {_said(answer)}", answer.remedy)
-    return Check("keys", Verdict.SKIPPED, f"{which}; the listing below does not show whether the platform accepts them")
+    return Check("keys", Verdict.SKIPPED, f"{which}; not tested, as the listing failed for another reason")
 
 
 def listing_check(answer: Listing | Failure, product_key: str | None) -> Check:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["connected", "credentials_for", "ledger_path", "sandbox_states", "served"]
 
 _LONGEST_MARK = 64
+_OF_UNDO_FILES = re.compile(r"(\.undo-[0-9a-f]{12}\.csv\.ledger\.db)+$")
 
 
 def ledger_path(input_name: str, settings: Settings) -> Path:
@@ -47,8 +49,12 @@ def ledger_path(input_name: str, settings: Settings) -> Path:
 
 
 def sandbox_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
-    """Return where the sandbox of this ledger keeps the world of each account."""
-    return {account: Path(f"{ledger}{_mark_of(account)}.cloud.jsonl") for account in accounts}
+    """Return where the sandbox of this ledger keeps the world of each account.
+
+    The ledger of an undo file has the world of the ledger whose changes it undoes.
+    """
+    owner = _OF_UNDO_FILES.sub("", str(ledger))
+    return {account: Path(f"{owner}{_mark_of(account)}.cloud.jsonl") for account in accounts}
 
 
 def _mark_of(account: str) -> str:

@@ -105,6 +105,10 @@ def read_header(path: Path) -> PlanHeader:
     try:
         with path.open("rb") as file:
             fields = orjson.loads(file.readline())
+    except FileNotFoundError as exc:
+        raise SettingsError(
+            f"{path}: there is no such plan; `bulk status LEDGER` shows the command with the one that waits"
+        ) from exc
     except OSError as exc:
         raise SettingsError(
             f"{path}: the plan can't be read ({explain_os_error(exc)}); `bulk status LEDGER` names the one that waits"

@@ -139,7 +139,7 @@ def open_beside_writer(path: Path) -> sqlite3.Connection:
 def open_as_it_is(path: Path) -> sqlite3.Connection:
     """Open as `open_for_reading`, but only for the table `runs`, which is the same in all layouts: no copy."""
     if not is_there(path):
-        raise LedgerError(f"{path}: there is no such ledger; `bulk run` writes it beside its input as INPUT.ledger.db")
+        raise LedgerError(f"{path}: there is no such ledger; {_WHERE_LEDGERS_ARE}")
     with translated(path, advice=_READING_ADVICE):
         connection = _connect(f"{path.absolute().as_uri()}?{_way_to_read(path)}", cache_kib=_READING_CACHE_KIB)
         with closed_on_failure(connection):
@@ -304,8 +304,11 @@ _ADVICE = {
 }
 """A word of SQLite's message → what the operator can do."""
 
+_WHERE_LEDGERS_ARE = "a run writes it beside its input, as INPUT.ledger.db (with --sandbox: INPUT.sandbox.db)"
+
 _READING_ADVICE = {
     **_ADVICE,
+    "not a database": f"this file is not a ledger of bulk; {_WHERE_LEDGERS_ARE}",
     **dict.fromkeys(
         ("readonly", "unable to open"),
         "this user may not read the ledger, or not its log (-wal, -shm) beside it: "

@@ -119,6 +119,11 @@ class LedgerStatus:
         known = [account.target for account in self.accounts.values() if account.target]
         return spoken_targets(known or [self.target])
 
+    @property
+    def is_of_sandbox(self) -> bool:
+        """Whether it belongs to the sandbox of a command's ``--sandbox``."""
+        return self.target.is_sandbox
+
     def reason_of(self, account: AccountStanding) -> str | None:
         """Return why an account stopped alone in the last run; ``None``: it did not, or a run is at work now."""
         whole = self.runs[-1].stopped if self.runs else None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bulk.errors import SettingsError
+from bulk.ledger.binding import read_targets
 from bulk.ledger.sql import query
 from bulk.ledger.storage.database import translated
 from bulk.ledger.views.reading import at_one_moment
@@ -31,6 +32,9 @@ class Undo:
     rows: int
     not_restored: tuple[str, ...]
     """Fields that were empty. A blank cell can't make them empty again: ``product module field``."""
+
+    is_of_sandbox: bool
+    """Whether the run worked on the sandbox of a command's ``--sandbox``."""
 
 
 class _Replaced(NamedTuple):
@@ -65,11 +69,13 @@ def write_undo_file(ledger: Path, path: Path, *, run: str = "") -> Undo:
         with os.fdopen(
             os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8", newline=""
         ) as out:
-            undo = _write(csv.writer(out, lineterminator="\n"), _replaced(connection, ledger, run_id), run_id)
+            rows, lost = _write(csv.writer(out, lineterminator="\n"), _replaced(connection, ledger, run_id))
             out.flush()
             os.fsync(out.fileno())
+        with translated(ledger):
+            is_of_sandbox = any(target.is_sandbox for target in read_targets(connection).values())
     part.replace(path)
-    return undo
+    return Undo(run_id, rows, lost, is_of_sandbox)
 
 
 def _run_id(connection: sqlite3.Connection, ledger: Path, run: str) -> str:
@@ -89,7 +95,7 @@ def _replaced(connection: sqlite3.Connection, ledger: Path, run_id: str) -> Iter
             yield _Replaced(*record)
 
 
-def _write(writer: csv._writer, replaced: Iterator[_Replaced], run_id: str) -> Undo:  # type: ignore[name-defined]  # csv's own type has no public name
+def _write(writer: csv._writer, replaced: Iterator[_Replaced]) -> tuple[int, tuple[str, ...]]:  # type: ignore[name-defined]  # csv's own type has no public name
     rows = 0
     not_restored: list[str] = []
     first = next(replaced, None)
@@ -101,7 +107,7 @@ def _write(writer: csv._writer, replaced: Iterator[_Replaced], run_id: str) -> U
         rows += 1
         not_restored += _lost_fields(first)
         first = next(replaced, None)
-    return Undo(run_id, rows, tuple(not_restored))
+    return rows, tuple(not_restored)
 
 
 def _lost_fields(one: _Replaced) -> Iterator[str]:

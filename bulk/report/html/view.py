@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 
 from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, Action, Outcome
+from bulk.report.approvals import apply_command
 from bulk.report.html.accounts import accounts_view
 from bulk.report.html.content import MOST_CHANGES, MOST_PRODUCTS, SHOWN_OUTCOMES
 from bulk.report.html.sync import sync_view
@@ -134,7 +135,7 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
     if resume:
         yield "To go on:", resume
     elif status.cut_off and status.cut_off.plan:
-        command = f"{shell_join(program)} apply {shell_path(status.cut_off.plan)}"
+        command = apply_command(status.cut_off.plan, program, in_sandbox=status.is_of_sandbox)
         yield "The last apply was cut off. To go on, with the same settings:", command
     # Changes that wait for approval have their own section, with the command that approves them.
     if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES - {Outcome.WITHHELD}) and status.input:

@@ -219,5 +219,5 @@ def _note_invalid(faults: _Faults, invalid: Iterable[InvalidRow]) -> None:
 def _notices(path: str, found: InputFound) -> tuple[str, ...]:
     left_out = [column for column in found.carried if normal(column) not in KEPT]
     usual = [notice for notice in found.notices if notice != carried_notice(found.carried)]
-    own = [f"Left out: {listed(left_out)}"] if left_out else []
+    own = [f"Columns left out: {listed(left_out)}"] if left_out else []
     return tuple(f"{path}: {notice}" for notice in [*usual, *own])

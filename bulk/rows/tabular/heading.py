@@ -109,7 +109,8 @@ def _find(
         found = find_header(head, names, delimiter=delimiter, skip_lines=settings.skip_lines, file=file)
     if found is None:
         what = "no row" if settings.no_header else "not even a header"
-        raise InputError(f"it is empty: {what} is in it", file=file)
+        begin = "" if settings.no_header else " a header with ProductKey and ModuleName, and"
+        raise InputError(f"it is empty: {what} is in it; write{begin} a line for each module", file=file)
     return found, names
 
 

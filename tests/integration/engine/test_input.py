@@ -40,7 +40,7 @@ def test_run_names_once_on_stderr_what_is_not_sent(tmp_path: Path, bulk: Bulk) -
     assert done.returncode == 1
     assert done.stderr.splitlines()[:3] == [
         "Above the header, not read: 'Date,2024-01-02,'",
-        "Carried, not sent: 'owner'",
+        "Columns not sent, but kept in the results: 'owner'",
         "Not rows, left out: line 5 (a line of dashes)",
     ]
     assert "owner" not in done.stdout
@@ -53,7 +53,7 @@ def test_plan_says_what_was_found_of_the_input(tmp_path: Path, bulk: Bulk) -> No
 
     assert "Read as CSV, UTF-8, comma between cells, header on line 2" in done.stdout
     assert "Columns: ProductKey from 'ProductKey', ModuleName from 'ModuleName'" in done.stdout
-    assert "Carried, not sent: 'owner'" in done.stdout
+    assert "Columns not sent, but kept in the results: 'owner'" in done.stdout
     assert "Carried" not in done.stderr
 
 

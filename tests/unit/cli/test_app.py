@@ -143,6 +143,14 @@ def test_try_that_is_cut_short_goes_on_as_a_try_and_else_as_the_whole_job(
 
 
 @pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(("typed", "meant"), [(["rn"], "run"), (["fleet", "wrok"], "work"), (["synk"], "sync")])
+def test_a_mistyped_command_is_answered_with_the_one_like_it(
+    typed: list[str], meant: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*typed, "x"]) == 2
+    assert f"No such command '{typed[-1]}'. Did you mean '{meant}'?" in capsys.readouterr().err
+
+
 def test_nothing_goes_on_after_a_run_that_is_done(capsys: pytest.CaptureFixture[str]) -> None:
     main([*RUN, "--json"])
 

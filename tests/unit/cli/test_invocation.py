@@ -51,6 +51,23 @@ def test_what_goes_on_after_a_try_is_the_whole_job(tried: tuple[str, ...], monke
     assert again.endswith("bulk run --qps 5 'my file.csv'")
 
 
+@pytest.mark.parametrize(
+    ("typed", "platform"),
+    [
+        ("sync m.csv --prune --region cn-shanghai --ledger l.db", "--region cn-shanghai"),
+        ("sync m.csv --sandbox --max-updates 5 --json", "--sandbox"),
+        ("apply P --endpoint=https://e --max-age 72h --metrics-file m.prom", "--endpoint=https://e"),
+        (
+            "sync m.csv --map Desc=d --settings s.toml --lenient-alias --qps 5",
+            "--settings s.toml --lenient-alias --qps 5",
+        ),
+        ("sync m.csv", ""),
+    ],
+)
+def test_what_names_the_platform_is_known(typed: str, platform: str) -> None:
+    assert " ".join(Invocation(("bulk",), tuple(typed.split())).platform) == platform
+
+
 def test_secrets_of_the_environment_are_known_but_not_shown() -> None:
     invocation = Invocation.here(["run"], {"ALIBABA_CLOUD_ACCESS_KEY_SECRET": "hidden", "HOME": "/root"})
 

@@ -127,6 +127,14 @@ def test_a_ledger_none_of_whose_targets_the_job_has_is_refused(path: Path) -> No
         open_once(path, {"": US})
 
 
+def test_a_run_that_forgot_the_sandbox_is_told_so(path: Path) -> None:
+    open_once(path, {"": Target(CN.dialect, "sandbox")})
+    accept(path, "")
+
+    with pytest.raises(LedgerTargetError, match=r"belongs to sandbox .*name another ledger with --ledger, or add --sa"):
+        open_once(path, {"": US})
+
+
 # A name that left the settings.
 
 

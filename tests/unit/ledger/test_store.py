@@ -575,8 +575,15 @@ def test_status_tells_how_a_ledger_stands(
     assert (run.exit_code, run.ended_at, run.list_per_s) == (1, "1970-01-01T00:01:00.000Z", 5.0)
 
 
+def test_status_of_an_input_says_where_its_ledger_is(tmp_path: Path) -> None:
+    (tmp_path / "m.csv").write_bytes(b"ProductKey,ModuleName\n" * 100)
+
+    with pytest.raises(LedgerError, match=r"not a ledger of bulk; a run writes it beside its input, as INPUT\.ledger"):
+        read_status(tmp_path / "m.csv")
+
+
 def test_status_of_no_ledger_says_where_ledgers_are(tmp_path: Path) -> None:
-    with pytest.raises(LedgerError, match="there is no such ledger"):
+    with pytest.raises(LedgerError, match=r"there is no such ledger; .*with --sandbox: INPUT\.sandbox\.db"):
         read_status(tmp_path / "none.db")
 
 

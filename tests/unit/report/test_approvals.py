@@ -45,6 +45,16 @@ def test_old_plan_is_said_to_be_old() -> None:
     assert "The next sync decides again." in shown
 
 
+def test_in_a_sandbox_the_command_works_as_it_is_printed() -> None:
+    lines = approval_lines(waiting_of([ONE], now=MADE, in_sandbox=True), width=80)
+
+    assert lines[-3:] == [
+        "  Until 2026-11-28 17:31 UTC: read the plan, then approve it:",
+        "  bulk apply m.db.plan-cafe00000001.jsonl --sandbox",
+        "",
+    ]
+
+
 def test_plan_that_is_not_there_is_not_offered() -> None:
     shown = "\n".join(approval_lines(waiting_of([replace(ONE, plan=None)], now=MADE), width=80))
 

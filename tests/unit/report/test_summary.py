@@ -33,7 +33,7 @@ def test_outcomes_without_rows_are_left_out(make_summary: Callable[..., Any]) ->
 
     assert outcome_lines(summary.outcomes, width=80) == [
         "  12,345  created      made by the runs of this ledger",
-        "       7  over budget  its product has no slot left of its ten",
+        "       7  over budget  all ten slots of its product are taken",
     ]
 
 
@@ -56,6 +56,12 @@ def test_stopped_run_says_why_first_and_how_to_go_on(make_summary: Callable[...,
     assert not [line for line in lines if line.startswith("Rows not provisioned")]
 
 
+def test_finished_run_with_rows_to_fix_says_how_to_run_again(make_summary: Callable[..., Any]) -> None:
+    lines = summary_lines(make_summary(outcomes={"created": 1, "failed": 1}, exit_code=1), resume="bulk run m.csv")
+
+    assert "Run again with: bulk run m.csv" in lines
+
+
 def test_rows_not_provisioned_come_with_the_command_that_exports_them(make_summary: Callable[..., Any]) -> None:
     lines = summary_lines(make_summary(outcomes={"created": 1, "failed": 1}, exit_code=1))
 
@@ -69,7 +75,8 @@ def test_effort_names_only_what_there_was(make_summary: Callable[..., Any]) -> N
 
     assert "Requests: 2 lists, 10 creates (2.0/s)" in quiet
     assert "Requests: 2 lists, 10 creates (2.0/s), 3 retries, 1,200 throttled, 1 recovered" in busy
-    assert "Absent: 2 modules of earlier inputs not in this one" in busy
+    assert "1 retry" in "\n".join(summary_lines(make_summary(outcomes={"created": 10}, retries=1)))
+    assert "No longer in the input: 2 modules of earlier ones" in busy
 
 
 def test_worst_summary_fits_one_screen(make_summary: Callable[..., Any]) -> None:

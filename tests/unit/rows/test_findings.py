@@ -35,7 +35,10 @@ def test_what_was_found_is_told(found: Callable[..., InputFound]) -> None:
     assert (told.format, told.encoding, told.delimiter, told.header_line) == ("csv", "utf-8", ";", 2)
     assert told.columns == {"ProductKey": "Product Key", "ModuleName": "Module Name"}
     assert told.carried == ("owner",)
-    assert told.notices == ("Above the header, not read: 'Report'", "Carried, not sent: 'owner'")
+    assert told.notices == (
+        "Above the header, not read: 'Report'",
+        "Columns not sent, but kept in the results: 'owner'",
+    )
 
 
 def test_carried_columns_are_named_once_and_not_all_of_very_many(found: Callable[..., InputFound]) -> None:

@@ -26,11 +26,11 @@ FLEET_COMMANDS = MappingProxyType(
     cls=LazyGroup,
     commands_by_name=FLEET_COMMANDS,
     modules="bulk.cli.commands.fleet.",
-    epilog="How to run one: docs/operations.md, Many machines.",
+    epilog="How to run one: docs/fleet.md.",
 )
 def fleet() -> None:
     """Share one input among many machines, by a store: a folder or bucket that all of them reach.
 
-    About 150 accounts fit one process of bulk run. A fleet is for more, for several regions or egress addresses, and
-    for machines that may vanish.
+    One process of bulk run can work on about 150 accounts. Use a fleet for more accounts, for several regions or
+    outgoing addresses, and for machines that may disappear.
     """

@@ -58,9 +58,9 @@ _REASON_LINES = 3
 def merge(url: str, *, ledger: Path, as_json: bool) -> int:
     """Merge what the fleet in the store URL shipped into one ledger, and prove that it is right.
 
-    Proven is: every row of the input is in it once, no module was made twice, and no rate group sent more requests in
-    a second than granted, by the clock of the process that sent them. bulk results, bulk status and bulk report read
-    LEDGER. A fleet that is still at work is merged as far as it is; merge again later.
+    The proof: every row of the input is in it once, no module was made twice, and no rate group sent more requests in
+    a second than granted. bulk results, bulk status and bulk report read LEDGER. If the fleet is still at work, LEDGER
+    gets what is done so far; merge again later.
     """
     # --help and a mistyped flag need not wait for SQLite and the store's client.
     from bulk.cli.execution import execute  # noqa: PLC0415 - see above

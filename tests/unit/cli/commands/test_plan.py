@@ -46,13 +46,13 @@ def test_screen_says_what_was_found_of_the_input(plan: Plan) -> None:
         header_line=3,
         columns={"ProductKey": "pk", "ModuleName": "模块名"},
         carried=("owner",),
-        notices=("Carried, not sent: 'owner'",),
+        notices=("Columns not sent, but kept in the results: 'owner'",),
     )
 
     assert plan_lines(replace(plan, found=found))[1:4] == [
         "Read as CSV, UTF-8-SIG, semicolon between cells, header on line 3",
         "Columns: ProductKey from 'pk', ModuleName from '模块名'",
-        "Carried, not sent: 'owner'",
+        "Columns not sent, but kept in the results: 'owner'",
     ]
 
 
@@ -62,7 +62,7 @@ def test_screen_says_what_would_happen(plan: Plan) -> None:
         "",
         "  80  to create    would be created",
         "   8  exists       was there already, as the row wants it",
-        "  12  over budget  its product has no slot left of its ten",
+        "  12  over budget  all ten slots of its product are taken",
         "",
         "Products without a slot for every row",
         "  pk3: no slot for lines 30, 31, 32, 33, 34, 35, 36, 37 and 4 more",

@@ -64,7 +64,7 @@ SUMMARY = Summary(
         (["plan", "m.csv", "--sandbox", "--prune"], "--prune needs --sync"),
         (["plan", "m.csv", "--sandbox", "-o", "p"], "--output needs --sync"),
         (["plan", "m.csv", "--sandbox", "--sync", "--offline"], "--offline and --sync exclude each other"),
-        (["apply", "no-such-plan", "--sandbox"], "the plan can't be read (No such file or directory"),
+        (["apply", "no-such-plan", "--sandbox"], "there is no such plan; `bulk status LEDGER` shows the command"),
         (["apply", "m.csv", "--sandbox"], "its first line is not that of a plan"),
         (["plan", "m.csv", "--sandbox", "--sync", "-o", "m.csv"], "m.csv is the input; name another file with -o"),
         (
@@ -131,7 +131,7 @@ def test_the_screen_says_what_waits_why_and_how_to_approve_it() -> None:
     assert "Withheld, until you approve: 3 updates, 1 delete" in shown
     assert "3 updates planned: the limit is 2" in shown
     assert "Approve it:  bulk apply P" in shown
-    assert "Left the file, and stay: 1 module" in shown
+    assert "Left the file and stay: 1 module" in shown
 
 
 def test_the_screen_of_a_plan_shows_old_and_new_texts() -> None:
@@ -173,7 +173,9 @@ def test_what_stays_is_told_by_reason_with_the_command_that_lists_it() -> None:
 
     lines = sync_lines(replace(SUMMARY, surplus=3, figures={"": figures}))
 
-    assert "Left the file, and stay: 3 modules (2 package, 1 changed)" in lines
+    at = lines.index("Left the file and stay: 3 modules")
+    assert lines[at + 1] == "  2: it holds an update package"
+    assert lines[at + 2].startswith("  1: its alias or description is not what this ledger wrote")
     assert "  bulk results m.csv.ledger.db --outcome surplus" in lines
 
 

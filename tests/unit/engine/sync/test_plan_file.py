@@ -71,5 +71,7 @@ def test_a_file_of_something_else_is_no_plan(tmp_path: Path, content: bytes) -> 
 
 
 def test_a_plan_that_is_not_there_says_where_to_find_the_one_that_waits(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match=r"the plan can't be read .*`bulk status LEDGER` names the one that waits"):
+    with pytest.raises(
+        SettingsError, match=r"there is no such plan; `bulk status LEDGER` shows the command with the one"
+    ):
         read_header(tmp_path / "none.jsonl")

@@ -74,7 +74,7 @@ def test_account_and_name_of_a_product_are_kept_and_the_rest_is_said(
         "x,a1,mcu,主控,main,灯",
     ]
     assert lines.splitlines()[1] == '{"Account":"x","ProductKey":"a1","ModuleName":"led","ProductName":"灯"}'
-    assert any(notice.endswith("Left out: 'note'") for notice in made.notices)
+    assert any(notice.endswith("Columns left out: 'note'") for notice in made.notices)
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_near_misses_are_named_with_the_whole_line_and_it_works(read: Read) -> N
 def test_near_miss_of_an_optional_field_is_refused_until_it_is_said(read: Read) -> None:
     content = "ProductKey,ModuleName,Alais Name\na1,wifi,W\n"
 
-    with pytest.raises(InputError, match=r"'Alais Name' looks like AliasName; to send it add .*; to carry it"):
+    with pytest.raises(InputError, match=r"'Alais Name' looks like AliasName; to send it add .*; to keep it for"):
         read(content)
 
     assert read(content, columns={"AliasName": "Alais Name"})[0][3] == "W"
