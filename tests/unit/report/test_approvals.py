@@ -49,7 +49,7 @@ def test_in_a_sandbox_the_command_works_as_it_is_printed() -> None:
     lines = approval_lines(waiting_of([ONE], now=MADE, in_sandbox=True), width=80)
 
     assert lines[-3:] == [
-        "  Until 2026-11-28 17:31 UTC: read the plan, then approve it:",
+        "  Read the plan. Approve it by 2026-11-28 17:31 UTC:",
         "  bulk apply m.db.plan-cafe00000001.jsonl --sandbox",
         "",
     ]

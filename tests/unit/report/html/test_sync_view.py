@@ -122,9 +122,10 @@ def test_one_account_without_a_name_is_not_listed_as_an_account(content: Content
 def test_a_change_shows_the_fields_that_it_is_about(
     content: Content, made: ModuleChange, texts: list[dict[str, str | None]]
 ) -> None:
-    (shown,) = view(content, changed=(made,))["changed"]
+    (group,) = view(content, changed=(made,))["changed"]
 
-    assert (shown["texts"], shown["why"], shown["line"]) == (texts, None, 7)
+    (shown,) = group["changes"]
+    assert (shown["texts"], group["why"], shown["line"]) == (texts, None, 7)
 
 
 @pytest.mark.parametrize(
