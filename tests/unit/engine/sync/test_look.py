@@ -130,6 +130,18 @@ async def test_only_a_night_that_shows_the_update_begins_the_count_anew(
     assert nights.records("undone")[OTHER, "m0"] == (undone,)
 
 
+async def test_a_night_on_which_no_update_was_sent_does_not_count(
+    make_synced: MakeSynced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk.engine.sync.look.SENT_SPAN_S", -1.0)
+    nights = await make_synced()
+    for limit in (Limit(9), Limit(0), Limit(0), Limit(0)):
+        nights.box.console().update(OTHER, "m0", alias_name="theirs", desc="desc 1")
+        summary = await nights.sync(max_updates=limit)
+
+    assert (summary.exit_code, nights.records("outcome, undone")[OTHER, "m0"]) == (5, ("withheld", 1))
+
+
 # Packages, and modules that stay.
 
 

@@ -41,6 +41,7 @@ async def test_a_detailed_exit_code_says_whether_anything_was_changed(make_night
     second = await nights.sync(call={"detailed_exit_code": True})
 
     assert (first.exit_code, second.exit_code) == (6, 0)
+    assert (first.plan, second.plan, second.undo) == (None, None, None), "nothing waits, and there is nothing to undo"
 
 
 @pytest.mark.parametrize(
