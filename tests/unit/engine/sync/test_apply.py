@@ -258,6 +258,17 @@ async def test_a_plan_of_several_accounts_is_applied_in_each(make_estate: Callab
     assert {name: len(account.requests) > 0 for name, account in applied.accounts.items()} == {"cn": True, "eu": True}
 
 
+async def test_an_approved_rename_is_carried_out(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    nights.replace((OTHER, "m1"), by=[(OTHER, "renamed", "alias1", "desc 1")])
+    withheld = await nights.sync(prune=True)
+
+    applied = await nights.apply(withheld.plan)
+
+    assert (withheld.exit_code, withheld.withheld) == (5, {"creates": 1, "updates": 0, "deletes": 1})
+    assert (applied.exit_code, nights.box.texts(OTHER).keys()) == (0, {"m0", "m2", "renamed"})
+
+
 async def test_a_plan_is_not_finished_while_one_of_its_accounts_has_stopped(
     make_estate: Callable[..., Awaitable[Any]],
 ) -> None:

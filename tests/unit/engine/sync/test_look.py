@@ -158,6 +158,30 @@ async def test_a_package_of_which_nobody_can_tell_the_module_keeps_all_of_its_pr
     assert nights.records()[OTHER, "m0"] == ("surplus", "package")
 
 
+async def test_a_module_stays_if_its_packages_may_not_be_listed_and_nothing_else_stops(
+    make_synced: MakeSynced,
+) -> None:
+    nights = await make_synced(denied=frozenset({"ListOTAFirmware"}))
+    nights.replace((OTHER, "m0"))
+
+    summary = await nights.sync(prune=True)
+
+    assert (summary.exit_code, summary.changes) == (0, {"created": 1, "updated": 0, "deleted": 0})
+    assert nights.records()[OTHER, "m0"] == ("surplus", "packages_unknown")
+
+
+async def test_a_stop_before_the_packages_are_listed_again_deletes_nothing(make_synced: MakeSynced) -> None:
+    nights = await make_synced(faults=FaultPlan.parse("packages:http503=1x"))
+    nights.replace((OTHER, "m0"))
+    stop = StopSignal()
+    nights.when("ListOTAFirmware", lambda _: stop.request("interrupted", exit_code=130))
+    before = len(nights.box.seen)
+
+    summary = await nights.sync(prune=True, call={"stop": stop})
+
+    assert (summary.exit_code, nights.written(before)) == (130, {})
+
+
 @pytest.mark.parametrize("options", [{}, {"prune": True}])
 async def test_what_is_known_to_stay_is_not_written_again_every_night(
     make_synced: MakeSynced, options: dict[str, Any]
