@@ -66,7 +66,15 @@ class Carrying:
 
     def _settle_moved_delete(self, each: PlannedWork, there: OtaModule | None) -> None:
         if there is None:
-            self._session.recorder.settle(each.row, Outcome.DELETED, code="gone", message="somebody else deleted it")
+            # An earlier delete of ours whose result was in doubt may have been carried out late.
+            is_ours = each.row.in_doubt and each.row.doubted is ChangeKind.DELETE
+            self._session.recorder.settle(
+                each.row,
+                Outcome.DELETED,
+                code=None if is_ours else "gone",
+                message=None if is_ours else "somebody else deleted it",
+                recovered=is_ours,
+            )
             return
         owned = False if is_another(each.change, there) else None
         self._keep(each, Kept.CHANGED.value, "not deleted: somebody has changed it since it was listed", owned=owned)

@@ -18,6 +18,7 @@ from bulk.errors import BulkError, LedgerTargetError, SettingsError
 from bulk.ledger.times import iso_utc
 from bulk.ledger.views.approvals import CutOff
 from bulk.ledger.views.status import read_status
+from bulk.sandbox import FaultPlan
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -255,6 +256,34 @@ async def test_a_plan_of_several_accounts_is_applied_in_each(make_estate: Callab
 
     assert (applied.exit_code, applied.changes["updated"]) == (0, 3)
     assert {name: len(account.requests) > 0 for name, account in applied.accounts.items()} == {"cn": True, "eu": True}
+
+
+async def test_an_approved_rename_is_carried_out(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    nights.replace((OTHER, "m1"), by=[(OTHER, "renamed", "alias1", "desc 1")])
+    withheld = await nights.sync(prune=True)
+
+    applied = await nights.apply(withheld.plan)
+
+    assert (withheld.exit_code, withheld.withheld) == (5, {"creates": 1, "updates": 0, "deletes": 1})
+    assert (applied.exit_code, nights.box.texts(OTHER).keys()) == (0, {"m0", "m2", "renamed"})
+
+
+async def test_a_plan_is_not_finished_while_one_of_its_accounts_has_stopped(
+    make_estate: Callable[..., Awaitable[Any]],
+) -> None:
+    estate = await make_estate(eu={"faults": FaultPlan.parse("list:code:Forbidden.RAM=1x@7")})
+    estate.drift("cn", "m0")
+    estate.drift("eu", "m0")
+    plan = (await estate.sync(max_updates=Limit(0))).plan
+
+    stopped = await estate.apply(plan)
+    finished = await estate.apply(plan)
+
+    assert (stopped.exit_code, stopped.changes["updated"]) == (3, 1)
+    assert (finished.exit_code, finished.changes["updated"]) == (0, 1)
+    with pytest.raises(SettingsError, match="was applied completely already"):
+        await estate.apply(plan)
 
 
 async def test_what_the_input_asks_for_since_the_plan_is_left_to_the_next_sync(make_synced: MakeSynced) -> None:

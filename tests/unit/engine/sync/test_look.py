@@ -130,6 +130,18 @@ async def test_only_a_night_that_shows_the_update_begins_the_count_anew(
     assert nights.records("undone")[OTHER, "m0"] == (undone,)
 
 
+async def test_a_night_on_which_no_update_was_sent_does_not_count(
+    make_synced: MakeSynced, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bulk.engine.sync.look.SENT_SPAN_S", -1.0)
+    nights = await make_synced()
+    for limit in (Limit(9), Limit(0), Limit(0), Limit(0)):
+        nights.box.console().update(OTHER, "m0", alias_name="theirs", desc="desc 1")
+        summary = await nights.sync(max_updates=limit)
+
+    assert (summary.exit_code, nights.records("outcome, undone")[OTHER, "m0"]) == (5, ("withheld", 1))
+
+
 # Packages, and modules that stay.
 
 
@@ -144,6 +156,30 @@ async def test_a_package_of_which_nobody_can_tell_the_module_keeps_all_of_its_pr
 
     assert (summary.exit_code, summary.changes["deleted"]) == (0, 0)
     assert nights.records()[OTHER, "m0"] == ("surplus", "package")
+
+
+async def test_a_module_stays_if_its_packages_may_not_be_listed_and_nothing_else_stops(
+    make_synced: MakeSynced,
+) -> None:
+    nights = await make_synced(denied=frozenset({"ListOTAFirmware"}))
+    nights.replace((OTHER, "m0"))
+
+    summary = await nights.sync(prune=True)
+
+    assert (summary.exit_code, summary.changes) == (0, {"created": 1, "updated": 0, "deleted": 0})
+    assert nights.records()[OTHER, "m0"] == ("surplus", "packages_unknown")
+
+
+async def test_a_stop_before_the_packages_are_listed_again_deletes_nothing(make_synced: MakeSynced) -> None:
+    nights = await make_synced(faults=FaultPlan.parse("packages:http503=1x"))
+    nights.replace((OTHER, "m0"))
+    stop = StopSignal()
+    nights.when("ListOTAFirmware", lambda _: stop.request("interrupted", exit_code=130))
+    before = len(nights.box.seen)
+
+    summary = await nights.sync(prune=True, call={"stop": stop})
+
+    assert (summary.exit_code, nights.written(before)) == (130, {})
 
 
 @pytest.mark.parametrize("options", [{}, {"prune": True}])

@@ -76,7 +76,7 @@ async def test_a_plan_shows_what_waits_and_what_stays(make_synced: MakeSynced) -
 
     assert (plan.exit_code, plan.planned, plan.withheld) == (5, {"create": 1, "update": 5}, {"max_updates": 5})
     assert [entry.kind for entry in plan.examples] == ["create", *["update"] * 3]
-    assert plan.surplus == {"package": 1}
+    assert (plan.surplus, plan.summary.plan) == ({"package": 1}, None)
     shown = sync_plan_json(plan)
     assert (shown["withheld"], shown["exit_code"], shown["stopped"]) == ({"max_updates": 5}, 5, None)
 

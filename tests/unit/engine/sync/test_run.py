@@ -41,6 +41,7 @@ async def test_a_detailed_exit_code_says_whether_anything_was_changed(make_night
     second = await nights.sync(call={"detailed_exit_code": True})
 
     assert (first.exit_code, second.exit_code) == (6, 0)
+    assert (first.plan, second.plan, second.undo) == (None, None, None), "nothing waits, and there is nothing to undo"
 
 
 @pytest.mark.parametrize(
@@ -226,6 +227,44 @@ async def test_half_a_file_is_said_every_night_and_its_deletes_wait(make_synced:
     assert [(one.exit_code, one.withheld["deletes"]) for one in summaries] == [(0, 0), (0, 0), (5, 7)]
     nights.write(whole)
     assert (await nights.sync(prune=True)).notes == ()
+
+
+async def test_half_a_file_whose_sync_was_stopped_is_not_compared_with_either(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    nights.write(half(nights))
+    stop = StopSignal()
+    nights.when("ListOTAModuleByProduct", lambda _: stop.request("interrupted", exit_code=130))
+    assert (await nights.sync(call={"stop": stop})).exit_code == 130
+
+    summary = await nights.sync(prune=True)
+
+    assert (summary.exit_code, summary.withheld["deletes"]) == (5, 7)
+
+
+async def test_a_longer_input_is_what_the_next_one_is_compared_with(make_synced: MakeSynced) -> None:
+    nights = await make_synced()
+    nights.write([*nights.rows, *((THIRD, f"n{number}", "n", f"{number}") for number in range(7))])
+    await nights.sync()
+    nights.write(nights.rows[:-2])
+
+    summary = await nights.sync(prune=True)
+
+    assert summary.notes == ("the input has 18 rows, and had 20 in the last good sync",)
+
+
+async def test_an_input_whose_deletes_wait_is_not_what_a_shorter_one_is_compared_with(
+    make_nights: Callable[..., Any],
+) -> None:
+    nights = make_nights([(f"a1Prod{row // 10:05d}", f"m{row % 10}", f"alias{row}", "") for row in range(50)])
+    await nights.sync()
+    nights.write(nights.rows[2:])
+    first = await nights.sync(prune=True, max_deletes=Limit(0))
+    nights.write(nights.rows[2:])
+
+    second = await nights.sync(prune=True)
+
+    assert (first.exit_code, first.notes[0][:17]) == (5, "2 deletes planned")
+    assert second.notes == ("the input has 46 rows, and had 50 in the last good sync",)
 
 
 async def test_products_that_left_the_file_are_a_reason_to_ask_a_person(make_nights: Callable[..., Any]) -> None:

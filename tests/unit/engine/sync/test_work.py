@@ -108,6 +108,32 @@ async def test_an_update_that_was_not_carried_out_is_no_reason_to_stop_the_other
     assert (summary.exit_code, summary.withheld["updates"]) == (1, 0)
 
 
+async def test_a_first_update_that_was_refused_leaves_the_check_to_the_next_one(
+    make_synced: Callable[..., Awaitable[Any]],
+) -> None:
+    nights = await make_synced(faults=FaultPlan.parse("update:code:iot.ota.UpdateOTAModuleParamError=1x"))
+    drift(nights.box.console(), FULL, "m0", "m1", "m2")
+    nights.when(UPDATE, lambda console: drift(console, FULL, "m5"), nth=2)
+
+    summary = await nights.sync()
+
+    assert (summary.exit_code, summary.changes["updated"], summary.withheld["updates"]) == (5, 1, 1)
+
+
+async def test_a_first_update_that_changed_more_stops_no_other_kind_of_change(
+    make_synced: Callable[..., Awaitable[Any]],
+) -> None:
+    nights = await make_synced()
+    drift(nights.box.console(), OTHER, "m0")
+    nights.replace((OTHER, "m1"), by=[(OTHER, "new", "new", "")])
+    nights.when(UPDATE, lambda console: drift(console, OTHER, "m2"))
+
+    summary = await nights.sync(prune=True)
+
+    assert summary.changes == {"created": 1, "updated": 1, "deleted": 1}
+    assert any("updates stopped: the first one also changed m2" in note for note in summary.notes)
+
+
 async def test_a_first_update_in_doubt_is_checked_too(make_synced: Callable[..., Awaitable[Any]]) -> None:
     """It may have been carried out, and changed more than it said."""
     refused = "update:reset-before=1x@1,update:code:iot.ota.UpdateOTAModuleParamError=1x@2"
