@@ -1,4 +1,4 @@
-"""Files to compare, and accounts that each have a platform in this process."""
+"""Files of a job, and accounts that each have a platform in this process."""
 
 from __future__ import annotations
 
