@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.engine.lanes import sending
 from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bulk.cloud.keys.credentials import CredentialProvider
+    from bulk.sandbox import SandboxConfig
     from bulk.settings import Settings
 
 
@@ -39,3 +41,27 @@ def make_job() -> Callable[..., tuple[Settings, dict[str, CredentialProvider]]]:
         return first.settings(endpoint=None, accounts=accounts, **changes), keys
 
     return make
+
+
+@pytest.fixture
+def rehearsals(make_box: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """Let a rehearsal have its platform in this process, and return the platforms that were started for one."""
+    kind, boxes, started = type(make_box()), vars(sending)["HttpTransport"].args[0], list[Any]()
+
+    class InProcess:
+        def __init__(self, config: SandboxConfig) -> None:
+            self._box = kind(config)
+
+        async def __aenter__(self) -> Any:
+            self._box.open()
+            self._box.endpoint = f"https://rehearsal-{len(started)}.example"
+            started.append(self._box)
+            boxes[self._box.endpoint] = self._box
+            return self._box
+
+        async def __aexit__(self, *_: object) -> None:
+            self._box.close()
+            del boxes[self._box.endpoint]
+
+    monkeypatch.setattr("bulk.sandbox.Sandbox", InProcess)
+    return started
