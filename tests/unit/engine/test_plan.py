@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
 import os
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +15,6 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import InputError
 from bulk.events import Event, PlanStarted
 from bulk.sandbox import FaultPlan
-from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -118,9 +116,7 @@ async def test_rows_outside_the_selection_stay_pending(
 
 
 async def test_selected_crowded_product_is_judged_by_the_files(write: Write, make_box: Make) -> None:
-    made = await plan(
-        write("m.csv", HEADER + SMALL + LARGE), make_box().settings(only=("a1Large",)), offline=True
-    )
+    made = await plan(write("m.csv", HEADER + SMALL + LARGE), make_box().settings(only=("a1Large",)), offline=True)
 
     assert found(made) == {"created": 10, "over_budget": 2, "pending": 3}
 
@@ -146,7 +142,9 @@ async def test_each_account_has_its_part_and_an_excluded_one_stays_as_it_is(
     made = await plan(source, settings, credentials=keys)
 
     assert found(made) == {"created": 1, "pending": 1, "invalid": 1}
-    parts = {name: {key: count for key, count in part.outcomes.items() if count} for name, part in made.accounts.items()}
+    parts = {
+        name: {key: count for key, count in part.outcomes.items() if count} for name, part in made.accounts.items()
+    }
     assert parts == {"cn": {"created": 1}, "eu": {"pending": 1}}
     assert [(row.line, row.account) for row in made.examples] == [(2, "cn"), (4, None)]
     assert len(eu.seen) == 0

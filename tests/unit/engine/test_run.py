@@ -11,10 +11,9 @@ import pytest
 
 from bulk.engine.run import run
 from bulk.engine.stop import StopSignal
-from bulk.errors import InputError, LedgerError, SettingsError
+from bulk.errors import InputError, LedgerError
 from bulk.events import AccountStopped, AccountTakenOver, Event, RunEnded, RunStarted, RunStopping
 from bulk.sandbox import FaultPlan
-from bulk.settings.account import AccountSettings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -132,9 +131,7 @@ async def test_stop_after_the_last_row_changes_nothing(write: Write, make_box: M
     assert (summary.exit_code, summary.stopped, outcomes(summary)) == (0, None, {"created": 1})
 
 
-async def test_input_that_was_not_read_is_no_reason_to_call_the_run_done(
-    write: Write, make_box: Make
-) -> None:
+async def test_input_that_was_not_read_is_no_reason_to_call_the_run_done(write: Write, make_box: Make) -> None:
     box, stop, source = make_box(), StopSignal(), write("m.csv", f"{HEADER}a1A,m,,\n")
     await run(source, box.settings(), credentials=box.keys())
     write("m.csv", f"{HEADER}a1A,m,,\na1A,n,,\n")
@@ -154,9 +151,7 @@ async def test_records_that_had_no_account_are_taken_over_by_the_one_with_that_p
     settings, keys = make_job({"cn": box})
     events: list[Event] = []
 
-    summary = await run(
-        write("m.csv", f"{OWNED}cn,a1A,m\n"), settings, credentials=keys, listener=events.append
-    )
+    summary = await run(write("m.csv", f"{OWNED}cn,a1A,m\n"), settings, credentials=keys, listener=events.append)
 
     assert [event for event in events if isinstance(event, AccountTakenOver)] == [
         AccountTakenOver(account="cn", before="", keys=1)

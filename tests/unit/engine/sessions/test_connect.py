@@ -46,7 +46,11 @@ def test_each_account_rehearses_in_a_file_of_its_own_whatever_its_name() -> None
 
     states = sandbox_states(Path("f/l.db"), names)
 
-    assert [states[name].name for name in names[:3]] == ["l.db.cloud.jsonl", "l.db.cn.cloud.jsonl", "l.db.a%2Fb.cloud.jsonl"]
+    assert [states[name].name for name in names[:3]] == [
+        "l.db.cloud.jsonl",
+        "l.db.cn.cloud.jsonl",
+        "l.db.a%2Fb.cloud.jsonl",
+    ]
     assert len({*states.values()}) == 4
     assert all(path.parent == Path("f") and len(path.name) < 100 for path in states.values())
 
@@ -84,7 +88,8 @@ async def test_faults_of_a_rehearsal_are_met_and_faults_that_can_not_be_read_are
     source = write("m.csv", f"{HEADER}a1A,m,,\n")
 
     summary = await run(
-        source, Settings(sandbox=True, qps=0, list_qps=0, sandbox_faults="list:code:iot.prod.NotExistedProduct-before=1x")
+        source,
+        Settings(sandbox=True, qps=0, list_qps=0, sandbox_faults="list:code:iot.prod.NotExistedProduct-before=1x"),
     )
     with pytest.raises(SettingsError, match="--faults"):
         await run(source, Settings(sandbox=True, qps=0, list_qps=0, sandbox_faults="nonsense", ledger=f"{source}.l"))
