@@ -58,7 +58,7 @@ async def test_first_rows_get_the_slots_and_the_others_are_named(
     assert (made.offline, made.stopped, made.accounts) == (offline, None, {})
     assert box.actions() == ({} if offline else {"ListOTAModuleByProduct": 2})
     assert [event for event in events if isinstance(event, PlanStarted)] == ([] if offline else [PlanStarted(2)])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["m.csv"]
+    assert not (tmp_path / "m.csv.ledger.db").exists()
 
 
 async def test_modules_of_others_take_slots_only_where_the_product_was_listed(write: Write, make_box: Make) -> None:
@@ -176,9 +176,7 @@ async def test_refusal_that_no_row_can_get_past_stops_the_plan(
     assert made.exit_code == (3 if named else 1)
 
 
-async def test_stop_while_the_input_is_read_leaves_a_plan_of_nothing(
-    write: Write, make_box: Make, tmp_path: Path
-) -> None:
+async def test_stop_while_the_input_is_read_leaves_a_plan_of_nothing(make_box: Make, tmp_path: Path) -> None:
     box, stop, pipe = make_box(), StopSignal(), tmp_path / "pipe.csv"
     os.mkfifo(pipe)
     work = asyncio.ensure_future(
@@ -227,3 +225,14 @@ async def test_keys_that_are_given_are_used_although_nothing_is_listed_offline(w
 
     assert made.offline is False
     assert box.actions() == {"ListOTAModuleByProduct": 1}
+
+
+async def test_online_plan_of_rows_that_are_all_made_asks_for_nothing(write: Write, make_box: Make) -> None:
+    box, source = make_box(), write("m.csv", HEADER + SMALL)
+    await run(source, box.settings(), credentials=box.keys())
+    before = len(box.seen)
+
+    made = await plan(source, box.settings(), credentials=box.keys())
+
+    assert (found(made), made.exit_code, made.requests) == ({"created": 3}, 0, {"list": 0, "create": 0})
+    assert len(box.seen) == before

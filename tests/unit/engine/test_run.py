@@ -174,13 +174,16 @@ async def test_message_of_a_foreign_error_is_not_recorded(write: Write, make_box
     box = make_box()
 
     def break_down(event: Event) -> None:
-        if isinstance(event, RunStarted):
-            raise ValueError("https://h/?Signature=secret")
+        match event:
+            case RunStarted():
+                raise RuntimeError("https://h/?Signature=secret")
+            case _:
+                pass
 
-    with pytest.raises(ValueError, match="secret"):
+    with pytest.raises(RuntimeError, match="secret"):
         await run(write("m.csv", f"{HEADER}a1A,m,,\n"), box.settings(), credentials=box.keys(), listener=break_down)
 
-    assert ends(tmp_path / "m.csv.ledger.db") == [(3, "ValueError")]
+    assert ends(tmp_path / "m.csv.ledger.db") == [(3, "RuntimeError")]
 
 
 async def test_ledger_that_disappears_ends_the_run(write: Write, make_box: Make, tmp_path: Path) -> None:

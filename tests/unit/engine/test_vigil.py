@@ -30,10 +30,12 @@ async def test_ledger_that_is_taken_away_stops_the_run_and_fails_it(tmp_path: Pa
     stop.follow(stopped.set)
 
     async with held(Ledger.open, tmp_path / "l.db", targets=TARGETS) as ledger:
-        with pytest.raises(LedgerError, match="l.db"):
-            async with vigil(ledger, stop):
-                (tmp_path / "l.db").unlink()
-                await stopped.wait()
+        watched = vigil(ledger, stop)
+        await watched.__aenter__()
+        (tmp_path / "l.db").unlink()
+        await stopped.wait()
+        with pytest.raises(LedgerError, match=r"l\.db"):
+            await watched.__aexit__(None, None, None)
 
     assert stop.reason is not None
     assert "l.db" in stop.reason

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.cloud.wire.reach import Reach
-from bulk.errors import NotSentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    from bulk.errors import NotSentError
 
 
 @pytest.fixture

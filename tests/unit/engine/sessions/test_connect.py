@@ -107,7 +107,5 @@ async def test_accounts_of_a_rehearsal_have_worlds_of_their_own(
     summary = await run(write("m.csv", "Account,ProductKey,ModuleName\ncn,a1A,m\neu,a1A,m\n"), settings)
 
     assert (summary.exit_code, summary.outcomes["created"], len(rehearsals)) == (0, 2, 2)
-    assert {path.name for path in tmp_path.glob("*.jsonl")} == {
-        "m.csv.sandbox.db.cn.cloud.jsonl",
-        "m.csv.sandbox.db.eu.cloud.jsonl",
-    }
+    for name in accounts:
+        assert (tmp_path / f"m.csv.sandbox.db.{name}.cloud.jsonl").exists()
