@@ -169,6 +169,12 @@ async def test_scope_that_leaves_no_row_is_refused(write: Write, make_box: Make)
     assert len(box.seen) == 0
 
 
+async def test_file_without_rows_asks_for_nothing_and_everything_else_is_surplus(write: Write) -> None:
+    done = await check(write("a.csv", HEADER), Settings(), other=write("b.csv", f"{HEADER}a1A,m,,\n"), surplus=True)
+
+    assert (done.rows, done.equal, counts(done)) == (0, 0, {"surplus": 1})
+
+
 async def test_map_leads_to_the_targets_products_and_what_it_lacks_is_unread(write: Write, make_box: Make) -> None:
     box = make_box()
     box.fill([("t1", "m")])
