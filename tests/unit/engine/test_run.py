@@ -7,8 +7,10 @@ from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import orjson
 import pytest
 
+from bulk.engine.conclude import summary_json
 from bulk.engine.run import run
 from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, LedgerError
@@ -49,9 +51,11 @@ async def test_run_creates_what_is_missing_and_tells_its_beginning_and_its_end(
 
     assert outcomes(summary) == {"created": 2, "exists": 1, "invalid": 1}
     assert (summary.exit_code, summary.stopped, summary.accounts) == (1, None, {})
+    assert [reason.rows for reason in summary.reasons] == [1]
     (started,) = [event for event in events if isinstance(event, RunStarted)]
     assert (started.rows, started.outside, started.accounts, started.syncs) == (4, 0, {}, False)
     assert events[-1] == RunEnded(summary)
+    assert {"accounts", "changes", "withheld", "surplus", "plan"}.isdisjoint(orjson.loads(summary_json(summary)))
     assert ends(tmp_path / "m.csv.ledger.db") == [(1, None)]
     assert box.actions() == {"ListOTAModuleByProduct": 2, "CreateOTAModule": 2}
 
@@ -64,6 +68,7 @@ async def test_run_that_finds_everything_done_sends_nothing(write: Write, make_b
     again = await run(source, box.settings(), credentials=box.keys())
 
     assert (outcomes(again), again.exit_code) == ({"created": 1}, 0)
+    assert again.reasons == ()
     assert len(box.seen) == before
 
 
@@ -79,6 +84,7 @@ async def test_run_of_accounts_tells_which_of_them_have_rows_and_which_rows_it_l
     (started,) = [event for event in events if isinstance(event, RunStarted)]
     assert {name: (one.rows, one.outside) for name, one in started.accounts.items()} == {"cn": (2, 1), "eu": (1, 1)}
     assert started.outside == 2
+    assert {*orjson.loads(summary_json(summary))["accounts"]} == {"cn", "eu", "us"}
     assert {name: one.exit_code for name, one in summary.accounts.items()} == {"cn": 1, "eu": 1, "us": 0}
     assert (summary.exit_code, outcomes(summary)) == (1, {"created": 1, "pending": 2})
 

@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from bulk.engine.looking.check import check
+from bulk.engine.looking.comparison import Verdict
 from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, SettingsError, StoppedError
 from bulk.events import Event, LookStarted
@@ -91,6 +92,20 @@ async def test_product_that_can_not_be_listed_is_unread_with_the_platforms_words
     assert done.examples[0].reason.startswith("its product could not be listed: iot.prod.")
 
 
+@pytest.mark.parametrize("only_accounts", [(), ("cn", "eu")])
+async def test_file_that_names_no_accounts_is_refused_unless_one_account_is_chosen(
+    write: Write, make_box: Make, make_job: Make, only_accounts: tuple[str, ...]
+) -> None:
+    names = only_accounts or ("cn",)
+    boxes = {name: make_box() for name in names}
+    settings, keys = make_job(boxes, only_accounts=only_accounts)
+
+    with pytest.raises(InputError, match="no column for Account"):
+        await check(write("a.csv", f"{HEADER}a1A,m,,\n"), settings, credentials=keys)
+
+    assert not any(box.seen for box in boxes.values())
+
+
 async def test_once_an_account_is_stopped_its_products_are_unread_with_that_reason(
     write: Write, make_box: Make, make_job: Make
 ) -> None:
@@ -127,10 +142,13 @@ async def test_chosen_account_owns_rows_that_name_none_and_the_others_are_left_o
     eu.fill([("a1A", "m")])
     settings, keys = make_job({"cn": cn, "eu": eu}, only_accounts=("eu",))
 
-    named = await check(write("a.csv", f"{OWNED}eu,a1A,m\ncn,a1B,m\ncn,a1B,b d\n"), settings, credentials=keys)
+    named = await check(
+        write("a.csv", f"{OWNED}eu,a1A,m\ncn,a1B,m\ncn,a1B,b d\neu,a1A,b d\n"), settings, credentials=keys
+    )
     unnamed = await check(write("b.csv", f"{HEADER}a1A,m,,\na1A,b d,,\n"), settings, credentials=keys)
 
-    assert (named.rows, counts(named)) == (1, {})
+    assert (named.rows, counts(named)) == (2, {"unread": 1})
+    assert [(finding.line, finding.account) for finding in named.examples] == [(5, "eu")]
     assert (unnamed.rows, counts(unnamed)) == (2, {"unread": 1})
     assert len(cn.seen) == 0
 
@@ -156,6 +174,9 @@ async def test_products_outside_the_scope_are_not_compared_and_not_asked_for(
     files = await check(source, Settings(**narrowed), other=other, surplus=True)
 
     assert counts(done) == counts(files) == found
+    unread = {(each.product_key, each.module_name) for each in done.examples if each.verdict is Verdict.UNREAD}
+    assert unread - {("a1A", "b d")} == {("a1B", "b d"), ("", "n")}
+    assert (("a1A", "b d") in unread) == (not narrowed)
     assert {seen.product_key for seen in box.seen} == ({"a1B"} if narrowed else {"a1A", "a1B"})
 
 
@@ -324,3 +345,11 @@ async def test_stop_ends_the_wait_for_a_pipe_that_nobody_fills(
             await work
     finally:
         os.close(writer)
+
+
+async def test_row_that_can_not_be_read_says_in_which_file_it_is(write: Write) -> None:
+    first, second = write("a.csv", f"{HEADER}a1A,b d,,\n"), write("b.csv", f"{HEADER}a1A,b d,,\n")
+
+    done = await check(first, Settings(), other=second)
+
+    assert [finding.reason.startswith(f"{second}: ") for finding in done.examples] == [False, True]
