@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from contextlib import ExitStack
+from email.utils import formatdate
 from functools import partial
 from typing import TYPE_CHECKING, Any, Self
 
@@ -157,7 +158,8 @@ class MemoryTransport:
         reply = box.answer(visit)
         if visit.fault and visit.fault.effect in _UNANSWERED:
             raise OutcomeUnknownError("the connection was lost")
-        return Reply(reply.status, reply.body, reply.headers)
+        date = {"date": formatdate(box.now(visit.plan), usegmt=True)}
+        return Reply(reply.status, reply.body, date | dict(reply.headers))
 
 
 @pytest.fixture
@@ -172,7 +174,7 @@ def make_box(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MemoryBo
     for waiter in ("engine.sessions.opening", "engine.looking.opening"):
         monkeypatch.setattr(f"bulk.{waiter}.RetryPolicy", partial(RetryPolicy, first_s=0.001, cap_s=0.002))
     monkeypatch.setattr("bulk.engine.looking.opening.PRODUCTS_PER_S", 0.0)
-    monkeypatch.setattr("bulk.cloud.paging.PAUSES_S", (0.001,) * 11)
+    monkeypatch.setattr("bulk.cloud.paging.PAUSES_S", (0.0,) * 11)
     with ExitStack() as stack:
 
         def make(**config: Any) -> MemoryBox:

@@ -7,7 +7,7 @@ import os
 import time
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 from urllib.parse import urlsplit
 
 from bulk.cloud.client import Client
@@ -281,9 +281,7 @@ class _Inquiry:
         return self._noting.latencies_s
 
     async def _list(self) -> Listing | Failure:
-        released_at = await self._gate.acquire()
-        if released_at is None:
-            raise AssertionError("nobody closes this gate")
+        released_at = cast("float", await self._gate.acquire())  # nobody closes this gate
         turn = Turn(self._gate, released_at)
         try:
             answer = await self._client.list_modules(self._product_key or MADE_UP_PRODUCT, leave=turn.leave)

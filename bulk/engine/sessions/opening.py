@@ -118,15 +118,17 @@ class Opening:
     async def _group(self, part: Part, opened: Opened) -> RateGroup:
         rates = asked_rates(part.account.settings, syncs=self._job.syncs)
         async with self._opening_group:  # a second account of the group waits until its window is open
-            group = self._groups.get(opened.rate_group)
-            if group is None:
-                listener = _named(self._job.listener, part.name)
-                group = RateGroup(rates, name=opened.shared_as, listener=listener, may_send=self._job.may_send)
-                group.close_on(self._job.stop)
-                await self._shared.enter_async_context(group.shared())
-                self._groups[opened.rate_group] = group
+            group = self._groups.get(opened.rate_group) or await self._open_group(part, opened, rates)
         if self._rates.setdefault(opened.rate_group, rates) != rates:
             raise SettingsError("another account has the same key or rate group, and other rates: give both the same")
+        return group
+
+    async def _open_group(self, part: Part, opened: Opened, rates: Mapping[Action, float]) -> RateGroup:
+        listener = _named(self._job.listener, part.name)
+        group = RateGroup(rates, name=opened.shared_as, listener=listener, may_send=self._job.may_send)
+        group.close_on(self._job.stop)
+        await self._shared.enter_async_context(group.shared())
+        self._groups[opened.rate_group] = group
         return group
 
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import pytest
 
+from bulk.cloud.keys.credentials import Credentials, StaticCredentials
 from bulk.engine.accounts import Account, OpenedAccount, accounts_of, open_account_keys, refuse_double
 from bulk.errors import SettingsError
-from bulk.events import CredentialsFound, Event
+from bulk.events import ClockCorrected, CredentialsFound, CredentialsNotRenewed, Event
 from bulk.model import Dialect, Target
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
+
+if TYPE_CHECKING:
+    from bulk.events import Listener
 
 ROLE = "acs:ram::1234567890:role/nightly"
 CN = AccountSettings(region="cn-shanghai")
@@ -207,3 +212,24 @@ async def test_keys_of_another_account_are_not_advised() -> None:
 
     assert "CN_3_ACCESS_KEY_ID is set: is key_env 'CN_3'?" in str(told.value)
     assert "CN_2" not in str(told.value)
+
+
+async def test_events_of_keys_get_the_name_of_the_account_and_others_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def open_credentials(*_: object, listener: Listener, **__: object) -> StaticCredentials:
+        for event in (CredentialsFound("a vault"), CredentialsNotRenewed("busy"), ClockCorrected(3.0, "eu")):
+            listener(event)
+        return StaticCredentials(Credentials("LTAI5tCn", SECRET))
+
+    monkeypatch.setattr("bulk.engine.accounts.open_credentials", open_credentials)
+    (account,) = accounts_of(Settings(accounts={"cn": CN}))
+    events: list[Event] = []
+
+    await open_account_keys(account, listener=events.append, environ={})
+
+    assert events == [
+        CredentialsFound("a vault", account="cn"),
+        CredentialsNotRenewed("busy", account="cn"),
+        ClockCorrected(3.0, "eu"),
+    ]

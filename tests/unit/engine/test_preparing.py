@@ -1,19 +1,51 @@
+"""What a job does before its input is read: it looks whether that is there, and upgrades its ledger."""
+
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import closing
+from pathlib import Path
 from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from bulk.engine.preparing import Prepared
 from bulk.engine.run import run
+from bulk.engine.stop import StopSignal
 from bulk.engine.sync.run import sync
 from bulk.errors import InputError
+from bulk.events import Event, LedgerUpgraded
+from bulk.model import Dialect
+from bulk.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    Make = Callable[..., Any]
+
+OLD = Path("tests/data/ledgers-0.1.0/finished")
+
+
+def is_there(path: str) -> bool:
+    return Path(path).exists()
+
+
+async def test_ledger_of_an_earlier_version_is_upgraded_once_and_this_is_told(tmp_path: Path) -> None:
+    shutil.copytree(OLD, tmp_path / "old")
+    ledger, events = tmp_path / "old" / "ledger.sqlite", list[Event]()
+    settings = Settings(sandbox=True, dialect=Dialect.TUYA)
+    prepared = await Prepared.of(settings, None, listener=events.append, stop=StopSignal())
+
+    for _ in range(2):
+        async with prepared.ledger(ledger, "in.csv") as opened:
+            assert opened.path == ledger
+
+    (told,) = [event for event in events if isinstance(event, LedgerUpgraded)]
+    assert told.ledger == str(ledger)
+    assert Path(told.copy).parent == ledger.parent
+    assert is_there(told.copy)
 
 
 @pytest.mark.parametrize("command", [run, sync])

@@ -165,6 +165,23 @@ async def test_what_was_opened_after_a_cancellation_is_closed(work: Work) -> Non
     assert work.closed == 1
 
 
+async def test_what_failed_to_open_after_a_cancellation_is_its_cause_and_is_not_closed(work: Work) -> None:
+    async def hold() -> None:
+        async with held(work.fail):  # type: ignore[type-var] # it never returns
+            pytest.fail("it is not open")
+
+    task: asyncio.Task[object] = asyncio.ensure_future(hold())
+    await asyncio.to_thread(work.begun.wait, LONGEST_S)
+    await cancelled(task, times=1)
+
+    work.may_end.set()
+
+    with pytest.raises(asyncio.CancelledError) as caught:
+        await task
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert not work.closed
+
+
 async def test_a_loop_that_shuts_down_does_not_take_its_work_for_ended(work: Work) -> None:
     task: asyncio.Task[object] = asyncio.ensure_future(in_thread(work))
     await asyncio.to_thread(work.begun.wait, LONGEST_S)

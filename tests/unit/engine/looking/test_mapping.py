@@ -60,3 +60,17 @@ def test_on_one_platform_no_product_becomes_itself_or_another_one_of_the_source(
 
     assert [product.target and product.target.product_key for product in found] == [None, "k3", None]
     assert [product.target and product.target.product_key for product in elsewhere] == ["k1", "k3"]
+
+
+@pytest.mark.parametrize(
+    ("targets", "why"),
+    [
+        ([("", "t1", "Lamp"), ("", "t2", "Lamp")], "2 products of the target have this ProductName"),
+        ([("", "t1", "Fan")], "the target has neither this ProductKey nor this ProductName"),
+        ([("a", "k1", "Fan"), ("b", "k1", "Fan")], "2 accounts of the target have this ProductKey"),
+    ],
+)
+def test_product_that_stays_open_says_why(targets: list[tuple[str, str, str]], why: str) -> None:
+    (found,) = matched([SourceProduct("", "k1", "Lamp")], [TargetProduct(*each) for each in targets])
+
+    assert (found.target, found.how) == (None, why)

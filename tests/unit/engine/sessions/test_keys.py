@@ -144,3 +144,24 @@ async def test_stop_ends_the_wait_for_keys(sources: Sources, parts: Callable[...
         stop.request("enough")
         with pytest.raises(StoppedError, match="enough"):
             await ring.of(of[1])
+
+
+async def test_keys_of_the_only_account_are_opened_before_anything_else_and_only_once(
+    sources: Sources, parts: Callable[..., tuple[Part, ...]]
+) -> None:
+    ring, of = KeyRing({}, listener=ignore), parts("north")
+    await ring.open_only(of)
+    sources.key_ids["north"] = ""  # another look would find none
+
+    async with ring.opening(of):
+        assert (await ring.of(of[0])).rate_group == "LTAI-north"
+
+
+async def test_only_account_without_keys_is_refused_at_once(
+    sources: Sources, parts: Callable[..., tuple[Part, ...]]
+) -> None:
+    sources.key_ids["north"] = ""
+
+    with pytest.raises(SettingsError, match="no keys"):
+        await KeyRing({}, listener=ignore).open_only(parts("north"))
+    await KeyRing({}, listener=ignore).open_only(parts("north", "south"))  # several are looked for later
