@@ -89,7 +89,7 @@ async def test_run_of_accounts_tells_which_of_them_have_rows_and_which_rows_it_l
     assert (summary.exit_code, outcomes(summary)) == (1, {"created": 1, "pending": 2})
 
 
-@pytest.mark.parametrize(("broken", "said"), [(1, "account a0: "), (2, "2 accounts stopped, the first: account a0: ")])
+@pytest.mark.parametrize(("broken", "said"), [(1, "account a0: "), (2, "2 accounts, the first: account a0: ")])
 async def test_account_that_must_stop_stops_alone_and_the_summary_names_it(
     write: Write, make_box: Make, make_job: Make, tmp_path: Path, broken: int, said: str
 ) -> None:

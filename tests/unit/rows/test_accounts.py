@@ -222,7 +222,9 @@ def test_no_header_and_no_column_is_refused_with_a_way_out(tmp_path: Path) -> No
 
 
 def test_a_column_that_only_looks_like_it_is_asked_about(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"'Acount' looks like Account; to use it add --map Account=Acount; to carry"):
+    with pytest.raises(
+        InputError, match=r"'Acount' looks like Account; to use it add --map Account=Acount; to keep it"
+    ):
         read(tmp_path, "ProductKey,ModuleName,Acount\np1,a,test\n")
 
     rows, found = read(tmp_path, "ProductKey,ModuleName,Acount\np1,a,x\n", accounts=ONLY_TEST, columns={"Account": ""})

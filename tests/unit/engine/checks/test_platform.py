@@ -70,7 +70,7 @@ async def test_platform_that_is_well_passes_everything_and_is_only_listed(make_b
         "ledger",
         "disk",
     ]
-    assert checks["listing"].detail.startswith("1 modules in a1Mine;")
+    assert checks["listing"].detail.startswith("1 module in a1Mine;")
     assert {*box.actions()} == CHANGES_NOTHING
     assert {seen.product_key for seen in box.seen} == {"a1Mine"}
 

@@ -106,6 +106,6 @@ async def test_files_that_cannot_be_written_cost_no_summary(
     assert all("the disk is full" in note for note in said)
     assert [note.partition("); ")[2] for note in said] == [
         "run the sync again for a new one",
-        "the ledger has it: bulk results LEDGER --undo-file FILE",
+        f"the ledger has it: bulk results {nights.ledger} --undo-file FILE --run {summary.run_id}",
     ]
     assert "m1" in nights.box.texts(OTHER)

@@ -68,14 +68,17 @@ async def test_a_product_that_left_the_file_is_looked_at_only_by_name(make_synce
     assert (named.exit_code, named.withheld["deletes"]) == (5, 3)
 
 
-async def test_a_product_to_prune_that_is_out_of_scope_is_not_looked_at(make_synced: MakeSynced) -> None:
+async def test_a_product_to_prune_that_is_out_of_scope_is_refused_before_anything_is_sent(
+    make_synced: MakeSynced,
+) -> None:
     nights = await make_synced()
     nights.replace(*((OTHER, f"m{index}") for index in range(3)))
     before = len(nights.box.seen)
 
-    summary = await nights.sync(settings={"only": (FULL,)}, prune=True, prune_products=(OTHER,))
+    with pytest.raises(SettingsError, match=f"prune_products {OTHER} is outside only: also give only {OTHER}"):
+        await nights.sync(settings={"only": (FULL,)}, prune=True, prune_products=(OTHER,))
 
-    assert (looked_at(nights, before), summary.withheld["deletes"]) == ({FULL}, 0)
+    assert looked_at(nights, before) == set()
 
 
 async def test_a_product_of_nobody_is_named(make_synced: MakeSynced) -> None:

@@ -226,7 +226,7 @@ async def test_a_create_that_was_refused_after_a_lost_reply_keeps_its_slot(
 
     assert (summary.outcomes["failed"], summary.outcomes["over_budget"], summary.changes["created"]) == (1, 1, 5)
     messages = [message for _, message in nights.records("outcome, message").values() if message]
-    assert any("1 by earlier rows that are still open" in message for message in messages)
+    assert any("1 by an earlier row that is still open" in message for message in messages)
 
 
 async def test_creates_behind_one_that_was_refused_with_its_product_are_not_sent(

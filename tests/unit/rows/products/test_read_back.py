@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bulk.model import OtaModule, Product
@@ -13,6 +13,7 @@ from bulk.settings import ReadSettings
 
 KEY = "a1Lamp00001"
 FORMATS = ("csv", "jsonl")
+NO_TEXT = "this is no text"
 PLAIN = OtaModule(KEY, "mcu", "主控", 'two\nlines, "quoted", ‘so’')
 
 
@@ -77,8 +78,15 @@ texts = st.one_of(
 )
 
 
+@example(form="csv", modules=[("", "", ""), ("", "\x1f\x19", "\x1f\x19")])
 @given(form=st.sampled_from(FORMATS), modules=st.lists(st.tuples(texts, texts, texts), min_size=1, max_size=6))
 def test_rows_together_are_judged_as_each_is_alone(form: str, modules: list[tuple[str, str, str]]) -> None:
     wanted = [OtaModule(KEY, name or "m", alias, desc) for name, alias, desc in modules]
 
-    assert named(form, *wanted) == [one for module in wanted for one in named(form, module)]
+    together, alone = named(form, *wanted), [one for module in wanted for one in named(form, module)]
+
+    assert len(together) == len(alone)
+    # Alone, a row of control characters is a file that is no text: it is refused as well, for this reason.
+    assert [
+        one for one, other in zip(together, alone, strict=True) if one != other and NO_TEXT not in other.reason
+    ] == []
