@@ -1,11 +1,11 @@
-"""Create OTA modules for thousands of IoT products: signed, paced, resumable.
+"""Keep the OTA modules of thousands of IoT products as a file says: signed, paced, resumable.
 
     import asyncio, bulk
 
     summary = asyncio.run(bulk.run("modules.csv", bulk.Settings(region="cn-shanghai")))
     print(summary.outcomes["created"], summary.exit_code)
 
-`run` and `plan` mean the same as the commands `bulk run` and `bulk plan`; keys come from the environment unless
+`run`, `plan`, `sync` and the others mean the same as the commands of their names; keys come from the environment unless
 ``credentials`` gives them. `bulk.fleet` has the commands of `bulk fleet`. Everything here is imported when it is first
 used, so that a program starts quickly.
 """

@@ -17,7 +17,10 @@ from tests.docs.conftest import Fence, fences_of
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / ".github" / "CONTRIBUTING.md"
 FIRST = "Your first pull request"
-COPIED = ("bulk", "pyproject.toml", "CHANGELOG.md", "tests/conftest.py", "tests/unit/conftest.py", "tests/unit/cloud")
+COPIED = (
+    *("bulk", "pyproject.toml", "CHANGELOG.md", "tests/conftest.py", "tests/forked.py", "tests/fork_host.py"),
+    *("tests/unit/conftest.py", "tests/unit/cloud"),
+)
 
 TABLE, TEST, CHANGELOG = "bulk/cloud/codes.py", "tests/unit/cloud/test_codes.py", "CHANGELOG.md"
 PLACES = {
