@@ -19,7 +19,7 @@ from bulk.conditions import condition_of
 from bulk.distribution import DISTRIBUTION
 from bulk.errors import BulkError
 from bulk.exits import ExitCode
-from bulk.model import Summary
+from bulk.model import NOT_IN_JSON, ONLY_OF_A_SYNC, Summary
 from bulk.redaction import masked
 from bulk.report.wording import folded
 
@@ -53,13 +53,11 @@ COMMANDS = MappingProxyType(
 _NOTHING_SENT = frozenset({ExitCode.UNUSABLE, ExitCode.REFUSED})
 """Exit codes of a run that ended before it sent anything."""
 
-_NOT_OF_A_FAILURE = frozenset({"reasons", "accounts", "notes", "figures", "undo", "to_accept"})
+_NOT_OF_A_FAILURE = NOT_IN_JSON | {"accounts"}
 """Parts of a summary that are not keys of its JSON, or that exist only once work on an account began."""
 
-_ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})
-
 _ENDING_IN_A_SUMMARY = {
-    "run": (_ONLY_OF_A_SYNC, ("list", "create")),
+    "run": (ONLY_OF_A_SYNC, ("list", "create")),
     "sync": (frozenset[str](), ("list", "create", "update", "delete")),
     "apply": (frozenset[str](), ("list", "create", "update", "delete")),
 }

@@ -14,7 +14,7 @@ from bulk.events import ignore
 from bulk.exits import ExitCode
 from bulk.ledger.views.accounts import Counted
 from bulk.legible import legible_fields
-from bulk.model import PROVISIONED_OUTCOMES, ROW_OUTCOMES, AccountSummary, Action, Summary
+from bulk.model import NOT_IN_JSON, ONLY_OF_A_SYNC, PROVISIONED_OUTCOMES, ROW_OUTCOMES, AccountSummary, Action, Summary
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,14 +26,6 @@ __all__ = ["Done", "conclude", "gravest", "summary_json"]
 
 _GRAVEST_FIRST = (130, 143, 3, 5, 1, 6, 0)
 """Exit code of a run with several accounts: the first of these that any account has. Any other code is an error's."""
-
-
-_OF_A_SYNC = ("changes", "withheld", "surplus", "plan")
-"""Keys that the summary of a run does not have."""
-
-
-_NO_KEYS = ("reasons", "notes", "figures", "undo", "to_accept")
-"""Fields that are for screens and metrics."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +79,8 @@ def summary_json(summary: Summary, *, resume: str | None = None) -> bytes:
         resume: The command that continues, if a command line started the run and work is left.
     """
     keys = asdict(summary)
-    for name in _NO_KEYS:
+    for name in NOT_IN_JSON if summary.changes is not None else NOT_IN_JSON | ONLY_OF_A_SYNC:
         del keys[name]
-    if summary.changes is None:
-        for name in _OF_A_SYNC:
-            del keys[name]
     if not summary.accounts:
         del keys["accounts"]
     return orjson.dumps(legible_fields(keys | {"resume": resume}))

@@ -21,7 +21,7 @@ from bulk.model.outcomes import (
     Outcome,
     Trait,
 )
-from bulk.model.summaries import AccountSummary, Reason, Summary, SyncFigures
+from bulk.model.summaries import NOT_IN_JSON, ONLY_OF_A_SYNC, AccountSummary, Reason, Summary, SyncFigures
 from bulk.model.values import (
     MAX_CUSTOM_MODULES,
     NO_LINE,
@@ -42,7 +42,9 @@ from bulk.model.values import (
 
 __all__ = [
     "MAX_CUSTOM_MODULES",
+    "NOT_IN_JSON",
     "NO_LINE",
+    "ONLY_OF_A_SYNC",
     "OPEN_OUTCOMES",
     "PROVISIONED_OUTCOMES",
     "REASONED_OUTCOMES",

@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
     from bulk.model.outcomes import Outcome
 
-__all__ = ["AccountSummary", "Reason", "Summary", "SyncFigures"]
+__all__ = ["NOT_IN_JSON", "ONLY_OF_A_SYNC", "AccountSummary", "Reason", "Summary", "SyncFigures"]
+
+NOT_IN_JSON = frozenset({"reasons", "notes", "figures", "undo", "to_accept"})
+"""Fields of a summary that are for screens and metrics."""
+
+ONLY_OF_A_SYNC = frozenset({"changes", "withheld", "surplus", "plan"})
+"""Fields that only the summary of a sync or an apply has in its JSON."""
 
 
 @dataclass(frozen=True, slots=True)
