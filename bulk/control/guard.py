@@ -162,7 +162,8 @@ def _too_many(kind: str, planned: int, sent: int, limit: Limit, modules: int, wh
     allowed = limit.of(modules)
     if not planned or planned + sent <= allowed:
         return None
-    before = f" and {sent:,} sent in the last {SENT_SPAN_S / 3_600:.0f} hours" if sent else ""
+    done = "sent or adopted" if kind == "update" else "sent"
+    before = f" and {sent:,} {done} in the last {SENT_SPAN_S / 3_600:.0f} hours" if sent else ""
     share = "" if limit.percent is None else f", {limit} of {_counted(modules, f'{which} module')}"
     return f"{_counted(planned, kind)} planned{before}: the limit is {allowed:,}{share}"
 

@@ -11,6 +11,7 @@ from bulk.engine.job import map_of, parts_of
 from bulk.engine.sessions.keys import KeyRing, given_keys
 from bulk.engine.threads import held, in_thread
 from bulk.events import LedgerUpgraded
+from bulk.ledger.storage.database import is_there
 from bulk.ledger.store import Ledger
 from bulk.rows.text.source import must_be_there
 
@@ -84,7 +85,7 @@ class Prepared:
             InputError: There is no such input, and no ledger either: a name that was mistyped leaves no ledger behind.
             LedgerError: It can't be used, is held by another run, or belongs to another target.
         """
-        if not await in_thread(path.exists):
+        if not await in_thread(is_there, path):
             await in_thread(must_be_there, input_name)
         async with held(Ledger.open, path, targets=self.targets) as ledger:
             if ledger.upgrade:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from bulk.errors import LedgerTargetError
 from bulk.ledger.sql import query, statements
 from bulk.model import Dialect, Target
+from bulk.shell import shell_join
 
 if TYPE_CHECKING:
     import sqlite3
@@ -165,7 +166,8 @@ def _refuse_several(connection: sqlite3.Connection, path: Path, noted: Mapping[s
 
 
 def _way_to(noted: Target) -> str:
-    return "add --sandbox" if noted.is_sandbox else "run on the ledger's own platform"
+    options = shell_join(noted.sandbox_options)
+    return f"add {options}" if options else "run on the ledger's own platform"
 
 
 def _of_another_target(account: str, noted: Target, target: Target) -> str:

@@ -83,6 +83,17 @@ class Target:
         """Whether it is the sandbox of a command's ``--sandbox``, which has no URL."""
         return self.endpoint.partition("/")[0] == "sandbox"
 
+    @property
+    def sandbox_options(self) -> tuple[str, ...]:
+        """The options that lead to it, if it is a sandbox; that of an account also needs the account's settings."""
+        if not self.is_sandbox:
+            return ()
+        if self.endpoint != "sandbox":
+            return ("--sandbox",)
+        if self.instance_id:
+            return "--sandbox", "--instance-id", self.instance_id
+        return ("--sandbox", "--dialect", "alibaba") if self.dialect is Dialect.ALIBABA else ("--sandbox",)
+
     def __str__(self) -> str:
         """Return the form in which messages and summaries name a target."""
         instance = f", instance {self.instance_id}" if self.instance_id else ""

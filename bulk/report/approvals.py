@@ -50,7 +50,7 @@ class Waiting:
     """Command that approves it, with the settings of the sync; ``None``: there is no plan."""
 
     in_sandbox: bool = False
-    """Whether it is about a sandbox: then the command needs no other settings."""
+    """Whether it is about a sandbox, which the command names."""
 
     accounts: dict[str, Mapping[str, int]] = field(default_factory=dict)
     """Account → kind → changes; one account with an empty name if none are named."""
@@ -63,13 +63,18 @@ class Waiting:
         """Kind → changes of all accounts."""
         return sum(map(Counter, self.accounts.values()), Counter())
 
+    @property
+    def needs_settings(self) -> bool:
+        """Whether the command needs the settings of the sync: a platform's, or those that have its accounts."""
+        return not self.in_sandbox or list(self.accounts) != [""]
+
 
 def waiting_of(
     approvals: Iterable[Approval],
     *,
     now: datetime | None = None,
     program: Sequence[str] = ("bulk",),
-    in_sandbox: bool = False,
+    sandbox: Sequence[str] = (),
 ) -> list[Waiting]:
     """Return what waits, plan by plan: one command approves all accounts of a plan.
 
@@ -77,14 +82,14 @@ def waiting_of(
         approvals: As the ledger has them.
         now: Aware time; ``None``: treat no plan as too old.
         program: What starts `bulk` here.
-        in_sandbox: Whether the ledger belongs to a sandbox: then the command says so.
+        sandbox: Options that lead to the ledger's sandbox; none: it belongs to a real platform.
     """
     plans: dict[tuple[str | None, str], Waiting] = {}
     for one in approvals:
         # Accounts of one sync start their plans a moment apart: the plan's name shows that they belong together.
         key = (one.plan, "" if one.plan else one.made_at)
         if key not in plans:
-            plans[key] = _waiting(one, now, program, in_sandbox=in_sandbox)
+            plans[key] = _waiting(one, now, program, sandbox)
         waiting = plans[key]
         waiting.accounts[one.account] = one.changes
         waiting.reasons.update(one.reasons)
@@ -102,7 +107,7 @@ def cut_off_lines(
     width: int,
     paint: Paint = plain,
     program: Sequence[str] = ("bulk",),
-    in_sandbox: bool = False,
+    sandbox: Sequence[str] = (),
 ) -> list[str]:
     """Return the lines about an apply that was cut off; none if there is no such apply."""
     if cut_off is None:
@@ -111,9 +116,7 @@ def cut_off_lines(
     head = [paint(line, Tone.WARNING) for line in wrapped(f"The last apply was cut off{left}.", width)]
     if cut_off.plan is None:
         return [*head, *wrapped("  To go on, run the same `bulk apply PLAN` again.", width), ""]
-    command = apply_command(cut_off.plan, program, in_sandbox=in_sandbox)
-    settings = "" if in_sandbox else ", with the same settings"
-    return [*head, f"  To go on{settings}:", f"  {command}", ""]
+    return [*head, "  To go on, with the same settings:", f"  {apply_command(cut_off.plan, program, sandbox)}", ""]
 
 
 def change_noun(kind: str) -> str:
@@ -126,21 +129,21 @@ def change_words(changes: Mapping[str, int]) -> str:
     return ", ".join(spell_count(changes[kind], noun) for kind, noun in _NOUNS.items() if changes.get(kind))
 
 
-def apply_command(plan: str, program: Sequence[str], *, in_sandbox: bool) -> str:
-    """Return the command that carries out a plan."""
-    return f"{shell_join(program)} apply {shell_path(plan)}{' --sandbox' if in_sandbox else ''}"
+def apply_command(plan: str, program: Sequence[str], sandbox: Sequence[str] = ()) -> str:
+    """Return the command that carries out a plan; ``sandbox``: options that lead to the ledger's sandbox."""
+    return " ".join([f"{shell_join(program)} apply {shell_path(plan)}", *([shell_join(sandbox)] if sandbox else [])])
 
 
-def _waiting(approval: Approval, now: datetime | None, program: Sequence[str], *, in_sandbox: bool) -> Waiting:
+def _waiting(approval: Approval, now: datetime | None, program: Sequence[str], sandbox: Sequence[str]) -> Waiting:
     until = datetime.fromisoformat(approval.until)
     is_old = now is not None and now >= until
     command = None
     if approval.plan is not None:
-        command = apply_command(approval.plan, program, in_sandbox=in_sandbox)
+        command = apply_command(approval.plan, program, sandbox)
         if is_old and now is not None:
             age_s = (now - datetime.fromisoformat(approval.made_at)).total_seconds()
             command += f" --max-age {math.ceil(age_s / 3_600) + 1}h"
-    return Waiting(plan=approval.plan, until=until, is_old=is_old, command=command, in_sandbox=in_sandbox)
+    return Waiting(plan=approval.plan, until=until, is_old=is_old, command=command, in_sandbox=bool(sandbox))
 
 
 def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
@@ -161,7 +164,7 @@ def _lines(one: Waiting, width: int, paint: Paint) -> Iterator[str]:
         how = "The next sync decides again. To approve what this one decided"
     else:
         how = f"Read the plan. Approve it by {until}"
-    settings = "" if one.in_sandbox else ", with the sync's settings"
+    settings = ", with the sync's settings" if one.needs_settings else ""
     yield from wrapped(f"  {how}{settings}:", width)
     yield f"  {one.command}"
 

@@ -64,10 +64,10 @@ def status_lines(
         program: What starts `bulk` here.
         go_on: The command that tries again what a fleet has left; ``None``: it is not a fleet's ledger, or not known.
     """
-    waiting = waiting_of(status.approvals, now=now, program=program, in_sandbox=status.is_of_sandbox)
+    waiting = waiting_of(status.approvals, now=now, program=program, sandbox=status.sandbox_options)
     lines = [
         *approval_lines(waiting, width=width, paint=paint),
-        *cut_off_lines(status.cut_off, width=width, paint=paint, program=program, in_sandbox=status.is_of_sandbox),
+        *cut_off_lines(status.cut_off, width=width, paint=paint, program=program, sandbox=status.sandbox_options),
         *(paint(line, Tone.HEADING) for line in wrapped(f"{status.path}: {_what_is_in(status)}", width)),
         cut(f"To {status.spoken_target}", width),
         cut(_work(status), width),

@@ -147,10 +147,10 @@ def _write_undo(invocation: Invocation, ledger: Path, undo_file: Path, run_id: s
         str(undo_file),
         undo.run_id,
         program=invocation.program,
-        platform=("--sandbox",) if undo.is_of_sandbox else (),
-        rehearsed_in=str(ledger) if undo.is_of_sandbox else None,
+        platform=undo.sandbox,
+        rehearsed_in=str(ledger) if undo.sandbox else None,
     )
-    settings = "" if undo.is_of_sandbox else ", with the settings of the run"
+    settings = "" if undo.sandbox and not undo.names_accounts else ", with the settings of the run"
     what = "it" if undo.rows == 1 else "them"
     tell(f"To restore {what}{settings}:\n  {command}")
 

@@ -127,7 +127,9 @@ def _screen(read: LedgerStatus, pulse: Pulse | None) -> list[str]:
     from bulk.report.status import status_lines  # noqa: PLC0415 - as in _look()
 
     invocation: Invocation = click.get_current_context().obj
-    is_merged = bool(read.runs) and read.runs[-1].command == "merge"
+    last = read.runs[-1] if read.runs else None
+    # A fleet that has not finished may be at work: beside it, a run would send more than the rate allows.
+    is_merged = last is not None and last.command == "merge" and last.stopped is None
     return status_lines(
         read,
         pulse,

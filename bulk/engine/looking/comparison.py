@@ -23,7 +23,7 @@ CREATE TABLE there (
 ) WITHOUT ROWID;
 CREATE TABLE unread (account TEXT, key TEXT, reason TEXT, PRIMARY KEY (account, key)) WITHOUT ROWID;
 CREATE TABLE invalid (line INTEGER, account TEXT, key TEXT, name TEXT, reason TEXT, of_other INTEGER);
-CREATE INDEX invalid_of_other ON invalid (key) WHERE of_other;
+CREATE INDEX invalid_of_other ON invalid (key, line) WHERE of_other;
 """
 _JUDGED = """
 SELECT w.line, w.account, w.key, w.name, w.alias, w."desc", t.name, t.alias, t."desc", u.reason
@@ -150,11 +150,9 @@ class Comparison:
                 yield Finding(Verdict.SURPLUS, None, account, key, name, f"{where}, and no row asks for it")
 
     def _not_there(self, line: int, account: str, key: str, name: str) -> Finding:
-        hiding = (
-            self._database.execute(_HIDING, (key, name.casefold(), account)).fetchone()
-            if self.unread_of_other
-            else None
-        )
+        hiding = None
+        for hidden in (key, "") if self.unread_of_other else ():  # a row whose product can't be told may be of any
+            hiding = hiding or self._database.execute(_HIDING, (hidden, name.casefold(), account)).fetchone()
         if hiding is None:
             return Finding(Verdict.MISSING, line, account, key, name, "not there")
         reason = f"it may be there, in line {hiding[0]}, which can't be read: {hiding[1]}"

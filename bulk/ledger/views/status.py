@@ -120,9 +120,9 @@ class LedgerStatus:
         return spoken_targets(known or [self.target])
 
     @property
-    def is_of_sandbox(self) -> bool:
-        """Whether it belongs to the sandbox of a command's ``--sandbox``."""
-        return self.target.is_sandbox
+    def sandbox_options(self) -> tuple[str, ...]:
+        """The options that lead to its sandbox; none: it belongs to a real platform."""
+        return self.target.sandbox_options
 
     def reason_of(self, account: AccountStanding) -> str | None:
         """Return why an account stopped alone in the last run; ``None``: it did not, or a run is at work now."""

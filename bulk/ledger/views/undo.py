@@ -33,8 +33,11 @@ class Undo:
     not_restored: tuple[str, ...]
     """Fields that were empty. A blank cell can't make them empty again: ``product module field``."""
 
-    is_of_sandbox: bool
-    """Whether the run worked on the sandbox of a command's ``--sandbox``."""
+    sandbox: tuple[str, ...]
+    """Options that lead to the sandbox on which the run worked; none: it worked on a real platform."""
+
+    names_accounts: bool
+    """Whether the ledger has accounts by name: then only settings with them lead to where the run worked."""
 
 
 class _Replaced(NamedTuple):
@@ -73,9 +76,10 @@ def write_undo_file(ledger: Path, path: Path, *, run: str = "") -> Undo:
             out.flush()
             os.fsync(out.fileno())
         with translated(ledger):
-            is_of_sandbox = any(target.is_sandbox for target in read_targets(connection).values())
+            targets = read_targets(connection)
     part.replace(path)
-    return Undo(run_id, rows, lost, is_of_sandbox)
+    sandbox = next((target.sandbox_options for target in targets.values() if target.is_sandbox), ())
+    return Undo(run_id, rows, lost, sandbox, names_accounts=any(targets))
 
 
 def _run_id(connection: sqlite3.Connection, ledger: Path, run: str) -> str:

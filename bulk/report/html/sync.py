@@ -34,7 +34,7 @@ def sync_view(content: Content, *, now: datetime, program: Sequence[str]) -> dic
     runs = [run for run in status.runs if run.command != "run"]
     if not runs:
         return None
-    waiting = waiting_of(status.approvals, now=now, program=program, in_sandbox=status.is_of_sandbox)
+    waiting = waiting_of(status.approvals, now=now, program=program, sandbox=status.sandbox_options)
     return {
         "plans": [_plan(one) for one in waiting],
         "waiting_in_all": sum(one.changes.total() for one in waiting),
@@ -61,7 +61,7 @@ def _plan(one: Waiting) -> dict[str, Any]:
         "until": f"{one.until:%Y-%m-%d %H:%M} UTC",
         "is_old": one.is_old,
         "command": one.command,
-        "in_sandbox": one.in_sandbox,
+        "needs_settings": one.needs_settings,
         "plan": one.plan,
         "reasons": [{"words": withheld_words(reason), "count": count} for reason, count in one.reasons.most_common()],
         "accounts": [

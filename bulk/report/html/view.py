@@ -135,7 +135,7 @@ def _ways_on(content: Content, runs: Sequence[RunRecord], program: Sequence[str]
     if resume:
         yield "To go on:", resume
     elif status.cut_off and status.cut_off.plan:
-        command = apply_command(status.cut_off.plan, program, in_sandbox=status.is_of_sandbox)
+        command = apply_command(status.cut_off.plan, program, status.sandbox_options)
         yield "The last apply was cut off. To go on, with the same settings:", command
     # Changes that wait for approval have their own section, with the command that approves them.
     if any(status.outcomes[outcome] for outcome in SHOWN_OUTCOMES - {Outcome.WITHHELD}) and status.input:

@@ -69,7 +69,7 @@ async def test_what_was_sent_within_a_night_counts_against_its_limit(synced: Nig
     second = await synced.sync(max_updates=Limit(3))
 
     assert (first.exit_code, second.exit_code) == (0, 5)
-    assert "and 2 sent in the last 20 hours" in second.notes[0]
+    assert "and 2 sent or adopted in the last 20 hours" in second.notes[0]
 
 
 async def test_a_run_that_is_repeated_does_not_count_the_same_change_twice(synced: Nights) -> None:
@@ -357,7 +357,7 @@ async def test_adoptions_of_earlier_runs_count_against_the_limit_of_tonight(nigh
         second = await nights.sync(settings={"only": (THIRD,)}, adopt=True, max_updates=Limit(4))
 
     assert [(one.withheld or {})["updates"] for one in (first, second)] == [0, 3]
-    assert second.notes[0].startswith("3 updates planned and 3 sent in the last 20 hours: the limit is 4")
+    assert second.notes[0].startswith("3 updates planned and 3 sent or adopted in the last 20 hours: the limit is 4")
     await nights.apply(Path(second.plan or ""))
     await nights.sync()
     drift(nights, 1)

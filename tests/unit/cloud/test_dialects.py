@@ -87,6 +87,19 @@ def test_what_does_not_go_together_is_refused(settings: dict[str, Any], words: s
         resolve_target(Settings(**settings))
 
 
+@pytest.mark.parametrize("instance", [None, "iot-060a"])
+@pytest.mark.parametrize("dialect", Dialect)
+def test_a_sandbox_is_found_again_by_the_options_that_it_names(dialect: Dialect, instance: str | None) -> None:
+    target = Target(dialect, "sandbox", instance if dialect is Dialect.ALIBABA else None)
+
+    first, *rest = target.sandbox_options
+
+    given = dict(zip(rest[::2], rest[1::2], strict=True))
+    named = Dialect(given["--dialect"]) if "--dialect" in given else None
+    settings = Settings(sandbox=first == "--sandbox", dialect=named, instance_id=given.get("--instance-id"))
+    assert resolve_target(settings) == target
+
+
 @pytest.mark.parametrize(
     "endpoint",
     [

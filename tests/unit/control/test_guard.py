@@ -42,6 +42,12 @@ def test_what_was_sent_tonight_counts_and_nothing_planned_needs_no_approval() ->
     assert guard(look(deletes=0, deletes_sent=100, updates_sent=1_000)) == {}
 
 
+def test_what_was_adopted_is_not_said_to_be_sent() -> None:
+    objection = guard(look(updates=30, updates_sent=100_000))[ChangeKind.UPDATE]
+
+    assert "30 updates planned and 100,000 sent or adopted in the last 20 hours" in objection.message
+
+
 def test_objection_says_what_was_planned_sent_and_allowed() -> None:
     objection = guard(look(deletes=21, deletes_sent=3))[ChangeKind.DELETE]
 

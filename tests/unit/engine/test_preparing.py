@@ -15,7 +15,7 @@ from bulk.engine.preparing import Prepared
 from bulk.engine.run import run
 from bulk.engine.stop import StopSignal
 from bulk.engine.sync.run import sync
-from bulk.errors import InputError
+from bulk.errors import InputError, LedgerError
 from bulk.events import Event, LedgerUpgraded
 from bulk.model import Dialect
 from bulk.settings import Settings
@@ -68,6 +68,16 @@ async def test_an_input_that_is_not_there_leaves_no_ledger_behind(
         await command(str(tmp_path / name), settings, credentials=box.keys())
 
     assert os.listdir(tmp_path) == ["folder"]  # noqa: PTH208 - nothing waits for this loop
+
+
+async def test_a_place_where_no_ledger_can_be_looked_for_is_named_with_what_to_do(
+    tmp_path: Path, make_box: Callable[..., Any]
+) -> None:
+    box, file = make_box(), tmp_path / "in.csv"
+    file.write_text("ProductKey,ModuleName\na1Lamp00001,wifi\n")
+
+    with pytest.raises(LedgerError, match="or name another ledger"):
+        await run(str(file), box.settings(ledger=str(tmp_path / ("l" * 300))), credentials=box.keys())
 
 
 async def test_a_run_whose_input_is_gone_is_recorded_in_the_ledger_that_it_has(

@@ -135,6 +135,14 @@ def test_a_run_that_forgot_the_sandbox_is_told_so(path: Path) -> None:
         open_once(path, {"": US})
 
 
+def test_a_run_of_another_sandbox_is_told_how_to_reach_the_ledgers_own(path: Path) -> None:
+    open_once(path, {"": Target(Dialect.ALIBABA, "sandbox")})
+    accept(path, "")
+
+    with pytest.raises(LedgerTargetError, match=r"or add --sandbox --dialect alibaba$"):
+        open_once(path, {"": Target(Dialect.TUYA, "sandbox")})
+
+
 # A name that left the settings.
 
 

@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bulk.ledger.views.approvals import Approval, CutOff
+from bulk.model import Dialect, Target
 from bulk.report.approvals import approval_lines, change_words, cut_off_lines, waiting_of
 
 MADE = datetime(2026, 11, 27, 17, 31, tzinfo=UTC)
@@ -46,12 +47,25 @@ def test_old_plan_is_said_to_be_old() -> None:
 
 
 def test_in_a_sandbox_the_command_works_as_it_is_printed() -> None:
-    lines = approval_lines(waiting_of([ONE], now=MADE, in_sandbox=True), width=80)
+    options = Target(Dialect.ALIBABA, "sandbox").sandbox_options
+
+    lines = approval_lines(waiting_of([ONE], now=MADE, sandbox=options), width=80)
 
     assert lines[-3:] == [
         "  Read the plan. Approve it by 2026-11-28 17:31 UTC:",
-        "  bulk apply m.db.plan-cafe00000001.jsonl --sandbox",
+        "  bulk apply m.db.plan-cafe00000001.jsonl --sandbox --dialect alibaba",
         "",
+    ]
+
+
+def test_in_a_sandbox_of_accounts_the_command_needs_their_settings() -> None:
+    options = Target(Dialect.ALIBABA, "sandbox/a").sandbox_options
+
+    lines = approval_lines(waiting_of([replace(ONE, account="a")], now=MADE, sandbox=options), width=80)
+
+    assert lines[-3:-1] == [
+        "  Read the plan. Approve it by 2026-11-28 17:31 UTC, with the sync's settings:",
+        "  bulk apply m.db.plan-cafe00000001.jsonl --sandbox",
     ]
 
 

@@ -76,6 +76,29 @@ def test_rows_that_can_not_be_read_count_on_their_own_side(comparison: Compariso
     ]
 
 
+@pytest.mark.parametrize(
+    ("account", "key", "name", "hidden"),
+    [
+        ("", "a1A", "", ["m", "n"]),
+        ("", "a1A", "M", ["m"]),
+        ("", "", "", ["m", "n"]),
+        ("", "", "n", ["n"]),
+        ("eu", "", "", []),
+        ("", "a1B", "", []),
+    ],
+)
+def test_a_module_that_an_unread_row_of_the_other_file_may_mean_is_not_missing(
+    account: str, key: str, name: str, hidden: list[str], comparison: Comparison
+) -> None:
+    comparison.want([(2, "cn", module("m")), (3, "cn", module("n"))])
+    comparison.invalid([Finding(Verdict.UNREAD, 9, account, key, name, "b.csv: wrong")], of_other=True)
+
+    of_the_rows = [each for each in comparison.findings(surplus=False) if each.line != 9]
+
+    assert [each.module_name for each in of_the_rows if each.verdict is Verdict.UNREAD] == hidden
+    assert len(of_the_rows) == 2
+
+
 def test_surplus_of_a_file_names_its_line(comparison: Comparison) -> None:
     comparison.add("", [(7, module("theirs"))])
     comparison.add("cn", [(None, module("theirs"))])

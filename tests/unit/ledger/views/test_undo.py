@@ -133,3 +133,23 @@ def test_what_a_killed_writer_left_is_replaced(ledger: Ledger, claim: Callable[.
     write_undo_file(ledger.path, tmp_path / "undo.csv")
 
     assert (len(lines(tmp_path / "undo.csv")), left.exists()) == (2, False)
+
+
+@pytest.mark.parametrize(
+    ("targets", "options", "names_accounts"),
+    [
+        ({"": Target(Dialect.TUYA, "https://example.com:8686")}, (), False),
+        ({"": Target(Dialect.ALIBABA, "sandbox")}, ("--sandbox", "--dialect", "alibaba"), False),
+        ({"a": Target(Dialect.ALIBABA, "sandbox/a")}, ("--sandbox",), True),
+    ],
+)
+def test_it_is_known_what_leads_to_the_platform_of_the_run(
+    tmp_path: Path, targets: dict[str, Target], options: tuple[str, ...], names_accounts: bool
+) -> None:
+    with closing(Ledger.open(tmp_path / "o.db", targets=targets)) as opened:
+        values = ("", "p1", "m1", "update", "new", "d", "old", "d", None, "cafe0001", "2026-01-01", 0, None, 0)
+        opened.connection.execute(query("add_claim"), values)
+
+    undo = write_undo_file(tmp_path / "o.db", tmp_path / "undo.csv")
+
+    assert (undo.sandbox, undo.names_accounts) == (options, names_accounts)

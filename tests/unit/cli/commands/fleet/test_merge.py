@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bulk.cli import main
+from bulk.fleet.progress import ShardState
 from bulk.ledger.views.status import read_status
 from bulk.model import Outcome
 from bulk.report.continuing import continuing_command
@@ -72,6 +73,22 @@ def test_the_command_that_goes_on_is_printed_where_the_input_is(
     assert ends == [1, 1, 0]
     assert there in merged
     assert "To go on" not in elsewhere
+
+
+def test_nothing_is_to_go_on_beside_a_fleet_that_has_not_finished(
+    fleet: Fleet, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asyncio.run(merge_with_one_that_failed(fleet))
+    asyncio.run(fleet.say(1, ShardState.WORKING, fence=2))
+    ledger = str(fleet.ledger)
+
+    ends = [main(["fleet", "merge", fleet.url, "-o", ledger]), main(["status", ledger])]
+
+    shown = capsys.readouterr().out
+    assert ends == [1, 0]
+    assert "1  failed" in shown
+    assert "Not finished: 1 shard" in shown
+    assert "To go on" not in shown
 
 
 def test_no_command_goes_on_where_its_map_is_not_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
