@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from bulk.engine.threads import interruptible
 from bulk.events import IngestProgressed, InputRead
 from bulk.rows.products.mapped import open_rows
+from bulk.rows.text.source import reading
 
 if TYPE_CHECKING:
     from bulk.engine.stop import StopSignal
@@ -76,7 +77,8 @@ async def ingest(
                 intake.add(batch)
                 announce(intake.rows - len(batch), intake.rows)
                 obey()
-            return replace(reader.found, sha256=reader.sha256())
+            with reading(input_name):
+                return replace(reader.found, sha256=reader.sha256())
 
     found = await interruptible(work, interrupt=cancelled.set)
     listener(InputRead(found))

@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from bulk.exits import ExitCode
+from bulk.ledger.undo_names import ledger_of_undo, undo_file_of
 from bulk.model import OPEN_OUTCOMES, PROVISIONED_OUTCOMES, REASONED_OUTCOMES, Action, Outcome
 from bulk.model.inputs import WORKBOOK_SUFFIXES, has_no_place
 from bulk.report.accounts import FOLDED, Gravity, account_line, account_table
@@ -211,8 +212,8 @@ def restore_command(
         rehearsed_in: The run's ledger, if it belongs to a sandbox: that sandbox is found by the name of the new ledger.
     """
     of_run = "" if run_id[:8] in PurePath(undo_file).name else f".{run_id[:8]}"
-    new = f"{rehearsed_in}.undo-{run_id[:12]}.csv" if rehearsed_in else f"{undo_file}{of_run}"
-    command = f"{shell_join(program)} sync {shell_path(undo_file)} --ledger {shell_path(f'{new}.ledger.db')}"
+    new = undo_file_of(rehearsed_in, run_id) if rehearsed_in else f"{undo_file}{of_run}"
+    command = f"{shell_join(program)} sync {shell_path(undo_file)} --ledger {shell_path(ledger_of_undo(new))}"
     return " ".join([command, "--max-updates 100%", *([shell_join(platform)] if platform else [])])
 
 

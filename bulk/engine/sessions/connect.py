@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from contextlib import asynccontextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +15,7 @@ from bulk.cloud.keys.sources import open_credentials
 from bulk.engine.accounts import keys_source
 from bulk.errors import SettingsError
 from bulk.events import ignore
+from bulk.ledger.undo_names import undone_ledger
 from bulk.model.inputs import has_no_place
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 __all__ = ["connected", "credentials_for", "ledger_path", "sandbox_states", "served"]
 
 _LONGEST_MARK = 64
-_OF_UNDO_FILES = re.compile(r"(\.undo-[0-9a-f]{12}\.csv\.ledger\.db)+$")
 
 
 def ledger_path(input_name: str, settings: Settings) -> Path:
@@ -53,7 +52,7 @@ def sandbox_states(ledger: Path, accounts: Iterable[str]) -> dict[str, Path]:
 
     The ledger of an undo file has the world of the ledger whose changes it undoes.
     """
-    owner = _OF_UNDO_FILES.sub("", str(ledger))
+    owner = undone_ledger(str(ledger))
     return {account: Path(f"{owner}{_mark_of(account)}.cloud.jsonl") for account in accounts}
 
 

@@ -8,29 +8,25 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bulk.conditions import explain_os_error
 from bulk.errors import SettingsError
+from bulk.ledger.undo_names import UNDO_ENDING, undo_file_of
 from bulk.ledger.views.undo import write_undo_file
 from bulk.shell import shell_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-__all__ = ["KEPT_FILES", "LeftFiles", "forget_old", "undo_path"]
+__all__ = ["KEPT_FILES", "LeftFiles", "forget_old"]
 
 KEPT_FILES = 14
 """How many plans of one ledger are kept, and how many undo files. Writing a new one removes older ones."""
 
-_NAMES = {"plan": r"\.plan-[0-9a-f]{12}\.jsonl", "undo": r"\.undo-[0-9a-f]{12}\.csv"}
+_NAMES = {"plan": r"\.plan-[0-9a-f]{12}\.jsonl", "undo": UNDO_ENDING}
 """Names that bulk chose itself: files that `bulk plan -o` wrote beside them are kept."""
-
-
-def undo_path(ledger: Path, run_id: str) -> Path:
-    """Return the path of the input that undoes a run."""
-    return ledger.with_name(f"{ledger.name}.undo-{run_id[:12]}.csv")
 
 
 def forget_old(ledger: Path, kind: str) -> None:
@@ -63,7 +59,7 @@ class LeftFiles:
 
     def leave_undo(self) -> str | None:
         """Write what undoes the run's updates and deletes, and return its path; ``None``: nothing to undo."""
-        path = undo_path(self._ledger, self._run_id)
+        path = Path(undo_file_of(str(self._ledger), self._run_id))
         with suppress(SettingsError):  # the run sent no update and no delete
             again = f"bulk results {shell_path(str(self._ledger))} --undo-file FILE --run {self._run_id}"
             return self._leave("undo", path, lambda: self._write_undo(path), f"the ledger has it: {again}")
