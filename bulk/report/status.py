@@ -76,9 +76,7 @@ def status_lines(
         *outcome_lines(status.outcomes, width=width, paint=paint),
     ]
     if status.absent:
-        lines.append(
-            cut(f"  {spell_count(status.absent, 'module')} of earlier inputs no longer in the last one", width)
-        )
+        lines.append(cut(f"  No longer in the input: {spell_count(status.absent, 'module')} that it had before", width))
     if status.accounts:
         lines += ["", *_accounts(status, width, paint)]
     told = [reason for reason in status.reasons if reason.outcome is not Outcome.WITHHELD or not status.approvals]

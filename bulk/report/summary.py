@@ -290,7 +290,7 @@ def _effort(summary: Summary, width: int) -> Iterator[str]:
     kept = ", ".join(figure.replace(" ", _HARD_SPACE) for figure in figures)
     yield from (line.replace(_HARD_SPACE, " ") for line in wrapped(f"Requests: {kept}", width))
     if summary.absent and summary.changes is None:
-        absent = f"No longer in the input: {spell_count(summary.absent, 'module')} of earlier ones"
+        absent = f"No longer in the input: {spell_count(summary.absent, 'module')} that it had before"
         yield from wrapped(absent, width)
     yield f"Ledger: {summary.ledger}"
 
@@ -317,7 +317,7 @@ def _ways_on(
         is_open = any(summary.outcomes.get(outcome) for outcome in OPEN_OUTCOMES)
         yield "Go on with:" if summary.stopped or is_open else "Run again with:", resume
     if resume_accounts:
-        yield "Once fixed, only what stopped:", resume_accounts
+        yield "After the fix, only what stopped:", resume_accounts
     if summary.undo:
         undo = restore_command(summary.undo, summary.run_id, program=program, platform=platform)
         yield "To undo its changes:", undo

@@ -41,7 +41,7 @@ def rate_groups_check(groups: Mapping[str, str], uids: Mapping[str, str]) -> Che
     if not groups:
         return Check("rates", Verdict.SKIPPED, "no keys to tell rate groups by")
     count = len(set(groups.values()))
-    told = f"{len(uids)} of {len(groups)} accounts told their UID"
+    told = f"the UIDs of {len(uids)} of {len(groups)} accounts are known"
     return Check("rates", Verdict.PASSED, f"{count} rate group{'' if count == 1 else 's'}; {told}")
 
 

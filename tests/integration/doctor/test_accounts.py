@@ -163,7 +163,7 @@ async def test_rate_group_named_as_advised_is_the_end_of_the_warning(monkeypatch
 
     made, _ = await of_one_platform(monkeypatch, {"a": {"uid": "1"}, "b": {"uid": "1"}}, **advised)
 
-    assert found(made.checks)["rates"].detail == "1 rate group; 2 of 2 accounts told their UID"
+    assert found(made.checks)["rates"].detail == "1 rate group; the UIDs of 2 of 2 accounts are known"
     assert not any(one.verdict is Verdict.WARNED for one in found(made.accounts["a"]).values())
 
 
@@ -182,7 +182,7 @@ async def test_role_is_asked_for_its_own_identity(monkeypatch: pytest.MonkeyPatc
     assert found(made.accounts["b"])["keys"].verdict is Verdict.PASSED
     assert "assumed with the keys from environment variables A_…" in found(made.accounts["b"])["keys"].detail
     assert found(made.accounts["b"])["identity"].detail.startswith("UID 2, ")
-    assert found(made.checks)["rates"].detail == "2 rate groups; 2 of 2 accounts told their UID"
+    assert found(made.checks)["rates"].detail == "2 rate groups; the UIDs of 2 of 2 accounts are known"
 
 
 async def test_rehearsal_of_accounts_passes() -> None:

@@ -108,7 +108,7 @@ def test_older_runs_are_counted(status: LedgerStatus) -> None:
 
 
 def test_absent_modules_are_named(status: LedgerStatus) -> None:
-    assert "  1 module of earlier inputs no longer in the last one" in status_lines(replace(status, absent=1))
+    assert "  No longer in the input: 1 module that it had before" in status_lines(replace(status, absent=1))
 
 
 def test_ledger_without_input_says_so(status: LedgerStatus) -> None:

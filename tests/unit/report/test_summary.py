@@ -76,7 +76,7 @@ def test_effort_names_only_what_there_was(make_summary: Callable[..., Any]) -> N
     assert "Requests: 2 lists, 10 creates (2.0/s)" in quiet
     assert "Requests: 2 lists, 10 creates (2.0/s), 3 retries, 1,200 throttled, 1 recovered" in busy
     assert "1 retry" in "\n".join(summary_lines(make_summary(outcomes={"created": 10}, retries=1)))
-    assert "No longer in the input: 2 modules of earlier ones" in busy
+    assert "No longer in the input: 2 modules that it had before" in busy
 
 
 def test_worst_summary_fits_one_screen(make_summary: Callable[..., Any]) -> None:
@@ -197,7 +197,7 @@ def test_three_accounts_are_all_named_with_their_exit_codes(make_summary_of: Cal
     assert "  factory-002     1     50 of 60  10 over budget" in table
     assert "  factory-000     0     60 of 60" in table
     assert "Go on with: bulk run m.csv" in table
-    assert "Once fixed, only what stopped: bulk run --account a m.csv" in table
+    assert "After the fix, only what stopped: bulk run --account a m.csv" in table
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])

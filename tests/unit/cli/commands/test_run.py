@@ -30,7 +30,7 @@ def test_command_for_what_stopped_reaches_only_the_accounts_that_stopped(
     monkeypatch.setenv("EU_ACCESS_KEY_SECRET", "another")
 
     assert main(["run", "m.csv"]) == 3
-    again = printed_command(capsys.readouterr().out, "Once fixed, only what stopped:")
+    again = printed_command(capsys.readouterr().out, "After the fix, only what stopped:")
     monkeypatch.setenv("EU_ACCESS_KEY_SECRET", right)
     before = len(box.seen)
     assert main(again) == 0

@@ -36,8 +36,13 @@ def test_many_mistakes_are_not_all_shown() -> None:
 @pytest.mark.parametrize(
     ("groups", "uids", "verdict", "detail"),
     [
-        ({"a": "1", "b": "1"}, {"a": "1", "b": "1"}, Verdict.PASSED, "1 rate group; 2 of 2 accounts told their UID"),
-        ({"a": "x", "b": "y"}, {"a": "1"}, Verdict.PASSED, "2 rate groups; 1 of 2 accounts told their UID"),
+        (
+            {"a": "1", "b": "1"},
+            {"a": "1", "b": "1"},
+            Verdict.PASSED,
+            "1 rate group; the UIDs of 2 of 2 accounts are known",
+        ),
+        ({"a": "x", "b": "y"}, {"a": "1"}, Verdict.PASSED, "2 rate groups; the UIDs of 1 of 2 accounts are known"),
         ({}, {}, Verdict.SKIPPED, "no keys to tell rate groups by"),
     ],
 )
