@@ -38,7 +38,7 @@ __all__ = [
 _UNITS = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
 _TENTHS_BELOW = 10
 _SECOND_COLUMN = "\ufdd0"  # no text has this: Unicode keeps it for programs
-_HARD_SPACE = "\ufdd1"  # nor this
+_HARD_SPACE = "\x1f"  # messages have no control characters; this one is as wide in every version of Unicode
 _QUOTED = re.compile(r"`[^`]*`")
 
 MEANINGS: Mapping[Outcome, str] = MappingProxyType(

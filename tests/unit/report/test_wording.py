@@ -106,9 +106,8 @@ def test_folded_message_breaks_no_word_and_no_command() -> None:
 
     assert shown.splitlines() == [
         "Error: modules.csv, line 1: no column for Account, and the settings name",
-        "  accounts; see the accounts with",
-        "  `bulk settings --settings bulk.toml --json`, or give all rows to one: add",
-        "  --account NAME",
+        "  accounts; see the accounts with `bulk settings --settings bulk.toml --json`,",
+        "  or give all rows to one: add --account NAME",
         "",
         "  bulk run a b c",
     ]
