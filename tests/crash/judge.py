@@ -52,10 +52,16 @@ class Held:
     """As `bulk` wrote it on its own account; ``None``: somebody else made it."""
 
     packed: bool = False
+    shown: Texts | None = None
+    """As the last listing of its product showed it: nobody can see what somebody changes between that and a write."""
 
     @property
     def may_go(self) -> bool:
         return self.written == self.texts and not self.packed
+
+    @property
+    def seemed(self) -> Texts:
+        return self.shown or self.texts
 
 
 @dataclass
@@ -97,6 +103,9 @@ class Jury:
         key = seen.product_key, seen.module_name
         if seen.action == Action.LIST:
             self._in_doubt[seen.product_key].clear()
+            for name in customs(self.box, seen.product_key) if seen.carried_out else ():
+                held = self.held[seen.product_key, name]
+                held.shown = held.texts
             if seen.carried_out and self.dice.random() < self.rival_share:
                 self._rival(seen.product_key, console)
             return
@@ -125,17 +134,18 @@ class Jury:
         if row is None:
             self.complaints.append(f"updated, and not in the file: {key}")
             return
-        if any(now != (want or before) for now, want, before in zip(texts, row, held.texts, strict=True)):
+        kept = zip(held.texts, held.seemed, strict=True)
+        if any(now not in ({want} if want else {*known}) for now, want, known in zip(texts, row, kept, strict=True)):
             self.complaints.append(f"updated otherwise than its row says: {key} {held.texts} → {texts}, wanted {row}")
         if held.written is not None:
             alias, desc = (want or known for want, known in zip(row, held.written, strict=True))
             held.written = alias, desc
-        held.texts = texts
+        held.texts = held.shown = texts
 
     def _deleted_one(self, key: Key) -> None:
         held = self.held.pop(key)
         self._deleted[key] = held.texts
-        if key in self.file.rows or key[1] == RESERVED_MODULE_NAME or not held.may_go:
+        if key in self.file.rows or key[1] == RESERVED_MODULE_NAME or held.written != held.seemed or held.packed:
             self.complaints.append(f"deleted, and protected: {key} {held}")
         with closing(sqlite3.connect(self.file.ledger)) as connection:
             planned = connection.execute(
@@ -143,7 +153,7 @@ class Jury:
                 "AND product_key = ? AND module_name = ?",
                 key,
             ).fetchone()
-        if planned is None or tuple(text or "" for text in planned) != held.texts:
+        if planned is None or tuple(text or "" for text in planned) != held.seemed:
             self.complaints.append(f"deleted, and not planned so: {key} {held}, {planned}")
 
     # What others do.
