@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
-from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
-from sqlite3 import connect
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -24,9 +21,10 @@ from bulk.events import ignore
 from bulk.model import RESERVED_MODULE_NAME, Dialect
 from bulk.sandbox import Sandbox, SandboxConfig
 from bulk.settings import Settings
+from tests.nights import CREATE, DELETE, LIST, UPDATE, Cells, NightlyFile
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bulk.engine.stop import StopSignal
@@ -36,12 +34,8 @@ if TYPE_CHECKING:
     from bulk.sandbox import Seen
     from bulk.sandbox.worlds.console import Console
 
-Cells = tuple[str, str, str, str]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-LIST, PACKAGES = "ListOTAModuleByProduct", "ListOTAFirmware"
 EVERYTHING_GOES: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
-WRITES = {"CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"}
+WRITES = {CREATE, UPDATE, DELETE}
 
 
 @pytest.fixture(autouse=True)
@@ -56,24 +50,10 @@ def _loop_is_watched(no_blocking_calls: None) -> None:
 
 
 @dataclass
-class Nights:
+class Nights(NightlyFile):
     """A file, its ledger, and the platform."""
 
-    file: Path
     box: Sandbox
-    rows: list[Cells] = field(default_factory=list)
-
-    @property
-    def ledger(self) -> Path:
-        return self.file.with_name(f"{self.file.name}.ledger.db")
-
-    def write(self, rows: Iterable[Cells], *more: str) -> None:
-        self.rows = list(rows)
-        with self.file.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow(["ProductKey", "ModuleName", "AliasName", "Desc"])
-            writer.writerows(self.rows)
-            file.writelines(f"{line}\n" for line in more)
 
     def without(self, *modules: tuple[str, str]) -> list[Cells]:
         return [row for row in self.rows if row[:2] not in modules]
@@ -160,11 +140,6 @@ class Nights:
                 key = seen.product_key, seen.module_name
                 assert key not in in_doubt, f"sent again, and nobody listed: {seen}"
                 in_doubt.add(key)
-
-    def records(self, columns: str = "outcome, code") -> dict[tuple[str, str], tuple[Any, ...]]:
-        with closing(connect(self.ledger)) as connection:
-            found = connection.execute(f"SELECT product_key, module_name, {columns} FROM modules").fetchall()
-        return {record[:2]: record[2:] for record in found}
 
 
 ROWS: list[Cells] = [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import time
 from pathlib import Path
@@ -14,7 +13,7 @@ from bulk.control.guard import Limit
 from bulk.engine.sync.apply import apply
 from bulk.errors import LedgerTargetError, SettingsError
 from bulk.ledger.times import iso_utc
-from tests.integration.sync.conftest import FULL, OTHER, THIRD
+from tests.nights import FULL, OTHER, THIRD, lines_of, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,14 +21,6 @@ if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
 
 NOTHING = {"created": 0, "updated": 0, "deleted": 0}
-
-
-def lines_of(plan: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in plan.read_text(encoding="utf-8").splitlines()]
-
-
-def write_lines(plan: Path, lines: list[dict[str, Any]]) -> None:
-    plan.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
 
 
 async def withheld_plan(nights: Nights, *, drifted: int = 3, **options: Any) -> Path:

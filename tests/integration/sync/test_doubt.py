@@ -9,7 +9,8 @@ import pytest
 from bulk.control.guard import Limit
 from bulk.sandbox import FaultPlan
 from bulk.sandbox.readings import GmtForm
-from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, LIST, OTHER, PACKAGES, THIRD
+from tests.integration.sync.conftest import EVERYTHING_GOES
+from tests.nights import FULL, LIST, OTHER, PACKAGES, THIRD
 
 if TYPE_CHECKING:
     from bulk.sandbox.worlds.console import Console

@@ -11,11 +11,12 @@ import pytest
 
 from bulk.control.guard import Limit
 from bulk.errors import InputError
-from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, OTHER, THIRD
+from tests.integration.sync.conftest import EVERYTHING_GOES
+from tests.nights import FULL, OTHER, THIRD, Cells
 
 if TYPE_CHECKING:
     from bulk.model import Summary
-    from tests.integration.sync.conftest import Cells, Nights
+    from tests.integration.sync.conftest import Nights
 
 ANOTHER_FILE: list[Cells] = [(f"a1Else{number:05d}", "m0", "", "") for number in range(20)]
 

@@ -16,7 +16,8 @@ from bulk.errors import LedgerTargetError, SettingsError
 from bulk.ledger.sql import query
 from bulk.ledger.times import iso_utc
 from bulk.settings import Settings
-from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, OTHER, THIRD
+from tests.integration.sync.conftest import EVERYTHING_GOES
+from tests.nights import FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights

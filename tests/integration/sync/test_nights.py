@@ -8,7 +8,8 @@ import pytest
 
 from bulk.cloud import paging
 from bulk.errors import InputError, SettingsError
-from tests.integration.sync.conftest import EVERYTHING_GOES, FULL, OTHER, THIRD
+from tests.integration.sync.conftest import EVERYTHING_GOES
+from tests.nights import FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from pathlib import Path

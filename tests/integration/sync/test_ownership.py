@@ -5,11 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tests.integration.sync.conftest import EVERYTHING_GOES
+from tests.nights import OTHER, THIRD
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights
-
-OTHER, THIRD = "a1Prod00001", "a1Prod00002"
 
 
 async def test_a_run_that_lists_a_product_without_our_modules_ends_ownership(synced: Nights) -> None:

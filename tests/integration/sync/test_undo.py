@@ -17,7 +17,8 @@ from bulk.engine.sync.run import sync
 from bulk.errors import SettingsError
 from bulk.ledger.views.undo import write_undo_file
 from bulk.report.results import write_results
-from tests.integration.sync.conftest import EVERYTHING_GOES, OTHER, THIRD
+from tests.integration.sync.conftest import EVERYTHING_GOES
+from tests.nights import OTHER, THIRD
 
 if TYPE_CHECKING:
     from tests.integration.sync.conftest import Nights

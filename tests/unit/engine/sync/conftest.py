@@ -23,6 +23,7 @@ from bulk.engine.sync.run import sync
 from bulk.model import Dialect
 from bulk.settings import Settings
 from bulk.settings.account import AccountSettings
+from tests.nights import FULL, Cells, NightlyFile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from bulk.sandbox import Seen
     from bulk.sandbox.worlds.console import Console
 
-Cells = tuple[str, str, str, str]
 AccountCells = tuple[str, str, str, str]
 """Account, ProductKey, ModuleName, AliasName."""
 
@@ -43,27 +43,14 @@ ROWS: list[Cells] = [
 ]
 """The first product is full."""
 
+NEW = (FULL, "new", "new", "")
+
 EVERYTHING: dict[str, Any] = {"max_updates": Limit(1_000), "max_deletes": Limit(1_000)}
 
 
 @dataclass
-class Nights:
+class Nights(NightlyFile):
     """A file, its ledger, and the platform."""
-
-    file: Path
-    box: Any
-    rows: list[Cells] = field(default_factory=list)
-
-    @property
-    def ledger(self) -> Path:
-        return self.file.with_name(f"{self.file.name}.ledger.db")
-
-    def write(self, rows: Iterable[Cells], *more: str) -> None:
-        """Write the file anew: these rows, and lines as they are."""
-        self.rows = list(rows)
-        with self.file.open("w", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerows([("ProductKey", "ModuleName", "AliasName", "Desc"), *self.rows])
-            file.writelines(f"{line}\n" for line in more)
 
     def replace(self, *gone: tuple[str, str], by: Iterable[Cells] = ()) -> None:
         """Take modules out of the file and put others in; as many as are missing then go to a third product."""
@@ -129,12 +116,6 @@ class Nights:
         short = {"CreateOTAModule": "create", "UpdateOTAModule": "update", "DeleteOTAModule": "delete"}
         sent = self.box.actions(since)
         return Counter({short[action]: count for action, count in sent.items() if action in short})
-
-    def records(self, columns: str = "outcome, code") -> dict[tuple[str, str], tuple[Any, ...]]:
-        """Return what the ledger says of each module."""
-        with closing(connect(self.ledger)) as connection:
-            found = connection.execute(f"SELECT product_key, module_name, {columns} FROM modules").fetchall()
-        return {record[:2]: record[2:] for record in found}
 
 
 @pytest.fixture
@@ -244,3 +225,9 @@ def make_estate(
         return estate
 
     return make
+
+
+def swapped(nights: Any) -> Any:
+    """Ask for a module in the full product in place of another."""
+    nights.replace((FULL, "m0"), by=[NEW])
+    return nights

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import time
 from pathlib import Path
@@ -19,22 +18,14 @@ from bulk.ledger.times import iso_utc
 from bulk.ledger.views.approvals import CutOff
 from bulk.ledger.views.status import read_status
 from bulk.sandbox import FaultPlan
+from tests.nights import FULL, OTHER, THIRD, lines_of, write_lines
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     MakeSynced = Callable[..., Awaitable[Any]]
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
 HOUR_S = 3_600.0
-
-
-def lines_of(plan: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in plan.read_text(encoding="utf-8").splitlines()]
-
-
-def write_lines(plan: Path, lines: list[dict[str, Any]]) -> None:
-    plan.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
 
 
 async def withheld_plan(nights: Any, *, drifted: int = 2, **options: Any) -> Path:

@@ -11,13 +11,12 @@ import pytest
 
 from bulk.control.guard import Limit
 from bulk.engine.sync.left_files import KEPT_FILES, LeftFiles, forget_old
+from tests.nights import OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER = "a1Prod00000", "a1Prod00001"
 
 
 def no_space(*_: object, **__: object) -> None:

@@ -10,14 +10,12 @@ from bulk.control.guard import Limit
 from bulk.engine.stop import StopSignal
 from bulk.sandbox import FaultPlan
 from bulk.sandbox.worlds.stored import StoredPackage
+from tests.nights import DELETE, FULL, LIST, OTHER, THIRD, UPDATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-LIST, UPDATE, DELETE = "ListOTAModuleByProduct", "UpdateOTAModule", "DeleteOTAModule"
 
 
 # Products that can't be listed.

@@ -12,6 +12,7 @@ from bulk.engine.sync.planning import sync_plan_json
 from bulk.errors import InputError
 from bulk.events import PlanStarted, RunEnded, RunStarted
 from bulk.sandbox import FaultPlan
+from tests.nights import FULL, LIST, OTHER
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -20,9 +21,6 @@ if TYPE_CHECKING:
     from bulk.events import Event
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-LIST = "ListOTAModuleByProduct"
 
 
 async def drifted(make_synced: MakeSynced, **config: Any) -> Any:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.sandbox import Account
+from tests.nights import FULL, OTHER
 from tests.unit.engine.sync.conftest import Estate
 
 if TYPE_CHECKING:
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from bulk.engine.sync.run import sync
 from bulk.errors import InputError
 from bulk.sandbox import FaultPlan
 from bulk.settings import ReadSettings
+from tests.nights import FULL, OTHER, THIRD, UPDATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
     MakeSynced = Callable[..., Awaitable[Any]]
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-UPDATE = "UpdateOTAModule"
 ANOTHER_FILE = [(f"a1Else{number:05d}", "m0", "", "") for number in range(20)]
 
 

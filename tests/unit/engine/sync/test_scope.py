@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from bulk.errors import SettingsError
+from tests.nights import FULL, OTHER, THIRD
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
 
 
 def looked_at(nights: Any, since: int) -> set[str]:

@@ -9,6 +9,7 @@ import pytest
 from bulk.engine.stop import StopSignal
 from bulk.events import PhaseStarted, SyncPhase
 from bulk.sandbox import FaultPlan
+from tests.nights import CREATE, FULL, LIST, OTHER, UPDATE
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,8 +17,6 @@ if TYPE_CHECKING:
     from bulk.events import Event
     from bulk.sandbox.worlds.console import Console
 
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-LIST, CREATE, UPDATE = "ListOTAModuleByProduct", "CreateOTAModule", "UpdateOTAModule"
 REFUSED_LISTING = "list:code:iot.ota.ListOTAModuleParamError"
 
 

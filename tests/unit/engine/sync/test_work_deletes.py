@@ -12,6 +12,7 @@ from bulk.engine.sync.work import work_off_changes
 from bulk.ledger.planning import PlannedWork, ProductWork
 from bulk.model import NO_LINE, Change, ChangeKind, OtaModule, Row
 from bulk.sandbox import FaultPlan
+from tests.nights import DELETE, LIST, OTHER, PACKAGES
 from tests.unit.engine.lanes.change_bench import Bench, listing
 
 if TYPE_CHECKING:
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
     from bulk.sandbox.worlds.console import Console
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-LIST, PACKAGES = "ListOTAModuleByProduct", "ListOTAFirmware"
-CREATE, UPDATE, DELETE = "CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"
-NEW = (FULL, "new", "new", "")
-
-
-def swapped(nights: Any) -> Any:
-    """Ask for a module in the full product in place of another."""
-    nights.replace((FULL, "m0"), by=[NEW])
-    return nights
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from bulk.engine.stop import StopSignal
 from bulk.sandbox import FaultPlan
+from tests.nights import CREATE, DELETE, FULL, OTHER
+from tests.unit.engine.sync.conftest import NEW
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
 
     MakeSynced = Callable[..., Awaitable[Any]]
 
-FULL, OTHER = "a1Prod00000", "a1Prod00001"
-CREATE, DELETE = "CreateOTAModule", "DeleteOTAModule"
-NEW = (FULL, "new", "new", "")
 REFUSED = "create:code:iot.ota.CreateOTAModuleParamError"
 NOT_RESTORED = "m0 of a1Prod00000 was deleted for a module that could then not be created"
 AS_BEFORE = {f"m{index}" for index in range(10)}

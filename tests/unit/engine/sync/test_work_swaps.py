@@ -10,6 +10,8 @@ from bulk.control.guard import Limit
 from bulk.engine.stop import StopSignal
 from bulk.sandbox import FaultPlan
 from bulk.sandbox.worlds.stored import StoredModule
+from tests.nights import CREATE, DELETE, FULL, LIST, PACKAGES
+from tests.unit.engine.sync.conftest import NEW, swapped
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,17 +19,6 @@ if TYPE_CHECKING:
     from bulk.sandbox.worlds.console import Console
 
     MakeSynced = Callable[..., Awaitable[Any]]
-
-FULL, OTHER, THIRD = "a1Prod00000", "a1Prod00001", "a1Prod00002"
-LIST, PACKAGES = "ListOTAModuleByProduct", "ListOTAFirmware"
-CREATE, UPDATE, DELETE = "CreateOTAModule", "UpdateOTAModule", "DeleteOTAModule"
-NEW = (FULL, "new", "new", "")
-
-
-def swapped(nights: Any) -> Any:
-    """Ask for a module in the full product in place of another."""
-    nights.replace((FULL, "m0"), by=[NEW])
-    return nights
 
 
 async def test_a_product_with_more_than_ten_modules_is_brought_down_before_a_swap(make_synced: MakeSynced) -> None:
