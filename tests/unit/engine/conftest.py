@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import pytest
 
@@ -12,10 +12,31 @@ from bulk.settings.account import AccountSettings
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+    from types import ModuleType
 
     from bulk.cloud.keys.credentials import CredentialProvider
     from bulk.sandbox import SandboxConfig
     from bulk.settings import Settings
+
+
+def carrying(sender: ModuleType, send: Callable[..., Any]) -> Any:
+    """Return the transport that a module uses, with ``send`` in front of it: it gets the transport and the request."""
+    carried = vars(sender)["HttpTransport"]
+
+    class Carrying:
+        def __init__(self, **how: Any) -> None:
+            self._carrier = carried(**how)
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> None:
+            return None
+
+        async def send(self, request: Any, **how: Any) -> Any:
+            return await send(self._carrier, request, **how)
+
+    return Carrying
 
 
 @pytest.fixture

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,6 +14,7 @@ from bulk.engine.sessions.session import RateGroup
 from bulk.errors import NotSentError, SettingsError, TurnMissedError
 from bulk.events import CredentialsFound, CredentialsNotRenewed
 from bulk.sandbox import FaultPlan
+from tests.unit.engine.conftest import carrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,26 +24,6 @@ if TYPE_CHECKING:
     Make = Callable[..., Any]
 
 CHANGES_NOTHING = {"ListOTAModuleByProduct"}
-
-
-def carrying(send: Callable[..., Any]) -> Any:
-    """Return the transport of this process, with ``send`` in front of it."""
-    carried = vars(platform)["HttpTransport"]
-
-    class Carrying:
-        def __init__(self) -> None:
-            self._carrier = carried()
-
-        async def __aenter__(self) -> Self:
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            return None
-
-        async def send(self, request: Any, **how: Any) -> Any:
-            return await send(self._carrier, request, **how)
-
-    return Carrying
 
 
 async def examined(settings: Any, product_key: str | None = None) -> dict[str, Check]:
@@ -197,7 +178,7 @@ async def test_request_that_could_not_leave_in_time_is_tried_again(
             raise TurnMissedError("no connection in time")
         return await carrier.send(request, **how)
 
-    monkeypatch.setattr("bulk.engine.checks.platform.HttpTransport", carrying(send))
+    monkeypatch.setattr("bulk.engine.checks.platform.HttpTransport", carrying(platform, send))
 
     checks = await examined(box.settings(key_env=keys_of(box)))
 
@@ -212,7 +193,7 @@ async def test_clock_is_not_judged_if_no_reply_shows_a_time(
     async def send(carrier: Any, request: Any, **how: Any) -> Any:
         return (await carrier.send(request, **how))._replace(headers={})
 
-    monkeypatch.setattr("bulk.engine.checks.platform.HttpTransport", carrying(send))
+    monkeypatch.setattr("bulk.engine.checks.platform.HttpTransport", carrying(platform, send))
     box = make_box()
 
     checks = await examined(box.settings(key_env=keys_of(box)))

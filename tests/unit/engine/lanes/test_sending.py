@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,7 @@ from bulk.errors import LedgerError, SettingsError
 from bulk.ledger.writer import LedgerWriter
 from bulk.sandbox import FaultPlan
 from bulk.settings import FailureCap
+from tests.unit.engine.conftest import carrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -44,29 +45,18 @@ def on_disk(ledger: Path) -> list[tuple[str, str]]:
 @pytest.fixture
 def silenced(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], asyncio.Event]:
     """Let requests for an action be carried out and never answered; return what is set when one was."""
-    carried = vars(sending)["HttpTransport"]
 
     def silence(action: str) -> asyncio.Event:
         arrived = asyncio.Event()
 
-        class Silent:
-            def __init__(self, **how: Any) -> None:
-                self._carrier = carried(**how)
+        async def send(carrier: Any, request: Any, **how: Any) -> Any:
+            reply = await carrier.send(request, **how)
+            if f"Action={action}&" in request.query:
+                arrived.set()
+                await asyncio.Event().wait()
+            return reply
 
-            async def __aenter__(self) -> Self:
-                return self
-
-            async def __aexit__(self, *_: object) -> None:
-                return None
-
-            async def send(self, request: Any, **how: Any) -> Any:
-                reply = await self._carrier.send(request, **how)
-                if f"Action={action}&" in request.query:
-                    arrived.set()
-                    await asyncio.Event().wait()
-                return reply
-
-        monkeypatch.setattr("bulk.engine.lanes.sending.HttpTransport", Silent)
+        monkeypatch.setattr(sending, "HttpTransport", carrying(sending, send))
         return arrived
 
     return silence

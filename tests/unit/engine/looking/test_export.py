@@ -8,7 +8,7 @@ import os
 import re
 from contextlib import suppress
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 import orjson
 import pytest
@@ -20,6 +20,7 @@ from bulk.engine.stop import StopSignal
 from bulk.errors import InputError, SettingsError, StoppedError, UnreadError
 from bulk.events import Event, LookStarted
 from bulk.sandbox import FaultPlan
+from tests.unit.engine.conftest import carrying
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -279,27 +280,17 @@ async def test_stop_ends_the_wait_for_products_from_a_pipe(make_box: Make, tmp_p
 async def test_list_that_says_whose_the_products_are_spares_the_questions(
     make_box: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    box, carried = make_box(), vars(opening)["HttpTransport"]
+    box = make_box()
     box.fill(SHOWN[:1])
     box.console().add_product("a1Theirs", product_name="Theirs")
     box.console().create("a1Theirs", "m")
 
-    class Telling:
-        def __init__(self, **how: Any) -> None:
-            self._carrier = carried(**how)
+    async def send(carrier: Any, request: Any, **how: Any) -> Any:
+        reply = await carrier.send(request, **how)
+        body = reply.body.replace(b'"ProductKey":"a1Theirs"', b'"ProductKey":"a1Theirs","Owner":false')
+        return reply._replace(body=body.replace(b'"ProductKey":"a1A"', b'"ProductKey":"a1A","Owner":true'))
 
-        async def __aenter__(self) -> Self:
-            return self
-
-        async def __aexit__(self, *_: object) -> None:
-            return None
-
-        async def send(self, request: Any, **how: Any) -> Any:
-            reply = await self._carrier.send(request, **how)
-            body = reply.body.replace(b'"ProductKey":"a1Theirs"', b'"ProductKey":"a1Theirs","Owner":false')
-            return reply._replace(body=body.replace(b'"ProductKey":"a1A"', b'"ProductKey":"a1A","Owner":true'))
-
-    monkeypatch.setattr("bulk.engine.looking.opening.HttpTransport", Telling)
+    monkeypatch.setattr("bulk.engine.looking.opening.HttpTransport", carrying(opening, send))
 
     done = await export(tmp_path / "o.csv", box.settings(), credentials=box.keys())
 
